@@ -1,0 +1,1 @@
+"""OpenTelemetry in, Langfuse events out: decoding and mapping, without any I/O."""
