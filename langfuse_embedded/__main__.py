@@ -1,0 +1,95 @@
+"""Command line of the embedded engine: `serve` and `provision`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TextIO
+
+from .config import InitialProject, InitialUser, config_from_environment
+from .errors import ConfigError, EngineError
+from .lifecycle import main_error, serve
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; return the exit code (0 done, 1 failed, 2 wrong use)."""
+    arguments = _parser().parse_args(argv)
+    try:
+        if arguments.command == "serve":
+            config = config_from_environment(
+                os.environ, data_dir=arguments.data_dir, host=arguments.host, port=arguments.port
+            )
+            return serve(config)
+        return provision(arguments.data_dir, sys.stdin, sys.stdout)
+    except ConfigError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except EngineError as error:
+        return main_error(error)
+
+
+def provision(data_dir: Path, lines: TextIO, out: TextIO) -> int:
+    """Create the projects described by JSON lines; write one line each with what was created.
+
+    Works beside a running engine, which sees new keys with its next request.
+
+    Raises:
+        ConfigError: a line cannot be used. Lines before it have been applied.
+    """
+    from .store.state import StateStore
+
+    data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    state = StateStore(data_dir, os.environ.get("SALT", ""))
+    try:
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            wanted = _wanted_project(line, number)
+            created = state.tenancy.provision(wanted)
+            out.write(json.dumps({"projectId": wanted.project_id, "created": created}) + "\n")
+    finally:
+        state.close()
+    return 0
+
+
+def _wanted_project(line: str, number: int) -> InitialProject:
+    try:
+        row = json.loads(line)
+        user = row.get("user")
+        return InitialProject(
+            organization_id=row["organizationId"],
+            organization_name=row["organizationName"],
+            project_id=row["projectId"],
+            project_name=row["projectName"],
+            public_key=row.get("publicKey"),
+            secret_key=row.get("secretKey"),
+            user=InitialUser(user["email"].lower(), user["name"], user["password"]) if user else None,
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(
+            f"line {number} of the input does not describe a project ({type(error).__name__}: {error}): "
+            "give organizationId, organizationName, projectId and projectName"
+        ) from None
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m langfuse_embedded", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    serve_command = commands.add_parser("serve", help="run the engine until it is told to stop")
+    serve_command.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on (default: %(default)s)"
+    )
+    serve_command.add_argument("--port", type=int, default=3000, help="0 takes a free one (default: 3000)")
+    provision_command = commands.add_parser(
+        "provision", help="create projects from JSON lines on standard input, beside a running engine or not"
+    )
+    for command in (serve_command, provision_command):
+        command.add_argument("--data-dir", type=Path, required=True, help="where all data lies")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,108 @@
+"""The ASGI application: find the operation, check the key, call the handler, word the errors."""
+
+from __future__ import annotations
+
+import logging
+from urllib.parse import quote
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import HTMLResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from . import routes
+from .engine import Engine
+from .http.call import Call, json_response
+from .http.errors import EVENTS_ONLY_MESSAGE, ApiError, MethodNotAllowed, NotFound
+from .http.operations import Operation
+from .http.router import Router
+
+log = logging.getLogger(__name__)
+
+_NOT_FOUND_PAGE = (
+    "<!DOCTYPE html><html lang='en'><head><meta charset='utf-8'><title>404</title></head>"
+    "<body><h1>404</h1><p>This page could not be found.</p></body></html>"
+)
+_CORS_METHODS = "GET,HEAD,PUT,PATCH,POST,DELETE"
+
+
+class App:
+    """Dispatches requests of one engine. The order of checks is the server's: path, method, mode, key."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.router = Router(routes.all_operations())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI connection."""
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif scope["type"] == "http":
+            request = Request(scope, receive)
+            try:
+                response = await self._respond(request)
+            except ClientDisconnect:
+                return
+            _add_cors(request, response)
+            await response(scope, receive, send)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                await self.engine.open()
+                await send({"type": "lifespan.startup.complete"})
+            elif message["type"] == "lifespan.shutdown":
+                await self.engine.close()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+    async def _respond(self, request: Request) -> Response:
+        try:
+            return await self._dispatch(request)
+        except ApiError as error:
+            return json_response(error.body(), error.status, error.headers)
+        except ClientDisconnect:
+            raise
+        except Exception:
+            log.exception("%s %s failed", request.method, request.url.path)
+            return json_response({"message": "Internal Server Error", "error": "InternalServerError"}, 500)
+
+    async def _dispatch(self, request: Request) -> Response:
+        raw_path = _raw_path(request.scope)
+        match = self.router.match(raw_path)
+        if request.method == "OPTIONS" and raw_path.startswith("/api/"):
+            return Response(status_code=204)
+        if match is None:
+            return HTMLResponse(_NOT_FOUND_PAGE, 404)
+        operation = match.operations.get("GET" if request.method == "HEAD" else request.method)
+        if operation is None:
+            raise MethodNotAllowed
+        self._refuse_legacy(operation)
+        principal = self.engine.authenticator.principal(operation, request.headers)
+        call = Call(self.engine, request, operation, match.params, principal)
+        return await operation.handler(call)
+
+    def _refuse_legacy(self, operation: Operation) -> None:
+        if operation.legacy and self.engine.config.events_only:
+            raise NotFound(EVENTS_ONLY_MESSAGE, named=False)
+
+
+def _raw_path(scope: Scope) -> str:
+    raw = scope.get("raw_path")
+    if raw:
+        return str(raw.partition(b"?")[0].decode("latin-1"))
+    return quote(scope["path"])
+
+
+def _add_cors(request: Request, response: Response) -> None:
+    # The server reflects any origin; it relies on keys, not on cookies, for the API.
+    origin = request.headers.get("origin")
+    if origin is None and request.method != "OPTIONS":
+        return
+    response.headers["access-control-allow-origin"] = origin or "*"
+    response.headers["access-control-allow-credentials"] = "true"
+    response.headers["access-control-allow-methods"] = _CORS_METHODS
+    asked = request.headers.get("access-control-request-headers")
+    if asked:
+        response.headers["access-control-allow-headers"] = asked
+    response.headers["vary"] = "Origin"

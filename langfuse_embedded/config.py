@@ -1,0 +1,139 @@
+"""What the engine is told by its environment: the server's own variables, and a few of the engine's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import ConfigError
+
+EVENTS_ONLY = "events_only"
+WRITE_MODES = (EVENTS_ONLY, "dual")
+
+
+@dataclass(frozen=True, slots=True)
+class InitialUser:
+    """The login that `LANGFUSE_INIT_USER_*` asks for."""
+
+    email: str
+    name: str
+    password: str
+
+
+@dataclass(frozen=True, slots=True)
+class InitialProject:
+    """One organization with one project and one key, as `LANGFUSE_INIT_*` or `provision` asks for them."""
+
+    organization_id: str
+    organization_name: str
+    project_id: str | None = None
+    project_name: str | None = None
+    public_key: str | None = None
+    secret_key: str | None = None
+    user: InitialUser | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EngineConfig:
+    """Everything the engine needs to run.
+
+    Attributes:
+        data_dir: where all data lies; one engine at a time.
+        host, port: the address; port 0 takes a free one.
+        public_url: what links and presigned media URLs begin with, without a slash at the end.
+        salt: part of every key hash, as on the server; changing it invalidates all keys.
+        encryption_key: 32 bytes as hex, for secrets of LLM connections.
+        write_mode: `events_only` (legacy reads answer 404) or `dual`.
+        admin_api_key: Bearer key of the admin routes; they answer 401 without one.
+        init: what to create at start, if anything.
+        max_otlp_bytes: largest body of a trace export, also after decompression.
+        ingest_lag_ms: artificial time between the answer and visibility, for tests that must poll.
+        compat: API level to imitate strictly (`4.16.0` refuses what that server refuses), or empty.
+    """
+
+    data_dir: Path
+    host: str = "127.0.0.1"
+    port: int = 3000
+    public_url: str = "http://localhost:3000"
+    salt: str = ""
+    encryption_key: str = ""
+    write_mode: str = EVENTS_ONLY
+    admin_api_key: str = ""
+    init: InitialProject | None = None
+    max_otlp_bytes: int = 64 * 2**20
+    ingest_lag_ms: int = 0
+    compat: str = ""
+
+    @property
+    def events_only(self) -> bool:
+        """Whether legacy reads answer 404."""
+        return self.write_mode == EVENTS_ONLY
+
+
+def config_from_environment(
+    env: Mapping[str, str], *, data_dir: Path, host: str = "127.0.0.1", port: int = 3000
+) -> EngineConfig:
+    """Return the configuration that the environment describes.
+
+    Raises:
+        ConfigError: a variable has a value that cannot be used; all such variables are named.
+    """
+    problems: list[str] = []
+    write_mode = env.get("LANGFUSE_MIGRATION_V4_WRITE_MODE") or EVENTS_ONLY
+    if write_mode not in WRITE_MODES:
+        problems.append(
+            f"LANGFUSE_MIGRATION_V4_WRITE_MODE is {write_mode!r}: use one of {', '.join(WRITE_MODES)}"
+        )
+    init = _initial_project(env, problems)
+    max_otlp = _number(env, "EMBEDDED_MAX_OTLP_BYTES", 64 * 2**20, problems)
+    lag = _number(env, "INGEST_LAG_MS", 0, problems)
+    if problems:
+        raise ConfigError("The engine cannot start with these settings:\n  " + "\n  ".join(problems))
+    return EngineConfig(
+        data_dir=data_dir,
+        host=host,
+        port=port,
+        public_url=(env.get("NEXTAUTH_URL") or f"http://localhost:{port}").rstrip("/"),
+        salt=env.get("SALT", ""),
+        encryption_key=env.get("ENCRYPTION_KEY", ""),
+        write_mode=write_mode,
+        admin_api_key=env.get("ADMIN_API_KEY", ""),
+        init=init,
+        max_otlp_bytes=max_otlp,
+        ingest_lag_ms=lag,
+        compat=env.get("EMBEDDED_COMPAT", ""),
+    )
+
+
+def _number(env: Mapping[str, str], name: str, default: int, problems: list[str]) -> int:
+    text = env.get(name, "")
+    if not text:
+        return default
+    if not text.isdigit():
+        problems.append(f"{name} is {text!r}: use a whole number")
+        return default
+    return int(text)
+
+
+def _initial_project(env: Mapping[str, str], problems: list[str]) -> InitialProject | None:
+    organization_id = env.get("LANGFUSE_INIT_ORG_ID")
+    if not organization_id:
+        # As on the server, nothing else is looked at without the organization (langfuse#11116).
+        return None
+    project_id = env.get("LANGFUSE_INIT_PROJECT_ID") or None
+    user = None
+    email, password = env.get("LANGFUSE_INIT_USER_EMAIL"), env.get("LANGFUSE_INIT_USER_PASSWORD")
+    if email and password:
+        if len(password) < 8:
+            problems.append("LANGFUSE_INIT_USER_PASSWORD is shorter than 8 characters: choose a longer one")
+        user = InitialUser(email.lower(), env.get("LANGFUSE_INIT_USER_NAME") or "Provisioned User", password)
+    return InitialProject(
+        organization_id=organization_id,
+        organization_name=env.get("LANGFUSE_INIT_ORG_NAME") or "Provisioned Org",
+        project_id=project_id,
+        project_name=(env.get("LANGFUSE_INIT_PROJECT_NAME") or "Provisioned Project") if project_id else None,
+        public_key=env.get("LANGFUSE_INIT_PROJECT_PUBLIC_KEY") or None,
+        secret_key=env.get("LANGFUSE_INIT_PROJECT_SECRET_KEY") or None,
+        user=user,
+    )

@@ -1,0 +1,126 @@
+"""Who sends a request: Basic and Bearer keys as the server reads them, with its very refusals."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+from typing import TYPE_CHECKING
+
+from langfuse_embedded.store.tenancy import NOBODY, Principal
+
+from .errors import Forbidden, InvalidRequest, NotFound, Unauthorized
+from .operations import Access, ErrorStyle, Operation
+
+if TYPE_CHECKING:
+    from starlette.datastructures import Headers
+
+    from langfuse_embedded.config import EngineConfig
+    from langfuse_embedded.store.state import StateStore
+
+_HINT = "Confirm that you've configured the correct host."
+_WRONG_KEY = f"Invalid credentials. {_HINT}"
+_NO_PUBLIC_KEY = f"Invalid public key. {_HINT}"
+_SCORES_ONLY = "Access denied - insufficient permissions for this endpoint"
+_NOT_ORGANIZATION = "Invalid API key. Organization-scoped API key required for this operation."
+_MAX_REMEMBERED = 10_000
+
+
+class Authenticator:
+    """Turns an `Authorization` header into a principal, and remembers the answer.
+
+    A key is hashed once; afterwards the header text itself is looked up. Everything is forgotten when another
+    process (provisioning) changes the database.
+    """
+
+    def __init__(self, state: StateStore, config: EngineConfig) -> None:
+        self._state = state
+        self._config = config
+        self._known: dict[str, Principal] = {}
+        self._version = state.version()
+
+    def forget(self) -> None:
+        """Drop remembered keys, after keys were changed in this process."""
+        self._known.clear()
+
+    def principal(self, operation: Operation, headers: Headers) -> Principal:
+        """Return who may call `operation` with these headers.
+
+        Raises:
+            Unauthorized, Forbidden: with the text and status that the server uses for this case.
+        """
+        access = operation.access
+        if access is Access.PUBLIC:
+            return NOBODY
+        header = headers.get("authorization")
+        if access is Access.ADMIN:
+            self._require_admin(header)
+            return NOBODY
+        named = operation.errors is ErrorStyle.NAMED
+        if header is None:
+            raise Unauthorized("No authorization header", named=named)
+        if access is Access.PROJECT_OR_ADMIN and "x-langfuse-admin-api-key" in headers:
+            return self._admin_for_project(header, headers)
+        principal = self._resolve(header, named=named)
+        if access is Access.ORGANIZATION:
+            raise Forbidden(_NOT_ORGANIZATION, named=False)
+        if principal.scores_only and access is not Access.SCORES:
+            raise Forbidden(_SCORES_ONLY, named=named)
+        return principal
+
+    def _resolve(self, header: str, *, named: bool) -> Principal:
+        version = self._state.version()
+        if version != self._version:
+            self._known.clear()
+            self._version = version
+        if (known := self._known.get(header)) is not None:
+            return known
+        principal = self._look_up(header, named=named)
+        if len(self._known) >= _MAX_REMEMBERED:
+            self._known.clear()
+        self._known[header] = principal
+        return principal
+
+    def _look_up(self, header: str, *, named: bool) -> Principal:
+        scheme, _, value = header.partition(" ")
+        if scheme == "Basic":
+            principal = self._state.tenancy.key_by_secret(_secret(value, named=named))
+            if principal is None:
+                raise Unauthorized(_WRONG_KEY, named=named)
+            return principal
+        if scheme == "Bearer":
+            principal = self._state.tenancy.key_by_public(value.strip())
+            if principal is None:
+                raise Unauthorized(_NO_PUBLIC_KEY, named=named)
+            return principal
+        raise Unauthorized("Invalid authorization header", named=named)
+
+    def _require_admin(self, header: str | None) -> None:
+        expected = self._config.admin_api_key
+        if not expected:
+            raise Unauthorized("Admin API key is not configured on this instance", named=False)
+        if header is None or not header.startswith("Bearer "):
+            raise Unauthorized("Unauthorized: No authorization header", named=False)
+        if not hmac.compare_digest(header.removeprefix("Bearer ").encode(), expected.encode()):
+            raise Unauthorized("Unauthorized: Invalid token", named=False)
+
+    def _admin_for_project(self, header: str, headers: Headers) -> Principal:
+        self._require_admin(header)
+        self._require_admin(f"Bearer {headers['x-langfuse-admin-api-key']}")
+        project_id = headers.get("x-langfuse-project-id")
+        if not project_id:
+            raise InvalidRequest("x-langfuse-project-id header is required for admin API key authentication")
+        if self._state.tenancy.project(project_id) is None:
+            raise NotFound("Project not found")
+        return Principal(project_id)
+
+
+def _secret(encoded: str, *, named: bool) -> str:
+    try:
+        pair = base64.b64decode(encoded, validate=False).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        raise Unauthorized(f"Invalid authorization header. {_HINT}", named=named) from None
+    public_key, colon, secret = pair.partition(":")
+    if not colon or not public_key or not secret:
+        raise Unauthorized(f"Invalid authorization header. {_HINT}", named=named)
+    return secret

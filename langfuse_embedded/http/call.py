@@ -1,0 +1,96 @@
+"""One call of an operation: the request, who sent it, and the engine that answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from .errors import InvalidRequest, PayloadTooLarge
+
+if TYPE_CHECKING:
+    from langfuse_embedded.engine import Engine
+    from langfuse_embedded.store.tenancy import Principal
+
+    from .operations import Operation
+    from .schema import Schema
+
+
+@dataclass(slots=True)
+class Call:
+    """What a handler gets. `principal` is set for every operation that asks for a key."""
+
+    engine: Engine
+    request: Request
+    operation: Operation
+    params: dict[str, str]
+    principal: Principal
+
+    @property
+    def project_id(self) -> str:
+        """The project that the key belongs to: every query is bound to it."""
+        return self.principal.project_id
+
+    async def body(self) -> bytes:
+        """Return the raw body.
+
+        Raises:
+            PayloadTooLarge: it is larger than the operation takes; nothing more is read.
+        """
+        limit = self.operation.body_limit
+        declared = self.request.headers.get("content-length", "")
+        if declared.isdigit() and int(declared) > limit:
+            raise PayloadTooLarge(f"Body exceeded {limit} bytes limit")
+        chunks, size = [], 0
+        async for chunk in self.request.stream():
+            size += len(chunk)
+            if size > limit:
+                raise PayloadTooLarge(f"Body exceeded {limit} bytes limit")
+            chunks.append(chunk)
+        return b"".join(chunks)
+
+    async def json(self, schema: Schema) -> Any:
+        """Return the JSON body in the shape of `schema`.
+
+        Raises:
+            InvalidRequest: it is not JSON.
+            InvalidData: it does not fit.
+        """
+        body = await self.body()
+        if not body:
+            return schema.parse({})
+        try:
+            document = orjson.loads(body)
+        except orjson.JSONDecodeError:
+            # The server's framework answers this before the route is reached.
+            raise InvalidRequest("Invalid JSON", named=False) from None
+        return schema.parse(document)
+
+    def query(self, schema: Schema) -> Any:
+        """Return the query parameters in the shape of `schema`; a repeated name becomes a list.
+
+        Raises:
+            InvalidData: they do not fit.
+        """
+        values: dict[str, Any] = {}
+        for name, value in self.request.query_params.multi_items():
+            if name not in values:
+                values[name] = value
+            elif isinstance(values[name], list):
+                values[name].append(value)
+            else:
+                values[name] = [values[name], value]
+        return schema.parse(values)
+
+
+def json_response(data: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """Return `data` as a JSON answer; numbers of any size and non-string keys are allowed."""
+    return Response(
+        orjson.dumps(data, option=orjson.OPT_NON_STR_KEYS),
+        status_code=status,
+        media_type="application/json; charset=utf-8",
+        headers=headers,
+    )

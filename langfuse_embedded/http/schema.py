@@ -1,0 +1,528 @@
+"""Shapes of queries and bodies, with the very issues that the server reports.
+
+The server validates with zod 4, and clients see its issues: their paths and messages are part of the
+contract (`{"path": ["name"], "message": "Invalid input: expected string, received undefined"}`). The rules
+that decide which issues appear together are zod's: a wrong type ends a field, several failed checks are all
+reported, and a union with one branch that only failed checks reports that branch alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from langfuse_embedded.clock import parse_iso
+
+from .errors import InvalidData
+
+Path = tuple[str | int, ...]
+
+
+class _Missing:
+    """JavaScript's `undefined`: a key that is not there."""
+
+    def __repr__(self) -> str:
+        return "undefined"
+
+
+MISSING = _Missing()
+
+
+class Issues:
+    """The issues found so far, and whether one of them ends the value (zod: aborted)."""
+
+    __slots__ = ("aborted", "found")
+
+    def __init__(self) -> None:
+        self.found: list[dict[str, Any]] = []
+        self.aborted = False
+
+    def stop(self, path: Path, message: str, **details: Any) -> None:
+        """Add an issue after which the value is of no use."""
+        self.found.append({**details, "path": list(path), "message": message})
+        self.aborted = True
+
+    def add(self, path: Path, message: str, **details: Any) -> None:
+        """Add an issue that lets further checks go on."""
+        self.found.append({**details, "path": list(path), "message": message})
+
+
+def type_name(value: Any) -> str:
+    """Return the name that zod gives the type of a value."""
+    if value is MISSING:
+        return "undefined"
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, float) and value != value:
+        return "NaN"
+    for kind, name in (
+        (int, "number"),
+        (float, "number"),
+        (str, "string"),
+        (list, "array"),
+        (dict, "object"),
+    ):
+        if isinstance(value, kind):
+            return name
+    return type(value).__name__
+
+
+def _wrong_type(expected: str, value: Any, path: Path, issues: Issues) -> None:
+    issues.stop(
+        path,
+        f"Invalid input: expected {expected}, received {type_name(value)}",
+        expected=expected,
+        code="invalid_type",
+    )
+
+
+class Schema:
+    """A shape. `run` returns the parsed value or collects issues."""
+
+    optional_key = False
+    """May an object's key of this shape be left out?"""
+
+    def run(self, value: Any, path: Path, issues: Issues) -> Any:
+        """Return the parsed `value`, or report to `issues` and return anything."""
+        raise NotImplementedError
+
+    def parse(self, value: Any) -> Any:
+        """Return the parsed value.
+
+        Raises:
+            InvalidData: with every issue found.
+        """
+        issues = Issues()
+        result = self.run(value, (), issues)
+        if issues.found:
+            raise InvalidData(issues.found)
+        return result
+
+    def optional(self) -> Schema:
+        """Allow the key to be left out; it is then absent from the result."""
+        return _Optional(self, absent=True, null=False)
+
+    def nullable(self) -> Schema:
+        """Allow null."""
+        return _Optional(self, absent=False, null=True)
+
+    def nullish(self) -> Schema:
+        """Allow null, or the key to be left out."""
+        return _Optional(self, absent=True, null=True)
+
+    def default(self, value: Any) -> Schema:
+        """Use `value` where the key is left out."""
+        return _Default(self, value)
+
+    def refine(
+        self,
+        check: Callable[[Any], bool],
+        message: str | Callable[[Any], str],
+        path: Sequence[str | int] = (),
+    ) -> Schema:
+        """Report `message` at `path` below this value when `check` is false and nothing worse was found."""
+        return _Refined(self, check, message, tuple(path))
+
+    def transform(self, convert: Callable[[Any], Any]) -> Schema:
+        """Convert the value when it is valid. `convert` must not fail."""
+        return _Transformed(self, convert)
+
+
+class _Optional(Schema):
+    def __init__(self, inner: Schema, *, absent: bool, null: bool) -> None:
+        self.inner, self.null = inner, null
+        self.absent = absent or inner.optional_key
+        self.optional_key = self.absent
+
+    def run(self, value: Any, path: Path, issues: Issues) -> Any:
+        if (value is MISSING and self.absent) or (value is None and self.null):
+            return value
+        return self.inner.run(value, path, issues)
+
+
+class _Default(Schema):
+    optional_key = True
+
+    def __init__(self, inner: Schema, value: Any) -> None:
+        self.inner, self.value = inner, value
+
+    def run(self, value: Any, path: Path, issues: Issues) -> Any:
+        if value is MISSING:
+            return self.value() if callable(self.value) else self.value
+        return self.inner.run(value, path, issues)
+
+
+class _Refined(Schema):
+    def __init__(
+        self, inner: Schema, check: Callable[[Any], bool], message: str | Callable[[Any], str], path: Path
+    ) -> None:
+        self.inner, self.check, self.message, self.path = inner, check, message, path
+        self.optional_key = inner.optional_key
+
+    def run(self, value: Any, path: Path, issues: Issues) -> Any:
+        local = Issues()
+        result = self.inner.run(value, path, local)
+        if not local.aborted and result is not MISSING and not self.check(result):
+            message = self.message(result) if callable(self.message) else self.message
+            local.add((*path, *self.path), message, code="custom")
+        _merge(issues, local)
+        return result
+
+
+class _Transformed(Schema):
+    def __init__(self, inner: Schema, convert: Callable[[Any], Any]) -> None:
+        self.inner, self.convert = inner, convert
+        self.optional_key = inner.optional_key
+
+    def run(self, value: Any, path: Path, issues: Issues) -> Any:
+        local = Issues()
+        result = self.inner.run(value, path, local)
+        _merge(issues, local)
+        if local.found or result is MISSING:
+            return result
+        return self.convert(result)
+
+
+def _merge(into: Issues, local: Issues) -> None:
+    into.found.extend(local.found)
+    into.aborted = into.aborted or local.aborted
+
+
+class Anything(Schema):
+    """Anything, also nothing."""
+
+    optional_key = True
+
+    def run(self, value: Any, path: Path, issues: Issues) -> Any:
+        return value
+
+
+class String(Schema):
+    """Text with optional length limits (in characters) and patterns, each with its own message."""
+
+    def __init__(
+        self,
+        min: int | None = None,  # noqa: A002  zod's own name
+        max: int | None = None,  # noqa: A002
+        *,
+        min_message: str | None = None,
+        max_message: str | None = None,
+        patterns: Sequence[tuple[str, str]] = (),
+        trim: bool = False,
+    ) -> None:
+        self.min, self.max, self.trim = min, max, trim
+        self.min_message = min_message or f"Too small: expected string to have >={min} characters"
+        self.max_message = max_message or f"Too big: expected string to have <={max} characters"
+        self.patterns = [(re.compile(pattern), pattern, message) for pattern, message in patterns]
+
+    def run(self, value: Any, path: Path, issues: Issues) -> Any:
+        if not isinstance(value, str):
+            _wrong_type("string", value, path, issues)
+            return value
+        if self.trim:
+            value = value.strip()
+        if self.min is not None and len(value) < self.min:
+            issues.add(
+                path, self.min_message, origin="string", code="too_small", minimum=self.min, inclusive=True
+            )
+        if self.max is not None and len(value) > self.max:
+            issues.add(
+                path, self.max_message, origin="string", code="too_big", maximum=self.max, inclusive=True
+            )
+        for compiled, pattern, message in self.patterns:
+            if not compiled.search(value):
+                issues.add(
+                    path,
+                    message,
+                    origin="string",
+                    code="invalid_format",
+                    format="regex",
+                    pattern=f"/{pattern}/",
+                )
+        return value
+
+
+class Datetime(Schema):
+    """An ISO datetime with offset, parsed to Unix milliseconds."""
+
+    def run(self, value: Any, path: Path, issues: Issues) -> Any:
+        if not isinstance(value, str):
+            _wrong_type("string", value, path, issues)
+            return value
+        ms = parse_iso(value)
+        if ms is None:
+            issues.add(
+                path, "Invalid ISO datetime", origin="string", code="invalid_format", format="datetime"
+            )
+        return ms
+
+
+class Number(Schema):
+    """A number with optional inclusive bounds (`ge`, `le`) or an exclusive lower one (`gt`).
+
+    With `coerce`, texts are converted first as JavaScript's `Number()` does: query parameters arrive as text.
+    """
+
+    def __init__(
+        self,
+        *,
+        integer: bool = False,
+        ge: float | None = None,
+        le: float | None = None,
+        gt: float | None = None,
+        coerce: bool = False,
+    ) -> None:
+        self.integer, self.ge, self.le, self.gt, self.coerce = integer, ge, le, gt, coerce
+
+    def run(self, value: Any, path: Path, issues: Issues) -> Any:
+        if self.coerce:
+            value = to_number(value)
+        if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
+            _wrong_type("number", value, path, issues)
+            return value
+        if self.integer and isinstance(value, float):
+            if not value.is_integer():
+                issues.stop(
+                    path,
+                    "Invalid input: expected int, received number",
+                    expected="int",
+                    format="safeint",
+                    code="invalid_type",
+                )
+                return value
+            value = int(value)
+        if self.gt is not None and value <= self.gt:
+            issues.add(
+                path,
+                f"Too small: expected number to be >{self.gt}",
+                origin="number",
+                code="too_small",
+                minimum=self.gt,
+                inclusive=False,
+            )
+        if self.ge is not None and value < self.ge:
+            issues.add(
+                path,
+                f"Too small: expected number to be >={self.ge}",
+                origin="number",
+                code="too_small",
+                minimum=self.ge,
+                inclusive=True,
+            )
+        if self.le is not None and value > self.le:
+            issues.add(
+                path,
+                f"Too big: expected number to be <={self.le}",
+                origin="number",
+                code="too_big",
+                maximum=self.le,
+                inclusive=True,
+            )
+        return value
+
+
+def to_number(value: Any) -> Any:
+    """Return what JavaScript's `Number(value)` gives for a query parameter; NaN where it is none."""
+    if value is MISSING:
+        return float("nan")
+    if isinstance(value, str):
+        text = value.strip()
+        if not text:
+            return 0
+        try:
+            return int(text)
+        except ValueError:
+            pass
+        try:
+            # Python also reads "nan", "inf" and "1_000", which JavaScript does not.
+            return float(text) if re.fullmatch(r"[+-]?[\d.eE+-]+|[+-]?Infinity", text) else float("nan")
+        except ValueError:
+            return float("nan")
+    return value
+
+
+class Boolean(Schema):
+    """True or false."""
+
+    def run(self, value: Any, path: Path, issues: Issues) -> Any:
+        if not isinstance(value, bool):
+            _wrong_type("boolean", value, path, issues)
+        return value
+
+
+class Enum(Schema):
+    """One of a list of texts."""
+
+    def __init__(self, *values: str, message: str | None = None) -> None:
+        self.values = values
+        self.message = message or "Invalid option: expected one of " + "|".join(f'"{v}"' for v in values)
+
+    def run(self, value: Any, path: Path, issues: Issues) -> Any:
+        if not isinstance(value, str) or value not in self.values:
+            issues.stop(path, self.message, code="invalid_value", values=list(self.values))
+        return value
+
+
+class Literal(Schema):
+    """Exactly one value."""
+
+    def __init__(self, value: str | int | bool | None) -> None:
+        self.value = value
+        shown = f'"{value}"' if isinstance(value, str) else str(value).lower()
+        self.message = f"Invalid input: expected {shown}"
+
+    def run(self, value: Any, path: Path, issues: Issues) -> Any:
+        if type(value) is not type(self.value) or value != self.value:
+            issues.stop(path, self.message, code="invalid_value", values=[self.value])
+        return value
+
+
+class Array(Schema):
+    """A list of one shape, with optional limits on its length."""
+
+    def __init__(self, item: Schema, min: int | None = None, max: int | None = None) -> None:  # noqa: A002
+        self.item, self.min, self.max = item, min, max
+
+    def run(self, value: Any, path: Path, issues: Issues) -> Any:
+        if not isinstance(value, list):
+            _wrong_type("array", value, path, issues)
+            return value
+        result = [self.item.run(entry, (*path, index), issues) for index, entry in enumerate(value)]
+        if self.min is not None and len(value) < self.min:
+            issues.add(
+                path,
+                f"Too small: expected array to have >={self.min} items",
+                origin="array",
+                code="too_small",
+                minimum=self.min,
+                inclusive=True,
+            )
+        if self.max is not None and len(value) > self.max:
+            issues.add(
+                path,
+                f"Too big: expected array to have <={self.max} items",
+                origin="array",
+                code="too_big",
+                maximum=self.max,
+                inclusive=True,
+            )
+        return result
+
+
+class Record(Schema):
+    """An object with any keys and values of one shape."""
+
+    def __init__(self, value: Schema) -> None:
+        self.value = value
+
+    def run(self, value: Any, path: Path, issues: Issues) -> Any:
+        if not isinstance(value, dict):
+            _wrong_type("record", value, path, issues)
+            return value
+        return {key: self.value.run(entry, (*path, key), issues) for key, entry in value.items()}
+
+
+class Object(Schema):
+    """An object with known keys. Others are dropped, kept (`loose`) or refused (`strict`)."""
+
+    def __init__(self, shape: Mapping[str, Schema], *, strict: bool = False, loose: bool = False) -> None:
+        self.shape, self.strict, self.loose = dict(shape), strict, loose
+
+    def extend(self, shape: Mapping[str, Schema]) -> Object:
+        """Return this shape with further keys."""
+        return Object({**self.shape, **shape}, strict=self.strict, loose=self.loose)
+
+    def run(self, value: Any, path: Path, issues: Issues) -> Any:
+        if not isinstance(value, dict):
+            _wrong_type("object", value, path, issues)
+            return value
+        result: dict[str, Any] = {}
+        for key, schema in self.shape.items():
+            entry = value.get(key, MISSING)
+            if entry is MISSING and schema.optional_key and not isinstance(schema, _Default):
+                continue
+            parsed = schema.run(entry, (*path, key), issues)
+            if parsed is not MISSING:
+                result[key] = parsed
+        unknown = [key for key in value if key not in self.shape]
+        if unknown and self.strict:
+            shown = ", ".join(f'"{key}"' for key in unknown)
+            plural = "keys" if len(unknown) > 1 else "key"
+            issues.add(path, f"Unrecognized {plural}: {shown}", code="unrecognized_keys", keys=unknown)
+        elif self.loose:
+            result.update((key, value[key]) for key in unknown)
+        return result
+
+
+class Union(Schema):
+    """The first shape that fits."""
+
+    def __init__(self, *options: Schema) -> None:
+        self.options = options
+        self.optional_key = any(option.optional_key for option in options)
+
+    def run(self, value: Any, path: Path, issues: Issues) -> Any:
+        attempts = []
+        for option in self.options:
+            local = Issues()
+            result = option.run(value, (), local)
+            if not local.found:
+                return result
+            attempts.append((local, result))
+        usable = [(local, result) for local, result in attempts if not local.aborted]
+        if len(usable) == 1:
+            local, result = usable[0]
+            for issue in local.found:
+                issues.found.append({**issue, "path": [*path, *issue["path"]]})
+            return result
+        issues.stop(
+            path, "Invalid input", code="invalid_union", errors=[local.found for local, _ in attempts]
+        )
+        return value
+
+
+class Tagged(Schema):
+    """A union whose branch is named by one key (zod: discriminated union)."""
+
+    def __init__(self, key: str, branches: Mapping[str | _Missing, Schema]) -> None:
+        self.key, self.branches = key, branches
+
+    def run(self, value: Any, path: Path, issues: Issues) -> Any:
+        if not isinstance(value, dict):
+            issues.stop(
+                path,
+                f"Invalid input: expected object, received {type_name(value)}",
+                code="invalid_type",
+                expected="object",
+            )
+            return value
+        tag = value.get(self.key, MISSING)
+        branch = self.branches.get(tag) if isinstance(tag, str | _Missing) else None
+        if branch is None:
+            issues.stop(
+                (*path, self.key),
+                "Invalid input",
+                code="invalid_union",
+                errors=[],
+                note="No matching discriminator",
+                discriminator=self.key,
+            )
+            return value
+        return branch.run(value, path, issues)
+
+
+class Both(Schema):
+    """Two object shapes that must both fit; the keys of both are in the result (zod: intersection)."""
+
+    def __init__(self, left: Schema, right: Schema) -> None:
+        self.left, self.right = left, right
+
+    def run(self, value: Any, path: Path, issues: Issues) -> Any:
+        left = self.left.run(value, path, issues)
+        right = self.right.run(value, path, issues)
+        if isinstance(left, dict) and isinstance(right, dict):
+            return {**left, **right}
+        return right

@@ -1,0 +1,13 @@
+"""The operations of the public API, one module a resource. Each module exports `OPERATIONS`."""
+
+from __future__ import annotations
+
+from langfuse_embedded.http.operations import Operation
+
+from . import health, licensed, projects
+
+
+def all_operations() -> list[Operation]:
+    """Return the routing table, in the order in which it is documented."""
+    modules = (health, projects, licensed)
+    return [operation for module in modules for operation in module.OPERATIONS]

@@ -1,0 +1,1 @@
+"""What the engine keeps: relational state and events in SQLite, metrics in DuckDB."""

@@ -1,0 +1,177 @@
+"""Organizations, projects, API keys and users: what exists, and whom a key stands for."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import dataclass
+from typing import Any
+
+from langfuse_embedded import ids
+from langfuse_embedded.clock import now_ms
+from langfuse_embedded.config import InitialProject, InitialUser
+
+from .passwords import display_secret_key, hash_password, hash_secret_key, password_fits
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Whom a request speaks for. Nobody has an empty project and no key."""
+
+    project_id: str = ""
+    public_key: str = ""
+    scores_only: bool = False
+
+
+NOBODY = Principal()
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A project with the organization it belongs to."""
+
+    id: str
+    name: str
+    metadata: dict[str, Any]
+    organization_id: str
+    organization_name: str
+
+
+class Tenancy:
+    """Reads and writes the tenancy tables of `state.db`."""
+
+    def __init__(self, connection: sqlite3.Connection, salt: str) -> None:
+        self._db = connection
+        self._salt = salt
+
+    def key_by_secret(self, secret: str) -> Principal | None:
+        """Return whom a secret key stands for, or ``None``.
+
+        The public key sent along does not count, as on the server: the secret alone decides.
+        """
+        row = self._db.execute(
+            "select project_id, public_key from api_keys"
+            " where secret_hash = ? and (expires_at is null or expires_at > ?)",
+            (hash_secret_key(secret, self._salt), now_ms()),
+        ).fetchone()
+        return Principal(row["project_id"], row["public_key"]) if row else None
+
+    def key_by_public(self, public_key: str) -> Principal | None:
+        """Return whom a public key alone stands for: it may send scores and nothing else."""
+        row = self._db.execute(
+            "select project_id, public_key from api_keys where public_key = ?", (public_key,)
+        ).fetchone()
+        return Principal(row["project_id"], row["public_key"], scores_only=True) if row else None
+
+    def project(self, project_id: str) -> Project | None:
+        """Return a project, or ``None``."""
+        row = self._db.execute(
+            "select p.id, p.name, p.metadata, o.id as organization_id, o.name as organization_name"
+            " from projects p join organizations o on o.id = p.organization_id where p.id = ?",
+            (project_id,),
+        ).fetchone()
+        if row is None:
+            return None
+        return Project(
+            row["id"],
+            row["name"],
+            json.loads(row["metadata"]),
+            row["organization_id"],
+            row["organization_name"],
+        )
+
+    def project_ids(self) -> list[str]:
+        """Return the ids of all projects, oldest first."""
+        return [row[0] for row in self._db.execute("select id from projects order by created_at, id")]
+
+    def login(self, email: str, password: str) -> str | None:
+        """Return the id of the user whom e-mail and password fit, or ``None``."""
+        row = self._db.execute(
+            "select id, password_hash from users where email = ?", (email.lower(),)
+        ).fetchone()
+        return row["id"] if row and password_fits(password, row["password_hash"]) else None
+
+    def projects_of(self, user_id: str) -> list[Project]:
+        """Return the projects that a user may see."""
+        rows = self._db.execute(
+            "select p.id from projects p join memberships m on m.organization_id = p.organization_id"
+            " where m.user_id = ? order by p.created_at, p.id",
+            (user_id,),
+        ).fetchall()
+        return [project for row in rows if (project := self.project(row["id"]))]
+
+    def provision(self, wanted: InitialProject) -> list[str]:
+        """Create what is missing of an organization, its project, key and user; return what was created.
+
+        The rules are those of `LANGFUSE_INIT_*` on the server: names of what exists are left alone, a key
+        that belongs to another project is moved, a changed secret of an existing public key is ignored, and
+        a user's password is set once.
+        """
+        created: list[str] = []
+        self._db.execute("begin immediate")
+        try:
+            self._provision_organization(wanted, created)
+            if wanted.project_id:
+                self._provision_project(wanted, created)
+            if wanted.user:
+                self._provision_user(wanted.organization_id, wanted.user, created)
+        except BaseException:
+            self._db.execute("rollback")
+            raise
+        self._db.execute("commit")
+        return created
+
+    def _provision_organization(self, wanted: InitialProject, created: list[str]) -> None:
+        cursor = self._db.execute(
+            "insert into organizations (id, name, created_at) values (?, ?, ?) on conflict do nothing",
+            (wanted.organization_id, wanted.organization_name, now_ms()),
+        )
+        if cursor.rowcount:
+            created.append("organization")
+
+    def _provision_project(self, wanted: InitialProject, created: list[str]) -> None:
+        cursor = self._db.execute(
+            "insert into projects (id, organization_id, name, created_at) values (?, ?, ?, ?)"
+            " on conflict do nothing",
+            (wanted.project_id, wanted.organization_id, wanted.project_name, now_ms()),
+        )
+        if cursor.rowcount:
+            created.append("project")
+        if not (wanted.public_key and wanted.secret_key):
+            return
+        self._db.execute(
+            "delete from api_keys where public_key = ? and project_id <> ?",
+            (wanted.public_key, wanted.project_id),
+        )
+        cursor = self._db.execute(
+            "insert into api_keys (id, project_id, public_key, secret_hash, display_secret, note, created_at)"
+            " values (?, ?, ?, ?, ?, 'Provisioned API Key', ?) on conflict do nothing",
+            (
+                ids.cuid(),
+                wanted.project_id,
+                wanted.public_key,
+                hash_secret_key(wanted.secret_key, self._salt),
+                display_secret_key(wanted.secret_key),
+                now_ms(),
+            ),
+        )
+        if cursor.rowcount:
+            created.append("apiKey")
+
+    def _provision_user(self, organization_id: str, user: InitialUser, created: list[str]) -> None:
+        row = self._db.execute("select id from users where email = ?", (user.email,)).fetchone()
+        user_id: str
+        if row:
+            user_id = row["id"]
+        else:
+            user_id = ids.cuid()
+            self._db.execute(
+                "insert into users (id, email, name, password_hash, created_at) values (?, ?, ?, ?, ?)",
+                (user_id, user.email, user.name, hash_password(user.password), now_ms()),
+            )
+            created.append("user")
+        self._db.execute(
+            "insert into memberships (organization_id, user_id, role) values (?, ?, 'OWNER')"
+            " on conflict do update set role = 'OWNER'",
+            (organization_id, user_id),
+        )
