@@ -324,24 +324,24 @@ class Number(Schema):
         return value
 
 
+_JAVASCRIPT_NUMBER = re.compile(
+    r"[+-]?(?:\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?|Infinity)", re.ASCII
+)
+
+
 def to_number(value: Any) -> Any:
     """Return what JavaScript's `Number(value)` gives for a query parameter; NaN where it is none."""
     if value is MISSING:
         return float("nan")
-    if isinstance(value, str):
-        text = value.strip()
-        if not text:
-            return 0
-        try:
-            return int(text)
-        except ValueError:
-            pass
-        try:
-            # Python also reads "nan", "inf" and "1_000", which JavaScript does not.
-            return float(text) if re.fullmatch(r"[+-]?[\d.eE+-]+|[+-]?Infinity", text) else float("nan")
-        except ValueError:
-            return float("nan")
-    return value
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    if not text:
+        return 0
+    # Python's own parsers also take "nan", "inf" and "1_000".
+    if not _JAVASCRIPT_NUMBER.fullmatch(text):
+        return float("nan")
+    return int(text) if text.lstrip("+-").isdigit() else float(text)
 
 
 class Boolean(Schema):

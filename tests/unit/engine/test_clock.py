@@ -1,0 +1,36 @@
+"""Times keep their meaning between the wire and the store."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from langfuse_embedded.clock import iso, parse_iso
+
+YEAR_9999 = 253_402_300_799_999
+
+
+@given(st.integers(min_value=0, max_value=YEAR_9999))
+def test_what_is_written_is_read_back(ms: int) -> None:
+    assert parse_iso(iso(ms)) == ms
+
+
+@given(st.integers(min_value=0, max_value=YEAR_9999))
+def test_the_text_is_what_the_standard_library_writes(ms: int) -> None:
+    moment = datetime.fromtimestamp(ms // 1000, UTC).replace(microsecond=ms % 1000 * 1000)
+    assert iso(ms) == moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def test_times_before_1970_count_backwards() -> None:
+    assert iso(-1) == "1969-12-31T23:59:59.999Z"
+    assert parse_iso("1969-12-31T23:59:59.999Z") == -1
+
+
+@pytest.mark.parametrize(
+    "text", ["", "2026-01-15", "2026-01-15T10:00:00", "2026-13-01T00:00:00Z", "2026-01-15 10:00:00Z", "x"]
+)
+def test_a_text_that_is_no_datetime_with_offset_is_refused(text: str) -> None:
+    assert parse_iso(text) is None
