@@ -111,7 +111,7 @@ def main_error(error: EngineError) -> int:
     return 2 if isinstance(error, DirectoryInUse) else 1
 
 
-def _exit_cleanly(number: int, frame: FrameType | None) -> None:
+def _exit_cleanly(_number: int, _frame: FrameType | None) -> None:
     raise SystemExit(0)
 
 
