@@ -1,7 +1,7 @@
 """What a self-hosted server refuses without a licence: organization keys, SCIM, the admin's organizations.
 
-The embedded engine has no licence to buy. It answers as an unlicensed server does, so that a script that fails
-there fails here too.
+The embedded engine has no licence to buy. It answers as an unlicensed server does, so that a script that
+fails there fails here too.
 """
 
 from __future__ import annotations

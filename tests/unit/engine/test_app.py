@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -58,8 +59,8 @@ async def client(config: EngineConfig) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> Iterator[EngineConfig]:
-    yield EngineConfig(data_dir=tmp_path, salt="pepper", admin_api_key="admin-test", init=KOSMOS)
+def config(tmp_path: Path) -> EngineConfig:
+    return EngineConfig(data_dir=tmp_path, salt="pepper", admin_api_key="admin-test", init=KOSMOS)
 
 
 async def _ask(config: EngineConfig, method: str, path: str, **request: Any) -> httpx.Response:
@@ -68,8 +69,6 @@ async def _ask(config: EngineConfig, method: str, path: str, **request: Any) -> 
 
 
 def ask(config: EngineConfig, method: str, path: str, **request: Any) -> httpx.Response:
-    import asyncio
-
     return asyncio.run(_ask(config, method, path, **request))
 
 
