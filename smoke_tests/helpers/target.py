@@ -40,7 +40,7 @@ def discover(environ: Mapping[str, str], credentials: Path) -> Target:
     """Return the project named by the environment, or else by a file in the directory `credentials`.
 
     `BASE_URL` (short, for `make smoke BASE_URL=...`) or `LANGFUSE_BASE_URL` names the server,
-    `LANGFUSE_PUBLIC_KEY` and `LANGFUSE_SECRET_KEY` the project. Keys that are not in the environment come from
+    `LANGFUSE_PUBLIC_KEY` and `LANGFUSE_SECRET_KEY` the project. Keys not in the environment come from
     `<PROJECT>.env`, or from the first file. Keys of a file go to the server of that file only, unless PROJECT
     says that they are meant.
 
