@@ -28,6 +28,12 @@ class _Missing:
 
 MISSING = _Missing()
 
+JS_WHITESPACE = (
+    "\t\n\v\f\r \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000\ufeff"
+)
+"""What JavaScript's `trim` removes."""
+
 
 class Issues:
     """The issues found so far, and whether one of them ends the value (zod: aborted)."""
@@ -216,14 +222,15 @@ class String(Schema):
         self.min, self.max, self.trim = min, max, trim
         self.min_message = min_message or f"Too small: expected string to have >={min} characters"
         self.max_message = max_message or f"Too big: expected string to have <={max} characters"
-        self.patterns = [(re.compile(pattern), pattern, message) for pattern, message in patterns]
+        # JavaScript's `$` is the end of the text; Python's also matches before a last line break.
+        self.patterns = [(re.compile(_end(pattern)), pattern, message) for pattern, message in patterns]
 
     def run(self, value: Any, path: Path, issues: Issues) -> Any:
         if not isinstance(value, str):
             _wrong_type("string", value, path, issues)
             return value
         if self.trim:
-            value = value.strip()
+            value = value.strip(JS_WHITESPACE)
         if self.min is not None and len(value) < self.min:
             issues.add(
                 path, self.min_message, origin="string", code="too_small", minimum=self.min, inclusive=True
@@ -243,6 +250,10 @@ class String(Schema):
                     pattern=f"/{pattern}/",
                 )
         return value
+
+
+def _end(pattern: str) -> str:
+    return pattern[:-1] + r"\Z" if pattern.endswith("$") else pattern
 
 
 class Datetime(Schema):
@@ -441,10 +452,7 @@ class Object(Schema):
             return value
         result: dict[str, Any] = {}
         for key, schema in self.shape.items():
-            entry = value.get(key, MISSING)
-            if entry is MISSING and schema.optional_key and not isinstance(schema, _Default):
-                continue
-            parsed = schema.run(entry, (*path, key), issues)
+            parsed = schema.run(value.get(key, MISSING), (*path, key), issues)
             if parsed is not MISSING:
                 result[key] = parsed
         unknown = [key for key in value if key not in self.shape]
