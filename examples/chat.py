@@ -110,7 +110,7 @@ def run(langfuse: Langfuse, options: argparse.Namespace) -> dict[str, Any]:
         tags=["example", "chat"],
     ):
         gaps = [fill_gap(langfuse, gap, options.turns, rng) for gap in GAPS[: options.gaps]]
-    fill_rate = statistics.mean(gap["credit"] is not None for gap in gaps)
+    fill_rate = statistics.fmean(gap["credit"] is not None for gap in gaps)
     feedback = 1 if fill_rate >= CONTENT_FROM else 0
     langfuse.create_score(
         session_id=session_id, name="user-feedback", value=feedback, data_type="NUMERIC", comment="thumbs"

@@ -9,8 +9,8 @@ One call is one session; every turn of it is a trace:
     scores of the trace: latency-sla (was tts_latency_ms within --sla-ms?)
     score of the session: user-feedback
 
-Speech and model are simulated: they take some ten milliseconds, and what is recorded is measured. What is said
-follows from `--seed`.
+Speech and model are simulated: they take some ten milliseconds, and what is recorded is measured. What is
+said follows from `--seed`.
 
     set -a; . .stack/credentials/<project>.env; set +a
     python examples/voice.py --turns 5
@@ -125,7 +125,7 @@ def run(langfuse: Langfuse, options: argparse.Namespace) -> dict[str, Any]:
         tags=["example", "voice"],
     ):
         turns = [take_turn(langfuse, number, options.sla_ms, rng) for number in range(1, options.turns + 1)]
-    in_time = statistics.mean(turn["in_time"] for turn in turns)
+    in_time = statistics.fmean(turn["in_time"] for turn in turns)
     langfuse.create_score(
         session_id=session_id, name="user-feedback", value=in_time, data_type="NUMERIC", comment="survey"
     )

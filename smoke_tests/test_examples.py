@@ -24,10 +24,9 @@ pytestmark = pytest.mark.skipif(not EXAMPLES.is_dir(), reason=f"the examples are
 
 
 def run(target: Target, script: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run an example with the keys of the target in its environment, as `source <project>.env` leaves them."""
-    inherited = {
-        name: value for name, value in os.environ.items() if not name.startswith(("LANGFUSE_", "OTEL_"))
-    }
+    """Run an example with the keys of the target in its environment, and no other setting of the SDK."""
+    own = ("LANGFUSE_", "OTEL_")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(own)}
     return subprocess.run(
         [sys.executable, str(EXAMPLES / script), *arguments],
         env=inherited | target.environment() | variables,
@@ -88,9 +87,8 @@ def test_chat_scores_each_gap_and_the_session(
     target: Target, server: Server, unique: Callable[[str], str]
 ) -> None:
     session_id = unique("chat")
-    result = result_of(
-        target, "chat.py", "--gaps", "3", "--turns", "2", "--seed", "3", "--session", session_id
-    )
+    arguments = ("--gaps", "3", "--turns", "2", "--seed", "1", "--session", session_id)
+    result = result_of(target, "chat.py", *arguments)
 
     turns = [trace_id for gap in result["gaps"] for trace_id in gap["trace_ids"]]
     filled = [gap for gap in result["gaps"] if gap["credit"]]
