@@ -6,6 +6,7 @@ import base64
 import secrets
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 from langfuse.api import LangfuseAPI
 from langfuse.api.commons.errors import UnauthorizedError
@@ -44,13 +45,15 @@ def test_health_and_readiness_need_no_key(server: Server) -> None:
 
 
 def test_the_sdk_raises_unauthorized_for_a_wrong_key(target: Target) -> None:
-    api = LangfuseAPI(
-        base_url=target.base_url,
-        username=f"pk-lf-test-{secrets.token_hex(8)}",
-        password=f"sk-lf-test-{secrets.token_hex(8)}",
-    )
-    with pytest.raises(UnauthorizedError):
-        api.projects.get()
+    with httpx.Client() as client:
+        api = LangfuseAPI(
+            base_url=target.base_url,
+            username=f"pk-lf-test-{secrets.token_hex(8)}",
+            password=f"sk-lf-test-{secrets.token_hex(8)}",
+            httpx_client=client,
+        )
+        with pytest.raises(UnauthorizedError):
+            api.projects.get()
 
 
 @pytest.mark.parametrize("path", READS)
