@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .config import EngineConfig
 from .http.auth import Authenticator
+from .store.prompts import PromptStore
 from .store.state import StateStore
 
 
@@ -14,6 +15,7 @@ class Engine:
         self.config = config
         self.state = StateStore(config.data_dir, config.salt)
         self.authenticator = Authenticator(self.state, config)
+        self.prompts = PromptStore(self.state)
         if config.init:
             self.state.tenancy.provision(config.init)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from langfuse_embedded.http.operations import Operation
 
-from . import health, licensed, projects
+from . import health, licensed, projects, prompts
 
 
 def all_operations() -> list[Operation]:
     """Return the routing table, in the order in which it is documented."""
-    modules = (health, projects, licensed)
+    modules = (health, projects, prompts, licensed)
     return [operation for module in modules for operation in module.OPERATIONS]
