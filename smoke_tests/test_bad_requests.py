@@ -41,7 +41,7 @@ MALFORMED = {
     "text": Bad(PATH, b"{}", "Invalid content type", {"Content-Type": "text/plain"}),
     "version 5": Bad(
         PATH,
-        b'{"resourceSpans": []}',
+        json.dumps(export_request(span(new_trace_id(), "from the future", {}))).encode(),
         "Unsupported x-langfuse-ingestion-version",
         JSON | {"x-langfuse-ingestion-version": "5"},
     ),

@@ -56,7 +56,7 @@ def scored(langfuse: Langfuse, server: Server, unique: Callable[[str], str]) -> 
         for name, data_type, value, _ in VALUES:
             common = {"name": name, "data_type": data_type, "value": value, "comment": f"why {name}"}
             root.score_trace(**common)
-            field.score(**common, metadata={"field": "bass", "sources": 2})
+            field.score(**common, metadata={"field": "bass", "source": "discogs"})
             langfuse.create_score(session_id=session_id, **common)
         trace_id, observation_id = root.trace_id, field.id
     langfuse.flush()
@@ -89,7 +89,7 @@ def test_a_score_comes_back_with_comment_source_and_environment(scored: Scored, 
 
 def test_the_metadata_of_a_score_comes_back(scored: Scored) -> None:
     score = scored.scores["observation", "attribution_confidence"]
-    assert score["metadata"] == {"field": "bass", "sources": 2}
+    assert score["metadata"] == {"field": "bass", "source": "discogs"}
 
 
 def test_scores_are_found_by_name_and_by_observation(scored: Scored, server: Server) -> None:
