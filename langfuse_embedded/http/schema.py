@@ -36,13 +36,17 @@ JS_WHITESPACE = (
 
 
 class Issues:
-    """The issues found so far, and whether one of them ends the value (zod: aborted)."""
+    """The issues found so far, and whether one of them ends the value (zod: aborted).
 
-    __slots__ = ("aborted", "found")
+    `unconverted` says that a transformation was not reached: checks behind it have nothing to look at.
+    """
+
+    __slots__ = ("aborted", "found", "unconverted")
 
     def __init__(self) -> None:
         self.found: list[dict[str, Any]] = []
         self.aborted = False
+        self.unconverted = False
 
     def stop(self, path: Path, message: str, **details: Any) -> None:
         """Add an issue after which the value is of no use."""
@@ -171,10 +175,12 @@ class _Refined(Schema):
     def run(self, value: Any, path: Path, issues: Issues) -> Any:
         local = Issues()
         result = self.inner.run(value, path, local)
-        if not local.aborted and result is not MISSING and not self.check(result):
+        unconverted = local.unconverted and isinstance(self.inner, _Refined | _Transformed)
+        if not (local.aborted or unconverted or result is MISSING or self.check(result)):
             message = self.message(result) if callable(self.message) else self.message
             local.add((*path, *self.path), message, code="custom")
         _merge(issues, local)
+        issues.unconverted = unconverted
         return result
 
 
@@ -187,6 +193,7 @@ class _Transformed(Schema):
         local = Issues()
         result = self.inner.run(value, path, local)
         _merge(issues, local)
+        issues.unconverted = bool(local.found)
         if local.found or result is MISSING:
             return result
         return self.convert(result)
