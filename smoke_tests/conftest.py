@@ -49,6 +49,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     try:
         version = server.version()
         server.read("/api/public/projects")
+    except (ValueError, KeyError) as error:
+        pytest.exit(f"{target.base_url} does not answer like a Langfuse server: {error!r}", returncode=1)
     except (httpx.TransportError, TransientAnswerError, UnexpectedAnswerError) as error:
         pytest.exit(
             f"{target.base_url} cannot be tested with the keys from {target.origin}: {error}. "
