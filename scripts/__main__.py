@@ -1,0 +1,5 @@
+"""`python -m scripts VERB`."""
+
+from .cli import app
+
+app()

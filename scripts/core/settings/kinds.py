@@ -1,0 +1,163 @@
+"""Kinds of values: what a setting may hold, how a wrong value is explained, and random secrets."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+
+@dataclass(frozen=True, slots=True)
+class Flaw:
+    """What is wrong with a value, and what to write instead."""
+
+    reason: str
+    fix: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A type of value.
+
+    Attributes:
+        name: as the reference page shows it, such as `port`.
+        check: returns the flaw of a non-empty value, or None.
+    """
+
+    name: str
+    check: Callable[[str], Flaw | None]
+
+
+def random_hex(size: int) -> Callable[[], str]:
+    """Return a generator of secrets: `size` random bytes as hex.
+
+    Hex only, because ClickHouse and PostgreSQL URLs take passwords unescaped during the migrations.
+    """
+
+    def generate() -> str:
+        return secrets.token_hex(size)
+
+    return generate
+
+
+def _matching(name: str, pattern: str, reason: str, fix: str) -> Kind:
+    compiled = re.compile(pattern)
+
+    def check(value: str) -> Flaw | None:
+        return None if compiled.fullmatch(value) else Flaw(reason, fix)
+
+    return Kind(name, check)
+
+
+def text(name: str = "text", *, min_length: int = 1) -> Kind:
+    """Any text of at least `min_length` characters."""
+
+    def check(value: str) -> Flaw | None:
+        if len(value) < min_length:
+            return Flaw(f"has {len(value)} characters", f"use at least {min_length} characters")
+        return None
+
+    return Kind(name, check)
+
+
+def integer(low: int, high: int, name: str = "integer") -> Kind:
+    """A whole number from `low` to `high`."""
+
+    def check(value: str) -> Flaw | None:
+        if not re.fullmatch(r"[+-]?[0-9]+", value):
+            return Flaw(f"{value!r} is not a whole number", f"use a number from {low} to {high}")
+        if not low <= int(value) <= high:
+            return Flaw(f"{value} is out of range", f"use a number from {low} to {high}")
+        return None
+
+    return Kind(name, check)
+
+
+def choice(*options: str) -> Kind:
+    """One of `options`."""
+
+    def check(value: str) -> Flaw | None:
+        if value in options:
+            return None
+        return Flaw(f"{value!r} is not known", f"use one of {', '.join(options)}")
+
+    return Kind(" \\| ".join(options), check)
+
+
+def url(*schemes: str) -> Kind:
+    """An absolute URL with one of `schemes` and a host."""
+    example = f"{schemes[0]}://host:port"
+
+    def check(value: str) -> Flaw | None:
+        if any(character.isspace() for character in value):
+            return Flaw("contains white space", f"write a URL such as {example}")
+        try:
+            parts = urlsplit(value)
+            port = parts.port
+        except ValueError as error:
+            return Flaw(f"is not a URL ({error})", f"write a URL such as {example}")
+        if parts.scheme not in schemes:
+            # The value may hold a password: only its scheme is shown.
+            shown = f"begins with {parts.scheme}:" if parts.scheme else "has no scheme"
+            return Flaw(shown, f"begin with {' or '.join(f'{scheme}://' for scheme in schemes)}")
+        if not parts.hostname or port == 0:
+            return Flaw("names no host or port 0", f"write a URL such as {example}")
+        return None
+
+    return Kind("URL", check)
+
+
+def hex_secret(size: int, *, exact: bool = False) -> Kind:
+    """A secret of `size` bytes (at least, or exactly) as hexadecimal digits."""
+    digits = 2 * size
+    amount = f"exactly {digits}" if exact else f"at least {digits}"
+
+    def check(value: str) -> Flaw | None:
+        fix = f"use {amount} hexadecimal digits: openssl rand -hex {size}"
+        if not re.fullmatch(r"[0-9a-fA-F]+", value):
+            return Flaw("contains characters other than 0-9 and a-f", fix)
+        if len(value) < digits or (exact and len(value) > digits):
+            return Flaw(f"has {len(value)} characters", fix)
+        return None
+
+    return Kind(f"hex, {'' if exact else '>= '}{digits} digits", check)
+
+
+def _ip_address(value: str) -> Flaw | None:
+    try:
+        ipaddress.ip_address(value)
+    except ValueError:
+        return Flaw(f"{value!r} is not an IP address", "use 127.0.0.1, or 0.0.0.0 for every interface")
+    return None
+
+
+TEXT = text()
+PASSWORD = text("password, >= 8 characters", min_length=8)
+PORT = integer(1, 65535, "port")
+BOOLEAN = choice("true", "false")
+IP_ADDRESS = Kind("IP address", _ip_address)
+EMAIL = _matching(
+    "e-mail", r"[^@\s]+@[^@\s]+\.[^@\s]+", "is not an e-mail address", "write it as name@example.com"
+)
+VERSION = _matching(
+    "version",
+    r"v?[0-9]+\.[0-9]+\.[0-9]+([-.][0-9A-Za-z.-]+)?",
+    "is not an exact version",
+    "write all three numbers, such as 4.59.0 (a floating tag changes under a running stack)",
+)
+MEMORY = _matching("memory", r"[1-9][0-9]*[kmg]b?", "is not an amount of memory", "write it as 512m or 2g")
+PROJECT_NAME = _matching(
+    "name",
+    r"[a-z0-9][a-z0-9_-]{0,62}",
+    "is not a name that Docker Compose takes",
+    "use lower-case letters, digits, - and _, beginning with a letter or digit",
+)
+IDENTIFIER = _matching(
+    "identifier",
+    r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}",
+    "contains characters that do not belong into an id",
+    "use letters, digits, -, _ and .",
+)

@@ -1,0 +1,92 @@
+"""What a row of the settings table is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from .kinds import TEXT, Kind
+
+
+class SetBy(StrEnum):
+    """Who gives a setting its value."""
+
+    OPERATOR = "operator"
+    """A person, in `.env` or in the environment; the default stands otherwise."""
+    GENERATED = "generated"
+    """`make up`, once, at random; never changed afterwards."""
+    DERIVED = "derived"
+    """Computed from other settings or `config/stack.yaml` at each start; not to be set."""
+
+
+class Reader(StrEnum):
+    """Who reads a setting."""
+
+    COMPOSE = "compose"
+    EMBEDDED = "embedded"
+    SCRIPTS = "scripts"
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """A default that follows from other settings.
+
+    Attributes:
+        shown: how the reference page writes it, with `${NAME}` for other settings.
+        compute: returns the value, given all settings that stand before it in the table.
+    """
+
+    shown: str
+    compute: Callable[[Mapping[str, str]], str]
+
+
+def follows(template: str) -> Computed:
+    """Return a default in which each `${NAME}` is replaced by that setting's value."""
+
+    def compute(values: Mapping[str, str]) -> str:
+        text = template
+        for name, value in values.items():
+            text = text.replace(f"${{{name}}}", value)
+        return text
+
+    return Computed(template, compute)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One setting.
+
+    Attributes:
+        name: the environment variable.
+        description: one or two sentences for `.env.example` and the reference page.
+        kind: what values are right.
+        unit: of a number, such as `ms`.
+        default: used while nobody sets it; empty means unset.
+        generate: makes the value of a generated setting.
+        set_by: who gives the value.
+        secret: whether the value must never be shown.
+        used_by: who reads it.
+    """
+
+    name: str
+    description: str
+    kind: Kind = TEXT
+    unit: str = ""
+    default: str | Computed = ""
+    generate: Callable[[], str] | None = None
+    set_by: SetBy = SetBy.OPERATOR
+    secret: bool = False
+    used_by: tuple[Reader, ...] = (Reader.COMPOSE,)
+
+    def default_text(self) -> str:
+        """Return the default as documents show it."""
+        return self.default.shown if isinstance(self.default, Computed) else self.default
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Settings that belong together, with the heading that documents give them."""
+
+    title: str
+    settings: tuple[Setting, ...]

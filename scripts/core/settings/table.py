@@ -1,0 +1,325 @@
+"""The table of all settings. To add one, add a `Setting(...)` block to a group and run `make docs`."""
+
+from __future__ import annotations
+
+from .kinds import (
+    BOOLEAN,
+    EMAIL,
+    IDENTIFIER,
+    IP_ADDRESS,
+    PASSWORD,
+    PORT,
+    PROJECT_NAME,
+    TEXT,
+    VERSION,
+    choice,
+    hex_secret,
+    integer,
+    random_hex,
+    url,
+)
+from .model import Group, Reader, SetBy, Setting, follows
+
+COMPOSE = (Reader.COMPOSE,)
+SCRIPTS = (Reader.SCRIPTS,)
+EMBEDDED = (Reader.EMBEDDED,)
+ENGINES = (Reader.COMPOSE, Reader.EMBEDDED)
+EVERYONE = (Reader.COMPOSE, Reader.EMBEDDED, Reader.SCRIPTS)
+
+_STACK = Group(
+    "The stack",
+    (
+        Setting(
+            name="ENGINE",
+            description="What runs behind the API. Empty: `compose` where a Docker engine answers and the "
+            "images are there or can be pulled, else `embedded`. Set: a missing engine or image is an error.",
+            kind=choice("compose", "embedded"),
+            used_by=SCRIPTS,
+        ),
+        Setting(
+            name="COMPOSE_PROJECT_NAME",
+            description="Name of the stack: prefix of its containers, networks and volumes. "
+            "Give each stack on one host its own.",
+            kind=PROJECT_NAME,
+            default="langfuse-stack",
+            used_by=(Reader.COMPOSE, Reader.SCRIPTS),
+        ),
+        Setting(
+            name="STACK_SIZE",
+            description="Which file of `config/sizes/` sets memory limits and concurrency.",
+            kind=choice("ci", "small", "medium", "large"),
+            default="small",
+            used_by=(Reader.COMPOSE, Reader.SCRIPTS),
+        ),
+        Setting(
+            name="LANGFUSE_VERSION",
+            description="Tag of the Langfuse web and worker images. Python SDK 5 needs 4.59.0 or later.",
+            kind=VERSION,
+            default="4.59.0",
+        ),
+    ),
+)
+
+_ACCESS = Group(
+    "Addresses and ports",
+    (
+        Setting(
+            name="LANGFUSE_BIND_ADDRESS",
+            description="Address that the published ports listen on. Put a TLS proxy in front before "
+            "you open it to other machines.",
+            kind=IP_ADDRESS,
+            default="127.0.0.1",
+            used_by=EVERYONE,
+        ),
+        Setting(
+            name="LANGFUSE_PORT",
+            description="Port of the user interface and the API.",
+            kind=PORT,
+            default="3000",
+            used_by=EVERYONE,
+        ),
+        Setting(
+            name="S3_PORT",
+            description="Port of the object store: browsers and SDKs send and fetch media there.",
+            kind=PORT,
+            default="9090",
+            used_by=(Reader.COMPOSE, Reader.SCRIPTS),
+        ),
+        Setting(
+            name="NEXTAUTH_URL",
+            description="The URL that people and SDKs use, with scheme and without a slash at the end. "
+            "It decides links and whether cookies need HTTPS.",
+            kind=url("http", "https"),
+            default=follows("http://localhost:${LANGFUSE_PORT}"),
+            used_by=EVERYONE,
+        ),
+        Setting(
+            name="NEXTAUTH_COOKIE_NAME_SUFFIX",
+            description="Keeps the logins of several stacks on one host name apart.",
+            kind=IDENTIFIER,
+        ),
+    ),
+)
+
+_SECRETS = Group(
+    "Secrets of Langfuse",
+    (
+        Setting(
+            name="NEXTAUTH_SECRET",
+            description="Signs login sessions; a new value signs everybody out.",
+            kind=hex_secret(32),
+            generate=random_hex(32),
+            set_by=SetBy.GENERATED,
+            secret=True,
+        ),
+        Setting(
+            name="SALT",
+            description="Part of every API key's hash. A new value makes all API keys invalid.",
+            kind=hex_secret(16),
+            generate=random_hex(32),
+            set_by=SetBy.GENERATED,
+            secret=True,
+            used_by=ENGINES,
+        ),
+        Setting(
+            name="ENCRYPTION_KEY",
+            description="Encrypts stored LLM keys and webhook secrets. It cannot be changed once data exists: "
+            "keep a copy with your backups.",
+            kind=hex_secret(32, exact=True),
+            generate=random_hex(32),
+            set_by=SetBy.GENERATED,
+            secret=True,
+            used_by=ENGINES,
+        ),
+        Setting(
+            name="ADMIN_API_KEY",
+            description="Bearer key of the admin routes: queue depths, replay, key cache.",
+            kind=hex_secret(16),
+            generate=random_hex(32),
+            set_by=SetBy.GENERATED,
+            secret=True,
+            used_by=EVERYONE,
+        ),
+    ),
+)
+
+_STORES = Group(
+    "Stores (compose engine)",
+    (
+        Setting(
+            name="POSTGRES_PASSWORD",
+            description="Password of PostgreSQL.",
+            kind=hex_secret(16),
+            generate=random_hex(24),
+            set_by=SetBy.GENERATED,
+            secret=True,
+        ),
+        Setting(
+            name="CLICKHOUSE_PASSWORD",
+            description="Password of ClickHouse. Migrations put it into a URL unescaped: hex only.",
+            kind=hex_secret(16),
+            generate=random_hex(24),
+            set_by=SetBy.GENERATED,
+            secret=True,
+        ),
+        Setting(
+            name="REDIS_AUTH",
+            description="Password of Valkey.",
+            kind=hex_secret(16),
+            generate=random_hex(24),
+            set_by=SetBy.GENERATED,
+            secret=True,
+        ),
+        Setting(
+            name="S3_ACCESS_KEY_ID",
+            description="Access key of the bundled object store; the three LANGFUSE_S3_*_ACCESS_KEY_ID "
+            "variables follow it.",
+            kind=hex_secret(10),
+            generate=random_hex(10),
+            set_by=SetBy.GENERATED,
+            secret=True,
+        ),
+        Setting(
+            name="S3_SECRET_ACCESS_KEY",
+            description="Secret key of the bundled object store; the three LANGFUSE_S3_*_SECRET_ACCESS_KEY "
+            "variables follow it.",
+            kind=hex_secret(20),
+            generate=random_hex(20),
+            set_by=SetBy.GENERATED,
+            secret=True,
+        ),
+    ),
+)
+
+_SERVER = Group(
+    "Behaviour of the server",
+    (
+        Setting(
+            name="LANGFUSE_MIGRATION_V4_WRITE_MODE",
+            description="`events_only` is Langfuse v4 as it is installed today; `dual` also answers the "
+            "legacy read routes.",
+            kind=choice("events_only", "dual"),
+            default="events_only",
+            used_by=ENGINES,
+        ),
+        Setting(
+            name="AUTH_DISABLE_SIGNUP",
+            description="Whether nobody can make an account without an invitation. The admin user of "
+            "config/stack.yaml signs in either way.",
+            kind=BOOLEAN,
+            default="true",
+        ),
+        Setting(
+            name="TELEMETRY_ENABLED",
+            description="Whether the server reports anonymous usage to Langfuse.",
+            kind=BOOLEAN,
+            default="false",
+        ),
+    ),
+)
+
+_EMBEDDED = Group(
+    "Embedded engine",
+    (
+        Setting(
+            name="EMBEDDED_MAX_OTLP_BYTES",
+            description="Largest body of one trace export, also after decompression.",
+            kind=integer(1024, 2**31),
+            unit="bytes",
+            default=str(64 * 2**20),
+            used_by=EMBEDDED,
+        ),
+        Setting(
+            name="INGEST_LAG_MS",
+            description="Artificial time between the answer to a trace export and its visibility, to try "
+            "out code that must wait as it must with a real server.",
+            kind=integer(0, 600_000),
+            unit="ms",
+            default="0",
+            used_by=EMBEDDED,
+        ),
+        Setting(
+            name="EMBEDDED_COMPAT",
+            description="Server version to imitate strictly, such as 4.16.0, which refuses the scores of "
+            "Python SDK 5. Empty: the newest.",
+            kind=VERSION,
+            used_by=EMBEDDED,
+        ),
+    ),
+)
+
+_INIT = Group(
+    "First organization, project and login",
+    (
+        Setting(
+            name="LANGFUSE_INIT_USER_PASSWORD",
+            description="First password of the admin user named in config/stack.yaml. Later changes here "
+            "have no effect: change it in the user interface.",
+            kind=PASSWORD,
+            generate=random_hex(12),
+            set_by=SetBy.GENERATED,
+            secret=True,
+            used_by=EVERYONE,
+        ),
+        Setting(
+            name="LANGFUSE_INIT_USER_EMAIL",
+            description="`admin.email` of config/stack.yaml.",
+            kind=EMAIL,
+            set_by=SetBy.DERIVED,
+            used_by=ENGINES,
+        ),
+        Setting(
+            name="LANGFUSE_INIT_USER_NAME",
+            description="`admin.name` of config/stack.yaml.",
+            kind=TEXT,
+            set_by=SetBy.DERIVED,
+            used_by=ENGINES,
+        ),
+        Setting(
+            name="LANGFUSE_INIT_ORG_ID",
+            description="`organization.id` of config/stack.yaml.",
+            kind=IDENTIFIER,
+            set_by=SetBy.DERIVED,
+            used_by=ENGINES,
+        ),
+        Setting(
+            name="LANGFUSE_INIT_ORG_NAME",
+            description="`organization.name` of config/stack.yaml.",
+            kind=TEXT,
+            set_by=SetBy.DERIVED,
+            used_by=ENGINES,
+        ),
+        Setting(
+            name="LANGFUSE_INIT_PROJECT_ID",
+            description="`id` of the first project in config/stack.yaml.",
+            kind=IDENTIFIER,
+            set_by=SetBy.DERIVED,
+            used_by=ENGINES,
+        ),
+        Setting(
+            name="LANGFUSE_INIT_PROJECT_NAME",
+            description="`name` of the first project in config/stack.yaml.",
+            kind=TEXT,
+            set_by=SetBy.DERIVED,
+            used_by=ENGINES,
+        ),
+        Setting(
+            name="LANGFUSE_INIT_PROJECT_PUBLIC_KEY",
+            description="Public key of the first project, from .stack/credentials/.",
+            kind=IDENTIFIER,
+            set_by=SetBy.DERIVED,
+            used_by=ENGINES,
+        ),
+        Setting(
+            name="LANGFUSE_INIT_PROJECT_SECRET_KEY",
+            description="Secret key of the first project, from .stack/credentials/.",
+            kind=IDENTIFIER,
+            set_by=SetBy.DERIVED,
+            secret=True,
+            used_by=ENGINES,
+        ),
+    ),
+)
+
+GROUPS: tuple[Group, ...] = (_STACK, _ACCESS, _SECRETS, _STORES, _SERVER, _EMBEDDED, _INIT)
+SETTINGS: tuple[Setting, ...] = tuple(setting for group in GROUPS for setting in group.settings)

@@ -1,0 +1,163 @@
+"""The values of all settings: merged from the environment, `.env` and defaults, and checked at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ..errors import SettingsError
+from .envfile import EnvFile
+from .model import Computed, SetBy, Setting
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A value that cannot be used.
+
+    Attributes:
+        name: the variable, or several joined with `and`.
+        place: where its value stands: `.env:12` or `environment`.
+        reason: what is wrong; never contains a secret.
+        fix: what to write instead.
+    """
+
+    name: str
+    place: str
+    reason: str
+    fix: str
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.place}): {self.reason}; {self.fix}"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The checked values by name. A setting without value and default is absent."""
+
+    values: Mapping[str, str]
+
+    def __getitem__(self, name: str) -> str:
+        return self.values[name]
+
+    def get(self, name: str) -> str:
+        """Return the value, or an empty string."""
+        return self.values.get(name, "")
+
+    def integer(self, name: str) -> int:
+        """Return the value of a numeric setting."""
+        return int(self.values[name])
+
+
+def load_settings(
+    settings: Sequence[Setting],
+    env_file: EnvFile,
+    environment: Mapping[str, str],
+    generated: Mapping[str, str] | None = None,
+) -> Settings:
+    """Return the values of `settings`; the environment wins over `.env`, that over `generated` and defaults.
+
+    Raises:
+        SettingsError: one or more values are wrong; the message names all of them.
+    """
+    problems = [
+        *(
+            Problem("a line", f".env:{number}", "is not NAME=value", "comment it out with #")
+            for number in env_file.unreadable
+        ),
+        *_repeated(env_file),
+    ]
+    lines = {assignment.name: assignment.line for assignment in env_file.assignments}
+    in_file = env_file.values()
+    values: dict[str, str] = {}
+    for setting in settings:
+        if setting.set_by is SetBy.DERIVED:
+            problems += _set_by_hand(setting, in_file, lines)
+            continue
+        value, place = environment.get(setting.name, ""), "environment"
+        if not value:
+            value, place = in_file.get(setting.name, ""), f".env:{lines.get(setting.name, 0)}"
+        if value:
+            problems += _flaws(setting, value, place)
+        else:
+            value = (generated or {}).get(setting.name, "") or _default(setting, values)
+        if value:
+            values[setting.name] = value
+    if not problems:
+        problems += [problem for rule in _RULES if (problem := rule(values))]
+    if problems:
+        count = "One setting is" if len(problems) == 1 else f"{len(problems)} settings are"
+        raise SettingsError(
+            f"{count} wrong; nothing was started.",
+            details=[str(problem) for problem in problems],
+            fix="correct .env (every setting is explained in docs/reference/environment.md), then repeat.",
+        )
+    return Settings(values)
+
+
+def _default(setting: Setting, values: Mapping[str, str]) -> str:
+    if isinstance(setting.default, Computed):
+        return setting.default.compute(values)
+    return setting.default
+
+
+def _repeated(env_file: EnvFile) -> list[Problem]:
+    first: dict[str, int] = {}
+    problems = []
+    for assignment in env_file.assignments:
+        if assignment.name in first:
+            problems.append(
+                Problem(
+                    assignment.name,
+                    f".env:{assignment.line}",
+                    f"is set in line {first[assignment.name]} already",
+                    "keep one of the two",
+                )
+            )
+        first.setdefault(assignment.name, assignment.line)
+    return problems
+
+
+def _set_by_hand(setting: Setting, in_file: Mapping[str, str], lines: Mapping[str, int]) -> list[Problem]:
+    if not in_file.get(setting.name):
+        return []
+    return [
+        Problem(
+            setting.name,
+            f".env:{lines[setting.name]}",
+            "is computed at each start and has no effect here",
+            "remove the line (organization, projects and admin stand in config/stack.yaml)",
+        )
+    ]
+
+
+def _flaws(setting: Setting, value: str, place: str) -> list[Problem]:
+    if value[0] in "\"'" or value[-1] in "\"'":
+        reason, fix = "is wrapped in quotes, which would become part of the value", "remove the quotes"
+        return [Problem(setting.name, place, reason, fix)]
+    if "$" in value and place.startswith(".env"):
+        reason, fix = "contains $, which Docker Compose replaces", "use another character (%24 in a URL)"
+        return [Problem(setting.name, place, reason, fix)]
+    flaw = setting.kind.check(value)
+    return [Problem(setting.name, place, flaw.reason, flaw.fix)] if flaw else []
+
+
+def _ports_differ(values: Mapping[str, str]) -> Problem | None:
+    port = values.get("LANGFUSE_PORT", "")
+    if not port or port != values.get("S3_PORT"):
+        return None
+    return Problem(
+        "LANGFUSE_PORT and S3_PORT", f"both {port}", "two services cannot share a port", "change one of them"
+    )
+
+
+def _url_has_no_path(values: Mapping[str, str]) -> Problem | None:
+    value = values.get("NEXTAUTH_URL", "")
+    if not value or value.count("/") == 2:
+        return None
+    # The official images are built for the root path (langfuse#2868).
+    return Problem(
+        "NEXTAUTH_URL", value, "has a path or a slash at the end", "end it after the host name or the port"
+    )
+
+
+_RULES: tuple[Callable[[Mapping[str, str]], Problem | None], ...] = (_ports_differ, _url_has_no_path)

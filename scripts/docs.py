@@ -1,0 +1,46 @@
+"""`docs`: write the documents that are generated from the code, or check that they are up to date."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from .core.errors import StackError
+from .core.settings.render import env_example, environment_page
+from .core.settings.table import GROUPS
+
+
+def generated_documents() -> Mapping[str, str]:
+    """Return the text of every generated document by its path in the repository."""
+    return {
+        ".env.example": env_example(GROUPS),
+        "docs/reference/environment.md": environment_page(GROUPS),
+    }
+
+
+def stale_documents(root: Path) -> list[str]:
+    """Return the paths of generated documents that are absent or differ from what the code says."""
+    return [name for name, text in generated_documents().items() if _read(root / name) != text]
+
+
+def run(root: Path, *, check: bool) -> list[str]:
+    """Write the stale documents and return their paths.
+
+    Raises:
+        StackError: `check` is set and a document is stale.
+    """
+    stale = stale_documents(root)
+    if check and stale:
+        raise StackError(f"Out of date: {', '.join(stale)}.", fix="run make docs and commit the result.")
+    for name in stale:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(generated_documents()[name], encoding="utf-8")
+    return stale
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None

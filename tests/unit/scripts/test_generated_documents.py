@@ -1,0 +1,48 @@
+"""Documents that are generated from the code agree with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from scripts import docs
+from scripts.core.errors import StackError
+from scripts.core.settings.envfile import parse_env
+from scripts.core.settings.model import SetBy
+from scripts.core.settings.render import env_example, environment_page
+from scripts.core.settings.table import GROUPS, SETTINGS
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_generated_documents_in_the_repository_are_up_to_date() -> None:
+    assert docs.stale_documents(ROOT) == [], "run make docs"
+
+
+def test_every_setting_stands_on_the_reference_page_once() -> None:
+    page = environment_page(GROUPS)
+    assert {s.name: page.count(f"| `{s.name}` |") for s in SETTINGS} == {s.name: 1 for s in SETTINGS}
+
+
+def test_the_example_offers_every_setting_but_derived_ones() -> None:
+    parsed = parse_env(env_example(GROUPS))
+    expected = {setting.name for setting in SETTINGS if setting.set_by is not SetBy.DERIVED}
+    assert set(parsed.values()) | parsed.offered == expected
+
+
+def test_the_example_contains_no_secret_value() -> None:
+    assert set(parse_env(env_example(GROUPS)).values().values()) == {""}
+
+
+def test_docs_writes_stale_documents_and_nothing_the_second_time(tmp_path: Path) -> None:
+    assert docs.run(tmp_path, check=False) == [".env.example", "docs/reference/environment.md"]
+    assert docs.run(tmp_path, check=False) == []
+
+
+def test_docs_check_names_the_stale_document_and_leaves_it(tmp_path: Path) -> None:
+    docs.run(tmp_path, check=False)
+    (tmp_path / ".env.example").write_text("old")
+    with pytest.raises(StackError, match=r"Out of date: \.env\.example\."):
+        docs.run(tmp_path, check=True)
+    assert (tmp_path / ".env.example").read_text() == "old"
