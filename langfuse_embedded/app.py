@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from . import routes
 from .engine import Engine
+from .errors import EngineError
 from .http.call import Call, json_response
 from .http.errors import EVENTS_ONLY_MESSAGE, ApiError, MethodNotAllowed, NotFound
 from .http.operations import Operation
@@ -31,6 +32,7 @@ class App:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.router = Router(routes.all_operations())
+        self.startup_error: EngineError | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
@@ -49,7 +51,12 @@ class App:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
-                await self.engine.open()
+                try:
+                    await self.engine.open()
+                except EngineError as error:
+                    self.startup_error = error
+                    await send({"type": "lifespan.startup.failed", "message": str(error)})
+                    return
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
                 await self.engine.close()

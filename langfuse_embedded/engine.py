@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from .config import EngineConfig
 from .http.auth import Authenticator
+from .store.events import EventsReader
 from .store.prompts import PromptStore
 from .store.state import StateStore
+from .store.writer.client import WriterClient
 
 
 class Engine:
-    """Everything that handlers share. Open it before the first request, close it after the last."""
+    """Everything that handlers share. Open it before the first request, close it after the last.
 
-    def __init__(self, config: EngineConfig) -> None:
+    `events` exists from `open` on: the writer creates the file. `gave_up` is called when the engine cannot go
+    on.
+    """
+
+    events: EventsReader
+
+    def __init__(self, config: EngineConfig, gave_up: Callable[[], None] = lambda: None) -> None:
         self.config = config
+        self.writer = WriterClient(config.data_dir, gave_up)
         self.state = StateStore(config.data_dir, config.salt)
         self.authenticator = Authenticator(self.state, config)
         self.prompts = PromptStore(self.state)
@@ -20,8 +31,16 @@ class Engine:
             self.state.tenancy.provision(config.init)
 
     async def open(self) -> None:
-        """Start what needs a running event loop."""
+        """Start what needs a running event loop.
+
+        Raises:
+            EngineError: the event store cannot be used.
+        """
+        await self.writer.open()
+        self.events = EventsReader(self.config.data_dir)
 
     async def close(self) -> None:
         """Stop in the reverse order; everything acknowledged is on disk already."""
+        self.events.close()
+        await self.writer.close()
         self.state.close()

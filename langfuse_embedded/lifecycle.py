@@ -86,7 +86,8 @@ def serve(config: EngineConfig) -> int:
         from .engine import Engine
 
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-        app = App(Engine(config))
+        engine = Engine(config, gave_up=lambda: setattr(server, "should_exit", True))
+        app = App(engine)
         server = uvicorn.Server(
             uvicorn.Config(
                 app,
@@ -102,7 +103,10 @@ def serve(config: EngineConfig) -> int:
         address = listener.getsockname()
         print(f"listening on http://{address[0]}:{address[1]}", flush=True)
         server.run(sockets=[listener])
-        return 0 if server.started else 1
+        if app.startup_error is not None:
+            raise app.startup_error
+        # Signals end the process above: whoever comes here was stopped by a part of the engine that gave up.
+        return 1
 
 
 def main_error(error: EngineError) -> int:

@@ -15,8 +15,8 @@ _BUSY_TIMEOUT_MS = 10_000
 def open_database(path: Path, *, readonly: bool = False, page_size: int = 4096) -> sqlite3.Connection:
     """Return a connection in autocommit mode with WAL, foreign keys and rows by name.
 
-    `page_size` (bytes) counts for a new file only. Every commit is synced (`synchronous=FULL`): what was answered survives the loss of power, not only of the
-    process.
+    `page_size` (bytes) counts for a new file only. Every commit is synced (`synchronous=FULL`): what was
+    answered survives the loss of power, not only of the process.
 
     Raises:
         DataDirectoryError: the file cannot be opened, or is not a database.

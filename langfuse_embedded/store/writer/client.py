@@ -1,0 +1,214 @@
+"""The server's side of the writer: starts the process, sends commands, tells apart what went wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from langfuse_embedded.errors import DataDirectoryError, DirectoryInUse, EngineError, NewerData, WriterDied
+
+from .protocol import FAILED, GREETING, REFUSED, Frame, FrameBuffer, encode
+
+log = logging.getLogger(__name__)
+
+_START_TIMEOUT = 20.0
+_STOP_TIMEOUT = 20.0
+# A writer that dies again and again has a cause that a further start does not remove.
+_MAX_RESTARTS = 5
+_RESTART_WINDOW = 60.0
+_START_ERRORS = {error.__name__: error for error in (DataDirectoryError, DirectoryInUse, NewerData)}
+
+
+class CommandError(Exception):
+    """A command was not carried out; nothing of it is stored. The text is for the client."""
+
+
+class CommandRefused(CommandError):
+    """The command does not accept its input."""
+
+
+class WriterUnavailable(CommandError):
+    """The data cannot be written now (disk, permissions, a restart, too much in flight): try again later."""
+
+
+class WriterProcess:
+    """The child process and the socket to it. Starting does not wait: the process greets when it is ready."""
+
+    def __init__(self, data_dir: Path) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self.socket = ours
+            self.child = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    "langfuse_embedded.store.writer",
+                    str(data_dir),
+                    str(theirs.fileno()),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+            )
+
+    def wait(self) -> int:
+        """Wait for the end of the process, by force if need be; return its exit code."""
+        try:
+            return self.child.wait(_STOP_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            self.child.kill()
+            return self.child.wait()
+
+
+class _Connection(asyncio.Protocol):
+    """Frames over the socket. `received` gets each, `lost` is called once at the end."""
+
+    def __init__(self, received: Callable[[Frame], None], lost: Callable[[], None]) -> None:
+        self._received, self._lost = received, lost
+        self._buffer = FrameBuffer()
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer.feed(data)
+        for frame in self._buffer.frames():
+            self._received(frame)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lost()
+
+
+class WriterClient:
+    """Sends commands to the writer. The answer comes when the command's effect is on disk.
+
+    `gave_up` is called when the process died so often that starting it again makes no sense.
+    """
+
+    def __init__(self, data_dir: Path, gave_up: Callable[[], None]) -> None:
+        self._data_dir = data_dir
+        self._gave_up = gave_up
+        self._process: WriterProcess | None = None
+        self._transport: asyncio.Transport | None = None
+        self._numbers = GREETING
+        self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._restarts: deque[float] = deque(maxlen=_MAX_RESTARTS)
+        self._restarting: asyncio.Task[None] | None = None
+        self._ready = False
+
+    @property
+    def pid(self) -> int | None:
+        """The process id of the writer, while it runs."""
+        return self._process.child.pid if self._process else None
+
+    def spawn(self) -> WriterProcess:
+        """Start the process ahead of `open`, so that it starts while the server imports its libraries."""
+        self._process = WriterProcess(self._data_dir)
+        return self._process
+
+    async def open(self) -> None:
+        """Wait until the writer is ready.
+
+        Raises:
+            DataDirectoryError: the writer cannot use `events.db`, and says why.
+            WriterDied: it ended without a word, or does not answer.
+        """
+        process = self._process or self.spawn()
+        loop = asyncio.get_running_loop()
+        greeting: asyncio.Future[dict[str, Any]] = loop.create_future()
+        self._waiting[GREETING] = greeting
+        transport, _ = await loop.create_connection(
+            lambda: _Connection(self._on_frame, self._on_lost), sock=process.socket
+        )
+        self._transport = transport
+        try:
+            head = await asyncio.wait_for(greeting, _START_TIMEOUT)
+        except (TimeoutError, WriterUnavailable):
+            process.child.kill()
+            raise WriterDied(
+                "The writer process did not start. Its messages are above; the data is as it was."
+            ) from None
+        self._ready = "result" in head
+        if not self._ready:
+            raise _START_ERRORS.get(head["error"], EngineError)(head["message"])
+
+    async def submit(self, command: str, arguments: dict[str, Any], body: bytes = b"") -> Any:
+        """Carry out a command of `commands.COMMANDS`; return its result once it is durable.
+
+        Raises:
+            CommandRefused: the command does not accept its input.
+            WriterUnavailable: nothing was stored, or (when the writer died) it is not known: sending again is
+                right in both cases.
+            CommandError: a defect of the engine; nothing was stored.
+        """
+        if self._transport is None or self._transport.is_closing():
+            raise WriterUnavailable("The engine's writer is restarting: send again.")
+        self._numbers += 1
+        number = self._numbers
+        future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = future
+        self._transport.write(encode(number, {**arguments, "command": command}, body))
+        try:
+            head = await future
+        finally:
+            self._waiting.pop(number, None)
+        if "result" in head:
+            return head["result"]
+        kinds = {REFUSED: CommandRefused, FAILED: CommandError}
+        raise kinds.get(head["error"], WriterUnavailable)(head["message"])
+
+    async def close(self) -> None:
+        """Let the writer finish what it was sent, and wait for its end."""
+        self._ready = False
+        if self._restarting is not None:
+            self._restarting.cancel()
+        if self._transport is not None:
+            self._transport.close()
+        if self._process is not None:
+            process, self._process = self._process, None
+            process.socket.close()
+            await asyncio.to_thread(process.wait)
+
+    def _on_frame(self, frame: Frame) -> None:
+        future = self._waiting.get(frame.number)
+        if future is not None and not future.done():
+            future.set_result(frame.head)
+
+    def _on_lost(self) -> None:
+        for future in self._waiting.values():
+            if not future.done():
+                future.set_exception(WriterUnavailable("The engine's writer ended: send again."))
+        self._transport = None
+        if not self._ready or self._process is None:
+            return
+        self._ready = False
+        code = self._process.child.poll()
+        log.error("the writer process ended%s", "" if code is None else f" with code {code}")
+        self._restarting = asyncio.get_running_loop().create_task(self._restart())
+
+    async def _restart(self) -> None:
+        if self._process is not None:
+            await asyncio.to_thread(self._process.wait)
+            self._process = None
+        now = time.monotonic()
+        if len(self._restarts) == _MAX_RESTARTS and now - self._restarts[0] < _RESTART_WINDOW:
+            log.critical(
+                "the writer process ended %d times within %d s: the engine stops",
+                _MAX_RESTARTS,
+                _RESTART_WINDOW,
+            )
+            self._gave_up()
+            return
+        self._restarts.append(now)
+        try:
+            await self.open()
+        except EngineError as error:
+            log.critical("the writer process cannot be started again: %s", error)
+            self._gave_up()
+            return
+        log.warning("the writer process was started again")

@@ -1,0 +1,108 @@
+"""What a command of the writer works with: the database inside a transaction, numbers, project keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from langfuse_embedded.clock import now_ms
+from langfuse_embedded.store.database import migrate, open_database
+from langfuse_embedded.store.events import EVENTS_FILE, PAGE_SIZE
+
+from .prompts import PromptIds
+
+OBSERVATION = "observation"
+SCORE = "score"
+
+
+class Refused(Exception):
+    """A command does not accept its input. The text reaches the client, nothing of the request is stored."""
+
+
+class WriteContext:
+    """The write side of `events.db`. One transaction holds all requests of a group, one savepoint each.
+
+    Attributes:
+        db: the connection; statements belong to the current transaction.
+        prompts: ids of prompts by name and version.
+        now: Unix milliseconds at the begin of the group, for `created_at`.
+    """
+
+    def __init__(self, data_dir: Path) -> None:
+        self.prompts = PromptIds(data_dir)
+        self.path = data_dir / EVENTS_FILE
+        self.db = open_database(self.path, page_size=PAGE_SIZE)
+        migrate(self.db, "events", self.path)
+        self.db.execute("pragma cache_size=-32768")
+        self.now = 0
+        self._last = self._stored = 0
+        self._projects: dict[str, int] = {}
+        self._reload()
+
+    def begin(self) -> None:
+        """Start the transaction of a group."""
+        self.db.execute("begin immediate")
+        self.now = now_ms()
+
+    def run(
+        self, command: Callable[[WriteContext, dict[str, Any], bytes], Any], head: Any, body: bytes
+    ) -> Any:
+        """Run one command; when it raises, nothing of it is kept, and other requests of the group are."""
+        self.db.execute("savepoint request")
+        try:
+            result = command(self, head, body)
+        except BaseException:
+            if self.db.in_transaction:
+                self.db.execute("rollback to request")
+                self._reload(keep_numbers=True)
+            raise
+        self.db.execute("release request")
+        return result
+
+    def commit(self) -> None:
+        """Make the group durable."""
+        if self._last != self._stored:
+            self.db.execute("update sequence set last = ?", (self._last,))
+        self.db.execute("commit")
+        self._stored = self._last
+
+    def rollback(self) -> None:
+        """Drop the group."""
+        if self.db.in_transaction:
+            self.db.execute("rollback")
+        self._reload()
+
+    def take(self, count: int) -> int:
+        """Return the first of `count` new numbers of the sequence."""
+        first = self._last + 1
+        self._last += count
+        return first
+
+    def project_key(self, project_id: str) -> int:
+        """Return the number under which rows of a project are stored."""
+        key = self._projects.get(project_id)
+        if key is None:
+            self.db.execute("insert into projects (id) values (?) on conflict do nothing", (project_id,))
+            row = self.db.execute("select key from projects where id = ?", (project_id,)).fetchone()
+            key = self._projects[project_id] = row[0]
+        return key
+
+    def forget(self, kind: str, rows: Iterable[int]) -> None:
+        """Record that rows are gone, for those who follow the sequence."""
+        self.db.executemany(
+            "insert into deletions (at, kind, row) values (?, ?, ?)",
+            [(self.take(1), kind, row) for row in rows],
+        )
+
+    def close(self) -> None:
+        """Close the file; SQLite folds the write-ahead log into it."""
+        self.prompts.close()
+        self.db.close()
+
+    def _reload(self, *, keep_numbers: bool = False) -> None:
+        # After a rollback the remembered keys may name rows that are gone. Numbers given out inside a group
+        # are not given again: a gap is harmless.
+        self._projects.clear()
+        if not keep_numbers:
+            self._last = self._stored = self.db.execute("select last from sequence").fetchone()[0]

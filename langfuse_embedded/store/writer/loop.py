@@ -1,0 +1,146 @@
+"""The loop of the writer process: read all requests that wait, run them, commit once, answer each."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import select
+import signal
+import socket
+import sqlite3
+import time
+from pathlib import Path
+from typing import IO, Any
+
+from langfuse_embedded.errors import DataDirectoryError, DirectoryInUse, EngineError
+
+from .commands import COMMANDS
+from .context import Refused, WriteContext
+from .protocol import FAILED, GREETING, REFUSED, UNAVAILABLE, Frame, FrameBuffer, encode
+
+log = logging.getLogger("langfuse_embedded.writer")
+
+_RECEIVE_BYTES = 1 << 20
+# One group: enough to share a sync among many, and still answered within a few tens of milliseconds.
+_GROUP_BYTES = 4 << 20
+_GROUP_FRAMES = 64
+_LOCK_TIMEOUT = 10.0
+
+
+def run(data_dir: Path, descriptor: int) -> int:
+    """Serve one connection until the server closes it; return the exit code."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # The server decides when to stop: a signal to the whole group must not cut off what it has accepted.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    with socket.socket(fileno=descriptor) as connection:
+        try:
+            lock = _hold(data_dir)
+            context = WriteContext(data_dir)
+        except EngineError as error:
+            connection.sendall(encode(GREETING, {"error": type(error).__name__, "message": str(error)}))
+            return 1
+        with lock:
+            try:
+                connection.sendall(encode(GREETING, {"result": "ready"}))
+                _serve(context, connection)
+            except (BrokenPipeError, ConnectionResetError):
+                log.info("the server is gone; what was accepted is stored")
+            finally:
+                context.close()
+    return 0
+
+
+def _hold(data_dir: Path) -> IO[str]:
+    """Wait until the writer of a killed server has finished; then hold the file for this process alone."""
+    path = data_dir / "writer.lock"
+    try:
+        lock = path.open("a")
+    except OSError as error:
+        raise DataDirectoryError(
+            f"Cannot use {path}: {error.strerror}. Check that the directory may be written by this user."
+        ) from error
+    deadline = time.monotonic() + _LOCK_TIMEOUT
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if time.monotonic() < deadline:
+                time.sleep(0.01)
+                continue
+            lock.close()
+            raise DirectoryInUse(
+                f"Another writer holds {path} for more than {_LOCK_TIMEOUT:g} s. Stop it, then start again."
+            ) from None
+        return lock
+
+
+def _serve(context: WriteContext, connection: socket.socket) -> None:
+    buffer = FrameBuffer()
+    while True:
+        group, ended = _receive(connection, buffer)
+        if group:
+            connection.sendall(b"".join(_handle(context, group)))
+        if ended:
+            return
+
+
+def _receive(connection: socket.socket, buffer: FrameBuffer) -> tuple[list[Frame], bool]:
+    """Return at least one request, and all others that wait already; or that the connection has ended."""
+    group: list[Frame] = []
+    size = 0
+    while size < _GROUP_BYTES and len(group) < _GROUP_FRAMES:
+        if group and not select.select([connection], [], [], 0)[0]:
+            break
+        data = connection.recv(_RECEIVE_BYTES)
+        if not data:
+            return group, True
+        buffer.feed(data)
+        for frame in buffer.frames():
+            group.append(frame)
+            size += frame.size
+    return group, False
+
+
+def _handle(context: WriteContext, group: list[Frame]) -> list[bytes]:
+    """Run and commit a group; return the answers, which say nothing was stored when the commit failed."""
+    try:
+        context.begin()
+        answers = [(frame.number, _run(context, frame)) for frame in group]
+        context.commit()
+    except sqlite3.Error as error:
+        _roll_back(context)
+        log.error("nothing of %d requests was stored: %s", len(group), error)
+        answer = {"error": UNAVAILABLE, "message": _explained(error)}
+        answers = [(frame.number, answer) for frame in group]
+    return [encode(number, head) for number, head in answers]
+
+
+def _run(context: WriteContext, frame: Frame) -> dict[str, Any]:
+    try:
+        return {"result": context.run(COMMANDS[frame.head["command"]], frame.head, frame.body)}
+    except Refused as error:
+        return {"error": REFUSED, "message": str(error)}
+    except sqlite3.OperationalError:
+        # The disk or the file: it concerns the whole group.
+        raise
+    except Exception:
+        log.exception("the command %s failed", frame.head.get("command"))
+        return {"error": FAILED, "message": "Internal Server Error"}
+
+
+def _roll_back(context: WriteContext) -> None:
+    try:
+        context.rollback()
+    except sqlite3.Error as error:
+        # The file cannot even be read: a new process starts from what is on disk.
+        raise SystemExit(f"cannot go on with {context.path}: {error}") from error
+
+
+def _explained(error: sqlite3.Error) -> str:
+    text = str(error)
+    if "full" in text:
+        return f"The data could not be stored: {text}. Free some disk space and send again."
+    if "readonly" in text or "unable to open" in text:
+        return f"The data could not be stored: {text}. Make the data directory writable and send again."
+    return f"The data could not be stored: {text}. Send again; the engine's log has the details."
