@@ -52,7 +52,7 @@ def test_an_exception_marks_its_observation_as_an_error_and_not_the_caller(
     with langfuse.start_as_current_observation(name="survivor") as root:
         with (
             pytest.raises(ValueError, match="no such album"),
-            root.start_as_current_observation(name="failing", as_type="tool"),
+            langfuse.start_as_current_observation(name="failing", as_type="tool"),
         ):
             raise ValueError("no such album")
         root.update(output="recovered")
