@@ -1,0 +1,146 @@
+"""The price book: finds the model of an event and prices it, fast enough for every event of a batch."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from .cost import CompiledModel, cost_of, given_cost
+from .model import Model
+from .patterns import InvalidPattern, compile_pattern
+
+log = logging.getLogger(__name__)
+
+_MAX_REMEMBERED = 20_000
+
+
+class ModelSource(Protocol):
+    """Where model definitions come from."""
+
+    def generation(self) -> int:
+        """Return a number that changes when any model changed."""
+
+    def project_models(self, project_id: str) -> list[Model]:
+        """Return the models of a project in the order in which they are tried: newest start date first."""
+
+    def builtin_models(self) -> list[Model]:
+        """Return the built-in models in the order in which they are tried."""
+
+
+class Billable(Protocol):
+    """What the price of an event depends on (see `otlp.event.Event`)."""
+
+    @property
+    def model_name(self) -> str | None: ...
+    @property
+    def model_parameters(self) -> str: ...
+    @property
+    def usage(self) -> Mapping[str, int]: ...
+    @property
+    def cost(self) -> Mapping[str, float]: ...
+    @property
+    def metadata(self) -> list[tuple[str, str]]: ...
+
+
+@dataclass(slots=True)
+class Priced:
+    """What the price book knows of an event.
+
+    Attributes:
+        model_id: the model that its name belongs to, or empty.
+        cost: USD by usage kind with `total`, as the client gave it or as computed; empty when not known.
+        tier_id, tier_name: the pricing tier that the computed cost comes from.
+    """
+
+    model_id: str = ""
+    cost: dict[str, float] = field(default_factory=dict)
+    tier_id: str | None = None
+    tier_name: str | None = None
+
+
+class PriceBook:
+    """Prices events with the models of their project, then with the built-in ones.
+
+    Remembers which model a name belongs to, and what a given usage kind means for a tier. Call `refresh` once
+    a batch: it costs microseconds and forgets everything when a model was changed.
+    """
+
+    def __init__(self, source: ModelSource) -> None:
+        self._source = source
+        self._generation: int | None = None
+        self._found: dict[tuple[str, str], CompiledModel | None] = {}
+        self._projects: dict[str, list[_Rule]] = {}
+        self._builtin: list[_Rule] | None = None
+
+    def refresh(self) -> None:
+        """Forget what was remembered if a model was created, changed or deleted since the last call."""
+        generation = self._source.generation()
+        if generation != self._generation:
+            self._generation = generation
+            self._found.clear()
+            self._projects.clear()
+            self._builtin = None
+
+    def price(self, project_id: str, event: Billable) -> Priced:
+        """Return model, tier and cost of an event; a cost that the client gave is never recomputed."""
+        name = event.model_name
+        model = self._model(project_id, name) if name else None
+        if event.cost:
+            return Priced(model.id if model else "", given_cost(event.cost))
+        if model is None:
+            return Priced()
+        usage = event.usage
+        tier = model.tier(usage, event.model_parameters, event.metadata)
+        if tier is None:
+            return Priced(model.id)
+        try:
+            cost = cost_of(usage, tier)
+        except OverflowError:
+            # A client may claim 10^400 tokens; that must not cost the batch.
+            cost = {}
+        return Priced(model.id, cost, tier.id, tier.name)
+
+    def _model(self, project_id: str, name: str) -> CompiledModel | None:
+        key = (project_id, name)
+        try:
+            return self._found[key]
+        except KeyError:
+            pass
+        found = self._search(project_id, name)
+        if len(self._found) >= _MAX_REMEMBERED:
+            self._found.clear()
+        self._found[key] = found
+        return found
+
+    def _search(self, project_id: str, name: str) -> CompiledModel | None:
+        own = self._projects.get(project_id)
+        if own is None:
+            own = self._projects[project_id] = _rules(self._source.project_models(project_id))
+        for rule in own:
+            if rule.pattern.search(name):
+                return rule.model
+        if self._builtin is None:
+            self._builtin = _rules(self._source.builtin_models())
+        for rule in self._builtin:
+            if rule.pattern.search(name):
+                return rule.model
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    pattern: re.Pattern[str]
+    model: CompiledModel
+
+
+def _rules(models: list[Model]) -> list[_Rule]:
+    rules = []
+    for model in models:
+        try:
+            rules.append(_Rule(compile_pattern(model.match_pattern), CompiledModel(model)))
+        except (InvalidPattern, re.error) as error:
+            log.warning("model %s (%s) is never matched: %s", model.id, model.name, error)
+    return rules
