@@ -6,7 +6,10 @@ from collections.abc import Callable
 
 from .config import EngineConfig
 from .http.auth import Authenticator
+from .http.intake import Intake
 from .store.events import EventsReader
+from .store.models import Models
+from .store.price_list import PriceListUpdate
 from .store.prompts import PromptStore
 from .store.state import StateStore
 from .store.writer.client import WriterClient
@@ -23,10 +26,13 @@ class Engine:
 
     def __init__(self, config: EngineConfig, gave_up: Callable[[], None] = lambda: None) -> None:
         self.config = config
+        self.intake = Intake()
         self.writer = WriterClient(config.data_dir, gave_up)
         self.state = StateStore(config.data_dir, config.salt)
         self.authenticator = Authenticator(self.state, config)
         self.prompts = PromptStore(self.state)
+        self.models = Models(self.state.db)
+        self._price_list = PriceListUpdate(self.state.path)
         if config.init:
             self.state.tenancy.provision(config.init)
 
@@ -36,6 +42,7 @@ class Engine:
         Raises:
             EngineError: the event store cannot be used.
         """
+        self._price_list.start()
         await self.writer.open()
         self.events = EventsReader(self.config.data_dir)
 
@@ -43,4 +50,5 @@ class Engine:
         """Stop in the reverse order; everything acknowledged is on disk already."""
         self.events.close()
         await self.writer.close()
+        self._price_list.stop()
         self.state.close()

@@ -1,8 +1,8 @@
 """Bring the built-in models up to date, in a process of its own that ends when it is done.
 
-The price library costs 0.3 s and 40 MB to load, which neither the server nor the writer should pay. The process
-starts with the server, finds out whether the installed list is newer than the one in `state.db` or a price of it
-has changed since, and writes it if so.
+The price library costs 0.3 s and 40 MB to load, which neither the server nor the writer should pay. The
+process starts with the server, finds out whether the installed list is newer than the one in `state.db` or a
+price of it has changed since, and writes it if so.
 """
 
 from __future__ import annotations
