@@ -13,9 +13,17 @@ from . import routes
 from .engine import Engine
 from .errors import EngineError
 from .http.call import Call, json_response
-from .http.errors import EVENTS_ONLY_MESSAGE, ApiError, MethodNotAllowed, NotFound
+from .http.errors import (
+    EVENTS_ONLY_MESSAGE,
+    ApiError,
+    InvalidRequest,
+    MethodNotAllowed,
+    NotFound,
+    Unavailable,
+)
 from .http.operations import Operation
 from .http.router import Router
+from .store.writer.client import CommandError, CommandRefused, WriterUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +76,9 @@ class App:
             return await self._dispatch(request)
         except ApiError as error:
             return json_response(error.body(), error.status, error.headers)
+        except CommandError as error:
+            answer = _answer_of(error)
+            return json_response(answer.body(), answer.status, answer.headers)
         except ClientDisconnect:
             raise
         except Exception:
@@ -92,6 +103,14 @@ class App:
     def _refuse_legacy(self, operation: Operation) -> None:
         if operation.legacy and self.engine.config.events_only:
             raise NotFound(EVENTS_ONLY_MESSAGE, named=False)
+
+
+def _answer_of(error: CommandError) -> ApiError:
+    if isinstance(error, CommandRefused):
+        return InvalidRequest(str(error))
+    if isinstance(error, WriterUnavailable):
+        return Unavailable(str(error), headers={"retry-after": "1"})
+    return ApiError(str(error))
 
 
 def _raw_path(scope: Scope) -> str:

@@ -8,6 +8,7 @@ from .config import EngineConfig
 from .http.auth import Authenticator
 from .http.intake import Intake
 from .store.events import EventsReader
+from .store.projection import MetricsProjection
 from .store.models import Models
 from .store.price_list import PriceListUpdate
 from .store.prompts import PromptStore
@@ -18,11 +19,12 @@ from .store.writer.client import WriterClient
 class Engine:
     """Everything that handlers share. Open it before the first request, close it after the last.
 
-    `events` exists from `open` on: the writer creates the file. `gave_up` is called when the engine cannot go
+    `events` and `metrics` exist from `open` on: the writer creates the file. `gave_up` is called when the engine cannot go
     on.
     """
 
     events: EventsReader
+    metrics: MetricsProjection
 
     def __init__(self, config: EngineConfig, gave_up: Callable[[], None] = lambda: None) -> None:
         self.config = config
@@ -45,9 +47,12 @@ class Engine:
         self._price_list.start()
         await self.writer.open()
         self.events = EventsReader(self.config.data_dir)
+        self.metrics = MetricsProjection(self.config.data_dir, self.events)
+        self.metrics.start()
 
     async def close(self) -> None:
         """Stop in the reverse order; everything acknowledged is on disk already."""
+        self.metrics.close()
         self.events.close()
         await self.writer.close()
         self._price_list.stop()

@@ -34,13 +34,18 @@ class Call:
         """The project that the key belongs to: every query is bound to it."""
         return self.principal.project_id
 
-    async def body(self) -> bytes:
-        """Return the raw body.
+    @property
+    def public_url(self) -> str:
+        """What URLs in answers begin with: the configured address, else the one that the client used."""
+        return self.engine.config.public_url or str(self.request.base_url).rstrip("/")
+
+    async def body(self, limit: int | None = None) -> bytes:
+        """Return the raw body, of at most `limit` bytes (default: the operation's).
 
         Raises:
             PayloadTooLarge: it is larger than the operation takes; nothing more is read.
         """
-        limit = self.operation.body_limit
+        limit = limit or self.operation.body_limit
         declared = self.request.headers.get("content-length", "")
         if declared.isdigit() and int(declared) > limit:
             raise PayloadTooLarge(f"Body exceeded {limit} bytes limit")

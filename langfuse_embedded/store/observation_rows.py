@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from langfuse_embedded.otlp.event import Event
+from langfuse_embedded.pricing.book import Priced
 
 from .bodies import Body
 from .hexid import pack
@@ -71,25 +71,9 @@ _NO_NUMBERS = (None, None, None)
 _NO_EXPERIMENT = (None, None, None, None, None)
 
 
-@dataclass(frozen=True, slots=True)
-class Price:
-    """What the price list says of an observation.
-
-    Attributes:
-        model_id: the model definition that matched, or empty.
-        cost: USD by kind, `total` among them; the client's own when it sent any.
-        tier_id, tier_name: the pricing tier that applied.
-    """
-
-    model_id: str = ""
-    cost: dict[str, float] | None = None
-    tier_id: str | None = None
-    tier_name: str | None = None
-
-
 def row_of(
     event: Event,
-    price: Price,
+    price: Priced,
     prompt_id: str,
     *,
     seq: int,

@@ -10,7 +10,7 @@ from langfuse_embedded.clock import now_ms
 from langfuse_embedded.store.database import migrate, open_database
 from langfuse_embedded.store.events import EVENTS_FILE, PAGE_SIZE
 
-from .prompts import PromptIds
+from .lookups import StateLookups
 
 OBSERVATION = "observation"
 SCORE = "score"
@@ -25,12 +25,13 @@ class WriteContext:
 
     Attributes:
         db: the connection; statements belong to the current transaction.
-        prompts: ids of prompts by name and version.
+        data_dir: where the files lie.
         now: Unix milliseconds at the begin of the group, for `created_at`.
     """
 
     def __init__(self, data_dir: Path) -> None:
-        self.prompts = PromptIds(data_dir)
+        self.data_dir = data_dir
+        self._lookups: StateLookups | None = None
         self.path = data_dir / EVENTS_FILE
         self.db = open_database(self.path, page_size=PAGE_SIZE)
         migrate(self.db, "events", self.path)
@@ -79,6 +80,13 @@ class WriteContext:
         self._last += count
         return first
 
+    @property
+    def lookups(self) -> StateLookups:
+        """Prices and prompt ids. Opened with the first use: the server may still be creating `state.db`."""
+        if self._lookups is None:
+            self._lookups = StateLookups(self.data_dir / "state.db")
+        return self._lookups
+
     def project_key(self, project_id: str) -> int:
         """Return the number under which rows of a project are stored."""
         key = self._projects.get(project_id)
@@ -97,7 +105,8 @@ class WriteContext:
 
     def close(self) -> None:
         """Close the file; SQLite folds the write-ahead log into it."""
-        self.prompts.close()
+        if self._lookups is not None:
+            self._lookups.close()
         self.db.close()
 
     def _reload(self, *, keep_numbers: bool = False) -> None:

@@ -8,9 +8,10 @@ from typing import Any
 from langfuse_embedded.otlp.batch import DecodeError
 from langfuse_embedded.otlp.decode import decode_json, decode_protobuf, gunzip
 from langfuse_embedded.otlp.event import Event
+from langfuse_embedded.otlp.mapping import map_batch
 from langfuse_embedded.store.bodies import BlockWriter
 from langfuse_embedded.store.hexid import pack
-from langfuse_embedded.store.observation_rows import INSERT, Price, body_of, row_of
+from langfuse_embedded.store.observation_rows import INSERT, body_of, row_of
 
 from .context import OBSERVATION, Refused, WriteContext
 
@@ -21,20 +22,20 @@ _INSERT_BLOCK = "insert into blocks (id, body) values (?, ?)"
 def ingest_otlp(context: WriteContext, head: dict[str, Any], body: bytes) -> int:
     """Store a trace export; return the number of spans.
 
-    The head has `project` (id), `gzip` and `json` (how the body is encoded) and `limit` (bytes after
-    decompression).
+    The head has `project` (id), `gzip` and `json` (how the body is encoded), `limit` (bytes after
+    decompression) and `refusal`, the answer to any export that is not empty (or null).
 
     Raises:
         Refused: the body cannot be read as the head says.
     """
-    from langfuse_embedded.otlp.mapping import map_batch
-
     try:
         data = gunzip(body, head["limit"]) if head["gzip"] else body
         decoded = decode_json(data) if head["json"] else decode_protobuf(data)
     except DecodeError as error:
         raise Refused(str(error)) from error
-    events = map_batch(decoded)
+    if head["refusal"] and decoded.resources:
+        raise Refused(head["refusal"])
+    events = map_batch(decoded, now_ms=context.now)
     store_events(context, head["project"], events)
     return len(events)
 
@@ -57,6 +58,8 @@ def store_events(context: WriteContext, project_id: str, events: list[Event]) ->
 
 
 def _insert(context: WriteContext, project: int, project_id: str, events: list[Event]) -> None:
+    lookups = context.lookups
+    lookups.refresh()
     seq = context.take(len(events))
     traces: dict[str, list[Event]] = {}
     for event in events:
@@ -68,8 +71,8 @@ def _insert(context: WriteContext, project: int, project_id: str, events: list[E
             rows.append(
                 row_of(
                     event,
-                    price_of(event),
-                    context.prompts.id_of(project_id, event) if event.prompt_name else "",
+                    lookups.price(project_id, event),
+                    lookups.prompt_id(project_id, event) if event.prompt_name else "",
                     seq=seq,
                     project=project,
                     created_at=context.now,
@@ -81,11 +84,6 @@ def _insert(context: WriteContext, project: int, project_id: str, events: list[E
         blocks.append((block, _BLOCKS.pack([body_of(event) for event in members])))
     context.db.executemany(INSERT, rows)
     context.db.executemany(_INSERT_BLOCK, blocks)
-
-
-def price_of(event: Event) -> Price:
-    """Return the client's own costs."""
-    return Price(cost=event.cost)
 
 
 def _replace(context: WriteContext, project: int, ids: list[tuple[str, str]]) -> None:

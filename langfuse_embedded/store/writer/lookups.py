@@ -1,0 +1,51 @@
+"""What an event needs from `state.db` before it is stored: the id of its prompt, and its price."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from langfuse_embedded.otlp.event import Event
+from langfuse_embedded.pricing.book import PriceBook, Priced
+from langfuse_embedded.store.database import open_database
+from langfuse_embedded.store.models import Models
+
+_MAX_REMEMBERED = 10_000
+
+
+class StateLookups:
+    """Reads `state.db`, which the server process writes, and remembers what it found until the file changes."""
+
+    def __init__(self, path: Path) -> None:
+        self._db = open_database(path, readonly=True)
+        self._prices = PriceBook(Models(self._db))
+        self._version = 0
+        self._prompt_ids: dict[tuple[str, str, int], str] = {}
+
+    def refresh(self) -> None:
+        """Forget what may be outdated. Call it once for each batch of events."""
+        self._prices.refresh()
+        version = self._db.execute("pragma data_version").fetchone()[0]
+        if version != self._version or len(self._prompt_ids) > _MAX_REMEMBERED:
+            self._prompt_ids.clear()
+            self._version = version
+
+    def price(self, project_id: str, event: Event) -> Priced:
+        """Return model, tier and cost of an event."""
+        return self._prices.price(project_id, event)
+
+    def prompt_id(self, project_id: str, event: Event) -> str:
+        """Return the id of the prompt version that the event names; empty when there is none."""
+        if not event.prompt_name or event.prompt_version is None:
+            return ""
+        key = (project_id, event.prompt_name, event.prompt_version)
+        known = self._prompt_ids.get(key)
+        if known is None:
+            row = self._db.execute(
+                "select id from prompts where project_id = ? and name = ? and version = ?", key
+            ).fetchone()
+            known = self._prompt_ids[key] = row[0] if row else ""
+        return known
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
