@@ -22,7 +22,27 @@ _NUL_IS_TEXT = (
     "PostgreSQL cannot store U+0000, so the server answers 500; SQLite can, and a 500 is no contract"
 )
 
-ACCEPTED = (Accepted("prompt_validation", "name/nul", _NUL_IS_TEXT),)
+_NO_TOKENIZER = "The server counts tokens of a known model that tells no usage and no cost; the engine does not"
+_KEPT = "The server loses what is under this key; the engine keeps it"
+
+ACCEPTED = (
+    Accepted("prompt_validation", "name/nul", _NUL_IS_TEXT),
+    Accepted("otel_mapping", "usage/no_usage_known_model", _NO_TOKENIZER),
+    Accepted("otel_mapping", "usage/no_usage_known_model_span", _NO_TOKENIZER),
+    Accepted("otel_mapping", "io/fw_litellm", _NO_TOKENIZER),
+    Accepted("otel_mapping", "metadata/proto_key", _KEPT),
+    Accepted("otel_mapping", "io/traceloop_prefix_only", _KEPT),
+    Accepted(
+        "otel_mapping",
+        "cost/usage_1e20",
+        "Units beyond 64 bits wrap around in the server's store; the engine keeps the largest number",
+    ),
+    Accepted(
+        "otel_mapping",
+        "environment/internal_keeps_prefix",
+        "Only the server's own telemetry keeps the reserved prefix; no request can",
+    ),
+)
 
 
 def accepted_cases(suite: str) -> dict[str, str]:

@@ -11,8 +11,8 @@ class Event:
 
     Times are Unix milliseconds (the public API has no finer grain). Optional texts that were not sent are
     ``None``; the store writes them as the server does, mostly as empty text. ``input`` and ``output`` are raw
-    text: JSON documents stay encoded. ``metadata`` holds dotted paths and raw values in the order in which the
-    server stores them; a name may stand twice, and then the first one wins on reading.
+    text: JSON documents stay encoded. ``metadata`` holds dotted paths and raw values in the order in which
+    the server stores them; a name may stand twice, and then the first one wins on reading.
     """
 
     trace_id: str
@@ -64,6 +64,7 @@ class Experiment:
     """The experiment run that an observation belongs to (`langfuse.experiment.*` attributes)."""
 
     id: str
+    """Empty when the span has other experiment attributes but no id."""
     name: str | None = None
     description: str | None = None
     dataset_id: str | None = None

@@ -1,0 +1,40 @@
+"""Request bodies of the OTLP endpoint: compressed or not, protobuf or JSON, to the decoded batch."""
+
+from __future__ import annotations
+
+import zlib
+
+from langfuse_embedded.otlp.batch import Decoded, DecodeError
+from langfuse_embedded.otlp.from_json import decode_json
+from langfuse_embedded.otlp.from_protobuf import decode_protobuf
+
+__all__ = ["DecodeError", "Decoded", "decode_json", "decode_protobuf", "gunzip"]
+
+_GZIP = 16 + zlib.MAX_WBITS
+
+
+def gunzip(body: bytes, limit: int) -> bytes:
+    """Decompress a gzip body of one or more members to at most `limit` bytes.
+
+    Raises `DecodeError` when it is not gzip, is cut short, or would grow beyond the limit: a body of a few
+    kilobytes can name gigabytes, so not one byte more than allowed is ever produced.
+    """
+    parts = []
+    left = limit
+    while body:
+        member = zlib.decompressobj(_GZIP)
+        try:
+            part = member.decompress(body, left + 1)
+        except zlib.error as error:
+            message = "Failed to decompress request body"
+            raise DecodeError(message) from error
+        left -= len(part)
+        if left < 0 or not member.eof:
+            message = "Failed to decompress request body"
+            raise DecodeError(message)
+        parts.append(part)
+        body = member.unused_data.lstrip(b"\0")
+    if not parts:
+        message = "Failed to decompress request body"
+        raise DecodeError(message)
+    return parts[0] if len(parts) == 1 else b"".join(parts)

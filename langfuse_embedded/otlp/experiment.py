@@ -1,0 +1,36 @@
+"""The experiment run that an observation belongs to: `langfuse.experiment.*` attributes."""
+
+from __future__ import annotations
+
+from langfuse_embedded.otlp.batch import Attributes
+from langfuse_embedded.otlp.event import Experiment
+from langfuse_embedded.otlp.javascript import string, truthy
+from langfuse_embedded.otlp.metadata import flatten, from_prefix
+from langfuse_embedded.otlp.times import milliseconds_of_date
+
+_PREFIX = "langfuse.experiment."
+
+
+def experiment(attributes: Attributes) -> Experiment | None:
+    """Return the experiment, or ``None`` when the span says nothing of one."""
+    if not any(key.startswith(_PREFIX) for key in attributes):
+        return None
+
+    def field(name: str) -> str | None:
+        value = attributes.get(_PREFIX + name)
+        return string(value) if truthy(value) else None
+
+    version = attributes.get("langfuse.experiment.item.version")
+    return Experiment(
+        id=field("id") or "",
+        name=field("name"),
+        description=field("description"),
+        dataset_id=field("dataset.id"),
+        metadata=flatten(from_prefix(attributes, "langfuse.experiment.metadata")),
+        item_id=field("item.id"),
+        # It points to a version of a dataset item, which is a time: "v1" can name none.
+        item_version=milliseconds_of_date(string(version)) if truthy(version) else None,
+        item_root_span_id=field("item.root_observation_id"),
+        item_expected_output=field("item.expected_output"),
+        item_metadata=flatten(from_prefix(attributes, "langfuse.experiment.item.metadata")),
+    )

@@ -1,0 +1,160 @@
+"""Metadata: what senders attach, what the span and its surroundings carry, flattened to dotted paths."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from langfuse_embedded.otlp.batch import Attributes
+from langfuse_embedded.otlp.javascript import MAX_DEPTH, InvalidJson, dumps, in_key_order, loads, truthy
+
+Flat = list[tuple[str, str]]
+"""Dotted paths and raw texts, in stored order."""
+
+_SHARED_PREFIXES = ("langfuse.metadata.", "ai.telemetry.metadata.")
+_FIELDS_OF_THEIR_OWN = frozenset(
+    {
+        "ai.telemetry.metadata.userId",
+        "ai.telemetry.metadata.sessionId",
+        "ai.telemetry.metadata.tags",
+        "ai.telemetry.metadata.langfusePrompt",
+    }
+)
+
+_READ_AS_INPUT_OR_OUTPUT = frozenset(
+    {
+        "langfuse.trace.input",
+        "langfuse.trace.output",
+        "langfuse.observation.input",
+        "langfuse.observation.output",
+        "ai.prompt.messages",
+        "ai.prompt",
+        "ai.toolCall.args",
+        "ai.toolCall.result",
+        "ai.response.text",
+        "ai.response.object",
+        "ai.response.toolCalls",
+        "ai.result.text",
+        "ai.result.object",
+        "ai.result.toolCalls",
+        "gcp.vertex.agent.llm_request",
+        "gcp.vertex.agent.llm_response",
+        "gcp.vertex.agent.tool_call_args",
+        "gcp.vertex.agent.tool_response",
+        "prompt",
+        "all_messages_events",
+        "events",
+        "lk.input_text",
+        "lk.user_transcript",
+        "lk.chat_ctx",
+        "lk.user_input",
+        "lk.function_tool.output",
+        "lk.response.text",
+        "mlflow.spanInputs",
+        "mlflow.spanOutputs",
+        "traceloop.entity.input",
+        "traceloop.entity.output",
+        "input.value",
+        "output.value",
+        "final_result",
+        "pydantic_ai.all_messages",
+        "gen_ai.system_instructions",
+        "input",
+        "output",
+        "gen_ai.input.messages",
+        "gen_ai.output.messages",
+        "gen_ai.tool.call.arguments",
+        "gen_ai.tool.call.result",
+        "genkit:input",
+        "genkit:output",
+        "flue.turn.input",
+        "flue.turn.output",
+        "flue.tool.arguments",
+        "flue.tool.result",
+        "flue.task.prompt",
+        "flue.task.result",
+        "flue.operation.result",
+        "flue.workflow.payload",
+        "flue.workflow.result",
+    }
+)
+"""Attributes that carry input or output of some framework: never repeated in the metadata."""
+
+_READ_BY_PREFIX = (
+    "gen_ai.prompt",
+    "gen_ai.completion",
+    "llm.input_messages",
+    "llm.output_messages",
+    "langfuse.trace.metadata",
+    "langfuse.observation.metadata",
+    "ai.telemetry.metadata",
+)
+
+
+def unread_attributes(attributes: Attributes) -> dict[str, str]:
+    """Return the attributes that no other field carries, as texts; scopes other than Langfuse's keep them."""
+    return {
+        key: value if isinstance(value, str) else dumps(value)
+        for key, value in attributes.items()
+        if key not in _READ_AS_INPUT_OR_OUTPUT and not key.startswith(_READ_BY_PREFIX)
+    }
+
+
+def has_user_metadata(attributes: Attributes) -> bool:
+    """Tell whether any attribute carries metadata; most spans have none."""
+    return any("metadata" in key for key in attributes)
+
+
+def user_metadata(attributes: Attributes) -> dict[str, Any]:
+    """Return what senders attached to the observation, then to the trace; later values win."""
+    merged: dict[str, Any] = {}
+    for prefix in ("langfuse.observation.metadata", "langfuse.trace.metadata"):
+        value = attributes.get(prefix)
+        merged.update(_document(value if truthy(value) else attributes.get("langfuse.metadata")))
+        prefixes = (f"{prefix}.", *_SHARED_PREFIXES)
+        merged.update(_prefixed(attributes, prefixes))
+    return merged
+
+
+def from_prefix(attributes: Attributes, prefix: str) -> dict[str, Any]:
+    """Return metadata given as one JSON object under `prefix` and as single keys below it."""
+    return _document(attributes.get(prefix)) | _prefixed(attributes, (f"{prefix}.",))
+
+
+def _prefixed(attributes: Attributes, prefixes: tuple[str, ...]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in attributes.items():
+        if key.startswith(prefixes) and key not in _FIELDS_OF_THEIR_OWN:
+            for prefix in prefixes:
+                if key.startswith(prefix) and len(key) > len(prefix):
+                    found[key[len(prefix) :]] = value
+    return found
+
+
+def _document(value: Any) -> dict[str, Any]:
+    """Return an object or list as an object; texts are parsed, other values say nothing."""
+    if isinstance(value, str):
+        try:
+            value = loads(value)
+        except InvalidJson:
+            return {}
+    if isinstance(value, list):
+        return {str(index): item for index, item in enumerate(value)}
+    return value if isinstance(value, dict) else {}
+
+
+def flatten(metadata: dict[str, Any]) -> Flat:
+    """Return dotted paths and texts: objects are walked, other values become JSON, null empty."""
+    flat: Flat = []
+    _flatten(metadata, "", 0, flat)
+    return flat
+
+
+def _flatten(values: dict[str, Any], prefix: str, depth: int, flat: Flat) -> None:
+    for key, value in in_key_order(values).items():
+        path = f"{prefix}.{key}" if prefix else key
+        if isinstance(value, str):
+            flat.append((path, value))
+        elif isinstance(value, dict) and depth < MAX_DEPTH:
+            _flatten(value, path, depth + 1, flat)
+        else:
+            flat.append((path, "" if value is None else dumps(value)))

@@ -1,0 +1,109 @@
+"""Model parameters: temperature, token limits and whatever else a sender tells of the call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from langfuse_embedded.otlp.batch import Attributes
+from langfuse_embedded.otlp.javascript import InvalidJson, dumps, loads, loads_or_none, string, truthy
+
+_EXPLICIT = "langfuse.observation.model.parameters"
+_DOCUMENTS = ("llm.invocation_parameters", "model_config")
+_PREFIXES = ("gen_ai.request.", "llm.invocation_parameters.")
+
+_AI_SDK: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("maxSteps", ("ai.settings.maxSteps",)),
+    ("toolChoice", ("ai.prompt.toolChoice",)),
+    ("maxTokens", ("gen_ai.request.max_tokens",)),
+    ("finishReason", ("gen_ai.response.finish_reasons", "gen_ai.finishReason")),
+    ("system", ("gen_ai.system", "ai.model.provider")),
+    ("maxRetries", ("ai.settings.maxRetries",)),
+    ("mode", ("ai.settings.mode",)),
+    ("temperature", ("gen_ai.request.temperature",)),
+    ("service_tier", ("gen_ai.request.service_tier",)),
+)
+"""The fixed set of the Vercel AI SDK: parameter, and the attributes it is read from."""
+
+
+def model_parameters(attributes: Attributes, scope_name: str | None) -> str:
+    """Return the model parameters as an encoded JSON object."""
+    parameters = _parameters(attributes, scope_name)
+    if not truthy(parameters):
+        return "{}"
+    return parameters if isinstance(parameters, str) else dumps(parameters)
+
+
+def _parameters(attributes: Attributes, scope_name: str | None) -> Any:
+    explicit = _document(attributes, _EXPLICIT)
+    if scope_name == "ai":
+        return _ai_sdk_parameters(attributes) | (explicit if isinstance(explicit, dict) else {})
+    if truthy(explicit):
+        return explicit
+    if scope_name == "genkit-tracer":
+        config = _genkit_config(attributes)
+        if truthy(config):
+            return _flat(config)
+    for key in _DOCUMENTS:
+        value = attributes.get(key)
+        if truthy(value):
+            try:
+                return _flat(loads(value))
+            except InvalidJson:
+                continue
+    return _flat(_prefixed(attributes))
+
+
+def _document(attributes: Attributes, key: str) -> Any:
+    value = attributes.get(key)
+    if not truthy(value):
+        return None
+    try:
+        return _flat(loads(value))
+    except InvalidJson:
+        return None
+
+
+def _prefixed(attributes: Attributes) -> dict[str, Any]:
+    parameters: dict[str, Any] = {}
+    for prefix in _PREFIXES:
+        for key, value in attributes.items():
+            if key.startswith(prefix):
+                parameters[key[len(prefix) :]] = value
+    parameters.pop("model", None)
+    return parameters
+
+
+def _genkit_config(attributes: Attributes) -> Any:
+    asked = loads_or_none(attributes.get("genkit:input"))
+    config = asked.get("config") if isinstance(asked, dict) else None
+    if config is not None:
+        return config
+    answered = loads_or_none(attributes.get("genkit:output"))
+    request = answered.get("request") if isinstance(answered, dict) else None
+    return request.get("config") if isinstance(request, dict) else None
+
+
+def _ai_sdk_parameters(attributes: Attributes) -> dict[str, Any]:
+    parameters: dict[str, Any] = {}
+    for parameter, keys in _AI_SDK:
+        value = next((attributes[key] for key in keys if key in attributes), None)
+        parameters[parameter] = None if value is None else string(value)
+    metadata = loads_or_none(attributes.get("ai.response.providerMetadata"))
+    openai = metadata.get("openai") if isinstance(metadata, dict) else None
+    tier = openai.get("serviceTier") if isinstance(openai, dict) else None
+    if isinstance(tier, str):
+        parameters["service_tier"] = tier
+    return parameters
+
+
+def _flat(parameters: Any) -> Any:
+    """Return parameters whose values are texts and numbers; other values become their JSON text."""
+    if isinstance(parameters, list):
+        parameters = {str(index): value for index, value in enumerate(parameters)}
+    if not isinstance(parameters, dict):
+        return parameters
+    return {key: value if _is_scalar(value) else dumps(value) for key, value in parameters.items()}
+
+
+def _is_scalar(value: Any) -> bool:
+    return isinstance(value, (str, int, float)) and not isinstance(value, bool)
