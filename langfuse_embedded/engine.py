@@ -8,9 +8,9 @@ from .config import EngineConfig
 from .http.auth import Authenticator
 from .http.intake import Intake
 from .store.events import EventsReader
-from .store.projection import MetricsProjection
 from .store.models import Models
 from .store.price_list import PriceListUpdate
+from .store.projection import MetricsProjection
 from .store.prompts import PromptStore
 from .store.state import StateStore
 from .store.writer.client import WriterClient
@@ -19,8 +19,8 @@ from .store.writer.client import WriterClient
 class Engine:
     """Everything that handlers share. Open it before the first request, close it after the last.
 
-    `events` and `metrics` exist from `open` on: the writer creates the file. `gave_up` is called when the engine cannot go
-    on.
+    `events` and `metrics` exist from `open` on: the writer creates the file. `gave_up` is called when the
+    engine cannot go on.
     """
 
     events: EventsReader

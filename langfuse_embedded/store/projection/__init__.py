@@ -1,0 +1,7 @@
+"""The metrics projection: a DuckDB copy of what metrics need of `events.db`, rebuilt whenever in doubt."""
+
+from __future__ import annotations
+
+from .projection import MetricsProjection
+
+__all__ = ["MetricsProjection"]

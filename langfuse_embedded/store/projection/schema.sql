@@ -1,0 +1,79 @@
+-- metrics.duckdb: a copy of the columns that metrics aggregate, in columns. Never the record: it is thrown away
+-- whenever it does not fit (another version, damage, another events.db) and fed again.
+-- Texts that were not sent are empty in observations, and null in scores. Times are Unix milliseconds, money is USD.
+
+-- How far the copy has come in the sequence of events.db. Written in the transaction of the rows.
+create table watermarks (
+    name varchar not null, -- 'rows', or 'metadata' once a query has asked for metadata
+    seq bigint not null
+);
+
+create table observations (
+    seq bigint not null,
+    project integer not null,
+    id varchar not null,
+    trace_id varchar not null,
+    parent_id varchar not null,
+    is_root boolean not null,
+    start_time bigint not null,
+    end_time bigint,
+    completion_start_time bigint,
+    name varchar not null,
+    type varchar not null,
+    level varchar not null,
+    version varchar not null,
+    release varchar not null,
+    environment varchar not null,
+    user_id varchar not null,
+    session_id varchar not null,
+    trace_name varchar not null, -- of a root without one: its own name
+    tags varchar[] not null,
+    model varchar not null,
+    prompt_name varchar not null,
+    prompt_version bigint,
+    input_tokens bigint not null,
+    output_tokens bigint not null,
+    total_tokens bigint not null,
+    input_cost double not null,
+    output_cost double not null,
+    total_cost double not null,
+    usage_types varchar[] not null,
+    usage_values double[] not null,
+    cost_types varchar[] not null,
+    cost_values double[] not null,
+    tool_names varchar[] not null,
+    called_tool_names varchar[] not null,
+    experiment_id varchar not null,
+    experiment_name varchar not null,
+    experiment_dataset_id varchar not null
+);
+
+create table scores (
+    seq bigint not null,
+    project integer not null,
+    id varchar not null,
+    timestamp bigint not null,
+    name varchar not null,
+    environment varchar not null,
+    source varchar not null,
+    data_type varchar not null,
+    value double,
+    string_value varchar,
+    trace_id varchar,
+    observation_id varchar,
+    session_id varchar,
+    experiment_id varchar,
+    config_id varchar
+);
+
+create table observation_metadata (
+    seq bigint not null,
+    names varchar[] not null,
+    entries varchar[] not null
+);
+
+create table score_metadata (
+    seq bigint not null,
+    names varchar[] not null,
+    entries varchar[] not null
+);
