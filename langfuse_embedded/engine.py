@@ -12,6 +12,7 @@ from .store.models import Models
 from .store.price_list import PriceListUpdate
 from .store.projection import MetricsProjection
 from .store.prompts import PromptStore
+from .store.score_configs import ScoreConfigs
 from .store.state import StateStore
 from .store.writer.client import WriterClient
 
@@ -34,6 +35,7 @@ class Engine:
         self.authenticator = Authenticator(self.state, config)
         self.prompts = PromptStore(self.state)
         self.models = Models(self.state.db)
+        self.score_configs = ScoreConfigs(self.state.db)
         self._price_list = PriceListUpdate(self.state.path)
         if config.init:
             self.state.tenancy.provision(config.init)

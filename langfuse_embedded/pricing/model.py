@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, TypedDict
 
 
@@ -44,3 +45,13 @@ class Model:
     def default_prices(self) -> dict[str, float]:
         """The prices of the default tier: what the API shows as the prices of the model."""
         return next((tier["prices"] for tier in self.tiers if tier["isDefault"]), {})
+
+
+def price_text(price: float) -> str:
+    """Return a price as the API writes it in observations: `0.0000025`, but `1.5e-7` (decimal.js)."""
+    number = Decimal(repr(price)).normalize()
+    exponent = number.adjusted()
+    if number and exponent <= -7:
+        digits = "".join(map(str, number.as_tuple().digits))
+        return f"{digits[0]}{'.' + digits[1:] if digits[1:] else ''}e{exponent}"
+    return f"{number:f}"

@@ -1,0 +1,239 @@
+"""Models: the definitions that give generations a price; a project's own and the built-in ones."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from starlette.responses import Response
+
+from langfuse_embedded import ids
+from langfuse_embedded.clock import iso, iso_or_none
+from langfuse_embedded.http.call import Call, json_response
+from langfuse_embedded.http.errors import Forbidden, InvalidRequest, NotFound
+from langfuse_embedded.http.operations import Operation
+from langfuse_embedded.http.pagination import PAGE_PARAMETERS, Page
+from langfuse_embedded.http.schema import (
+    Anything,
+    Array,
+    Boolean,
+    Datetime,
+    Enum,
+    Number,
+    Object,
+    Record,
+    String,
+    Union,
+)
+from langfuse_embedded.pricing.model import Model, Tier
+from langfuse_embedded.pricing.patterns import InvalidPattern, compile_pattern
+
+_UNITS = ("TOKENS", "CHARACTERS", "MILLISECONDS", "SECONDS", "REQUESTS", "IMAGES")
+_FLAT_PRICES = {"inputPrice": "input", "outputPrice": "output", "totalPrice": "total"}
+
+
+def _is_pattern(text: str) -> bool:
+    try:
+        re.compile(text)
+    except re.error:
+        return False
+    return True
+
+
+_PRICE = Number(ge=0)
+_CONDITION = Union(
+    Object(
+        {
+            "usageDetailPattern": String(min=1).refine(_is_pattern, "Invalid regex pattern"),
+            "operator": Enum("gt", "gte", "lt", "lte", "eq", "neq"),
+            "value": Number(),
+            "caseSensitive": Boolean().default(False),
+        }
+    ),
+    Object(
+        {
+            "source": Enum("model_parameters", "metadata"),
+            "key": String(min=1),
+            "values": Array(String(), min=1),
+        }
+    ),
+)
+_TIER = Object(
+    {
+        "name": String(min=1),
+        "isDefault": Boolean(),
+        "priority": Number(integer=True, ge=0),
+        "conditions": Array(_CONDITION),
+        "prices": Record(_PRICE).refine(bool, "At least one price must be defined"),
+    }
+)
+
+
+def _one_default(tiers: list[dict[str, Any]]) -> bool:
+    defaults = [tier for tier in tiers if tier["isDefault"]]
+    return len(defaults) == 1 and defaults[0]["priority"] == 0 and not defaults[0]["conditions"]
+
+
+def _unique(key: str) -> Any:
+    def check(tiers: list[dict[str, Any]]) -> bool:
+        return len({tier[key] for tier in tiers}) == len(tiers)
+
+    return check
+
+
+_TIERS = (
+    Array(_TIER, min=1)
+    .refine(
+        _one_default,
+        "Exactly one tier must be the default tier, with isDefault=true, priority=0 and conditions=[]",
+    )
+    .refine(_unique("name"), "Tier names must be unique")
+    .refine(_unique("priority"), "Tier priorities must be unique")
+    .refine(
+        lambda tiers: all(tier["isDefault"] or tier["conditions"] for tier in tiers),
+        "A tier that is not the default tier needs at least one condition",
+    )
+)
+
+
+def _given(body: dict[str, Any], *keys: str) -> bool:
+    return any(body.get(key) is not None for key in keys)
+
+
+_MODEL = (
+    Object(
+        {
+            "modelName": String(min=1),
+            "matchPattern": String(min=1),
+            "startDate": Datetime().nullish(),
+            "inputPrice": _PRICE.nullish(),
+            "outputPrice": _PRICE.nullish(),
+            "totalPrice": _PRICE.nullish(),
+            "pricingTiers": _TIERS.nullish(),
+            "unit": Enum(*_UNITS),
+            "tokenizerId": Enum("openai", "claude").nullish(),
+            "tokenizerConfig": Anything(),
+        }
+    )
+    .refine(
+        lambda body: not (_given(body, "inputPrice", "outputPrice") and _given(body, "totalPrice")),
+        "If input and/or output price is set, total price must be null",
+        path=("totalPrice",),
+    )
+    .refine(
+        lambda body: _given(body, *_FLAT_PRICES) != _given(body, "pricingTiers"),
+        "Must provide either flat prices (inputPrice/outputPrice/totalPrice) OR pricingTiers",
+    )
+)
+_LIST = Object(PAGE_PARAMETERS)
+
+
+async def create_model(call: Call) -> Response:
+    """Create a model of the project."""
+    model = _model_of(await call.json(_MODEL), ids.cuid(), call.project_id)
+    call.engine.models.save(model)
+    return _stored(call, model.id)
+
+
+async def put_model(call: Call) -> Response:
+    """Create or replace the project's model with this id."""
+    body = await call.json(_MODEL)
+    model = _model_of(body, call.params["id"], call.project_id)
+    if not call.engine.models.save(model):
+        raise Forbidden("A model with this id exists that does not belong to this project.")
+    return _stored(call, model.id)
+
+
+async def list_models(call: Call) -> Response:
+    """Return one page of the models that the project sees, by name."""
+    page = Page.of(call.query(_LIST))
+    models = call.engine.models
+    found = models.page(call.project_id, page.limit, page.offset)
+    meta = page.meta(models.count(call.project_id))
+    return json_response({"data": [_shown(model) for model in found], "meta": meta})
+
+
+async def get_model(call: Call) -> Response:
+    """Return one model."""
+    return _stored(call, call.params["id"])
+
+
+async def delete_model(call: Call) -> Response:
+    """Delete one of the project's models; events keep the costs that they have."""
+    if not call.engine.models.delete(call.project_id, call.params["id"]):
+        raise NotFound(
+            "No model with this id found. Note: You cannot delete built-in models, override them with a model"
+            " with the same name."
+        )
+    return json_response({"message": "Model successfully deleted"})
+
+
+def _model_of(body: dict[str, Any], model_id: str, project_id: str) -> Model:
+    try:
+        compile_pattern(body["matchPattern"])
+    except InvalidPattern:
+        raise InvalidRequest("matchPattern is not a valid regex pattern (Postgres)") from None
+    return Model(
+        id=model_id,
+        project_id=project_id,
+        name=body["modelName"],
+        match_pattern=body["matchPattern"],
+        tiers=_tiers_of(body, model_id),
+        start_date=body.get("startDate"),
+        unit=body["unit"],
+        tokenizer_id=body.get("tokenizerId"),
+        tokenizer_config=body.get("tokenizerConfig"),
+    )
+
+
+def _tiers_of(body: dict[str, Any], model_id: str) -> list[Tier]:
+    tiers = body.get("pricingTiers")
+    if tiers is None:
+        prices = {kind: body[key] for key, kind in _FLAT_PRICES.items() if body.get(key) is not None}
+        tiers = [{"name": "Standard", "isDefault": True, "priority": 0, "conditions": [], "prices": prices}]
+    return [
+        Tier(
+            id=f"{model_id}_tier_default" if tier["isDefault"] else ids.cuid(),
+            name=tier["name"],
+            isDefault=tier["isDefault"],
+            priority=tier["priority"],
+            conditions=tier["conditions"],
+            prices=tier["prices"],
+        )
+        for tier in sorted(tiers, key=lambda tier: tier["priority"])
+    ]
+
+
+def _stored(call: Call, model_id: str) -> Response:
+    model = call.engine.models.get(call.project_id, model_id)
+    if model is None:
+        raise NotFound("No model with this id found.")
+    return json_response(_shown(model))
+
+
+def _shown(model: Model) -> dict[str, Any]:
+    prices = model.default_prices
+    return {
+        "id": model.id,
+        "createdAt": iso(model.created_at),
+        "modelName": model.name,
+        "matchPattern": model.match_pattern,
+        "startDate": iso_or_none(model.start_date),
+        "tokenizerId": model.tokenizer_id,
+        "tokenizerConfig": model.tokenizer_config,
+        "unit": model.unit,
+        **{key: prices.get(kind) for key, kind in _FLAT_PRICES.items()},
+        "prices": {kind: {"price": price} for kind, price in prices.items()},
+        "isLangfuseManaged": model.project_id is None,
+        "pricingTiers": model.tiers,
+    }
+
+
+_ONE = "/api/public/models/{id}"
+OPERATIONS = [
+    Operation("POST", "/api/public/models", create_model, "models_create"),
+    Operation("GET", "/api/public/models", list_models, "models_list"),
+    Operation("GET", _ONE, get_model, "models_get"),
+    Operation("PUT", _ONE, put_model, "models_upsert"),
+    Operation("DELETE", _ONE, delete_model, "models_delete"),
+]
