@@ -22,7 +22,7 @@ _NUL_IS_TEXT = (
     "PostgreSQL cannot store U+0000, so the server answers 500; SQLite can, and a 500 is no contract"
 )
 
-_NO_TOKENIZER = "The server counts tokens of a known model that tells no usage and no cost; the engine does not"
+_NO_TOKENIZER = "The server counts tokens of a known model that tells no usage and cost; the engine does not"
 _KEPT = "The server loses what is under this key; the engine keeps it"
 
 ACCEPTED = (

@@ -11,10 +11,8 @@ from langfuse_embedded.otlp.times import milliseconds_of_date
 _PREFIX = "langfuse.experiment."
 
 
-def experiment(attributes: Attributes) -> Experiment | None:
-    """Return the experiment, or ``None`` when the span says nothing of one."""
-    if not any(key.startswith(_PREFIX) for key in attributes):
-        return None
+def experiment(attributes: Attributes) -> Experiment:
+    """Return the experiment that a span with such attributes tells of."""
 
     def field(name: str) -> str | None:
         value = attributes.get(_PREFIX + name)

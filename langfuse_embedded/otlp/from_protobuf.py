@@ -19,6 +19,8 @@ from langfuse_embedded.otlp.utf8 import repair_utf8
 
 _EXACT = 2**53
 _KEYLESS = "undefined"
+_EMPTY: dict[str | None, Any] = {"string_value": "", "int_value": 0, "double_value": 0.0, "bool_value": False}
+"""What is left to tell apart once neither text nor number has said anything."""
 
 
 def decode_protobuf(body: bytes) -> Decoded:
@@ -100,25 +102,20 @@ def _attributes(entries: Iterable[KeyValue]) -> Attributes:
 
     Most values are texts, so the text is read before the question which kind was sent.
     """
-    attributes: Attributes = {}
-    for entry in entries:
-        value = entry.value
-        attributes[entry.key or _KEYLESS] = value.string_value or _value(value)
-    return attributes
+    return {entry.key or _KEYLESS: (value := entry.value).string_value or _value(value) for entry in entries}
 
 
 def _value(value: AnyValue) -> Any:
     """Return a value as the mapper sees it: bytes, maps and no value as the JSON text of their wrapper."""
-    kind = value.WhichOneof("value")
-    if kind == "string_value":
-        return ""
-    if kind == "int_value":
-        whole = value.int_value
+    whole = value.int_value
+    if whole:
         return whole if -_EXACT <= whole <= _EXACT else float(whole)
-    if kind == "double_value":
-        return _finite(value.double_value)
-    if kind == "bool_value":
-        return value.bool_value
+    double = value.double_value
+    if double:
+        return _finite(double)
+    kind = value.WhichOneof("value")
+    if kind in _EMPTY:
+        return value.bool_value if kind == "bool_value" else _EMPTY[kind]
     if kind == "array_value" and value.array_value.values:
         return [item.string_value or _value(item) for item in value.array_value.values]
     return dumps(_wrapper(value))

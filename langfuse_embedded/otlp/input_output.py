@@ -15,6 +15,7 @@ from langfuse_embedded.otlp.javascript import (
     string,
     truthy,
 )
+from langfuse_embedded.otlp.key_kinds import SPREAD_MESSAGES, kinds_of
 from langfuse_embedded.otlp.unflatten import unflatten
 
 
@@ -28,7 +29,9 @@ class InputOutput(NamedTuple):
 _NOTHING = InputOutput(None, None)
 
 
-def input_and_output(attributes: Attributes, events: list[SpanEvent], scope_name: str | None) -> InputOutput:
+def input_and_output(
+    attributes: Attributes, kinds: int, events: list[SpanEvent], scope_name: str | None
+) -> InputOutput:
     """Return input and output of a span."""
     given = attributes.get("langfuse.observation.input")
     answered = attributes.get("langfuse.observation.output")
@@ -45,7 +48,7 @@ def input_and_output(attributes: Attributes, events: list[SpanEvent], scope_name
         found = _from_events(events, scope_name)
         if found is not None:
             return found
-    return _from_attributes(attributes, scope_name)
+    return _from_attributes(attributes, kinds, scope_name)
 
 
 # --- frameworks known by their scope -----------------------------------------------------------------
@@ -144,8 +147,8 @@ def _from_events(events: list[SpanEvent], scope_name: str | None) -> InputOutput
     completion = next((event.attributes for event in events if event.name == _OLD_COMPLETION), None)
     if prompt is None and completion is None:
         return None
-    given = input_and_output(prompt or {}, [], scope_name).input
-    answered = input_and_output(completion or {}, [], scope_name).output
+    given = input_and_output(prompt or {}, kinds_of(prompt or ()), [], scope_name).input
+    answered = input_and_output(completion or {}, kinds_of(completion or ()), [], scope_name).output
     return InputOutput(
         given if truthy(given) else prompt or {}, answered if truthy(answered) else completion or {}
     )
@@ -202,7 +205,7 @@ _KEY_PAIRS: tuple[tuple[str, str], ...] = (
 """Plain pairs: MLflow, TraceLoop, OpenInference (smolagents and others), Pipecat."""
 
 
-def _from_attributes(attributes: Attributes, scope_name: str | None) -> InputOutput:
+def _from_attributes(attributes: Attributes, kinds: int, scope_name: str | None) -> InputOutput:
     return (
         _vertex(attributes)
         or _found(attributes.get("prompt"), attributes.get("all_messages_events"))
@@ -211,8 +214,7 @@ def _from_attributes(attributes: Attributes, scope_name: str | None) -> InputOut
         or next((found for pair in _KEY_PAIRS if (found := _found(*map(attributes.get, pair)))), None)
         or (_pydantic_ai(attributes) if scope_name == "pydantic-ai" else None)
         or _found(attributes.get("tool_arguments"), attributes.get("tool_response"))
-        or _unflattened(attributes, "gen_ai.prompt", "gen_ai.completion")
-        or _unflattened(attributes, "llm.input_messages", "llm.output_messages")
+        or (_spread_messages(attributes) if kinds & SPREAD_MESSAGES else None)
         or _genai_messages(attributes)
         or _NOTHING
     )
@@ -222,11 +224,15 @@ def _found(given: Any, answered: Any) -> InputOutput | None:
     return InputOutput(given, answered) if truthy(given) or truthy(answered) else None
 
 
-def _unflattened(attributes: Attributes, input_prefix: str, output_prefix: str) -> InputOutput | None:
+_SPREAD = (("gen_ai.prompt", "gen_ai.completion"), ("llm.input_messages", "llm.output_messages"))
+
+
+def _spread_messages(attributes: Attributes) -> InputOutput | None:
     """Read messages that are spread over keys, as TraceLoop and OpenInference send them."""
-    if not any(key.startswith((input_prefix, output_prefix)) for key in attributes):
-        return None
-    return InputOutput(unflatten(attributes, input_prefix), unflatten(attributes, output_prefix))
+    for prefixes in _SPREAD:
+        if any(key.startswith(prefixes) for key in attributes):
+            return InputOutput(*(unflatten(attributes, prefix) for prefix in prefixes))
+    return None
 
 
 def _genai_messages(attributes: Attributes) -> InputOutput | None:

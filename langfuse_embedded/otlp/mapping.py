@@ -18,13 +18,17 @@ from langfuse_embedded.otlp.environment import environment_of
 from langfuse_embedded.otlp.event import Event
 from langfuse_embedded.otlp.experiment import experiment
 from langfuse_embedded.otlp.input_output import input_and_output
-from langfuse_embedded.otlp.metadata import Flat, flatten, has_user_metadata, unread_attributes, user_metadata
+from langfuse_embedded.otlp.key_kinds import EXPERIMENT, METADATA, TOOLS, kinds_of
+from langfuse_embedded.otlp.metadata import Flat, flatten, unread_attributes, user_metadata
 from langfuse_embedded.otlp.model_parameters import model_parameters
 from langfuse_embedded.otlp.observation_type import observation_type
 from langfuse_embedded.otlp.times import completion_start_time
-from langfuse_embedded.otlp.tool_metadata import may_hold_tools, move_tools_into_input
+from langfuse_embedded.otlp.tool_metadata import move_tools_into_input
 from langfuse_embedded.otlp.tools import Tools, may_call_tools, may_define_tools, parsed, tools_of
 from langfuse_embedded.otlp.usage import cost_of, is_aggregating_agent, usage_of
+
+_SURROUNDINGS = frozenset({"attributes", "resourceAttributes", "scope", "tools"})
+"""Names in the metadata that mean something; attached by a sender, they need a closer look."""
 
 
 def map_batch(decoded: Decoded, *, now_ms: int) -> list[Event]:
@@ -71,13 +75,14 @@ class _Surroundings:
 
 def _event(span: Span, around: _Surroundings, now_ms: int) -> Event:
     attributes = span.attributes
+    kinds = kinds_of(attributes)
     scope_name = around.scope.name
     start = span.start_time if span.start_time is not None else span.end_time
     start = now_ms if start is None else start
     kind = observation_type(attributes, around.resource, scope_name, around.scope.version, span.name)
     aggregates = is_aggregating_agent(attributes)
-    given, answered = input_and_output(attributes, span.events, scope_name)
-    given, metadata = _metadata(attributes, around, given)
+    given, answered = input_and_output(attributes, kinds, span.events, scope_name)
+    given, metadata = _metadata(attributes, kinds, around, given)
     tools = _tools(given, answered)
     prompt_name, prompt_version = fields.prompt(attributes) if kind == "GENERATION" else (None, None)
     get = attributes.get
@@ -105,8 +110,8 @@ def _event(span: Span, around: _Surroundings, now_ms: int) -> Event:
         prompt_name=prompt_name,
         prompt_version=prompt_version,
         model_name=None if aggregates else fields.model_name(attributes),
-        model_parameters=model_parameters(attributes, scope_name),
-        usage={} if aggregates else usage_of(attributes, scope_name),
+        model_parameters=model_parameters(attributes, kinds, scope_name),
+        usage={} if aggregates else usage_of(attributes, kinds, scope_name),
         cost={} if aggregates else cost_of(attributes),
         input=fields.text(given),
         output=fields.text(answered),
@@ -114,7 +119,7 @@ def _event(span: Span, around: _Surroundings, now_ms: int) -> Event:
         tool_definitions=tools.definitions,
         tool_calls=tools.calls,
         tool_call_names=tools.call_names,
-        experiment=experiment(attributes),
+        experiment=experiment(attributes) if kinds & EXPERIMENT else None,
         service_name=service,
         service_version=service_version,
         scope_name=scope_name,
@@ -129,16 +134,15 @@ def _or(value: Any, fallback: Any) -> Any:
     return fallback if value is None else value
 
 
-def _metadata(attributes: Attributes, around: _Surroundings, given: Any) -> tuple[Any, Flat]:
+def _metadata(attributes: Attributes, kinds: int, around: _Surroundings, given: Any) -> tuple[Any, Flat]:
     """Return the input, with tool definitions that stood in the metadata, and the flat metadata."""
     own: dict[str, Any] = {} if around.is_langfuse_sdk else {"attributes": unread_attributes(attributes)}
-    attached = user_metadata(attributes) if has_user_metadata(attributes) else {}
-    if not attached and not may_hold_tools(own):
-        return given, flatten(own) + around.flat_metadata
+    attached = user_metadata(attributes) if kinds & METADATA else {}
+    if not kinds & TOOLS and not any(key in _SURROUNDINGS or key[:1].isdigit() for key in attached):
+        return given, flatten(own) + around.flat_metadata + flatten(attached)
     # What senders attach may take the place of `attributes`, `resourceAttributes` and `scope`.
     metadata = own | around.metadata | attached
-    if may_hold_tools(metadata):
-        given, metadata = move_tools_into_input(given, metadata)
+    given, metadata = move_tools_into_input(given, metadata)
     return given, flatten(metadata)
 
 

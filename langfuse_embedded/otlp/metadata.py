@@ -6,6 +6,7 @@ from typing import Any
 
 from langfuse_embedded.otlp.batch import Attributes
 from langfuse_embedded.otlp.javascript import MAX_DEPTH, InvalidJson, dumps, in_key_order, loads, truthy
+from langfuse_embedded.otlp.key_kinds import METADATA, NOT_REPEATED, kinds_of_key
 
 Flat = list[tuple[str, str]]
 """Dotted paths and raw texts, in stored order."""
@@ -20,92 +21,19 @@ _FIELDS_OF_THEIR_OWN = frozenset(
     }
 )
 
-_READ_AS_INPUT_OR_OUTPUT = frozenset(
-    {
-        "langfuse.trace.input",
-        "langfuse.trace.output",
-        "langfuse.observation.input",
-        "langfuse.observation.output",
-        "ai.prompt.messages",
-        "ai.prompt",
-        "ai.toolCall.args",
-        "ai.toolCall.result",
-        "ai.response.text",
-        "ai.response.object",
-        "ai.response.toolCalls",
-        "ai.result.text",
-        "ai.result.object",
-        "ai.result.toolCalls",
-        "gcp.vertex.agent.llm_request",
-        "gcp.vertex.agent.llm_response",
-        "gcp.vertex.agent.tool_call_args",
-        "gcp.vertex.agent.tool_response",
-        "prompt",
-        "all_messages_events",
-        "events",
-        "lk.input_text",
-        "lk.user_transcript",
-        "lk.chat_ctx",
-        "lk.user_input",
-        "lk.function_tool.output",
-        "lk.response.text",
-        "mlflow.spanInputs",
-        "mlflow.spanOutputs",
-        "traceloop.entity.input",
-        "traceloop.entity.output",
-        "input.value",
-        "output.value",
-        "final_result",
-        "pydantic_ai.all_messages",
-        "gen_ai.system_instructions",
-        "input",
-        "output",
-        "gen_ai.input.messages",
-        "gen_ai.output.messages",
-        "gen_ai.tool.call.arguments",
-        "gen_ai.tool.call.result",
-        "genkit:input",
-        "genkit:output",
-        "flue.turn.input",
-        "flue.turn.output",
-        "flue.tool.arguments",
-        "flue.tool.result",
-        "flue.task.prompt",
-        "flue.task.result",
-        "flue.operation.result",
-        "flue.workflow.payload",
-        "flue.workflow.result",
-    }
-)
-"""Attributes that carry input or output of some framework: never repeated in the metadata."""
-
-_READ_BY_PREFIX = (
-    "gen_ai.prompt",
-    "gen_ai.completion",
-    "llm.input_messages",
-    "llm.output_messages",
-    "langfuse.trace.metadata",
-    "langfuse.observation.metadata",
-    "ai.telemetry.metadata",
-)
-
 
 def unread_attributes(attributes: Attributes) -> dict[str, str]:
     """Return the attributes that no other field carries, as texts; scopes other than Langfuse's keep them."""
     return {
         key: value if isinstance(value, str) else dumps(value)
         for key, value in attributes.items()
-        if key not in _READ_AS_INPUT_OR_OUTPUT and not key.startswith(_READ_BY_PREFIX)
+        if not kinds_of_key(key) & NOT_REPEATED
     }
-
-
-def has_user_metadata(attributes: Attributes) -> bool:
-    """Tell whether any attribute carries metadata; most spans have none."""
-    return any("metadata" in key for key in attributes)
 
 
 def user_metadata(attributes: Attributes) -> dict[str, Any]:
     """Return what senders attached to the observation, then to the trace; later values win."""
+    attributes = {key: value for key, value in attributes.items() if kinds_of_key(key) & METADATA}
     merged: dict[str, Any] = {}
     for prefix in ("langfuse.observation.metadata", "langfuse.trace.metadata"):
         value = attributes.get(prefix)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from langfuse_embedded.otlp.batch import Attributes
 from langfuse_embedded.otlp.javascript import InvalidJson, dumps, loads, loads_or_none, string, truthy
+from langfuse_embedded.otlp.key_kinds import PARAMETER
 
 _EXPLICIT = "langfuse.observation.model.parameters"
+_SHORT = 1000
 _DOCUMENTS = ("llm.invocation_parameters", "model_config")
 _PREFIXES = ("gen_ai.request.", "llm.invocation_parameters.")
 
@@ -25,16 +28,31 @@ _AI_SDK: tuple[tuple[str, tuple[str, ...]], ...] = (
 """The fixed set of the Vercel AI SDK: parameter, and the attributes it is read from."""
 
 
-def model_parameters(attributes: Attributes, scope_name: str | None) -> str:
+def model_parameters(attributes: Attributes, kinds: int, scope_name: str | None) -> str:
     """Return the model parameters as an encoded JSON object."""
-    parameters = _parameters(attributes, scope_name)
+    explicit = attributes.get(_EXPLICIT)
+    if isinstance(explicit, str) and scope_name != "ai" and len(explicit) <= _SHORT:
+        encoded = _normalized(explicit)
+        if encoded is not None:
+            return encoded
+    return _encoded(_parameters(attributes, kinds, scope_name))
+
+
+@lru_cache(maxsize=1024)
+def _normalized(explicit: str) -> str | None:
+    """Return explicit parameters as they are stored; an application sends the same few again and again."""
+    parameters = _document(explicit)
+    return _encoded(parameters) if truthy(parameters) else None
+
+
+def _encoded(parameters: Any) -> str:
     if not truthy(parameters):
         return "{}"
     return parameters if isinstance(parameters, str) else dumps(parameters)
 
 
-def _parameters(attributes: Attributes, scope_name: str | None) -> Any:
-    explicit = _document(attributes, _EXPLICIT)
+def _parameters(attributes: Attributes, kinds: int, scope_name: str | None) -> Any:
+    explicit = _document(attributes.get(_EXPLICIT))
     if scope_name == "ai":
         return _ai_sdk_parameters(attributes) | (explicit if isinstance(explicit, dict) else {})
     if truthy(explicit):
@@ -44,17 +62,14 @@ def _parameters(attributes: Attributes, scope_name: str | None) -> Any:
         if truthy(config):
             return _flat(config)
     for key in _DOCUMENTS:
-        value = attributes.get(key)
-        if truthy(value):
-            try:
-                return _flat(loads(value))
-            except InvalidJson:
-                continue
-    return _flat(_prefixed(attributes))
+        parameters = _document(attributes.get(key))
+        if parameters is not None:
+            return parameters
+    return _flat(_prefixed(attributes)) if kinds & PARAMETER else {}
 
 
-def _document(attributes: Attributes, key: str) -> Any:
-    value = attributes.get(key)
+def _document(value: Any) -> Any:
+    """Return the parameters in a JSON text, ``None`` when there are none."""
     if not truthy(value):
         return None
     try:

@@ -18,14 +18,6 @@ _REQUEST = "model_request_parameters"
 _INDEXED_PREFIX, _INDEXED_SUFFIX = "llm.tools.", ".tool.json_schema"
 
 
-def may_hold_tools(metadata: dict[str, Any]) -> bool:
-    """Tell whether metadata can hold tool definitions at all."""
-    attributes = metadata.get("attributes")
-    if "tools" in metadata or isinstance(attributes, str):
-        return True
-    return isinstance(attributes, dict) and any(_is_tool_attribute(key) for key in attributes)
-
-
 def _is_tool_attribute(key: str) -> bool:
     return key in ("ai.prompt.tools", "gen_ai.tool.definitions", _REQUEST) or _slot(key) is not None
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from langfuse_embedded.otlp.batch import Attributes
 from langfuse_embedded.otlp.javascript import InvalidJson, loads, truthy, whole_number
+from langfuse_embedded.otlp.key_kinds import USAGE
 from langfuse_embedded.otlp.usage_sources import Counts, ai_sdk_usage, genai_usage, genkit_usage, vertex_usage
 
 MAX_UNITS = 2**63 - 1
@@ -33,11 +34,11 @@ def is_aggregating_agent(attributes: Attributes) -> bool:
     return isinstance(operation, str) and operation in _AGENT_OPERATIONS
 
 
-def usage_of(attributes: Attributes, scope_name: str | None) -> dict[str, int]:
+def usage_of(attributes: Attributes, kinds: int, scope_name: str | None) -> dict[str, int]:
     """Return units by kind with `total` filled in; empty when the span tells none."""
     given = _json_object(attributes, "langfuse.observation.usage_details")
     if given is None:
-        given = _framework_usage(attributes, scope_name)
+        given = _framework_usage(attributes, kinds, scope_name)
     if not given:
         return {}
     units = _openai_units(given) or _whole_units(given)
@@ -46,7 +47,7 @@ def usage_of(attributes: Attributes, scope_name: str | None) -> dict[str, int]:
     return {kind: min(count, MAX_UNITS) for kind, count in units.items()}
 
 
-def _framework_usage(attributes: Attributes, scope_name: str | None) -> Counts:
+def _framework_usage(attributes: Attributes, kinds: int, scope_name: str | None) -> Counts:
     if scope_name == "genkit-tracer":
         usage = genkit_usage(attributes)
     elif scope_name == "ai":
@@ -55,11 +56,15 @@ def _framework_usage(attributes: Attributes, scope_name: str | None) -> Counts:
         usage = vertex_usage(attributes)
     else:
         usage = None
-    return genai_usage(attributes) if usage is None else usage
+    if usage is not None:
+        return usage
+    return genai_usage(attributes) if kinds & USAGE else {}
 
 
 def _openai_units(given: dict[str, Any]) -> dict[str, int] | None:
     """Return the units of a usage object in one of OpenAI's shapes; one key more or less makes it another."""
+    if "total_tokens" not in given:
+        return None
     for shape in _OPENAI_SHAPES:
         units_in, units_out, *details = shape
         if (
