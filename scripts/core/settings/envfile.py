@@ -89,7 +89,7 @@ def new_env_text(groups: Sequence[Group], values: Mapping[str, str]) -> str:
         "## All of them on one page: docs/reference/environment.md",
     ]
     for group in groups:
-        shown = [setting for setting in group.settings if setting.set_by is not SetBy.DERIVED]
+        shown = [setting for setting in group.settings if setting.in_env_file]
         if shown:
             lines += ["", f"## ---- {group.title} ----"]
         for setting in shown:
@@ -147,7 +147,7 @@ def plan_env_change(
     missing = [
         setting
         for setting in settings
-        if setting.set_by is not SetBy.DERIVED
+        if setting.in_env_file
         and (setting.name in generated or (setting.name not in known and not setting.generate))
     ]
     text = appended_text(missing, generated, now())

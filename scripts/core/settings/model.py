@@ -16,6 +16,8 @@ class SetBy(StrEnum):
     """A person, in `.env` or in the environment; the default stands otherwise."""
     GENERATED = "generated"
     """`make up`, once, at random; never changed afterwards."""
+    ENVIRONMENT = "environment"
+    """A person, but in the environment only: it is needed before `.env` is read."""
     DERIVED = "derived"
     """Computed from other settings or `config/stack.yaml` at each start; not to be set."""
 
@@ -78,6 +80,11 @@ class Setting:
     set_by: SetBy = SetBy.OPERATOR
     secret: bool = False
     used_by: tuple[Reader, ...] = (Reader.COMPOSE,)
+
+    @property
+    def in_env_file(self) -> bool:
+        """Whether it can be set in `.env`."""
+        return self.set_by in {SetBy.OPERATOR, SetBy.GENERATED}
 
     def default_text(self) -> str:
         """Return the default as documents show it."""

@@ -10,15 +10,15 @@ from .model import Group, SetBy, Setting
 _PAGE_HEAD = """\
 # Settings
 
-Every setting is an environment variable. It is read from the process environment first, then from `.env`
-in the root of the repository; an empty value counts as unset. `make up` creates `.env` (readable by you only),
+Every setting is an environment variable. It is read from the process environment first, then from `.env` in
+the root of the repository; an empty value counts as unset. `make up` creates `.env` (readable by you only),
 generates the secrets in it once, never changes a line of it, and appends settings that a newer version adds.
 
 Values stand without quotes. All wrong values are reported at once, and nothing is started.
 
-*Set by*: **operator** is you, if the default does not fit; **generated** is made at random by the first `make up`;
-**derived** is computed at each start and not to be set. *Used by* names who reads it: the `compose` engine, the
-`embedded` engine, or the `scripts` behind `make`.
+*Set by*: **operator** is you, if the default does not fit; **generated** is made at random by the first
+`make up`; **environment** is you, but not in `.env`; **derived** is computed at each start and not to be set.
+*Used by* names who reads it: the `compose` engine, the `embedded` engine, or the `scripts` behind `make`.
 
 This page is generated from `scripts/core/settings/table.py` with `make docs`.
 """

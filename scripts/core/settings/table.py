@@ -57,6 +57,14 @@ _STACK = Group(
             kind=VERSION,
             default="4.59.0",
         ),
+        Setting(
+            name="STACK_DIR",
+            description="Where credentials, logs and the data of the embedded engine lie, relative to the "
+            "repository. Read from the environment only.",
+            default=".stack",
+            set_by=SetBy.ENVIRONMENT,
+            used_by=SCRIPTS,
+        ),
     ),
 )
 
@@ -123,8 +131,8 @@ _SECRETS = Group(
         ),
         Setting(
             name="ENCRYPTION_KEY",
-            description="Encrypts stored LLM keys and webhook secrets. It cannot be changed once data exists: "
-            "keep a copy with your backups.",
+            description="Encrypts stored LLM keys and webhook secrets. It cannot be changed once data "
+            "exists: keep a copy with your backups.",
             kind=hex_secret(32, exact=True),
             generate=random_hex(32),
             set_by=SetBy.GENERATED,

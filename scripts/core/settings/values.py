@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..errors import SettingsError
+from scripts.core.errors import SettingsError
+
 from .envfile import EnvFile
 from .model import Computed, SetBy, Setting
 
@@ -70,8 +71,9 @@ def load_settings(
     in_file = env_file.values()
     values: dict[str, str] = {}
     for setting in settings:
+        if not setting.in_env_file:
+            problems += _without_effect(setting, in_file, lines)
         if setting.set_by is SetBy.DERIVED:
-            problems += _set_by_hand(setting, in_file, lines)
             continue
         value, place = environment.get(setting.name, ""), "environment"
         if not value:
@@ -117,17 +119,15 @@ def _repeated(env_file: EnvFile) -> list[Problem]:
     return problems
 
 
-def _set_by_hand(setting: Setting, in_file: Mapping[str, str], lines: Mapping[str, int]) -> list[Problem]:
+def _without_effect(setting: Setting, in_file: Mapping[str, str], lines: Mapping[str, int]) -> list[Problem]:
     if not in_file.get(setting.name):
         return []
-    return [
-        Problem(
-            setting.name,
-            f".env:{lines[setting.name]}",
-            "is computed at each start and has no effect here",
-            "remove the line (organization, projects and admin stand in config/stack.yaml)",
-        )
-    ]
+    place = f".env:{lines[setting.name]}"
+    if setting.set_by is SetBy.ENVIRONMENT:
+        return [Problem(setting.name, place, "is not read from this file", "set it in the environment")]
+    reason = "is computed at each start and has no effect here"
+    fix = "remove the line (organization, projects and admin stand in config/stack.yaml)"
+    return [Problem(setting.name, place, reason, fix)]
 
 
 def _flaws(setting: Setting, value: str, place: str) -> list[Problem]:

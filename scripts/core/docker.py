@@ -1,0 +1,88 @@
+"""Ask Docker what is there: an engine, Compose, images here or in a registry."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from .errors import StackError
+from .runner import Runner
+
+ENGINE_TIMEOUT_S = 5.0
+REGISTRY_TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Whether something can be used; `reason` says what was seen, `fix` what to do if it cannot."""
+
+    usable: bool
+    reason: str
+    fix: str = ""
+
+
+def find_engine(runner: Runner) -> Finding:
+    """Return whether a Docker engine answers and Compose is installed."""
+    try:
+        engine = runner.run(
+            ["docker", "version", "--format", "{{.Server.Version}}"], timeout_s=ENGINE_TIMEOUT_S
+        )
+        if engine.returncode != 0:
+            return Finding(False, "no Docker engine answers", "start Docker")
+        compose = runner.run(["docker", "compose", "version", "--short"], timeout_s=ENGINE_TIMEOUT_S)
+    except StackError:
+        return Finding(False, "Docker is not installed or does not answer", "install Docker, or start it")
+    if compose.returncode != 0:
+        return Finding(False, "Docker has no compose plugin", "install Docker Compose 2.24 or later")
+    return Finding(True, f"Docker {engine.stdout.strip()} answers")
+
+
+def find_images(runner: Runner, compose: Sequence[str], environment: Mapping[str, str]) -> Finding:
+    """Return whether all images of the stack are here or can be pulled; registries get 10 s in all.
+
+    `compose` is the beginning of a compose command, `environment` what it is run with.
+    """
+    listed = runner.run([*compose, "config", "--images"], env=environment)
+    if listed.returncode != 0:
+        return Finding(False, f"compose.yaml is not usable: {listed.stderr.strip()}", "correct compose.yaml")
+    images = sorted(set(listed.stdout.split()))
+    absent = [image for image in images if runner.run(["docker", "image", "inspect", image]).returncode != 0]
+    if not absent:
+        return Finding(True, f"all {len(images)} images are here")
+    unavailable = _not_in_registry(runner, absent)
+    if unavailable:
+        return Finding(
+            False,
+            f"{len(unavailable)} of {len(images)} images are neither here nor to be pulled "
+            f"({', '.join(unavailable[:2])}{', ...' if len(unavailable) > 2 else ''})",
+            "give this machine access to a registry, or bring the images with docker load",
+        )
+    return Finding(True, f"{len(absent)} of {len(images)} images can be pulled")
+
+
+def parse_json_rows(text: str) -> list[dict[str, object]]:
+    """Return the rows of `docker compose ps --format json`: an array in old versions, a line each in new."""
+    stripped = text.strip()
+    if stripped.startswith("["):
+        rows: list[dict[str, object]] = json.loads(stripped)
+        return rows
+    return [json.loads(line) for line in stripped.splitlines() if line.strip()]
+
+
+def _not_in_registry(runner: Runner, images: Sequence[str]) -> list[str]:
+    deadline = time.monotonic() + REGISTRY_TIMEOUT_S
+
+    def missing(image: str) -> bool:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return True
+        try:
+            return runner.run(["docker", "manifest", "inspect", image], timeout_s=left).returncode != 0
+        except StackError:
+            return True
+
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        return [image for image, gone in zip(images, pool.map(missing, images), strict=True) if gone]

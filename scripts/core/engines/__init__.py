@@ -1,0 +1,1 @@
+"""The two engines behind the API: `compose` (the real Langfuse) and `embedded`."""

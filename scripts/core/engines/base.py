@@ -1,0 +1,144 @@
+"""What the verbs ask of an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+MIB = 2**20
+GIB = 2**30
+
+
+class EngineName(StrEnum):
+    """The engines, as `ENGINE=` names them."""
+
+    COMPOSE = "compose"
+    EMBEDDED = "embedded"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One service or process of an engine."""
+
+    name: str
+    state: str
+    health: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineState:
+    """What an engine is doing.
+
+    Attributes:
+        running: whether it, or any part of it, runs.
+        healthy: whether all parts run and it takes requests.
+        url: where the API is on this machine; empty when it does not run.
+        detail: a few words when it is not healthy.
+        version: of the server, as it says itself.
+        uptime_s: seconds since the start, or None.
+        data: data directory or volumes.
+        parts: its services or processes.
+    """
+
+    running: bool
+    healthy: bool = False
+    url: str = ""
+    detail: str = ""
+    version: str = ""
+    uptime_s: float | None = None
+    data: tuple[str, ...] = ()
+    parts: tuple[Part, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """Something that a start would fail on."""
+
+    reason: str
+    fix: str
+
+
+@dataclass(frozen=True, slots=True)
+class WantedProject:
+    """A project with its key and the owner of its organization, as an engine has to create them."""
+
+    organization_id: str
+    organization_name: str
+    project_id: str
+    project_name: str
+    public_key: str
+    secret_key: str = field(repr=False)
+    user_email: str
+    user_name: str
+    user_password: str = field(repr=False)
+
+    def init_variables(self) -> dict[str, str]:
+        """Return the variables with which a server creates all this when it starts."""
+        return {
+            "LANGFUSE_INIT_ORG_ID": self.organization_id,
+            "LANGFUSE_INIT_ORG_NAME": self.organization_name,
+            "LANGFUSE_INIT_PROJECT_ID": self.project_id,
+            "LANGFUSE_INIT_PROJECT_NAME": self.project_name,
+            "LANGFUSE_INIT_PROJECT_PUBLIC_KEY": self.public_key,
+            "LANGFUSE_INIT_PROJECT_SECRET_KEY": self.secret_key,
+            "LANGFUSE_INIT_USER_EMAIL": self.user_email,
+            "LANGFUSE_INIT_USER_NAME": self.user_name,
+            "LANGFUSE_INIT_USER_PASSWORD": self.user_password,
+        }
+
+
+class Engine(Protocol):
+    """One engine of one stack."""
+
+    name: EngineName
+
+    @property
+    def local_url(self) -> str:
+        """Where the API is, or will be, on this machine; no slash at the end."""
+
+    def state(self) -> EngineState:
+        """Return what it is doing now. Changes nothing."""
+
+    def obstacles(self) -> Sequence[Obstacle]:
+        """Return what a start would fail on. Changes nothing; empty when it runs already as configured."""
+
+    def start(self, init: Mapping[str, str]) -> bool:
+        """Start it with the `LANGFUSE_INIT_*` variables and wait until it takes requests.
+
+        Return whether it had to be started. On failure, and when interrupted, nothing stays half-running.
+
+        Raises:
+            EngineError: it did not come up; with its last log lines.
+        """
+
+    def stop(self) -> bool:
+        """Stop it, keep its data; return whether it was running."""
+
+    def provision(self, projects: Sequence[WantedProject]) -> None:
+        """Create what is missing of the projects; what exists stays as it is.
+
+        Raises:
+            StackError: that failed.
+        """
+
+    def follow_logs(self, *, lines: int, follow: bool, service: str) -> int:
+        """Show the log on the screen; return an exit code."""
+
+    def data(self) -> Sequence[str]:
+        """Return what `destroy` deletes."""
+
+    def destroy(self) -> None:
+        """Stop it and delete its data for good."""
+
+
+class Progress(Protocol):
+    """How an engine shows that something takes a while."""
+
+    def working(self, text: str) -> AbstractContextManager[None]:
+        """Show `text` while the body runs."""
+
+    def note(self, text: str) -> None:
+        """Say something in one line."""

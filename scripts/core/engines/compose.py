@@ -1,0 +1,228 @@
+"""Start, watch and stop the real Langfuse of `compose.yaml` with `docker compose`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from scripts.core import host
+from scripts.core.api import Api
+from scripts.core.docker import parse_json_rows
+from scripts.core.errors import EngineError, ProvisioningError, StackError
+from scripts.core.layout import Layout
+from scripts.core.runner import Completed, Runner, checked
+from scripts.core.settings.values import Settings
+from scripts.core.waiting import Clock, Look, tail, wait_until
+
+from .base import GIB, EngineName, EngineState, Obstacle, Part, Progress, WantedProject
+from .embedded import local_url
+
+WEB = "langfuse-web"
+MIN_FREE_BYTES = 10 * GIB
+# Pulling 2 GB of images over a slow line comes first, then 480 migrations.
+START_TIMEOUT_S = 1800
+PROVISION_TIMEOUT_S = 180.0
+STOP_TIMEOUT_S = 300.0
+MIGRATIONS_OFF = {
+    "LANGFUSE_AUTO_POSTGRES_MIGRATION_DISABLED": "true",
+    "LANGFUSE_AUTO_CLICKHOUSE_MIGRATION_DISABLED": "true",
+}
+
+
+def compose_command(layout: Layout, settings: Settings) -> list[str]:
+    """Return how every compose command of this stack begins; `.env` wins over the file of the size."""
+    command = ["docker", "compose", "--project-name", settings["COMPOSE_PROJECT_NAME"]]
+    size = layout.root / "config" / "sizes" / f"{settings['STACK_SIZE']}.env"
+    for path in (size, layout.env_file):
+        if path.exists():
+            command += ["--env-file", str(path)]
+    return command
+
+
+@dataclass
+class ComposeEngine:
+    """The compose engine of one stack."""
+
+    layout: Layout
+    settings: Settings
+    environment: Mapping[str, str]
+    runner: Runner
+    progress: Progress
+    clock: Clock = field(default_factory=Clock)
+    name: EngineName = EngineName.COMPOSE
+
+    @property
+    def local_url(self) -> str:
+        """See Engine."""
+        return local_url(self.settings["LANGFUSE_BIND_ADDRESS"], self.settings.integer("LANGFUSE_PORT"))
+
+    def state(self) -> EngineState:
+        """See Engine."""
+        parts = self._parts()
+        running = any(part.state == "running" for part in parts)
+        if not running:
+            return EngineState(running=False, data=tuple(self.data()), parts=tuple(parts))
+        with Api(self.local_url) as api:
+            detail, version = api.ready(), api.version()
+        sick = [part.name for part in parts if part.state != "running" or part.health not in {"", "healthy"}]
+        if sick:
+            detail = f"not healthy: {', '.join(sick)}"
+        return EngineState(
+            running=True,
+            healthy=not detail,
+            url=self.local_url,
+            detail=detail,
+            version=version,
+            data=tuple(self.data()),
+            parts=tuple(parts),
+        )
+
+    def obstacles(self) -> Sequence[Obstacle]:
+        """See Engine."""
+        found = []
+        config = self._compose("config", "--quiet")
+        if config.returncode != 0:
+            found.append(Obstacle(f"compose.yaml is not usable: {config.stderr.strip()}", "correct it"))
+        elif any(part.state == "running" for part in self._parts()):
+            return []
+        for setting in ("LANGFUSE_PORT", "S3_PORT"):
+            port = self.settings.integer(setting)
+            if not host.port_is_free(self.settings["LANGFUSE_BIND_ADDRESS"], port):
+                holder = host.port_holder(port)
+                fix = f"stop that, or choose another port: make up {setting}={port + 100}"
+                found.append(Obstacle(f"Port {port} ({setting}) is taken by {holder}.", fix))
+        free = host.free_bytes(self.layout.root)
+        if free < MIN_FREE_BYTES:
+            reason = f"{free / GIB:.1f} GiB are free; images and data need {MIN_FREE_BYTES // GIB}."
+            found.append(Obstacle(reason, "free some space: docker system df shows what Docker holds"))
+        return found
+
+    def start(self, init: Mapping[str, str]) -> bool:
+        """See Engine."""
+        was_running = any(part.state == "running" for part in self._parts())
+        argv = ["up", "--detach", "--wait", "--wait-timeout", str(START_TIMEOUT_S)]
+        try:
+            with self.progress.working("Starting the containers (the first start takes minutes)"):
+                done = self._compose(*argv, extra=init, timeout_s=START_TIMEOUT_S + 60)
+                if done.returncode != 0:
+                    raise self._start_failure(done)
+        except BaseException:
+            if not was_running:
+                self._compose("down", timeout_s=STOP_TIMEOUT_S)
+            raise
+        return not was_running
+
+    def stop(self) -> bool:
+        """See Engine."""
+        parts = self._parts()
+        if parts:
+            with self.progress.working("Stopping the containers"):
+                self._checked("down", timeout_s=STOP_TIMEOUT_S)
+        return bool(parts)
+
+    def provision(self, projects: Sequence[WantedProject]) -> None:
+        """See Engine. One short-lived web container for each project: a server creates one when it starts."""
+        for project in projects:
+            with self.progress.working(f"Creating project {project.project_id}"):
+                self._provision(project)
+
+    def follow_logs(self, *, lines: int, follow: bool, service: str) -> int:
+        """See Engine."""
+        argv = [
+            "logs",
+            "--tail",
+            str(lines),
+            *(["--follow"] if follow else []),
+            *([service] if service else []),
+        ]
+        return self.runner.stream([*self._command(), *argv], env=self._environment({}))
+
+    def data(self) -> Sequence[str]:
+        """See Engine."""
+        label = f"label=com.docker.compose.project={self.settings['COMPOSE_PROJECT_NAME']}"
+        argv = ["docker", "volume", "ls", "--quiet", "--filter", label]
+        return [f"volume {name}" for name in checked(argv, self.runner.run(argv)).stdout.split()]
+
+    def destroy(self) -> None:
+        """See Engine."""
+        self._checked("down", "--volumes", "--remove-orphans", timeout_s=STOP_TIMEOUT_S)
+
+    def _provision(self, project: WantedProject) -> None:
+        variables = {**project.init_variables(), **MIGRATIONS_OFF}
+        # `--env NAME` without a value takes it from the environment: no secret in any process list.
+        names = [argument for name in variables for argument in ("--env", name)]
+        argv = ["run", "--detach", "--no-deps", *names, WEB]
+        fix = "see `make logs SERVICE=langfuse-web`, then run make bootstrap again"
+        container = self._checked(*argv, extra=variables, fix=fix).stdout.strip().splitlines()[-1]
+        try:
+            wait_until(
+                lambda: self._look_at(container),
+                what=f"The web container that creates project {project.project_id} does not get healthy",
+                timeout_s=PROVISION_TIMEOUT_S,
+                last_lines=lambda: self._container_log(container),
+                fix=fix,
+                interval_s=0.5,
+                clock=self.clock,
+            )
+        except EngineError as error:
+            raise ProvisioningError(error.message, fix=error.fix, details=error.details) from error
+        finally:
+            # Not `stop`: on SIGTERM web waits for 110 s before it ends.
+            self.runner.run(["docker", "rm", "--force", container])
+
+    def _look_at(self, container: str) -> Look:
+        template = "{{.State.Status}} {{if .State.Health}}{{.State.Health.Status}}{{end}}"
+        done = self.runner.run(["docker", "inspect", "--format", template, container])
+        status, _, health = done.stdout.strip().partition(" ")
+        dead = "" if status in {"created", "running"} else f"the container is {status or 'gone'}"
+        return Look(done=health == "healthy", state=f"{status}, {health}", dead=dead)
+
+    def _container_log(self, container: str) -> list[str]:
+        done = self.runner.run(["docker", "logs", "--tail", "15", container])
+        return tail(done.stdout + done.stderr)
+
+    def _start_failure(self, done: Completed) -> StackError:
+        lines = tail(done.stderr, 5)
+        for part in self._parts():
+            if part.state != "running" or part.health not in {"", "healthy"}:
+                lines.append(f"{part.name}: {part.state} {part.health}".rstrip())
+                log = self._compose("logs", "--no-log-prefix", "--tail", "10", part.name)
+                lines += [f"  {line}" for line in tail(log.stdout, 10)]
+        return EngineError(
+            "The containers did not start.",
+            details=lines,
+            fix="correct what the lines above name, then run make up again.",
+        )
+
+    def _parts(self) -> list[Part]:
+        done = self._checked("ps", "--all", "--format", "json")
+        rows = parse_json_rows(done.stdout)
+        # A one-shot service that ended well is no part of what runs.
+        return [
+            Part(str(row["Service"]), str(row["State"]), str(row.get("Health") or ""))
+            for row in rows
+            if not (row["State"] == "exited" and row.get("ExitCode") == 0)
+        ]
+
+    def _command(self) -> list[str]:
+        return compose_command(self.layout, self.settings)
+
+    def _environment(self, extra: Mapping[str, str]) -> dict[str, str]:
+        return {**self.environment, **self.settings.values, **extra}
+
+    def _compose(
+        self, *arguments: str, extra: Mapping[str, str] | None = None, timeout_s: float = 60
+    ) -> Completed:
+        return self.runner.run(
+            [*self._command(), *arguments], env=self._environment(extra or {}), timeout_s=timeout_s
+        )
+
+    def _checked(
+        self,
+        *arguments: str,
+        extra: Mapping[str, str] | None = None,
+        timeout_s: float = 60,
+        fix: str = "",
+    ) -> Completed:
+        done = self._compose(*arguments, extra=extra, timeout_s=timeout_s)
+        return checked([*self._command(), *arguments], done, fix=fix)

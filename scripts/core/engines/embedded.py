@@ -1,0 +1,303 @@
+"""Start, watch and stop the embedded engine: a background process with a pid file and a log."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import psutil
+
+from scripts.core import host
+from scripts.core.api import Api
+from scripts.core.errors import EngineError, ProvisioningError
+from scripts.core.layout import Layout
+from scripts.core.runner import Runner
+from scripts.core.settings.model import Reader
+from scripts.core.settings.table import SETTINGS
+from scripts.core.settings.values import Settings
+from scripts.core.waiting import Clock, Look, tail, wait_until
+
+from .base import MIB, EngineName, EngineState, Obstacle, Part, Progress, WantedProject
+
+MODULE = "langfuse_embedded"
+START_TIMEOUT_S = 30.0
+STOP_TIMEOUT_S = 20.0
+MIN_FREE_BYTES = 256 * MIB
+MAX_LOG_BYTES = 16 * MIB
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A running engine, as its command line describes it."""
+
+    pid: int
+    address: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        """Where it answers on this machine."""
+        return local_url(self.address, self.port)
+
+
+def local_url(address: str, port: int) -> str:
+    """Return the URL at which a server that listens on `address` can be reached on this machine."""
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)  # noqa: S104 - compared, not bound
+    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
+
+
+@dataclass
+class EmbeddedEngine:
+    """The embedded engine of one stack."""
+
+    layout: Layout
+    settings: Settings
+    environment: Mapping[str, str]
+    runner: Runner
+    progress: Progress
+    clock: Clock = field(default_factory=Clock)
+    python: str = sys.executable
+    module: str = MODULE
+    name: EngineName = EngineName.EMBEDDED
+
+    @property
+    def address(self) -> str:
+        """The address it listens on by configuration."""
+        return self.settings["LANGFUSE_BIND_ADDRESS"]
+
+    @property
+    def port(self) -> int:
+        """The port it listens on by configuration."""
+        return self.settings.integer("LANGFUSE_PORT")
+
+    @property
+    def local_url(self) -> str:
+        """See Engine."""
+        return local_url(self.address, self.port)
+
+    def state(self) -> EngineState:
+        """See Engine."""
+        process = self.find()
+        data = (self.layout.shown(self.layout.embedded_dir),)
+        if not process:
+            return EngineState(running=False, data=data)
+        with Api(process.url) as api:
+            detail, version = api.ready(), api.version()
+        try:
+            uptime = time.time() - psutil.Process(process.pid).create_time()
+        except psutil.Error:
+            uptime = None
+        return EngineState(
+            running=True,
+            healthy=not detail,
+            url=process.url,
+            detail=detail,
+            version=version,
+            uptime_s=uptime,
+            data=data,
+            parts=(Part(f"process {process.pid}", "running", "unhealthy" if detail else "healthy"),),
+        )
+
+    def obstacles(self) -> Sequence[Obstacle]:
+        """See Engine."""
+        process = self.find()
+        if process and (process.address, process.port) != (self.address, self.port):
+            return [
+                Obstacle(
+                    f"The engine runs at {process.address}:{process.port}, the settings now say "
+                    f"{self.address}:{self.port}.",
+                    "stop it first: make down",
+                )
+            ]
+        if process:
+            return []
+        found = []
+        if not host.port_is_free(self.address, self.port):
+            found.append(
+                Obstacle(
+                    f"Port {self.port} on {self.address} is taken by {host.port_holder(self.port)}.",
+                    f"stop that, or choose another port: make up LANGFUSE_PORT={self.port + 100}",
+                )
+            )
+        free = host.free_bytes(self.layout.embedded_dir)
+        if free < MIN_FREE_BYTES:
+            found.append(
+                Obstacle(
+                    f"{free // MIB} MiB are free where {self.layout.shown(self.layout.stack_dir)} lies; "
+                    f"the engine needs {MIN_FREE_BYTES // MIB}.",
+                    "free some space, or move the data with STACK_DIR=/some/where/else",
+                )
+            )
+        return found
+
+    def start(self, init: Mapping[str, str]) -> bool:
+        """See Engine."""
+        if self.find():
+            self._wait_until_ready(None)
+            return False
+        log = self.layout.embedded_log
+        log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if log.exists() and log.stat().st_size > MAX_LOG_BYTES:
+            log.replace(log.with_suffix(".log.1"))
+        with log.open("ab") as output:
+            begin = output.tell()
+            process = subprocess.Popen(
+                self._argv(),
+                cwd=self.layout.root,
+                env=self._environment(init),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # so that Ctrl-C reaches the verb alone
+            )
+        try:
+            with self.progress.working("Starting the embedded engine"):
+                self._wait_until_ready(process, begin)
+        except BaseException:
+            self._end(process.pid)
+            process.wait()
+            raise
+        return True
+
+    def stop(self) -> bool:
+        """See Engine."""
+        process = self.find()
+        if not process:
+            return False
+        with self.progress.working(f"Stopping the embedded engine (process {process.pid})"):
+            self._end(process.pid)
+        return True
+
+    def provision(self, projects: Sequence[WantedProject]) -> None:
+        """See Engine."""
+        lines = "".join(json.dumps(_provision_row(project)) + "\n" for project in projects)
+        argv = [self.python, "-m", self.module, "provision", "--data-dir", str(self.layout.embedded_dir)]
+        done = self.runner.run(argv, env=self._environment({}), stdin=lines)
+        if done.returncode != 0:
+            names = ", ".join(project.project_id for project in projects)
+            raise ProvisioningError(
+                f"The embedded engine could not create {names}.",
+                details=tail(done.stderr or done.stdout),
+                fix="see `make logs`, then run make bootstrap again.",
+            )
+
+    def follow_logs(self, *, lines: int, follow: bool, service: str) -> int:
+        """See Engine."""
+        if service:
+            raise EngineError(f"The embedded engine has no service {service}.", fix="make logs")
+        log = self.layout.embedded_log
+        if not log.exists():
+            raise EngineError(f"There is no log yet at {self.layout.shown(log)}.", fix="start it: make up")
+        return self.runner.stream(["tail", "-n", str(lines), *(["-F"] if follow else []), str(log)])
+
+    def data(self) -> Sequence[str]:
+        """See Engine."""
+        paths = [self.layout.embedded_dir, self.layout.embedded_log]
+        return [self.layout.shown(path) for path in paths if path.exists()]
+
+    def destroy(self) -> None:
+        """See Engine."""
+        self.stop()
+        if self.layout.embedded_dir.exists():
+            shutil.rmtree(self.layout.embedded_dir)
+        for log in self.layout.embedded_log.parent.glob("embedded.log*"):
+            log.unlink()
+
+    def find(self) -> Process | None:
+        """Return the engine that runs on this stack's data, or None.
+
+        A pid file that a crash left behind may name a process of somebody else by now: what counts is the
+        command line of that process.
+        """
+        try:
+            pid = int((self.layout.embedded_dir / "engine.pid").read_text())
+        except (OSError, ValueError):
+            return None
+        argv = host.command_line(pid)
+        if self.module not in argv or self._option(argv, "--data-dir") != str(self.layout.embedded_dir):
+            return None
+        return Process(pid, self._option(argv, "--host"), int(self._option(argv, "--port") or 0))
+
+    @staticmethod
+    def _option(argv: Sequence[str], name: str) -> str:
+        return argv[argv.index(name) + 1] if name in argv[:-1] else ""
+
+    def _argv(self) -> list[str]:
+        where = [
+            "--data-dir",
+            str(self.layout.embedded_dir),
+            "--host",
+            self.address,
+            "--port",
+            str(self.port),
+        ]
+        return [self.python, "-m", self.module, "serve", *where]
+
+    def _environment(self, init: Mapping[str, str]) -> dict[str, str]:
+        used = {setting.name for setting in SETTINGS if Reader.EMBEDDED in setting.used_by}
+        own = {name: value for name, value in self.settings.values.items() if name in used}
+        inherited = {name: value for name, value in self.environment.items() if name not in used}
+        return {**inherited, **own, **init, "PYTHONUNBUFFERED": "1"}
+
+    def _wait_until_ready(self, process: subprocess.Popen[bytes] | None, log_begin: int = 0) -> None:
+        with Api(self.local_url, timeout_s=2) as api:
+
+            def look() -> Look:
+                code = process.poll() if process else None
+                if code is not None:
+                    return Look(done=False, dead=f"the process ended with exit code {code}")
+                state = api.ready()
+                # The answer must come from this stack's engine, not from another server on the port.
+                return Look(done=not state and self.find() is not None, state=state)
+
+            wait_until(
+                look,
+                what=f"The embedded engine does not start at {self.local_url}",
+                timeout_s=START_TIMEOUT_S,
+                last_lines=lambda: self._log_lines(log_begin),
+                fix=f"correct what the lines above name (from {self.layout.shown(self.layout.embedded_log)}).",
+                interval_s=0.02,
+                clock=self.clock,
+            )
+
+    def _log_lines(self, begin: int) -> list[str]:
+        with self.layout.embedded_log.open("rb") as log:
+            log.seek(begin)
+            return tail(log.read().decode(errors="replace"))
+
+    def _end(self, pid: int) -> None:
+        """Ask the process to stop, and kill it when it does not within the time limit."""
+        for number, timeout in ((signal.SIGTERM, STOP_TIMEOUT_S), (signal.SIGKILL, 5.0)):
+            try:
+                os.kill(pid, number)
+            except ProcessLookupError:
+                return
+            deadline = self.clock.monotonic() + timeout
+            while self.clock.monotonic() < deadline:
+                if not host.command_line(pid):
+                    return
+                self.clock.sleep(0.02)
+        raise EngineError(f"Process {pid} does not end, not even by SIGKILL.", fix=f"look at it: ps -p {pid}")
+
+
+def _provision_row(project: WantedProject) -> dict[str, object]:
+    return {
+        "organizationId": project.organization_id,
+        "organizationName": project.organization_name,
+        "projectId": project.project_id,
+        "projectName": project.project_name,
+        "publicKey": project.public_key,
+        "secretKey": project.secret_key,
+        "user": {
+            "email": project.user_email,
+            "name": project.user_name,
+            "password": project.user_password,
+        },
+    }

@@ -1,0 +1,103 @@
+"""Where the files of a stack lie."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import StackError
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The files of one stack.
+
+    Attributes:
+        root: the repository.
+        env_file: the settings with the secrets.
+        stack_dir: everything that `make up` makes: data, credentials, logs.
+    """
+
+    root: Path
+    env_file: Path
+    stack_dir: Path
+
+    @property
+    def stack_file(self) -> Path:
+        """The desired state."""
+        return self.root / "config" / "stack.yaml"
+
+    @property
+    def credentials_dir(self) -> Path:
+        """One `<project>.env` for each project."""
+        return self.stack_dir / "credentials"
+
+    @property
+    def engine_file(self) -> Path:
+        """The name of the engine that was started last: its data is the data of this stack."""
+        return self.stack_dir / "engine"
+
+    @property
+    def embedded_dir(self) -> Path:
+        """Data of the embedded engine."""
+        return self.stack_dir / "embedded"
+
+    @property
+    def embedded_log(self) -> Path:
+        """Log of the embedded engine."""
+        return self.stack_dir / "logs" / "embedded.log"
+
+    def shown(self, path: Path) -> str:
+        """Return the path as a person in the repository would type it."""
+        return str(path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)
+
+
+def default_layout(root: Path, environment: Mapping[str, str]) -> Layout:
+    """Return the layout of the repository at `root`; `STACK_DIR` moves everything but `.env`."""
+    stack_dir = (root / (environment.get("STACK_DIR") or ".stack")).resolve()
+    return Layout(root=root, env_file=root / ".env", stack_dir=stack_dir)
+
+
+@contextmanager
+def only_one_verb(layout: Layout) -> Iterator[None]:
+    """Hold the stack for this process: two verbs that change it must not run at once.
+
+    Raises:
+        StackError: another verb is at work, or the directory cannot be written.
+    """
+    try:
+        layout.stack_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = (layout.stack_dir / "lock").open("a+")
+    except OSError as error:
+        raise StackError(
+            f"Cannot write {layout.stack_dir}: {error.strerror}.",
+            fix="free the path or make the directory writable for this user.",
+        ) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.seek(0)
+            raise StackError(
+                f"Another verb (process {lock.read().strip() or 'unknown'}) is changing this stack.",
+                fix="wait until it is done, then repeat.",
+            ) from None
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        yield
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace a file in one step; only its owner can read it, and its directory."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
