@@ -41,7 +41,10 @@ class EngineConfig:
     Attributes:
         data_dir: where all data lies; one engine at a time.
         host, port: the address; port 0 takes a free one.
-        public_url: what links and presigned media URLs begin with, without a slash at the end.
+        public_url: what links and presigned media URLs begin with, without a slash at the end; empty: the
+            address that a request was sent to.
+        max_media_bytes: largest media file.
+        media_url_seconds: how long a download URL of media works.
         salt: part of every key hash, as on the server; changing it invalidates all keys.
         encryption_key: 32 bytes as hex, for secrets of LLM connections.
         write_mode: `events_only` (legacy reads answer 404) or `dual`.
@@ -55,7 +58,9 @@ class EngineConfig:
     data_dir: Path
     host: str = "127.0.0.1"
     port: int = 3000
-    public_url: str = "http://localhost:3000"
+    public_url: str = ""
+    max_media_bytes: int = 1_000_000_000
+    media_url_seconds: int = 3600
     salt: str = ""
     encryption_key: str = ""
     write_mode: str = EVENTS_ONLY
@@ -87,6 +92,8 @@ def config_from_environment(
         )
     init = _initial_project(env, problems)
     max_otlp = _number(env, "EMBEDDED_MAX_OTLP_BYTES", 64 * 2**20, problems)
+    max_media = _number(env, "LANGFUSE_S3_MEDIA_MAX_CONTENT_LENGTH", 1_000_000_000, problems)
+    media_url_seconds = _number(env, "LANGFUSE_S3_MEDIA_DOWNLOAD_URL_EXPIRY_SECONDS", 3600, problems)
     lag = _number(env, "INGEST_LAG_MS", 0, problems)
     if problems:
         raise ConfigError("The engine cannot start with these settings:\n  " + "\n  ".join(problems))
@@ -94,7 +101,9 @@ def config_from_environment(
         data_dir=data_dir,
         host=host,
         port=port,
-        public_url=(env.get("NEXTAUTH_URL") or f"http://localhost:{port}").rstrip("/"),
+        public_url=env.get("NEXTAUTH_URL", "").rstrip("/"),
+        max_media_bytes=max_media,
+        media_url_seconds=media_url_seconds,
         salt=env.get("SALT", ""),
         encryption_key=env.get("ENCRYPTION_KEY", ""),
         write_mode=write_mode,

@@ -7,24 +7,31 @@ from collections.abc import Callable
 from .config import EngineConfig
 from .http.auth import Authenticator
 from .http.intake import Intake
+from .http.signed_urls import UrlSigner
+from .store.dataset_items import DatasetItemStore
+from .store.dataset_runs import DatasetRunStore
+from .store.datasets import DatasetStore
 from .store.events import EventsReader
+from .store.media import MediaStore
 from .store.models import Models
 from .store.price_list import PriceListUpdate
 from .store.projection import MetricsProjection
 from .store.prompts import PromptStore
 from .store.score_configs import ScoreConfigs
 from .store.state import StateStore
+from .store.subjects import Subjects
 from .store.writer.client import WriterClient
 
 
 class Engine:
     """Everything that handlers share. Open it before the first request, close it after the last.
 
-    `events` and `metrics` exist from `open` on: the writer creates the file. `gave_up` is called when the
-    engine cannot go on.
+    `events`, `subjects` and `metrics` exist from `open` on: the writer creates the file. `gave_up` is called
+    when the engine cannot go on.
     """
 
     events: EventsReader
+    subjects: Subjects
     metrics: MetricsProjection
 
     def __init__(self, config: EngineConfig, gave_up: Callable[[], None] = lambda: None) -> None:
@@ -34,6 +41,11 @@ class Engine:
         self.state = StateStore(config.data_dir, config.salt)
         self.authenticator = Authenticator(self.state, config)
         self.prompts = PromptStore(self.state)
+        self.datasets = DatasetStore(self.state)
+        self.dataset_items = DatasetItemStore(self.state)
+        self.dataset_runs = DatasetRunStore(self.state)
+        self.media = MediaStore(self.state, config.data_dir)
+        self.url_signer = UrlSigner(config.encryption_key, config.salt)
         self.models = Models(self.state.db)
         self.score_configs = ScoreConfigs(self.state.db)
         self._price_list = PriceListUpdate(self.state.path)
@@ -49,6 +61,7 @@ class Engine:
         self._price_list.start()
         await self.writer.open()
         self.events = EventsReader(self.config.data_dir)
+        self.subjects = Subjects(self.events)
         self.metrics = MetricsProjection(self.config.data_dir, self.events)
         self.metrics.start()
 

@@ -278,6 +278,33 @@ class Datetime(Schema):
         return ms
 
 
+class CoercedDate(Schema):
+    """A date in one of the ISO forms that JavaScript's `Date` reads, as Unix milliseconds.
+
+    A date alone is midnight in UTC; a time without offset counts as UTC, the zone that servers run in.
+    """
+
+    def run(self, value: Any, path: Path, issues: Issues) -> Any:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return int(value)
+        ms = _date(value) if isinstance(value, str) else None
+        if ms is None:
+            issues.stop(
+                path, "Invalid input: expected date, received Date", expected="date", code="invalid_type"
+            )
+        return ms
+
+
+def _date(text: str) -> int | None:
+    text = text.strip()
+    if re.fullmatch(r"\d{4}(-\d\d){0,2}", text, re.ASCII):
+        text = f"{text}{'-01' * (2 - text.count('-'))}T00:00Z"
+    for candidate in (text, f"{text}Z"):
+        if (ms := parse_iso(candidate)) is not None:
+            return ms
+    return None
+
+
 class Number(Schema):
     """A number with optional inclusive bounds (`ge`, `le`) or an exclusive lower one (`gt`).
 
@@ -472,11 +499,20 @@ class Object(Schema):
         return result
 
 
+class Null(Schema):
+    """Null and nothing else."""
+
+    def run(self, value: Any, path: Path, issues: Issues) -> Any:
+        if value is not None:
+            _wrong_type("null", value, path, issues)
+        return value
+
+
 class Union(Schema):
     """The first shape that fits."""
 
-    def __init__(self, *options: Schema) -> None:
-        self.options = options
+    def __init__(self, *options: Schema, message: str = "Invalid input") -> None:
+        self.options, self.message = options, message
         self.optional_key = any(option.optional_key for option in options)
 
     def run(self, value: Any, path: Path, issues: Issues) -> Any:
@@ -493,9 +529,7 @@ class Union(Schema):
             for issue in local.found:
                 issues.found.append({**issue, "path": [*path, *issue["path"]]})
             return result
-        issues.stop(
-            path, "Invalid input", code="invalid_union", errors=[local.found for local, _ in attempts]
-        )
+        issues.stop(path, self.message, code="invalid_union", errors=[local.found for local, _ in attempts])
         return value
 
 

@@ -4,10 +4,36 @@ from __future__ import annotations
 
 from langfuse_embedded.http.operations import Operation
 
-from . import health, licensed, metrics, models, otel, projects, prompts, score_configs
+from . import (
+    dataset_items,
+    dataset_runs,
+    datasets,
+    health,
+    licensed,
+    media,
+    metrics,
+    models,
+    otel,
+    projects,
+    prompts,
+    score_configs,
+)
 
 
 def all_operations() -> list[Operation]:
     """Return the routing table, in the order in which it is documented."""
-    modules = (health, projects, otel, prompts, score_configs, models, metrics, licensed)
+    modules = (
+        health,
+        projects,
+        otel,
+        prompts,
+        datasets,
+        dataset_items,
+        dataset_runs,
+        media,
+        score_configs,
+        models,
+        metrics,
+        licensed,
+    )
     return [operation for module in modules for operation in module.OPERATIONS]

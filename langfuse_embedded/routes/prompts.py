@@ -12,9 +12,9 @@ from starlette.responses import Response
 from langfuse_embedded.clock import iso, now_ms
 from langfuse_embedded.http.call import Call, json_response
 from langfuse_embedded.http.errors import Conflict, InvalidRequest, NotFound
+from langfuse_embedded.http.names import folder_name
 from langfuse_embedded.http.operations import ErrorStyle, Operation
 from langfuse_embedded.http.schema import (
-    JS_WHITESPACE,
     Anything,
     Array,
     Datetime,
@@ -43,7 +43,6 @@ from langfuse_embedded.store.prompts import (
     new_prompt_id,
 )
 
-_HTML_TAG = re.compile(r"<[^<>]*>")
 _VARIABLE = re.compile(r"{{([^\W\d_]\w*)}}")
 _RESERVED_NAMES = ("new", "metrics", "prompt-detail")
 _OTHER_TYPE = "Previous versions have different prompt type. Create a new prompt with a different name."
@@ -52,21 +51,8 @@ _BAD_PLACEHOLDER = (
 )
 _BOTH = "Cannot specify both version and label"
 
-_NAME = (
-    String(
-        min=1,
-        min_message="Text cannot be empty",
-        patterns=(
-            (r"^[^|]*$", "Prompt name cannot contain '|' character"),
-            (r"^[^/]", "Name cannot start with a slash"),
-            (r"^(?!.*\/\/)", "Name cannot contain consecutive slashes"),
-            (r"^.*[^/]$", "Name cannot end with a slash"),
-        ),
-    )
-    .refine(lambda name: not _HTML_TAG.search(name), "Text cannot contain HTML tags")
-    .transform(lambda name: name.strip(JS_WHITESPACE))
-    .refine(bool, "Name cannot be empty")
-    .refine(lambda name: name not in _RESERVED_NAMES, lambda name: f"Prompt name cannot be '{name}'")
+_NAME = folder_name(((r"^[^|]*$", "Prompt name cannot contain '|' character"),)).refine(
+    lambda name: name not in _RESERVED_NAMES, lambda name: f"Prompt name cannot be '{name}'"
 )
 _LABEL = String(
     min=1,

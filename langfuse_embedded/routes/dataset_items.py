@@ -1,0 +1,215 @@
+"""Dataset items: written by id in versions, checked against the dataset's schemas, read as of a time."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from typing import Any
+
+import orjson
+from starlette.responses import Response
+
+from langfuse_embedded import ids
+from langfuse_embedded.clock import iso
+from langfuse_embedded.http.call import Call, json_response
+from langfuse_embedded.http.errors import Conflict, InvalidRequest, NotFound
+from langfuse_embedded.http.operations import Operation
+from langfuse_embedded.http.pagination import PAGE_PARAMETERS, Page
+from langfuse_embedded.http.schema import Anything, CoercedDate, Enum, Object, String
+from langfuse_embedded.store.dataset_items import DatasetItem, ItemFilter, ItemValues
+from langfuse_embedded.store.datasets import Dataset
+from langfuse_embedded.store.media import MediaReference
+from langfuse_embedded.store.media_references import find_references
+
+from .datasets import dataset_named
+from .media import shown_references
+
+# Control characters but tab, line feed, form feed and carriage return, which the server's store cannot hold.
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f]")
+_BODY_LIMIT = 4_718_592
+
+_WRITE = Object(
+    {
+        "datasetName": String(),
+        "input": Anything(),
+        "expectedOutput": Anything(),
+        "metadata": Anything(),
+        "id": String(
+            min=1,
+            max=255,
+            min_message="ID must not be empty",
+            max_message="ID must be at most 255 characters",
+        ).nullish(),
+        "sourceTraceId": String().nullish(),
+        "sourceObservationId": String().nullish(),
+        "status": Enum("ACTIVE", "ARCHIVED").nullish(),
+    }
+)
+_LIST = Object(
+    {
+        "datasetName": String().nullish(),
+        "sourceTraceId": String().nullish(),
+        "sourceObservationId": String().nullish(),
+        "version": CoercedDate().nullish(),
+        **PAGE_PARAMETERS,
+    }
+).refine(
+    lambda query: query.get("version") is None or bool(query.get("datasetName")),
+    "datasetName is required when version parameter is provided",
+    ("datasetName",),
+)
+
+
+async def write_item(call: Call) -> Response:
+    """Create an item, or a new version of the one with this id; what is left out or null stays."""
+    body = await call.json(_WRITE)
+    project_id, items = call.project_id, call.engine.dataset_items
+    with call.engine.state.transaction():
+        dataset = call.engine.datasets.by_name(project_id, body["datasetName"])
+        if dataset is None:
+            raise NotFound(f"Dataset {body['datasetName']} not found for project {project_id}")
+        item_id = body.get("id") or ids.uuid4()
+        existing = items.get(project_id, item_id) if body.get("id") else None
+        if existing and existing.dataset_id != dataset.id:
+            raise Conflict(
+                f"Dataset item id {item_id} already exists in another dataset (id {existing.dataset_id}) in "
+                "this project; item ids are unique per project across datasets. Use a different id or target "
+                f"dataset {existing.dataset_id}."
+            )
+        if not body.get("id") and body.get("input") is None:
+            raise InvalidRequest("Dataset item validation failed: Dataset item input cannot be null")
+        values = _merged(body, existing)
+        _require_fit(dataset, values)
+        references = _references(values)
+        missing = call.engine.media.missing(project_id, [one.media_id for one in references])
+        if missing:
+            raise InvalidRequest(f"Dataset item references unknown media: {', '.join(missing)}")
+        item = items.write(project_id, dataset.id, item_id, values)
+        call.engine.media.link_item(project_id, item_id, item.valid_from, references)
+    return json_response(_shown(call, [item])[0])
+
+
+def _merged(body: dict[str, Any], existing: DatasetItem | None) -> ItemValues:
+    def given(key: str, attribute: str) -> Any:
+        if body.get(key) is not None:
+            return body[key]
+        return getattr(existing, attribute) if existing else None
+
+    return ItemValues(
+        input=_normalized(given("input", "input")),
+        expected_output=_normalized(given("expectedOutput", "expected_output")),
+        metadata=_normalized(given("metadata", "metadata")),
+        source_trace_id=given("sourceTraceId", "source_trace_id"),
+        source_observation_id=given("sourceObservationId", "source_observation_id"),
+        status=given("status", "status") or "ACTIVE",
+    )
+
+
+def _normalized(value: Any) -> Any:
+    """Return a value as the server stores it: JSON in a text is parsed, an empty text is null."""
+    if value == "":
+        return None
+    if isinstance(value, str):
+        with suppress(orjson.JSONDecodeError):
+            value = orjson.loads(value)
+    return _clean(value)
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, str):
+        return _CONTROL.sub("", value)
+    if isinstance(value, list):
+        return [_clean(entry) for entry in value]
+    if isinstance(value, dict):
+        return {key: _clean(entry) for key, entry in value.items()}
+    return value
+
+
+def _require_fit(dataset: Dataset, values: ItemValues) -> None:
+    if not (dataset.input_schema or dataset.expected_output_schema):
+        return
+    # The validator costs 50 ms to import, and most datasets have no schema.
+    from langfuse_embedded.json_schemas import errors_of
+
+    problems = []
+    for title, schema, value in (
+        ("Input", dataset.input_schema, values.input),
+        ("Expected output", dataset.expected_output_schema, values.expected_output),
+    ):
+        errors = errors_of(schema, value) if schema else []
+        if errors:
+            problems.append(f"{title} validation failed: {', '.join(error.message for error in errors)}")
+    if problems:
+        raise InvalidRequest(f"Dataset item validation failed: {'; '.join(problems)}")
+
+
+def _references(values: ItemValues) -> list[MediaReference]:
+    return [
+        *find_references("input", values.input),
+        *find_references("expectedOutput", values.expected_output),
+        *find_references("metadata", values.metadata),
+    ]
+
+
+async def list_items(call: Call) -> Response:
+    """List the active items of a dataset, or of the project, as they are or were at `version`."""
+    query = call.query(_LIST)
+    page = Page.of(query)
+    dataset = dataset_named(call, query["datasetName"]) if query.get("datasetName") else None
+    wanted = ItemFilter(
+        dataset_id=dataset.id if dataset else None,
+        source_trace_id=query.get("sourceTraceId"),
+        source_observation_id=query.get("sourceObservationId"),
+        at=query.get("version"),
+    )
+    items, total = call.engine.dataset_items.page(call.project_id, wanted, page.limit, page.offset)
+    return json_response({"data": _shown(call, items), "meta": page.meta(total)})
+
+
+async def get_item(call: Call) -> Response:
+    """Return the current version of one item, archived or not."""
+    item = call.engine.dataset_items.get(call.project_id, call.params["id"])
+    if item is None:
+        raise NotFound("Dataset item not found")
+    return json_response(_shown(call, [item])[0])
+
+
+async def delete_item(call: Call) -> Response:
+    """Delete an item; views of earlier versions keep it."""
+    item_id, items = call.params["id"], call.engine.dataset_items
+    with call.engine.state.transaction():
+        item = items.get(call.project_id, item_id)
+        if item is None:
+            raise NotFound(f"Dataset item with id {item_id} not found for project {call.project_id}")
+        items.delete(call.project_id, item)
+    return json_response({"message": "Dataset item successfully deleted"})
+
+
+def _shown(call: Call, items: list[DatasetItem]) -> list[dict[str, Any]]:
+    versions = [(item.id, item.valid_from) for item in items]
+    references = call.engine.media.of_items(call.project_id, versions)
+    return [
+        {
+            "id": item.id,
+            "datasetId": item.dataset_id,
+            "datasetName": item.dataset_name,
+            "status": item.status,
+            "input": item.input,
+            "expectedOutput": item.expected_output,
+            "metadata": item.metadata,
+            "sourceTraceId": item.source_trace_id,
+            "sourceObservationId": item.source_observation_id,
+            "createdAt": iso(item.created_at),
+            "updatedAt": iso(item.updated_at),
+            "mediaReferences": shown_references(call, references[item.id, item.valid_from]),
+        }
+        for item in items
+    ]
+
+
+OPERATIONS = [
+    Operation("POST", "/api/public/dataset-items", write_item, "datasetItems_create", body_limit=_BODY_LIMIT),
+    Operation("GET", "/api/public/dataset-items", list_items, "datasetItems_list"),
+    Operation("GET", "/api/public/dataset-items/{id}", get_item, "datasetItems_get"),
+    Operation("DELETE", "/api/public/dataset-items/{id}", delete_item, "datasetItems_delete"),
+]

@@ -1,0 +1,141 @@
+"""Datasets: created or changed by name, listed, read; item schemas are checked against stored items."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from starlette.responses import Response
+
+from langfuse_embedded.clock import iso
+from langfuse_embedded.http.call import Call, json_response
+from langfuse_embedded.http.errors import InvalidRequest, NotFound
+from langfuse_embedded.http.names import FOLDER_NAME
+from langfuse_embedded.http.operations import Operation
+from langfuse_embedded.http.pagination import PAGE_PARAMETERS, Page
+from langfuse_embedded.http.schema import Anything, Issues, Object, Record, String
+from langfuse_embedded.store.datasets import Dataset
+
+_MAX_ERRORS = 10
+
+
+def _is_valid_schema(schema: Any) -> bool:
+    # The validator costs 50 ms to import, and most datasets have no schema.
+    from langfuse_embedded.json_schemas import is_valid_schema
+
+    return is_valid_schema(schema)
+
+
+_JSON_SCHEMA = Record(Anything()).refine(_is_valid_schema, "Must be a valid JSON Schema").nullish()
+_CREATE = Object(
+    {
+        "name": String(),
+        "description": String().nullish(),
+        "metadata": Anything(),
+        "inputSchema": _JSON_SCHEMA,
+        "expectedOutputSchema": _JSON_SCHEMA,
+    }
+)
+_LIST = Object(PAGE_PARAMETERS)
+
+
+async def create_dataset(call: Call) -> Response:
+    """Create a dataset, or change what is given of an existing one."""
+    body = await call.json(_CREATE)
+    _require_name(body["name"])
+    changes = {key: body[key] for key in ("description", "metadata") if body.get(key) is not None}
+    # Null clears a schema; description and metadata cannot be cleared.
+    for key, column in (("inputSchema", "input_schema"), ("expectedOutputSchema", "expected_output_schema")):
+        if key in body:
+            changes[column] = body[key]
+    datasets = call.engine.datasets
+    with call.engine.state.transaction():
+        existing = datasets.by_name(call.project_id, body["name"])
+        if existing is None:
+            dataset = datasets.create(call.project_id, body["name"], changes)
+        else:
+            _require_fitting_items(call, existing, changes)
+            dataset = datasets.update(existing, changes)
+    return json_response(shown_dataset(dataset))
+
+
+def _require_name(name: str) -> None:
+    issues = Issues()
+    FOLDER_NAME.run(name, (), issues)
+    if issues.found:
+        found = json.dumps(issues.found, indent=2, ensure_ascii=False)
+        raise InvalidRequest(f"Dataset name not valid. {found}")
+
+
+def _require_fitting_items(call: Call, dataset: Dataset, changes: dict[str, Any]) -> None:
+    if not changes.keys() & {"input_schema", "expected_output_schema"}:
+        return
+    schemas = {
+        "input": changes.get("input_schema", dataset.input_schema),
+        "expectedOutput": changes.get("expected_output_schema", dataset.expected_output_schema),
+    }
+    from langfuse_embedded.json_schemas import errors_of
+
+    found: list[dict[str, Any]] = []
+    for item in call.engine.dataset_items.current_of(dataset.id):
+        for field, value in (("input", item.input), ("expectedOutput", item.expected_output)):
+            schema = schemas[field]
+            errors = errors_of(schema, value) if schema else []
+            if errors and len(found) < _MAX_ERRORS:
+                shown = [
+                    {"path": error.path, "message": error.message, "keyword": error.keyword}
+                    for error in errors
+                ]
+                found.append({"datasetItemId": item.id, "field": field, "errors": shown})
+        if len(found) >= _MAX_ERRORS:
+            break
+    if found:
+        count = f"more than {_MAX_ERRORS}" if len(found) == _MAX_ERRORS else len(found)
+        details = json.dumps(found, separators=(",", ":"), ensure_ascii=False)
+        raise InvalidRequest(f"Schema validation failed for {count} item(s). Details: {details}")
+
+
+async def list_datasets(call: Call) -> Response:
+    """List datasets, newest first."""
+    page = Page.of(call.query(_LIST))
+    datasets, total = call.engine.datasets.page(call.project_id, page.limit, page.offset)
+    return json_response({"data": [shown_dataset(one) for one in datasets], "meta": page.meta(total)})
+
+
+async def get_dataset(call: Call) -> Response:
+    """Return one dataset by its name."""
+    return json_response(shown_dataset(dataset_named(call, call.params["datasetName"])))
+
+
+def dataset_named(call: Call, name: str) -> Dataset:
+    """Return a dataset of the key's project.
+
+    Raises:
+        NotFound: there is none of this name.
+    """
+    dataset = call.engine.datasets.by_name(call.project_id, name)
+    if dataset is None:
+        raise NotFound("Dataset not found")
+    return dataset
+
+
+def shown_dataset(dataset: Dataset) -> dict[str, Any]:
+    """Return a dataset as answers show it."""
+    return {
+        "id": dataset.id,
+        "projectId": dataset.project_id,
+        "name": dataset.name,
+        "description": dataset.description,
+        "metadata": dataset.metadata,
+        "inputSchema": dataset.input_schema,
+        "expectedOutputSchema": dataset.expected_output_schema,
+        "createdAt": iso(dataset.created_at),
+        "updatedAt": iso(dataset.updated_at),
+    }
+
+
+OPERATIONS = [
+    Operation("GET", "/api/public/v2/datasets", list_datasets, "datasets_list"),
+    Operation("POST", "/api/public/v2/datasets", create_dataset, "datasets_create"),
+    Operation("GET", "/api/public/v2/datasets/{datasetName}", get_dataset, "datasets_get"),
+]
