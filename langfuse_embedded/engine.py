@@ -60,7 +60,8 @@ class Engine:
         """
         self._price_list.start()
         await self.writer.open()
-        self.events = EventsReader(self.config.data_dir)
+        self.events = EventsReader(self.config.data_dir, self.config.ingest_lag_ms)
+        self.writer.committed = self.events.committed
         self.subjects = Subjects(self.events)
         self.metrics = MetricsProjection(self.config.data_dir, self.events)
         self.metrics.start()

@@ -7,14 +7,14 @@ from typing import Any
 import orjson
 
 from .errors import InvalidRequest
-from .schema import Issues, Path, Schema, String
+from .schema import MISSING, Issues, Path, Schema, String
 
 
 class JsonText(Schema):
     """Text that is JSON of one shape, such as `?filter=[…]`; `name` is what the error message calls it."""
 
-    def __init__(self, inner: Schema, name: str) -> None:
-        self.inner, self.name = inner, name
+    def __init__(self, inner: Schema, name: str, *, empty_is_absent: bool = False) -> None:
+        self.inner, self.name, self.empty_is_absent = inner, name, empty_is_absent
 
     def run(self, value: Any, path: Path, issues: Issues) -> Any:
         local = Issues()
@@ -23,6 +23,8 @@ class JsonText(Schema):
             issues.found.extend(local.found)
             issues.aborted = True
             return value
+        if not text and self.empty_is_absent:
+            return MISSING
         try:
             document = orjson.loads(text)
         except orjson.JSONDecodeError:

@@ -13,6 +13,7 @@ from . import (
     media,
     metrics,
     models,
+    observations,
     otel,
     projects,
     prompts,
@@ -25,6 +26,7 @@ def all_operations() -> list[Operation]:
     modules = (
         health,
         projects,
+        observations,
         otel,
         prompts,
         datasets,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,20 +10,20 @@ from typing import Any
 import orjson
 import zstandard
 
-Pairs = list[tuple[str, str]]
+_REMEMBERED_BLOCKS = 32
 
 
 @dataclass(slots=True)
 class Body:
     """The long texts of one observation.
 
-    `metadata` holds dotted names and raw values as stored. `more` has what few observations carry: tool
-    definitions and calls, and the texts of an experiment.
+    `metadata` holds pairs of dotted names and raw values as stored; of two equal names the first counts.
+    `more` has what few observations carry: tool definitions and calls, and the texts of an experiment.
     """
 
     input: str | None
     output: str | None
-    metadata: Pairs
+    metadata: Sequence[Sequence[str]]
     more: dict[str, Any]
 
 
@@ -39,14 +40,47 @@ class BlockWriter:
 
 
 class BlockReader:
-    """Opens blocks. One per thread."""
+    """Reads the bodies of observations over one connection; the last blocks are remembered.
 
-    def __init__(self) -> None:
+    A block never changes and its number is never given again, so what is remembered stays right.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._db = connection
         self._decompressor = zstandard.ZstdDecompressor()
+        self._known: dict[int, list[Body]] = {}
 
-    def unpack(self, block: bytes) -> list[Body]:
-        """Return the bodies of a block in their positions."""
-        return [
-            Body(text_in, text_out, metadata, more or {})
-            for text_in, text_out, metadata, more in orjson.loads(self._decompressor.decompress(block))
-        ]
+    def body(self, block: int, position: int) -> Body:
+        """Return the body of an observation.
+
+        Raises:
+            LookupError: it was deleted after its row was read.
+        """
+        bodies = self._known.get(block)
+        if bodies is None:
+            row = self._db.execute("select body from blocks where id = ?", (block,)).fetchone()
+            if row is None:
+                raise LookupError(block)
+            bodies = self._open(block, row[0])
+        return bodies[position]
+
+    def register(self) -> None:
+        """Teach the connection `body_text(block, body, position, part)` and `body_metadata(…, key)`."""
+        self._db.create_function("body_text", 4, self._text)
+        self._db.create_function("body_metadata", 4, self._metadata)
+
+    def _text(self, block: int, body: bytes, position: int, part: str) -> str:
+        found = (self._known.get(block) or self._open(block, body))[position]
+        return (found.input if part == "input" else found.output) or ""
+
+    def _metadata(self, block: int, body: bytes, position: int, key: str) -> str | None:
+        found = (self._known.get(block) or self._open(block, body))[position]
+        return next((value for name, value in found.metadata if name == key), None)
+
+    def _open(self, block: int, body: bytes) -> list[Body]:
+        documents = orjson.loads(self._decompressor.decompress(body))
+        bodies = [Body(given, made, metadata, more or {}) for given, made, metadata, more in documents]
+        if len(self._known) >= _REMEMBERED_BLOCKS:
+            del self._known[next(iter(self._known))]
+        self._known[block] = bodies
+        return bodies

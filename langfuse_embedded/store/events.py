@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from .database import open_database
+from .observation_query import ObservationReader
 
 EVENTS_FILE = "events.db"
 # Blocks are 1-4 KB: on pages of 4 KB a third of the file would be air (docs/reference/performance.md).
@@ -19,14 +21,22 @@ _CACHE_KIB = 8192
 class EventsReader:
     """Read-only connections to `events.db`: one for the event loop, and a pool for threads.
 
-    Every statement starts at the newest commit, so what was acknowledged is readable at once.
+    Every statement starts at the newest commit, so what was acknowledged is readable at once. `db` and
+    `observations` belong to the event loop.
+
+    With `lag_ms` (`INGEST_LAG_MS`) rows are durable at once and visible later, as on a server with a queue:
+    tests that forget to poll fail here too.
     """
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, lag_ms: int = 0) -> None:
         self.path = data_dir / EVENTS_FILE
         self.db = self._connect()
-        self._idle: deque[sqlite3.Connection] = deque()
+        self.observations = ObservationReader(self.db)
+        self._idle: deque[tuple[sqlite3.Connection, ObservationReader]] = deque()
         self._projects: dict[str, int] = {}
+        self._lag = lag_ms / 1000
+        self._visible = self.last_sequence()
+        self._pending: deque[tuple[float, int]] = deque()
 
     def project_key(self, project_id: str) -> int:
         """Return the number of a project in the rows, or 0 when it has none yet. Event loop only."""
@@ -43,22 +53,48 @@ class EventsReader:
         last: int = self.db.execute("select last from sequence").fetchone()[0]
         return last
 
+    def committed(self) -> None:
+        """Note that something was stored just now. Event loop only."""
+        if self._lag:
+            self._pending.append((time.monotonic() + self._lag, self.last_sequence()))
+
+    def horizon(self) -> int | None:
+        """Return the last visible number of the sequence, ``None`` for no limit. Event loop only."""
+        if not self._lag:
+            return None
+        now = time.monotonic()
+        while self._pending and self._pending[0][0] <= now:
+            self._visible = self._pending.popleft()[1]
+        return self._visible
+
     @contextmanager
     def connection(self) -> Iterator[sqlite3.Connection]:
         """Lend a connection to a thread, for statements that may scan."""
+        with self._lend() as (connection, _):
+            yield connection
+
+    @contextmanager
+    def observations_in_thread(self) -> Iterator[ObservationReader]:
+        """Lend a reader of observations to a thread; the event loop has `observations`."""
+        with self._lend() as (_, observations):
+            yield observations
+
+    @contextmanager
+    def _lend(self) -> Iterator[tuple[sqlite3.Connection, ObservationReader]]:
         try:
-            connection = self._idle.pop()
+            lent = self._idle.pop()
         except IndexError:
             connection = self._connect()
+            lent = connection, ObservationReader(connection)
         try:
-            yield connection
+            yield lent
         finally:
-            self._idle.append(connection)
+            self._idle.append(lent)
 
     def close(self) -> None:
         """Close all connections; no thread may hold one."""
         while self._idle:
-            self._idle.pop().close()
+            self._idle.pop()[0].close()
         self.db.close()
 
     def _connect(self) -> sqlite3.Connection:

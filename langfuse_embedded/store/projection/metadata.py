@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from langfuse_embedded.store.bodies import BlockReader, Body
+from langfuse_embedded.store.bodies import BlockReader
 
 from .feed import USUAL_LINE
 
@@ -37,17 +37,13 @@ def copy_metadata(
 
 
 def _of_observations(source: sqlite3.Connection, after: int, upto: int) -> Iterator[dict[str, Any]]:
-    reader = BlockReader()
+    reader = BlockReader(source)
     rows = source.execute(
         "select o.seq, o.block, o.position from observations o where o.seq > ? and o.seq <= ? order by o.seq",
         (after, upto),
     )
-    opened, bodies = 0, list[Body]()
     for seq, block, position in rows:
-        if block != opened:
-            packed = source.execute("select body from blocks where id = ?", (block,)).fetchone()
-            opened, bodies = block, reader.unpack(packed[0])
-        metadata = bodies[position].metadata
+        metadata = reader.body(block, position).metadata
         if metadata:
             yield {
                 "seq": seq,

@@ -100,6 +100,8 @@ class WriterClient:
         self._restarts: deque[float] = deque(maxlen=_MAX_RESTARTS)
         self._restarting: asyncio.Task[None] | None = None
         self._ready = False
+        self.committed: Callable[[], None] = lambda: None
+        """Called after every command that was carried out."""
 
     @property
     def pid(self) -> int | None:
@@ -158,6 +160,7 @@ class WriterClient:
         finally:
             self._waiting.pop(number, None)
         if "result" in head:
+            self.committed()
             return head["result"]
         kinds = {REFUSED: CommandRefused, FAILED: CommandError}
         raise kinds.get(head["error"], WriterUnavailable)(head["message"])

@@ -13,7 +13,7 @@ _MAX_REMEMBERED = 10_000
 
 
 class StateLookups:
-    """Reads `state.db`, which the server process writes, and remembers what it found until the file changes."""
+    """Reads `state.db`, which the server process writes; remembers what it found until the file changes."""
 
     def __init__(self, path: Path) -> None:
         self._db = open_database(path, readonly=True)

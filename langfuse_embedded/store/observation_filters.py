@@ -1,0 +1,172 @@
+"""Conditions of a filter, compiled to SQL over `observations o` and `blocks b`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import orjson
+
+from .hexid import pack
+from .observation_columns import COLUMNS, FITTING, Column, Kind
+
+_TOKEN = re.compile(r"\w+")
+
+
+class Condition(Protocol):
+    """What is asked of a column (see `http.filters.Condition`)."""
+
+    @property
+    def column(self) -> str: ...
+    @property
+    def type(self) -> str: ...
+    @property
+    def operator(self) -> str: ...
+    @property
+    def value(self) -> Any: ...
+    @property
+    def key(self) -> str | None: ...
+
+
+class FilterError(Exception):
+    """A filter that cannot be served. The text is the server's."""
+
+
+@dataclass(slots=True)
+class Where:
+    """A conjunction in SQL, with its values in order. `reads_bodies` tells that `blocks b` is needed."""
+
+    terms: list[str] = field(default_factory=list)
+    values: list[Any] = field(default_factory=list)
+    reads_bodies: bool = False
+
+    def add(self, term: str, *values: Any) -> None:
+        """Add one more term that must hold."""
+        self.terms.append(term)
+        self.values.extend(values)
+
+    @property
+    def sql(self) -> str:
+        """The text behind `where`."""
+        return " and ".join(self.terms)
+
+
+def compile_conditions(conditions: list[Condition], where: Where) -> None:
+    """Add the conditions to `where`, the cheap ones first.
+
+    Raises:
+        FilterError: a column does not exist, a condition does not fit its column, or long texts are searched
+            without a word to look for.
+    """
+    resolved = [(_column(one), one) for one in conditions if one.type != "positionInTrace"]
+    _check_long_texts(resolved)
+    for column, condition in sorted(resolved, key=lambda pair: _reads_bodies(pair[0])):
+        where.reads_bodies = where.reads_bodies or _reads_bodies(column)
+        _compile(column, condition, where)
+
+
+def _column(condition: Condition) -> Column:
+    column = COLUMNS.get(condition.column)
+    if column is None:
+        raise FilterError(f"Column {condition.column} does not match a UI / CH table mapping.")
+    if condition.type not in FITTING[column.kind]:
+        raise FilterError(
+            f"Invalid filter type '{condition.type}' for column '{condition.column}'."
+            f" Expected filter type '{column.kind.expected}'."
+        )
+    return column
+
+
+def _reads_bodies(column: Column) -> bool:
+    return column.kind in (Kind.LONG_TEXT, Kind.METADATA)
+
+
+def _check_long_texts(resolved: list[tuple[Column, Condition]]) -> None:
+    operators = [one.operator for column, one in resolved if column.kind is Kind.LONG_TEXT]
+    if operators and not {"matches", "="}.intersection(operators):
+        raise FilterError("Input/output filters require at least one `matches` or `=` operator.")
+    for column, condition in resolved:
+        if condition.operator != "matches":
+            continue
+        if not _reads_bodies(column):
+            raise FilterError("`matches` is only supported on input, output and metadata.")
+        if not _TOKEN.search(condition.value):
+            raise FilterError("`matches` requires at least one search token.")
+
+
+def _compile(column: Column, condition: Condition, where: Where) -> None:
+    operator, value, sql = condition.operator, condition.value, column.sql
+    if condition.type == "null":
+        where.add(f"{sql} {operator}", *([condition.key or ""] if column.kind is Kind.METADATA else []))
+    elif column.kind is Kind.IDENTIFIER:
+        _compile_identifier(sql, condition, where)
+    elif condition.type in ("string", "stringObject"):
+        keys = [condition.key] if column.kind is Kind.METADATA else []
+        _compile_text(sql, operator, value, keys, where)
+    elif condition.type == "stringOptions":
+        negation = "" if operator == "any of" else "not "
+        where.add(f"{sql} {negation}in ({_marks(value)})", *value)
+    elif condition.type == "arrayOptions":
+        _compile_array(sql, operator, value, where)
+    else:
+        where.add(f"{sql} {operator} ?", value)
+
+
+def _compile_identifier(sql: str, condition: Condition, where: Where) -> None:
+    operator, value = condition.operator, condition.value
+    # A root has no parent, which the API calls an empty one.
+    if operator == "=":
+        where.add(f"{sql} = ?" if value else f"{sql} is null", *([pack(value)] if value else []))
+    elif condition.type == "stringOptions":
+        negation = "" if operator == "any of" else "not "
+        where.add(f"coalesce({sql}, '') {negation}in ({_marks(value)})", *map(pack, value))
+    else:
+        text = f"iif(typeof({sql}) = 'blob', lower(hex({sql})), coalesce({sql}, ''))"
+        _compile_text(text, operator, value, [], where)
+
+
+def _compile_text(sql: str, operator: str, value: str, keys: list[Any], where: Where) -> None:
+    if operator == "=":
+        where.add(f"{sql} = ?", *keys, value)
+    elif operator == "contains":
+        where.add(f"instr({sql}, ?) > 0", *keys, value)
+    elif operator == "does not contain":
+        where.add(f"instr({sql}, ?) = 0", *keys, value)
+    elif operator == "starts with":
+        where.add(f"substr({sql}, 1, length(?)) = ?", *keys, value, value)
+    elif operator == "ends with":
+        where.add(f"(? = '' or substr({sql}, -length(?)) = ?)", value, *keys, value, value)
+    else:
+        # Words of long texts are found in any case, of metadata values in the given one.
+        where.add(f"has_words({sql}, ?, ?)", *keys, value, not keys)
+
+
+def _compile_array(sql: str, operator: str, value: list[str], where: Where) -> None:
+    if not value:
+        # "all of" and "none of" nothing: the server reads them as a selection still to be made.
+        return
+    wanted = orjson.dumps(sorted(set(value))).decode()
+    found = f"from json_each({sql}) where value in (select value from json_each(?))"
+    if operator == "any of":
+        where.add(f"exists (select 1 {found})", wanted)
+    elif operator == "none of":
+        where.add(f"not exists (select 1 {found})", wanted)
+    else:
+        where.add(f"(select count(distinct value) {found}) = ?", wanted, len(set(value)))
+
+
+def _marks(values: list[str]) -> str:
+    return ", ".join("?" * len(values))
+
+
+def has_words(text: str | None, words: str, any_case: bool) -> bool:
+    """Return whether `words` stand in `text` literally, beginning and ending where words do."""
+    if text is None:
+        return False
+    pattern = re.escape(words)
+    if words[:1].isalnum():
+        pattern = r"(?<!\w)" + pattern
+    if words[-1:].isalnum():
+        pattern += r"(?!\w)"
+    return re.search(pattern, text, re.IGNORECASE if any_case else 0) is not None
