@@ -1,7 +1,7 @@
 """What an attribute key is good for, by its name alone.
 
-A span has dozens of keys and most rules concern a few of them, but the same keys come with every span. So each
-key is judged once and remembered, and one pass over a span's keys tells which rules can apply to it at all.
+A span has dozens of keys and most rules concern a few of them, but the same keys come with every span. So
+each key is judged once and remembered, and one pass over a span's keys tells which rules can apply at all.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ PARAMETER = 4
 USAGE = 8
 TOOLS = 16
 SPREAD_MESSAGES = 32
-AI_SDK = 64
+COST = 64
 NOT_REPEATED = 128
 
 _MAX_REMEMBERED = 20_000
@@ -29,8 +29,14 @@ _BY_PREFIX: tuple[tuple[str, int], ...] = (
     ("langfuse.metadata", METADATA),
     ("ai.telemetry.metadata", METADATA | NOT_REPEATED),
     ("gen_ai.request.", PARAMETER),
-    ("llm.invocation_parameters.", PARAMETER),
+    ("llm.invocation_parameters", PARAMETER),
+    ("langfuse.observation.model.parameters", PARAMETER),
+    ("model_config", PARAMETER),
+    ("langfuse.observation.usage_details", USAGE),
     ("gen_ai.usage.", USAGE),
+    ("gen_ai.usage.cost", COST),
+    ("llm.cost.total", COST),
+    ("langfuse.observation.cost_details", COST),
     ("llm.token_count.", USAGE),
     ("gen_ai.prompt", SPREAD_MESSAGES | NOT_REPEATED),
     ("gen_ai.completion", SPREAD_MESSAGES | NOT_REPEATED),
@@ -40,8 +46,6 @@ _BY_PREFIX: tuple[tuple[str, int], ...] = (
     ("ai.prompt.tools", TOOLS),
     ("gen_ai.tool.definitions", TOOLS),
     ("model_request_parameters", TOOLS),
-    ("ai.", AI_SDK),
-    ("operation.name", AI_SDK),
 )
 
 _READ_AS_INPUT_OR_OUTPUT = frozenset(

@@ -112,7 +112,7 @@ def _event(span: Span, around: _Surroundings, now_ms: int) -> Event:
         model_name=None if aggregates else fields.model_name(attributes),
         model_parameters=model_parameters(attributes, kinds, scope_name),
         usage={} if aggregates else usage_of(attributes, kinds, scope_name),
-        cost={} if aggregates else cost_of(attributes),
+        cost={} if aggregates else cost_of(attributes, kinds),
         input=fields.text(given),
         output=fields.text(answered),
         metadata=metadata,
@@ -136,6 +136,8 @@ def _or(value: Any, fallback: Any) -> Any:
 
 def _metadata(attributes: Attributes, kinds: int, around: _Surroundings, given: Any) -> tuple[Any, Flat]:
     """Return the input, with tool definitions that stood in the metadata, and the flat metadata."""
+    if around.is_langfuse_sdk and not kinds & METADATA:
+        return given, around.flat_metadata.copy()
     own: dict[str, Any] = {} if around.is_langfuse_sdk else {"attributes": unread_attributes(attributes)}
     attached = user_metadata(attributes) if kinds & METADATA else {}
     if not kinds & TOOLS and not any(key in _SURROUNDINGS or key[:1].isdigit() for key in attached):

@@ -11,6 +11,9 @@ from langfuse_embedded.otlp.key_kinds import PARAMETER
 
 _EXPLICIT = "langfuse.observation.model.parameters"
 _SHORT = 1000
+_SCOPES = frozenset({"ai", "genkit-tracer"})
+"""Scopes whose parameters stand under keys of another kind."""
+
 _DOCUMENTS = ("llm.invocation_parameters", "model_config")
 _PREFIXES = ("gen_ai.request.", "llm.invocation_parameters.")
 
@@ -30,12 +33,14 @@ _AI_SDK: tuple[tuple[str, tuple[str, ...]], ...] = (
 
 def model_parameters(attributes: Attributes, kinds: int, scope_name: str | None) -> str:
     """Return the model parameters as an encoded JSON object."""
+    if not kinds & PARAMETER and scope_name not in _SCOPES:
+        return "{}"
     explicit = attributes.get(_EXPLICIT)
     if isinstance(explicit, str) and scope_name != "ai" and len(explicit) <= _SHORT:
         encoded = _normalized(explicit)
         if encoded is not None:
             return encoded
-    return _encoded(_parameters(attributes, kinds, scope_name))
+    return _encoded(_parameters(attributes, scope_name))
 
 
 @lru_cache(maxsize=1024)
@@ -51,7 +56,7 @@ def _encoded(parameters: Any) -> str:
     return parameters if isinstance(parameters, str) else dumps(parameters)
 
 
-def _parameters(attributes: Attributes, kinds: int, scope_name: str | None) -> Any:
+def _parameters(attributes: Attributes, scope_name: str | None) -> Any:
     explicit = _document(attributes.get(_EXPLICIT))
     if scope_name == "ai":
         return _ai_sdk_parameters(attributes) | (explicit if isinstance(explicit, dict) else {})
@@ -65,7 +70,7 @@ def _parameters(attributes: Attributes, kinds: int, scope_name: str | None) -> A
         parameters = _document(attributes.get(key))
         if parameters is not None:
             return parameters
-    return _flat(_prefixed(attributes)) if kinds & PARAMETER else {}
+    return _flat(_prefixed(attributes))
 
 
 def _document(value: Any) -> Any:

@@ -22,13 +22,13 @@ class Tools:
 
 
 def may_define_tools(text: str) -> bool:
-    """Tell whether an input can define tools at all; parsing every input to find out costs too much."""
-    return "tool" in text or "\\u" in text
+    """Tell whether an input can define tools: parsing every input to find out would cost too much."""
+    return '"tool' in text
 
 
 def may_call_tools(text: str) -> bool:
     """Tell whether an output can hold tool calls: each of their shapes has one of these words."""
-    return "tool" in text or "arguments" in text or "\\u" in text
+    return '"tool' in text or '"arguments"' in text
 
 
 def parsed(value: Any) -> Any:

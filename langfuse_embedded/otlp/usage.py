@@ -6,7 +6,7 @@ from typing import Any
 
 from langfuse_embedded.otlp.batch import Attributes
 from langfuse_embedded.otlp.javascript import InvalidJson, loads, truthy, whole_number
-from langfuse_embedded.otlp.key_kinds import USAGE
+from langfuse_embedded.otlp.key_kinds import COST, USAGE
 from langfuse_embedded.otlp.usage_sources import Counts, ai_sdk_usage, genai_usage, genkit_usage, vertex_usage
 
 MAX_UNITS = 2**63 - 1
@@ -16,6 +16,9 @@ MAX_COST = 999_999.999999
 """USD; the reference store cuts every cost to this range."""
 
 _AGENT_OPERATIONS = frozenset({"invoke_agent", "agent_step"})
+_SCOPES = frozenset({"ai", "genkit-tracer", "gcp.vertex.agent"})
+"""Scopes whose usage stands under keys of another kind."""
+
 _COST_TOTALS = ("gen_ai.usage.cost", "llm.cost.total")
 
 _OPENAI_SHAPES = (
@@ -36,9 +39,11 @@ def is_aggregating_agent(attributes: Attributes) -> bool:
 
 def usage_of(attributes: Attributes, kinds: int, scope_name: str | None) -> dict[str, int]:
     """Return units by kind with `total` filled in; empty when the span tells none."""
+    if not kinds & USAGE and scope_name not in _SCOPES:
+        return {}
     given = _json_object(attributes, "langfuse.observation.usage_details")
     if given is None:
-        given = _framework_usage(attributes, kinds, scope_name)
+        given = _framework_usage(attributes, scope_name)
     if not given:
         return {}
     units = _openai_units(given) or _whole_units(given)
@@ -47,7 +52,7 @@ def usage_of(attributes: Attributes, kinds: int, scope_name: str | None) -> dict
     return {kind: min(count, MAX_UNITS) for kind, count in units.items()}
 
 
-def _framework_usage(attributes: Attributes, kinds: int, scope_name: str | None) -> Counts:
+def _framework_usage(attributes: Attributes, scope_name: str | None) -> Counts:
     if scope_name == "genkit-tracer":
         usage = genkit_usage(attributes)
     elif scope_name == "ai":
@@ -56,9 +61,7 @@ def _framework_usage(attributes: Attributes, kinds: int, scope_name: str | None)
         usage = vertex_usage(attributes)
     else:
         usage = None
-    if usage is not None:
-        return usage
-    return genai_usage(attributes) if kinds & USAGE else {}
+    return genai_usage(attributes) if usage is None else usage
 
 
 def _openai_units(given: dict[str, Any]) -> dict[str, int] | None:
@@ -117,11 +120,13 @@ def _whole_units(given: dict[str, Any]) -> dict[str, int]:
     return units
 
 
-def cost_of(attributes: Attributes) -> dict[str, float]:
+def cost_of(attributes: Attributes, kinds: int) -> dict[str, float]:
     """Return USD by kind; empty when the span tells none, and then the price list decides.
 
     The reference store reads anything that is no number as 0 and cuts what is beyond `MAX_COST`.
     """
+    if not kinds & COST:
+        return {}
     given = _json_object(attributes, "langfuse.observation.cost_details")
     if given is None:
         total = next((attributes[key] for key in _COST_TOTALS if attributes.get(key) not in (None, "")), None)
