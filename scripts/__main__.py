@@ -1,5 +1,7 @@
 """`python -m scripts VERB`."""
 
-from .cli import app
+import sys
 
-app()
+from .cli import main
+
+sys.exit(main())

@@ -67,5 +67,5 @@ def _require_compose(why: str, *probes: Callable[[], Finding]) -> None:
         if not finding.usable:
             raise UsageError(
                 f"{why}, but {finding.reason}.",
-                fix=f"{finding.fix}; or take the embedded engine, which has its own data: make up ENGINE=embedded",
+                fix=f"{finding.fix}; or use the embedded engine with its own data: make up ENGINE=embedded",
             )

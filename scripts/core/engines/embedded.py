@@ -262,7 +262,7 @@ class EmbeddedEngine:
                 what=f"The embedded engine does not start at {self.local_url}",
                 timeout_s=START_TIMEOUT_S,
                 last_lines=lambda: self._log_lines(log_begin),
-                fix=f"correct what the lines above name (from {self.layout.shown(self.layout.embedded_log)}).",
+                fix=f"correct what the lines of {self.layout.shown(self.layout.embedded_log)} name.",
                 interval_s=0.02,
                 clock=self.clock,
             )

@@ -60,30 +60,12 @@ def load_settings(
     Raises:
         SettingsError: one or more values are wrong; the message names all of them.
     """
-    problems = [
-        *(
-            Problem("a line", f".env:{number}", "is not NAME=value", "comment it out with #")
-            for number in env_file.unreadable
-        ),
-        *_repeated(env_file),
+    unreadable = [
+        Problem("a line", f".env:{number}", "is not NAME=value", "comment it out with #")
+        for number in env_file.unreadable
     ]
-    lines = {assignment.name: assignment.line for assignment in env_file.assignments}
-    in_file = env_file.values()
-    values: dict[str, str] = {}
-    for setting in settings:
-        if not setting.in_env_file:
-            problems += _without_effect(setting, in_file, lines)
-        if setting.set_by is SetBy.DERIVED:
-            continue
-        value, place = environment.get(setting.name, ""), "environment"
-        if not value:
-            value, place = in_file.get(setting.name, ""), f".env:{lines.get(setting.name, 0)}"
-        if value:
-            problems += _flaws(setting, value, place)
-        else:
-            value = (generated or {}).get(setting.name, "") or _default(setting, values)
-        if value:
-            values[setting.name] = value
+    values, flaws = _merge(settings, env_file, environment, generated or {})
+    problems = [*unreadable, *_repeated(env_file), *flaws]
     if not problems:
         problems += [problem for rule in _RULES if (problem := rule(values))]
     if problems:
@@ -91,9 +73,45 @@ def load_settings(
         raise SettingsError(
             f"{count} wrong; nothing was started.",
             details=[str(problem) for problem in problems],
-            fix="correct .env (every setting is explained in docs/reference/environment.md), then repeat.",
+            fix="correct that (every setting is explained in docs/reference/environment.md), then repeat.",
         )
     return Settings(values)
+
+
+def load_settings_leniently(
+    settings: Sequence[Setting], env_file: EnvFile, environment: Mapping[str, str]
+) -> Settings:
+    """Return the values, defaults in the place of wrong ones: for verbs that look at a stack or stop it."""
+    values, _ = _merge(settings, env_file, environment, {})
+    return Settings(values)
+
+
+def _merge(
+    settings: Sequence[Setting],
+    env_file: EnvFile,
+    environment: Mapping[str, str],
+    generated: Mapping[str, str],
+) -> tuple[dict[str, str], list[Problem]]:
+    """Return the right values (a wrong one is replaced by its default) and what is wrong."""
+    lines = {assignment.name: assignment.line for assignment in env_file.assignments}
+    in_file = env_file.values()
+    values: dict[str, str] = {}
+    problems: list[Problem] = []
+    for setting in settings:
+        if not setting.in_env_file:
+            problems += _without_effect(setting, in_file, lines)
+        if setting.set_by is SetBy.DERIVED:
+            continue
+        value, place = environment.get(setting.name, ""), "environment"
+        if not value and setting.in_env_file:
+            value, place = in_file.get(setting.name, ""), f".env:{lines.get(setting.name, 0)}"
+        flaws = _flaws(setting, value, place) if value else []
+        if flaws or not value:
+            value = generated.get(setting.name, "") or _default(setting, values)
+        if value:
+            values[setting.name] = value
+        problems += flaws
+    return values, problems
 
 
 def _default(setting: Setting, values: Mapping[str, str]) -> str:

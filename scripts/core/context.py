@@ -1,0 +1,74 @@
+"""Load what every verb works with: layout, settings, desired state, engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .choice import Choice, Probes, choose_engine
+from .console import Console
+from .docker import find_engine, find_images
+from .engines.base import Engine, EngineName
+from .engines.compose import ComposeEngine, compose_command
+from .engines.embedded import EmbeddedEngine
+from .layout import Layout
+from .runner import Runner
+from .settings.envfile import EnvFile, read_env
+from .settings.table import SETTINGS
+from .settings.values import Settings, load_settings, load_settings_leniently
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The surroundings of a verb."""
+
+    layout: Layout
+    environment: Mapping[str, str]
+    console: Console
+    runner: Runner
+
+    def env_file(self) -> EnvFile | None:
+        """Return what stands in `.env`, or None when there is none."""
+        return read_env(self.layout.env_file) if self.layout.env_file.exists() else None
+
+    def settings(self, generated: Mapping[str, str] | None = None) -> Settings:
+        """Return the checked settings. Raises SettingsError."""
+        return load_settings(SETTINGS, self.env_file() or EnvFile(), self.environment, generated)
+
+    def lenient_settings(self) -> Settings:
+        """Return the settings for verbs that must also work with a damaged `.env`."""
+        return load_settings_leniently(SETTINGS, self.env_file() or EnvFile(), self.environment)
+
+    def secrets(self) -> Mapping[str, str]:
+        """Return all variables of `.env` and the environment, where fixed keys find their secret part."""
+        return {**(self.env_file() or EnvFile()).values(), **self.environment}
+
+    def remembered_engine(self) -> str:
+        """Return the engine that was started last, or an empty string."""
+        try:
+            name = self.layout.engine_file.read_text(encoding="utf-8").strip()
+        except FileNotFoundError:
+            return ""
+        return name if name in set(EngineName) else ""
+
+    def choose(self, settings: Settings) -> Choice:
+        """Return the engine that a start has to use. Raises UsageError."""
+        probes = Probes(
+            docker=lambda: find_engine(self.runner),
+            images=lambda: find_images(
+                self.runner,
+                compose_command(self.layout, settings),
+                {**self.environment, **settings.values},
+            ),
+        )
+        return choose_engine(settings.get("ENGINE"), self.remembered_engine(), probes)
+
+    def engine(self, name: EngineName, settings: Settings) -> Engine:
+        """Return the engine of that name."""
+        kind = ComposeEngine if name is EngineName.COMPOSE else EmbeddedEngine
+        return kind(self.layout, settings, self.environment, self.runner, self.console)
+
+    def current_engine(self, settings: Settings) -> Engine:
+        """Return the engine to look at or to stop: as told, else the one started last."""
+        name = settings.get("ENGINE") or self.remembered_engine() or EngineName.EMBEDDED
+        return self.engine(EngineName(name), settings)

@@ -1,0 +1,103 @@
+"""`up`: check without impact, then start the engine, create what is wanted, and say where everything is."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from .bootstrap import Bootstrap
+from .core.api import Api
+from .core.context import Context
+from .core.engines.base import Engine, EngineName
+from .core.errors import EngineError, StackError
+from .core.layout import only_one_verb, write_private
+from .core.settings.envfile import EnvChange, plan_env_change, write_env_change
+from .core.settings.table import GROUPS
+from .core.settings.values import Settings
+
+
+def run(context: Context) -> int:
+    """The verb. Safe to repeat."""
+    # No impact yet: everything that can be wrong is found before anything is written or started.
+    env_change = plan_env_change(GROUPS, context.env_file(), context.environment, lambda: datetime.now(UTC))
+    settings = context.settings(env_change.generated)
+    bootstrap = Bootstrap.load(context, settings)
+    with context.console.working("Looking for an engine"):
+        choice = context.choose(settings)
+    context.console.note(f"Engine: {choice.engine} ({choice.reason})")
+    if choice.warning:
+        context.console.warn(choice.warning)
+    engine = context.engine(choice.engine, settings)
+    refuse_second_engine(context, choice.engine, settings)
+    refuse_obstacles(engine)
+
+    # Impact.
+    with only_one_verb(context.layout):
+        write_env(context, env_change)
+        bootstrap.keep_new_keys()
+        started = engine.start(bootstrap.init_variables())
+        write_private(context.layout.engine_file, f"{engine.name}\n")
+        with Api(engine.local_url) as api:
+            plan = bootstrap.plan(api, first_was_created=started)
+            bootstrap.apply(engine, api, plan)
+            version = api.version()
+    if not started:
+        context.console.note("It was running already.")
+    show_summary(context, engine, bootstrap, version)
+    return 0
+
+
+def refuse_second_engine(context: Context, chosen: EngineName, settings: Settings) -> None:
+    """Raise StackError when the other engine of this stack still runs."""
+    remembered = context.remembered_engine()
+    if not remembered or remembered == chosen:
+        return
+    if context.engine(EngineName(remembered), settings).state().running:
+        raise StackError(
+            f"The {remembered} engine of this stack runs.",
+            fix=f"stop it first: make down ENGINE={remembered}",
+        )
+
+
+def refuse_obstacles(engine: Engine) -> None:
+    """Raise EngineError with everything that a start would fail on."""
+    obstacles = engine.obstacles()
+    if len(obstacles) == 1:
+        raise EngineError(obstacles[0].reason, fix=f"{obstacles[0].fix}.")
+    if obstacles:
+        raise EngineError(
+            f"{len(obstacles)} things stand in the way of the {engine.name} engine; nothing was changed.",
+            details=[f"{obstacle.reason} Fix: {obstacle.fix}." for obstacle in obstacles],
+        )
+
+
+def write_env(context: Context, change: EnvChange) -> None:
+    """Create or complete `.env` and say so."""
+    try:
+        write_env_change(context.layout.env_file, change)
+    except OSError as error:
+        raise StackError(
+            f"{context.layout.env_file} cannot be written: {error.strerror}.",
+            fix="make the file and its directory writable for this user.",
+        ) from error
+    name = context.layout.shown(context.layout.env_file)
+    if change.creates:
+        context.console.note(f"Made {name} with {len(change.generated)} random secrets.")
+    elif change.added:
+        context.console.note(f"Added to {name}: {', '.join(change.added)}")
+
+
+def show_summary(context: Context, engine: Engine, bootstrap: Bootstrap, version: str) -> None:
+    """Say in five lines where everything is and what to do next."""
+    layout, stack = context.layout, bootstrap.stack
+    files = [layout.shown(bootstrap.store.path(project.id)) for project in stack.projects]
+    projects = ", ".join(project.name for project in stack.projects)
+    env_name = layout.shown(layout.env_file)
+    context.console.rows(
+        [
+            ("Langfuse", f"{bootstrap.settings['NEXTAUTH_URL']} ({engine.name} engine, API {version})"),
+            ("Projects", f"{projects} in organization {stack.organization.name}"),
+            ("Login", f"{stack.admin.email}, password: LANGFUSE_INIT_USER_PASSWORD in {env_name}"),
+            ("API keys", files[0] if len(files) == 1 else f"{files[0]} and {len(files) - 1} more there"),
+            ("Next", "make smoke (test it), make status, make logs, make down"),
+        ]
+    )
