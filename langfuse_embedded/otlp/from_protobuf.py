@@ -20,7 +20,7 @@ from langfuse_embedded.otlp.utf8 import repair_utf8
 _EXACT = 2**53
 _KEYLESS = "undefined"
 _EMPTY: dict[str | None, Any] = {"string_value": "", "int_value": 0, "double_value": 0.0, "bool_value": False}
-"""What is left to tell apart once neither text nor number has said anything."""
+"""What is left to tell apart once no field has said anything."""
 
 
 def decode_protobuf(body: bytes) -> Decoded:
@@ -106,18 +106,23 @@ def _attributes(entries: Iterable[KeyValue]) -> Attributes:
 
 
 def _value(value: AnyValue) -> Any:
-    """Return a value as the mapper sees it: bytes, maps and no value as the JSON text of their wrapper."""
+    """Return a value as the mapper sees it: bytes, maps and no value as the JSON text of their wrapper.
+
+    Fields that were not sent read as empty or zero, so the first that is not was sent; this is cheaper than
+    to ask which one was.
+    """
     whole = value.int_value
     if whole:
         return whole if -_EXACT <= whole <= _EXACT else float(whole)
     double = value.double_value
     if double:
         return _finite(double)
+    items = value.array_value.values
+    if items:
+        return [item.string_value or _value(item) for item in items]
     kind = value.WhichOneof("value")
     if kind in _EMPTY:
         return value.bool_value if kind == "bool_value" else _EMPTY[kind]
-    if kind == "array_value" and value.array_value.values:
-        return [item.string_value or _value(item) for item in value.array_value.values]
     return dumps(_wrapper(value))
 
 
