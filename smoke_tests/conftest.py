@@ -143,7 +143,7 @@ def pair_check(langfuse: Langfuse, server: Server, pytestconfig: pytest.Config) 
         langfuse.flush()
     try:
         server.await_scores(1, traceId=trace_id)
-    except NotInTimeError as error:
+    except (NotInTimeError, UnexpectedAnswerError) as error:
         return pair.PairCheck(sdk, version, pair.explain_loss(sdk, version, logged, str(error)))
     return pair.PairCheck(sdk, version, None)
 
