@@ -204,6 +204,18 @@ def _merge(into: Issues, local: Issues) -> None:
     into.aborted = into.aborted or local.aborted
 
 
+class Unchanged(Schema):
+    """A value that must fit a shape and is kept as it was sent."""
+
+    def __init__(self, inner: Schema) -> None:
+        self.inner = inner
+        self.optional_key = inner.optional_key
+
+    def run(self, value: Any, path: Path, issues: Issues) -> Any:
+        self.inner.run(value, path, issues)
+        return value
+
+
 class Anything(Schema):
     """Anything, also nothing."""
 
@@ -493,7 +505,7 @@ class Object(Schema):
         if unknown and self.strict:
             shown = ", ".join(f'"{key}"' for key in unknown)
             plural = "keys" if len(unknown) > 1 else "key"
-            issues.add(path, f"Unrecognized {plural}: {shown}", code="unrecognized_keys", keys=unknown)
+            issues.stop(path, f"Unrecognized {plural}: {shown}", code="unrecognized_keys", keys=unknown)
         elif self.loose:
             result.update((key, value[key]) for key in unknown)
         return result

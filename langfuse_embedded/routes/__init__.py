@@ -9,6 +9,7 @@ from . import (
     dataset_runs,
     datasets,
     health,
+    ingestion,
     licensed,
     media,
     metrics,
@@ -18,6 +19,7 @@ from . import (
     projects,
     prompts,
     score_configs,
+    scores,
 )
 
 
@@ -34,6 +36,8 @@ def all_operations() -> list[Operation]:
         dataset_runs,
         media,
         score_configs,
+        scores,
+        ingestion,
         models,
         metrics,
         licensed,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
@@ -34,6 +35,17 @@ class Models:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
+        self._remembered: dict[str, Model] = {}
+        self._remembered_generation = 0
+
+    @property
+    def remembered(self) -> Mapping[str, Model]:
+        """All models by id, of all projects: read again only after one has changed."""
+        generation = self.generation()
+        if generation != self._remembered_generation:
+            self._remembered = {model.id: model for model in self._models("")}
+            self._remembered_generation = generation
+        return self._remembered
 
     def generation(self) -> int:
         """Return a number that changes when any model changed."""
@@ -114,12 +126,6 @@ class Models:
             "select count(*) from models where project_id = ? or project_id is null", (project_id,)
         ).fetchone()[0]
         return number
-
-    def by_id(self, model_ids: list[str]) -> dict[str, Model]:
-        """Return the models with these ids, whichever project they belong to."""
-        wanted = orjson.dumps(model_ids).decode()
-        models = self._models("where id in (select value from json_each(?))", wanted)
-        return {model.id: model for model in models}
 
     def _models(self, clause: str, *values: Any) -> list[Model]:
         rows = self._db.execute(f"select {_COLUMNS} from models {clause}", values).fetchall()

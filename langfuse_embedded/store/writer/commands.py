@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import observations
+from . import observations, scores
 from .context import WriteContext
 
 Command = Callable[[WriteContext, dict[str, Any], bytes], Any]
 
 COMMANDS: dict[str, Command] = {
     **observations.COMMANDS,
+    **scores.COMMANDS,
 }

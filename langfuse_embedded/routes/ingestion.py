@@ -1,0 +1,147 @@
+"""The legacy batch: scores and logs of older SDKs, each event with an answer of its own."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.responses import Response
+
+from langfuse_embedded import ids
+from langfuse_embedded.http.call import Call, json_response
+from langfuse_embedded.http.errors import InvalidData
+from langfuse_embedded.http.operations import Access, ErrorStyle, Operation
+from langfuse_embedded.http.schema import Anything, Array, Datetime, Object, Schema, String
+from langfuse_embedded.store.score_rows import Score
+
+from .score_intake import BATCH_SCORE, configured, store
+
+log = logging.getLogger(__name__)
+
+_BODY_LIMIT = 4_500_000
+_NO_ID = "unknown"
+
+_BATCH = Object({"batch": Array(Anything()), "metadata": Anything()})
+
+
+@dataclass(slots=True)
+class _Intake:
+    """What the events of a batch ask for. It is stored in one go, after all of them were looked at."""
+
+    scores: list[Score | None] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class EventType:
+    """One type of event: the shape of its body, what takes it in, and whether a public key may send it."""
+
+    body: Schema
+    take: Callable[[Call, _Intake, dict[str, Any]], None]
+    for_public_keys: bool = False
+
+    @property
+    def envelope(self) -> Object:
+        """The shape of the whole event."""
+        return Object(
+            {
+                "id": String(min=1, max=800, patterns=((r"^[^\r]*$", "ID cannot contain carriage returns"),)),
+                "timestamp": Datetime(),
+                "metadata": Anything(),
+                "body": self.body,
+            }
+        )
+
+
+class InvalidBatch(InvalidData):
+    """The body is no batch. This route lists its issues as texts."""
+
+    def body(self) -> dict[str, Any]:
+        """Return the message and the texts of the issues."""
+        return {"message": self.message, "errors": [issue["message"] for issue in self.issues]}
+
+
+class _Rejected(Exception):
+    """An event that is not taken, as the answer shows it."""
+
+    def __init__(self, status: int, message: str, error: str) -> None:
+        super().__init__(error)
+        self.status, self.message, self.error = status, message, error
+
+
+def _take_score(call: Call, intake: _Intake, event: dict[str, Any]) -> None:
+    body = event["body"]
+    score_id = body.get("id") or ids.uuid4()
+    intake.scores.append(configured(call, body, score_id=score_id, timestamp=event["timestamp"]))
+
+
+def _take_log(call: Call, intake: _Intake, event: dict[str, Any]) -> None:
+    log.info("log of an SDK in project %s: %s", call.project_id, json.dumps(event["body"])[:2000])
+
+
+SCORES_AND_LOGS = {
+    "score-create": EventType(BATCH_SCORE, _take_score, for_public_keys=True),
+    "sdk-log": EventType(Anything(), _take_log, for_public_keys=True),
+}
+"""The types that a server in `events_only` mode takes."""
+
+
+async def ingest(call: Call) -> Response:
+    """Take a batch of events. Each is answered with 201 or an error; the whole is always 207."""
+    document = await call.json(Anything())
+    try:
+        batch = _BATCH.parse(document)["batch"]
+    except InvalidData as error:
+        raise InvalidBatch(error.issues) from None
+    intake = _Intake()
+    successes, errors = [], []
+    for event in batch:
+        event_id = event.get("id") if isinstance(event, dict) else None
+        shown_id = event_id if isinstance(event_id, str) else _NO_ID
+        try:
+            _take(call, intake, event)
+        except _Rejected as why:
+            errors.append({"id": shown_id, "status": why.status, "message": why.message, "error": why.error})
+        else:
+            successes.append({"id": shown_id, "status": 201})
+    await store(call, intake.scores)
+    return json_response({"successes": successes, "errors": errors}, 207)
+
+
+def _take(call: Call, intake: _Intake, event: Any) -> None:
+    kind = event.get("type") if isinstance(event, dict) else None
+    event_type = SCORES_AND_LOGS.get(kind) if isinstance(kind, str) else None
+    if event_type is None:
+        raise _Rejected(400, "Event type not accepted", _not_accepted(kind))
+    if call.principal.scores_only and not event_type.for_public_keys:
+        raise _Rejected(401, "Authentication error", "Access Scope Denied")
+    try:
+        event_type.take(call, intake, event_type.envelope.parse(event))
+    except InvalidData as error:
+        raise _Rejected(400, "Invalid request data", json.dumps(error.issues, indent=2)) from None
+
+
+def _not_accepted(kind: Any) -> str:
+    name = kind if isinstance(kind, str) else "undefined"
+    return (
+        f'Event type "{name}" is not accepted by /api/public/ingestion when LANGFUSE_MIGRATION_V4_WRITE_MODE'
+        " is events_only. This endpoint only accepts score and log events. Upgrade the client or integration"
+        " to a v4-compatible SDK or OTLP ingestion path. As a temporary migration bridge, set"
+        " LANGFUSE_MIGRATION_V4_WRITE_MODE=dual on both the web and worker services and redeploy. Docs:"
+        " https://langfuse.com/self-hosting/upgrade/upgrade-guides/upgrade-v3-to-v4"
+    )
+
+
+OPERATIONS = [
+    Operation(
+        "POST",
+        "/api/public/ingestion",
+        ingest,
+        "ingestion_batch",
+        Access.SCORES,
+        errors=ErrorStyle.NAMED,
+        body_limit=_BODY_LIMIT,
+    ),
+]

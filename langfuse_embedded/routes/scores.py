@@ -1,0 +1,277 @@
+"""Scores: create one or a list, read with `v3/scores`, delete."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from langfuse_embedded import ids
+from langfuse_embedded.clock import iso, now_ms, parse_iso
+from langfuse_embedded.http.call import Call, json_response
+from langfuse_embedded.http.cursors import decode_cursor, encode_cursor
+from langfuse_embedded.http.errors import InvalidData, InvalidRequest
+from langfuse_embedded.http.lists import CommaSeparated
+from langfuse_embedded.http.operations import Access, Operation
+from langfuse_embedded.http.schema import Anything, Datetime, Enum, Number, Object, Schema, String
+from langfuse_embedded.scoring import (
+    BOOLEAN,
+    CATEGORICAL,
+    DATA_TYPES,
+    NUMERIC,
+    metadata_values,
+)
+from langfuse_embedded.store.score_rows import Score, StoredScore
+from langfuse_embedded.store.scores import ScorePlace, ScoreQuery, find_scores
+
+from .score_intake import SCORE, TIMED_SCORE, configured, store, summary_of
+
+# Servers before this one know no lists of scores: SDK 5 loses all its scores there.
+_NO_LISTS = "4.16.0"
+
+_FIELDS = ("core", "details", "subject", "annotation")
+_SOURCES = ("API", "ANNOTATION", "EVAL")
+
+# Parameters that list texts, and the column each is compared with.
+_COLUMNS = {
+    "id": "id",
+    "name": "name",
+    "source": "source",
+    "dataType": "data_type",
+    "environment": "environment",
+    "configId": "config_id",
+    "queueId": "queue_id",
+    "authorUserId": "author_user_id",
+    "traceId": "trace_id",
+    "sessionId": "session_id",
+    "observationId": "observation_id",
+    "experimentId": "experiment_id",
+}
+_VALUE_TYPES = (NUMERIC, BOOLEAN, CATEGORICAL)
+
+
+def _texts() -> Schema:
+    return CommaSeparated(String()).optional()
+
+
+def _one_target(query: dict[str, Any]) -> bool:
+    targets = ("traceId" in query or "observationId" in query, "sessionId" in query, "experimentId" in query)
+    return sum(targets) <= 1
+
+
+def _typed(query: dict[str, Any], types: tuple[str, ...]) -> bool:
+    given = query.get("dataType") or []
+    return len(given) == 1 and given[0] in types
+
+
+def _fitting_values(query: dict[str, Any]) -> bool:
+    values = query.get("value") or []
+    if query.get("dataType") == [BOOLEAN]:
+        return all(value in ("true", "false") for value in values)
+    if query.get("dataType") == [NUMERIC]:
+        return all(_finite(value) is not None for value in values)
+    return True
+
+
+_LIST = (
+    Object(
+        {
+            "limit": Number(integer=True, ge=1, le=100, coerce=True).default(50),
+            "cursor": String().optional(),
+            "fields": CommaSeparated(Enum(*_FIELDS)).optional(),
+            **{name: _texts() for name in _COLUMNS},
+            "source": CommaSeparated(Enum(*_SOURCES), upper=True).optional(),
+            "dataType": CommaSeparated(Enum(*DATA_TYPES), upper=True).optional(),
+            "value": _texts(),
+            "valueMin": Number(coerce=True).optional(),
+            "valueMax": Number(coerce=True).optional(),
+            "fromTimestamp": Datetime().optional(),
+            "toTimestamp": Datetime().optional(),
+        },
+        strict=True,
+    )
+    .refine(
+        lambda query: "observationId" not in query or "traceId" in query,
+        "observationId filter requires traceId — observation IDs are scoped to a trace",
+    )
+    .refine(_one_target, "Only one of traceId, sessionId, experimentId may be given")
+    .refine(
+        lambda query: "value" not in query or _typed(query, _VALUE_TYPES),
+        "value filter requires a single dataType of NUMERIC, BOOLEAN or CATEGORICAL",
+    )
+    .refine(
+        lambda query: not ("valueMin" in query or "valueMax" in query) or _typed(query, (NUMERIC,)),
+        "valueMin and valueMax filters require dataType=NUMERIC",
+    )
+    .refine(
+        _fitting_values,
+        "value filter must be finite numbers for NUMERIC, and true or false for BOOLEAN",
+    )
+)
+
+
+async def create_scores(call: Call) -> Response:
+    """Store one score (`{"id": …}`), or a list of scores as SDK 5 sends it."""
+    body = await call.json(Anything())
+    if isinstance(body, list) and call.engine.config.compat != _NO_LISTS:
+        return await _create_list(call, body)
+    score = SCORE.parse(body)
+    score_id = score.get("id") or ids.uuid4()
+    await store(call, [configured(call, score, score_id=score_id, timestamp=now_ms())])
+    return json_response({"id": score_id})
+
+
+async def _create_list(call: Call, body: list[Any]) -> Response:
+    now = now_ms()
+    accepted: list[Score | None] = []
+    errors: list[dict[str, str]] = []
+    for place, item in enumerate(body):
+        try:
+            score = TIMED_SCORE.parse(item)
+        except InvalidData as error:
+            errors.append({"message": f"Score {place} was rejected: {summary_of(error)}"})
+        else:
+            timestamp = score.get("timestamp")
+            score_id = score.get("id") or ids.uuid4()
+            timestamp = now if timestamp is None else timestamp
+            accepted.append(configured(call, score, score_id=score_id, timestamp=timestamp))
+    await store(call, accepted)
+    if not errors:
+        return json_response({"message": "Accepted"}, 202)
+    return json_response({"accepted": len(accepted), "rejected": len(errors), "errors": errors}, 207)
+
+
+async def list_scores(call: Call) -> Response:
+    """Return scores, newest first."""
+    query = call.query(_LIST)
+    limit = query["limit"]
+    wanted = _query_of(call, query, limit + 1)
+    found = await read_scores(call, wanted)
+    page = found[:limit]
+    meta: dict[str, Any] = {"limit": limit}
+    if len(found) > limit:
+        meta["cursor"] = _cursor(page[-1])
+    groups = frozenset(query.get("fields", ()))
+    return json_response({"data": [_shown(call.project_id, score, groups) for score in page], "meta": meta})
+
+
+async def delete_score(call: Call) -> Response:
+    """Delete a score at once; the answer is that of the server, which queues."""
+    await call.engine.writer.submit(
+        "delete_scores", {"project": call.project_id, "ids": [call.params["scoreId"]]}
+    )
+    return json_response({"message": "Score deletion queued successfully"}, 202)
+
+
+async def read_scores(call: Call, query: ScoreQuery) -> list[StoredScore]:
+    """Return what a query finds, in a thread where it may scan."""
+    events = call.engine.events
+    if query.is_cheap:
+        return find_scores(events.db, query)
+
+    def scan() -> list[StoredScore]:
+        with events.connection() as connection:
+            return find_scores(connection, query)
+
+    return await run_in_threadpool(scan)
+
+
+def _query_of(call: Call, query: dict[str, Any], limit: int) -> ScoreQuery:
+    events = call.engine.events
+    wanted = ScoreQuery(
+        project=events.project_key(call.project_id),
+        limit=limit,
+        any_of={column: query[name] for name, column in _COLUMNS.items() if name in query},
+        minimum=query.get("valueMin"),
+        maximum=query.get("valueMax"),
+        since=query.get("fromTimestamp"),
+        before=query.get("toTimestamp"),
+        after=_place(query.get("cursor")),
+        horizon=events.horizon(),
+    )
+    values = query.get("value")
+    if values is not None:
+        if query["dataType"] == [CATEGORICAL]:
+            wanted.any_of["string_value"] = values
+        elif query["dataType"] == [BOOLEAN]:
+            wanted.numbers = [1.0 if value == "true" else 0.0 for value in values]
+        else:
+            wanted.numbers = [float(value) for value in values]
+    return wanted
+
+
+def _finite(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _cursor(last: StoredScore) -> str:
+    return encode_cursor(
+        {"v": 1, "lastTimestamp": iso(last["timestamp"]), "lastId": last["id"]}, urlsafe=True
+    )
+
+
+def _place(cursor: str | None) -> ScorePlace | None:
+    if not cursor:
+        return None
+    place = decode_cursor(cursor)
+    moment, score_id = place.get("lastTimestamp"), place.get("lastId")
+    timestamp = parse_iso(moment) if isinstance(moment, str) else None
+    if timestamp is None or not isinstance(score_id, str):
+        raise InvalidRequest("Invalid cursor format")
+    return ScorePlace(timestamp, score_id)
+
+
+def _shown(project_id: str, score: StoredScore, groups: frozenset[str]) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "id": score["id"],
+        "projectId": project_id,
+        "name": score["name"],
+        "source": score["source"],
+        "timestamp": iso(score["timestamp"]),
+        "environment": score["environment"],
+        "createdAt": iso(score["created_at"]),
+        "updatedAt": iso(score["updated_at"]),
+    }
+    if "details" in groups:
+        shown["comment"] = score["comment"]
+        shown["configId"] = score["config_id"]
+        shown["metadata"] = metadata_values(score["metadata"])
+    if "annotation" in groups:
+        shown["authorUserId"] = score["author_user_id"]
+        shown["queueId"] = score["queue_id"]
+    if "subject" in groups:
+        shown["subject"] = _subject(score)
+    shown["dataType"] = score["data_type"]
+    shown["value"] = _value(score)
+    return shown
+
+
+def _subject(score: StoredScore) -> dict[str, Any]:
+    if score["observation_id"]:
+        return {"kind": "observation", "id": score["observation_id"], "traceId": score["trace_id"]}
+    if score["trace_id"]:
+        return {"kind": "trace", "id": score["trace_id"]}
+    if score["session_id"]:
+        return {"kind": "session", "id": score["session_id"]}
+    return {"kind": "experiment", "id": score["experiment_id"]}
+
+
+def _value(score: StoredScore) -> Any:
+    if score["data_type"] == NUMERIC:
+        return score["value"]
+    if score["data_type"] == BOOLEAN:
+        return score["value"] == 1
+    return score["string_value"]
+
+
+OPERATIONS = [
+    Operation("POST", "/api/public/scores", create_scores, "scores_create", Access.SCORES),
+    Operation("GET", "/api/public/v3/scores", list_scores, "scoresV3_getManyV3"),
+    Operation("DELETE", "/api/public/scores/{scoreId}", delete_score, "legacy_scoreV1_delete"),
+]

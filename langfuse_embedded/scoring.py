@@ -1,0 +1,135 @@
+"""The rules for scores: data types, configs, environments, metadata. From an accepted body to a score."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from langfuse_embedded.otlp.environment import DEFAULT, normalize_environment
+from langfuse_embedded.otlp.javascript import InvalidJson, dumps, loads
+from langfuse_embedded.store.score_configs import ScoreConfig
+from langfuse_embedded.store.score_rows import Score
+
+NUMERIC, BOOLEAN, CATEGORICAL, TEXT, CORRECTION = "NUMERIC", "BOOLEAN", "CATEGORICAL", "TEXT", "CORRECTION"
+DATA_TYPES = (NUMERIC, BOOLEAN, CATEGORICAL, CORRECTION, TEXT)
+
+_CORRECTION_NAME = "output"
+
+
+class ScoreDropped(Exception):
+    """A score contradicts its config. The server accepts it and loses it later; the text says why."""
+
+
+def score_of(body: Mapping[str, Any], config: ScoreConfig | None, *, score_id: str, timestamp: int) -> Score:
+    """Return the score that a valid body describes.
+
+    Args:
+        body: a body that fits `routes.score_bodies`.
+        config: the config that `configId` names, if the project has it.
+        score_id, timestamp: identity and time (Unix milliseconds) of the score.
+
+    Raises:
+        ScoreDropped: the config does not exist, is archived, or does not allow the score.
+    """
+    value = body["value"]
+    name = body["name"]
+    data_type = body.get("dataType") or (CATEGORICAL if isinstance(value, str) else NUMERIC)
+    if data_type == CORRECTION:
+        name = _CORRECTION_NAME
+    number, text = _values(data_type, value)
+    if body.get("configId"):
+        config = _usable(config, body)
+        name, data_type = config.name, config.data_type
+        number, text = _configured_values(config, value)
+    return {
+        "id": score_id,
+        "timestamp": timestamp,
+        "name": name,
+        "environment": environment_of(body.get("environment")),
+        "source": body.get("source") or "API",
+        "data_type": data_type,
+        "value": number,
+        "string_value": text,
+        "trace_id": body.get("traceId") or None,
+        "observation_id": body.get("observationId") or None,
+        "session_id": body.get("sessionId") or None,
+        "experiment_id": body.get("datasetRunId") or None,
+        "comment": body.get("comment"),
+        "metadata": metadata_texts(body.get("metadata")),
+        "config_id": body.get("configId") or None,
+        "author_user_id": body.get("authorUserId"),
+        "queue_id": body.get("queueId"),
+    }
+
+
+def environment_of(value: Any) -> str:
+    """Return the environment that a body names, under the rule for all environment names."""
+    return normalize_environment(value) if isinstance(value, str) else DEFAULT
+
+
+def metadata_texts(metadata: Any) -> dict[str, str]:
+    """Return metadata as it is stored: texts by name. What is no object stands under `metadata`."""
+    if metadata is None:
+        return {}
+    if not isinstance(metadata, dict):
+        metadata = {"metadata": metadata}
+    return {name: value if isinstance(value, str) else dumps(value) for name, value in metadata.items()}
+
+
+def metadata_values(texts: Mapping[str, str]) -> dict[str, Any]:
+    """Return stored metadata as it is read: every text that is JSON is parsed."""
+    return {name: _parsed(text) for name, text in texts.items()}
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return loads(text)
+    except InvalidJson:
+        return text
+
+
+def _values(data_type: str, value: Any) -> tuple[float | None, str | None]:
+    if data_type == NUMERIC:
+        return float(value), None
+    if data_type == BOOLEAN:
+        return float(value), "True" if value == 1 else "False"
+    return None, value
+
+
+def _usable(config: ScoreConfig | None, body: Mapping[str, Any]) -> ScoreConfig:
+    if config is None:
+        raise ScoreDropped(f"the project has no score config {body['configId']!r}")
+    if config.is_archived:
+        raise ScoreDropped(f"the score config {config.name!r} is archived")
+    given = body.get("dataType")
+    if given and given != config.data_type:
+        raise ScoreDropped(
+            f"its data type is {given}, the score config {config.name!r} has {config.data_type}"
+        )
+    return config
+
+
+def _configured_values(config: ScoreConfig, value: Any) -> tuple[float | None, str | None]:
+    """Return number and text of a value that the config allows."""
+    if config.data_type in (CATEGORICAL, TEXT):
+        if not isinstance(value, str):
+            raise ScoreDropped(f"its value {value!r} is no text, as {config.data_type} needs")
+        if config.data_type == TEXT:
+            return None, value
+        return _category_value(config, value), value
+    if isinstance(value, str):
+        raise ScoreDropped(f"its value {value!r} is no number, as {config.data_type} needs")
+    if config.data_type == BOOLEAN and value not in (0, 1):
+        raise ScoreDropped(f"its value {value!r} is neither 0 nor 1")
+    if config.min_value is not None and value < config.min_value:
+        raise ScoreDropped(f"its value {value!r} is below the minimum {config.min_value:g}")
+    if config.max_value is not None and value > config.max_value:
+        raise ScoreDropped(f"its value {value!r} is above the maximum {config.max_value:g}")
+    return _values(config.data_type, value)
+
+
+def _category_value(config: ScoreConfig, label: str) -> float:
+    for category in config.categories or ():
+        if category["label"] == label:
+            return float(category["value"])
+    raise ScoreDropped(f"its value {label!r} is no category of the score config {config.name!r}")
