@@ -85,8 +85,10 @@ def compile_query(query: MetricsQuery, view: View, project: int, default_limit: 
     rows = _nested if source.joins and metrics else _flat
     limit = query.row_limit or default_limit
     sql = rows(view, source, keys, measures) + _order(query, keys, measures)
+    if limit:
+        sql = f"{sql} limit {limit}"
     return Statement(
-        sql=f"{sql} limit {limit}" if limit else sql,
+        sql=_sampled(sql, len(keys), measures),
         values=binder.values,
         columns=tuple(part.column for part in (*keys, *measures)),
         fill=None if query.order else query.granularity,
@@ -197,7 +199,7 @@ def _aggregate(aggregation: str, *, nullable: bool) -> str:
     if aggregation == "uniq":
         return "count(distinct {})"
     if aggregation == "histogram":
-        return sample_sql("{}")
+        return "list({}::double order by {}) filter (where {} is not null)"
     if aggregation in ("sum", "min", "max") and not nullable:
         # Over no rows at all the server says 0, where SQL says null.
         return f"coalesce({aggregation}({{}}), 0)"
@@ -220,6 +222,17 @@ def _nested(view: View, source: _Source, keys: list[_Part], measures: list[_Part
     return f"select {', '.join(outer)} from ({entities}){_group(len(keys))}"
 
 
+def _sampled(sql: str, keys: int, measures: list[_Part]) -> str:
+    """Cut the values of histograms down to a sample, once they are grouped."""
+    if not any(part.column.is_histogram for part in measures):
+        return sql
+    columns = [f"k{i}" for i in range(keys)]
+    columns += [
+        sample_sql(f"m{i}") if part.column.is_histogram else f"m{i}" for i, part in enumerate(measures)
+    ]
+    return f"select {', '.join(columns)} from ({sql})"
+
+
 def _applied(template: str, value: str) -> str:
     return template.replace("{}", f"({value})")
 
@@ -240,7 +253,7 @@ def _order(query: MetricsQuery, keys: list[_Part], measures: list[_Part]) -> str
         wanted = [(places[order.field], order.descending) for order in query.order]
     elif query.granularity is not None:
         wanted = [(places[TIME], False)]
-    elif query.metrics:
+    elif not measures[0].column.is_histogram and query.metrics:
         wanted = [(len(keys) + 1, True)]
     elif keys:
         wanted = [(1, False)]

@@ -17,13 +17,12 @@ DEFAULT_BINS = 10
 SAMPLE_LIMIT = 1000
 
 
-def sample_sql(value: str) -> str:
-    """Return the SQL aggregate that `histogram` reads: the number of values, and the values or a sample."""
-    quantiles = ", ".join(f"{place / (SAMPLE_LIMIT - 1):.10g}" for place in range(SAMPLE_LIMIT))
+def sample_sql(values: str) -> str:
+    """Return the SQL of what `histogram` reads of a sorted list: its length, and the list or a sample."""
     return (
-        f"{{'total': count({value}), 'points': case when count({value}) <= {SAMPLE_LIMIT} "
-        f"then list({value}::double) filter (where {value} is not null) "
-        f"else quantile_cont({value}::double, [{quantiles}]) end}}"
+        f"{{'total': len({values}), 'points': case when len({values}) > {SAMPLE_LIMIT}"
+        f" then list_transform(range({SAMPLE_LIMIT}), lambda place:"
+        f" {values}[1 + place * (len({values}) - 1) // {SAMPLE_LIMIT - 1}]) else {values} end}}"
     )
 
 

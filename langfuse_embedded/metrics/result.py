@@ -108,11 +108,9 @@ def _time(ms: int, granularity: str) -> str:
 
 
 def _histogram(value: Any, bins: int) -> list[list[Any]]:
-    if not value:
+    if not value or not value["points"]:
         return []
-    return [
-        [_number(edge) for edge in entry] for entry in histogram(value["points"] or [], value["total"], bins)
-    ]
+    return [[_number(edge) for edge in entry] for entry in histogram(value["points"], value["total"], bins)]
 
 
 def _number(value: Any) -> Any:

@@ -33,10 +33,12 @@ async def _answer(
 ) -> list[dict[str, Any]]:
     view = views[query.view]
     project = call.engine.events.project_key(call.project_id)
+    horizon = call.engine.events.horizon()
     statement = compile_query(query, view, project, row_limit)
+    metadata = uses_metadata(query, view)
 
     def run() -> list[dict[str, Any]]:
-        rows = call.engine.metrics.rows(statement.sql, statement.values, metadata=uses_metadata(query, view))
+        rows = call.engine.metrics.rows(statement.sql, statement.values, metadata=metadata, horizon=horizon)
         return present(query, statement, rows)
 
     return await run_in_threadpool(run)

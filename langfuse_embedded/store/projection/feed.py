@@ -30,15 +30,17 @@ def _list(column: str) -> str:
     return f"json(coalesce({column}, '[]'))"
 
 
-def _usd(column: str) -> str:
-    # JSON has no infinity, which a client may have sent as a cost.
-    return f"case when abs({column}) < 1e300 then {column} else 0.0 end"
+def _finite(column: str, otherwise: str) -> str:
+    # JSON has no infinity, which a client may have sent.
+    return f"iif(abs({column}) < 1e300, {column}, {otherwise})"
 
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """A table that is copied: SQLite expressions by the name that DuckDB reads them under."""
+    """A table that is copied: what of it, and how DuckDB reads it."""
 
+    source: str
+    """The table in SQLite, with a condition where not all rows are copied."""
     table: str
     fields: Mapping[str, tuple[str, str]]
     """SQLite expression and DuckDB type of each field of a line."""
@@ -75,9 +77,9 @@ _OBSERVATION_FIELDS = {
     "input_tokens": ("coalesce(input_tokens, 0)", "bigint"),
     "output_tokens": ("coalesce(output_tokens, 0)", "bigint"),
     "total_tokens": ("coalesce(total_tokens, 0)", "bigint"),
-    "input_cost": (_usd("input_cost"), "double"),
-    "output_cost": (_usd("output_cost"), "double"),
-    "total_cost": (_usd("total_cost"), "double"),
+    "input_cost": (_finite("input_cost", "0.0"), "double"),
+    "output_cost": (_finite("output_cost", "0.0"), "double"),
+    "total_cost": (_finite("total_cost", "0.0"), "double"),
     "usage": ("json(coalesce(usage, '{}'))", "map(varchar, double)"),
     "cost": ("json(coalesce(cost, '{}'))", "map(varchar, double)"),
     "tool_names": (_list("tool_names"), "varchar[]"),
@@ -92,9 +94,36 @@ _EXPANDED = {
 }
 
 OBSERVATIONS = Copied(
+    "observations where true",
     "observations",
     _OBSERVATION_FIELDS,
     tuple(part for name in _OBSERVATION_FIELDS for part in _EXPANDED.get(name, (name,))),
+)
+
+_SCORE_FIELDS = {
+    "seq": ("seq", "bigint"),
+    "project": ("project", "integer"),
+    "id": ("id", "varchar"),
+    "timestamp": ("timestamp", "bigint"),
+    "name": ("name", "varchar"),
+    "environment": ("environment", "varchar"),
+    "source": ("source", "varchar"),
+    "data_type": ("data_type", "varchar"),
+    "value": (_finite("value", "null"), "double"),
+    "string_value": ("string_value", "varchar"),
+    "trace_id": (_id("trace_id"), "varchar"),
+    "observation_id": (_id("observation_id"), "varchar"),
+    "session_id": ("session_id", "varchar"),
+    "experiment_id": ("experiment_id", "varchar"),
+    "config_id": ("config_id", "varchar"),
+}
+SCORES = Copied("scores where true", "scores", _SCORE_FIELDS, tuple(_SCORE_FIELDS))
+
+SCORE_METADATA = Copied(
+    "scores where metadata is not null",
+    "score_metadata",
+    {"seq": ("seq", "bigint"), "metadata": ("json(metadata)", "map(varchar, varchar)")},
+    ("seq", "map_keys(metadata)", "map_values(metadata)"),
 )
 
 
@@ -138,8 +167,8 @@ def _lines(
     document = ", ".join(f"'{name}', {sql}" for name, (sql, _) in copied.fields.items())
     lines, longest, last = source.execute(
         "select group_concat(line, char(10)), max(length(line)), max(seq) from ("
-        f" select seq, json_object({document}) as line from {copied.table}"
-        " where seq > ? and seq <= ? order by seq limit ?)",
+        f" select seq, json_object({document}) as line from {copied.source}"
+        " and seq > ? and seq <= ? order by seq limit ?)",
         (after, upto, limit),
     ).fetchone()
     return lines, longest or 0, last or upto

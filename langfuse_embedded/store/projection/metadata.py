@@ -12,7 +12,7 @@ import orjson
 
 from langfuse_embedded.store.bodies import BlockReader
 
-from .feed import USUAL_LINE
+from .feed import SCORE_METADATA, USUAL_LINE, copy_rows
 
 if TYPE_CHECKING:
     import duckdb
@@ -33,7 +33,8 @@ def copy_metadata(
     Raises:
         sqlite3.Error, duckdb.Error, OSError: nothing is committed here, so nothing is half done.
     """
-    _append(target, "observation_metadata", _of_observations(source, after, upto), scratch)
+    _append(target, _of_observations(source, after, upto), scratch)
+    copy_rows(source, target, SCORE_METADATA, after, upto, scratch)
 
 
 def _of_observations(source: sqlite3.Connection, after: int, upto: int) -> Iterator[dict[str, Any]]:
@@ -52,16 +53,15 @@ def _of_observations(source: sqlite3.Connection, after: int, upto: int) -> Itera
             }
 
 
-def _append(
-    target: duckdb.DuckDBPyConnection, table: str, rows: Iterator[dict[str, Any]], scratch: Path
-) -> None:
+def _append(target: duckdb.DuckDBPyConnection, rows: Iterator[dict[str, Any]], scratch: Path) -> None:
     while batch := list(islice(rows, _BATCH)):
         lines = [orjson.dumps(row) for row in batch]
+        room = max(USUAL_LINE, *map(len, lines))
         scratch.write_bytes(b"\n".join(lines))
         try:
             target.execute(
-                f"insert into {table} select * from read_json($file, format = 'newline_delimited',"
-                f" columns = {_SHAPE}, maximum_object_size = {max(USUAL_LINE, *map(len, lines))})",
+                "insert into observation_metadata select * from read_json($file,"
+                f" format = 'newline_delimited', columns = {_SHAPE}, maximum_object_size = {room})",
                 {"file": str(scratch)},
             )
         finally:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from langfuse_embedded.store.hexid import pack
 
-from .feed import OBSERVATIONS, Copied, copy_rows
+from .feed import OBSERVATIONS, SCORE_METADATA, SCORES, Copied, copy_rows
 from .metadata import copy_metadata
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 _FILE = "metrics.duckdb"
 _MEMORY_LIMIT = "512MB"
 _THREADS = 2
-_COPIED: tuple[Copied, ...] = (OBSERVATIONS,)
+_COPIED: tuple[Copied, ...] = (OBSERVATIONS, SCORES)
 # Rows copied in one transaction: a crash repeats at most these.
 _STRIDE = 100_000
 # The background thread looks once a second; it copies when ingestion rests, or when a query would wait long.
@@ -55,7 +55,7 @@ class MetricsProjection:
         self._thread = threading.Thread(target=self._follow, name="metrics-feed", daemon=True)
 
     def start(self) -> None:
-        """Begin to copy in the background."""
+        """Begin to copy in the background; not to be used where rows become visible with a lag."""
         self._thread.start()
 
     def close(self) -> None:
@@ -66,10 +66,13 @@ class MetricsProjection:
         with self._lock:
             self._discard()
 
-    def rows(self, sql: str, values: dict[str, Any], *, metadata: bool = False) -> list[tuple[Any, ...]]:
+    def rows(
+        self, sql: str, values: dict[str, Any], *, metadata: bool = False, horizon: int | None = None
+    ) -> list[tuple[Any, ...]]:
         """Return the rows of a statement. All that is committed in `events.db` now is counted.
 
-        With `metadata`, the tables of metadata are filled, too.
+        With `metadata`, the tables of metadata are filled, too. What lies beyond `horizon` in the sequence is
+        not visible yet.
 
         Raises:
             duckdb.Error: the statement is wrong.
@@ -78,7 +81,7 @@ class MetricsProjection:
 
         for last_try in (False, True):
             try:
-                cursor = self._current(metadata=metadata)
+                cursor = self._current(metadata=metadata, horizon=horizon)
                 with closing(cursor):
                     return cursor.execute(sql, values).fetchall()
             except (duckdb.FatalException, duckdb.IOException, duckdb.InternalException) as error:
@@ -88,10 +91,10 @@ class MetricsProjection:
                 self._rebuild()
         raise AssertionError("unreachable")
 
-    def _current(self, *, metadata: bool) -> duckdb.DuckDBPyConnection:
+    def _current(self, *, metadata: bool, horizon: int | None) -> duckdb.DuckDBPyConnection:
         with self._lock, self._events.connection() as source:
             db = self._opened(source)
-            self._catch_up(db, source, metadata=metadata)
+            self._catch_up(db, source, metadata=metadata, horizon=horizon)
             return db.cursor()
 
     def _rebuild(self) -> None:
@@ -188,11 +191,20 @@ class MetricsProjection:
             else:
                 path.unlink(missing_ok=True)
 
-    def _catch_up(self, db: duckdb.DuckDBPyConnection, source: sqlite3.Connection, *, metadata: bool) -> None:
+    def _catch_up(
+        self,
+        db: duckdb.DuckDBPyConnection,
+        source: sqlite3.Connection,
+        *,
+        metadata: bool,
+        horizon: int | None,
+    ) -> None:
         # One transaction of SQLite: rows, deletions and the last number belong together.
         source.execute("begin")
         try:
             last: int = source.execute("select last from sequence").fetchone()[0]
+            if horizon is not None:
+                last = min(last, horizon)
             while self._seen["rows"] < last:
                 self._step(db, source, min(last, self._seen["rows"] + _STRIDE))
             if metadata and self._seen["metadata"] < last:
@@ -249,7 +261,7 @@ class MetricsProjection:
             last: int = source.execute("select last from sequence").fetchone()[0]
         behind = last - self._seen["rows"]
         if (behind >= _WORTH_IT and last == before) or behind >= _TOO_FAR_BEHIND:
-            self._current(metadata=False).close()
+            self._current(metadata=False, horizon=None).close()
         return last
 
 
@@ -272,5 +284,5 @@ def _schema() -> str:
 
 def _version() -> str:
     """Return what stands for the tables and for how their columns are made."""
-    text = _schema() + repr(_COPIED)
+    text = _schema() + repr((_COPIED, SCORE_METADATA))
     return "version " + hashlib.sha256(text.encode()).hexdigest()[:16]
