@@ -8,10 +8,14 @@ from .config import EngineConfig
 from .http.auth import Authenticator
 from .http.intake import Intake
 from .http.signed_urls import UrlSigner
+from .store.annotation_queues import AnnotationQueueStore
+from .store.comments import CommentStore
+from .store.dashboards import DocumentStore
 from .store.dataset_items import DatasetItemStore
 from .store.dataset_runs import DatasetRunStore
 from .store.datasets import DatasetStore
 from .store.events import EventsReader
+from .store.llm_connections import LlmConnectionStore
 from .store.media import MediaStore
 from .store.models import Models
 from .store.price_list import PriceListUpdate
@@ -44,11 +48,16 @@ class Engine:
         self.datasets = DatasetStore(self.state)
         self.dataset_items = DatasetItemStore(self.state)
         self.dataset_runs = DatasetRunStore(self.state)
+        self.comments = CommentStore(self.state)
+        self.annotation_queues = AnnotationQueueStore(self.state)
+        self.llm_connections = LlmConnectionStore(self.state)
+        self.dashboards = DocumentStore(self.state, "dashboards")
+        self.dashboard_widgets = DocumentStore(self.state, "dashboard_widgets")
         self.media = MediaStore(self.state, config.data_dir)
         self.url_signer = UrlSigner(config.encryption_key, config.salt)
         self.models = Models(self.state.db)
         self.score_configs = ScoreConfigs(self.state.db)
-        self._price_list = PriceListUpdate(self.state.path)
+        self.price_list = PriceListUpdate(self.state.path)
         if config.init:
             self.state.tenancy.provision(config.init)
 
@@ -58,18 +67,19 @@ class Engine:
         Raises:
             EngineError: the event store cannot be used.
         """
-        self._price_list.start()
+        self.price_list.start()
         await self.writer.open()
         self.events = EventsReader(self.config.data_dir, self.config.ingest_lag_ms)
         self.writer.committed = self.events.committed
         self.subjects = Subjects(self.events)
         self.metrics = MetricsProjection(self.config.data_dir, self.events)
-        self.metrics.start()
+        if not self.config.ingest_lag_ms:
+            self.metrics.start()
 
     async def close(self) -> None:
         """Stop in the reverse order; everything acknowledged is on disk already."""
         self.metrics.close()
         self.events.close()
         await self.writer.close()
-        self._price_list.stop()
+        self.price_list.stop()
         self.state.close()

@@ -147,6 +147,7 @@ async def put_model(call: Call) -> Response:
 async def list_models(call: Call) -> Response:
     """Return one page of the models that the project sees, by name."""
     page = Page.of(call.query(_LIST))
+    await call.engine.price_list.ready(call.engine.models)
     models = call.engine.models
     found = models.page(call.project_id, page.limit, page.offset)
     meta = page.meta(models.count(call.project_id))
@@ -155,6 +156,7 @@ async def list_models(call: Call) -> Response:
 
 async def get_model(call: Call) -> Response:
     """Return one model."""
+    await call.engine.price_list.ready(call.engine.models)
     return _stored(call, call.params["id"])
 
 

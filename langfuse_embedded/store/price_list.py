@@ -7,6 +7,7 @@ price of it has changed since, and writes it if so.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import subprocess
 import sys
@@ -35,6 +36,12 @@ class PriceListUpdate:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
         )
+
+    async def ready(self, models: Models) -> None:
+        """Wait for the very first list; afterwards there always is one."""
+        process = self._process
+        if process is not None and not models.price_list()[0]:
+            await asyncio.to_thread(process.wait)
 
     def stop(self) -> None:
         """End the process if it still runs: the next start does its work."""

@@ -14,6 +14,7 @@ from langfuse_embedded.store.hexid import pack
 from langfuse_embedded.store.observation_rows import INSERT, body_of, row_of
 
 from .context import OBSERVATION, Refused, WriteContext
+from .scores import delete_scores_of_trace
 
 _BLOCKS = BlockWriter()
 _INSERT_BLOCK = "insert into blocks (id, body) values (?, ?)"
@@ -104,7 +105,7 @@ def _replace(context: WriteContext, project: int, ids: list[tuple[str, str]]) ->
 
 
 def delete_traces(context: WriteContext, head: dict[str, Any], _body: bytes) -> int:
-    """Delete all observations of the traces `ids` of `project`; return how many there were."""
+    """Delete all observations and scores of the traces `ids` of `project`; return how many observations."""
     project = context.project_key(head["project"])
     count = 0
     for trace_id in head["ids"]:
@@ -115,6 +116,7 @@ def delete_traces(context: WriteContext, head: dict[str, Any], _body: bytes) -> 
         blocks = {block for _, block in gone}
         context.db.executemany("delete from blocks where id = ?", [(block,) for block in blocks])
         context.forget(OBSERVATION, [seq for seq, _ in gone])
+        delete_scores_of_trace(context, project, trace_id)
         count += len(gone)
     return count
 
