@@ -20,8 +20,9 @@ from .http.errors import (
     MethodNotAllowed,
     NotFound,
     Unavailable,
+    unstable_body,
 )
-from .http.operations import Operation
+from .http.operations import ErrorStyle, Operation
 from .http.router import Router
 from .store.writer.client import CommandError, CommandRefused, WriterUnavailable
 
@@ -96,9 +97,13 @@ class App:
         if operation is None:
             raise MethodNotAllowed
         self._refuse_legacy(operation)
-        principal = self.engine.authenticator.principal(operation, request.headers)
-        call = Call(self.engine, request, operation, match.params, principal)
-        return await operation.handler(call)
+        try:
+            principal = self.engine.authenticator.principal(operation, request.headers)
+            return await operation.handler(Call(self.engine, request, operation, match.params, principal))
+        except ApiError as error:
+            if operation.errors is ErrorStyle.UNSTABLE:
+                return json_response(unstable_body(error), error.status, error.headers)
+            raise
 
     def _refuse_legacy(self, operation: Operation) -> None:
         if operation.legacy and self.engine.config.events_only:

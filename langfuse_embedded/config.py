@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from .errors import ConfigError
+from .http.outbound_urls import AllowedHosts
 
 EVENTS_ONLY = "events_only"
 WRITE_MODES = (EVENTS_ONLY, "dual")
@@ -45,6 +47,7 @@ class EngineConfig:
             address that a request was sent to.
         max_media_bytes: largest media file.
         media_url_seconds: how long a download URL of media works.
+        llm_allowed_hosts: addresses inside the network that an LLM connection may name.
         salt: part of every key hash, as on the server; changing it invalidates all keys.
         encryption_key: 32 bytes as hex, for secrets of LLM connections.
         write_mode: `events_only` (legacy reads answer 404) or `dual`.
@@ -61,6 +64,7 @@ class EngineConfig:
     public_url: str = ""
     max_media_bytes: int = 1_000_000_000
     media_url_seconds: int = 3600
+    llm_allowed_hosts: AllowedHosts = field(default_factory=AllowedHosts)
     salt: str = ""
     encryption_key: str = ""
     write_mode: str = EVENTS_ONLY
@@ -94,6 +98,7 @@ def config_from_environment(
     max_otlp = _number(env, "EMBEDDED_MAX_OTLP_BYTES", 64 * 2**20, problems)
     max_media = _number(env, "LANGFUSE_S3_MEDIA_MAX_CONTENT_LENGTH", 1_000_000_000, problems)
     media_url_seconds = _number(env, "LANGFUSE_S3_MEDIA_DOWNLOAD_URL_EXPIRY_SECONDS", 3600, problems)
+    allowed_hosts = _allowed_hosts(env, problems)
     lag = _number(env, "INGEST_LAG_MS", 0, problems)
     if problems:
         raise ConfigError("The engine cannot start with these settings:\n  " + "\n  ".join(problems))
@@ -104,6 +109,7 @@ def config_from_environment(
         public_url=env.get("NEXTAUTH_URL", "").rstrip("/"),
         max_media_bytes=max_media,
         media_url_seconds=media_url_seconds,
+        llm_allowed_hosts=allowed_hosts,
         salt=env.get("SALT", ""),
         encryption_key=env.get("ENCRYPTION_KEY", ""),
         write_mode=write_mode,
@@ -113,6 +119,20 @@ def config_from_environment(
         ingest_lag_ms=lag,
         compat=env.get("EMBEDDED_COMPAT", ""),
     )
+
+
+def _allowed_hosts(env: Mapping[str, str], problems: list[str]) -> AllowedHosts:
+    def listed(name: str) -> tuple[str, ...]:
+        return tuple(part.strip() for part in env.get(name, "").split(",") if part.strip())
+
+    prefix = "LANGFUSE_LLM_CONNECTION_WHITELISTED"
+    networks = listed(f"{prefix}_IP_SEGMENTS")
+    for network in networks:
+        try:
+            ipaddress.ip_network(network, strict=False)
+        except ValueError:
+            problems.append(f"{prefix}_IP_SEGMENTS has {network!r}: use networks such as 10.0.0.0/8")
+    return AllowedHosts(listed(f"{prefix}_HOST"), listed(f"{prefix}_IPS"), networks)
 
 
 def _number(env: Mapping[str, str], name: str, default: int, problems: list[str]) -> int:

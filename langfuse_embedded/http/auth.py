@@ -38,9 +38,11 @@ class Authenticator:
         self._known: dict[str, Principal] = {}
         self._version = state.version()
 
-    def forget(self) -> None:
-        """Drop remembered keys, after keys were changed in this process."""
+    def forget(self) -> int:
+        """Drop remembered keys, after keys were changed in this process; return how many there were."""
+        count = len(self._known)
         self._known.clear()
+        return count
 
     def principal(self, operation: Operation, headers: Headers) -> Principal:
         """Return who may call `operation` with these headers.

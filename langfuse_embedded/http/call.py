@@ -9,7 +9,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from .errors import InvalidRequest, PayloadTooLarge
+from .errors import InvalidData, InvalidRequest, PayloadTooLarge
 
 if TYPE_CHECKING:
     from langfuse_embedded.engine import Engine
@@ -88,7 +88,11 @@ class Call:
                 values[name].append(value)
             else:
                 values[name] = [values[name], value]
-        return schema.parse(values)
+        try:
+            return schema.parse(values)
+        except InvalidData as error:
+            error.part = "query"
+            raise
 
 
 def json_response(data: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:

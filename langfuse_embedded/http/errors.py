@@ -38,6 +38,8 @@ class ApiError(Exception):
         self.message = message
         self.named = named
         self.headers = headers
+        self.details: dict[str, Any] = {}
+        """What only the routes below `/unstable` tell besides the message."""
 
     def body(self) -> dict[str, Any]:
         """Return the JSON body: the message and, where the route names its errors, the class."""
@@ -54,7 +56,7 @@ class InvalidRequest(ApiError):
 
 
 class InvalidData(ApiError):
-    """The query or the body does not fit the schema; `issues` say where and why."""
+    """The query or the body (`part`) does not fit the schema; `issues` say where and why."""
 
     status = 400
     name = None
@@ -62,6 +64,7 @@ class InvalidData(ApiError):
     def __init__(self, issues: list[dict[str, Any]]) -> None:
         super().__init__("Invalid request data")
         self.issues = issues
+        self.part = "body"
 
     def body(self) -> dict[str, Any]:
         """Return the message and the list of issues."""
@@ -132,3 +135,28 @@ class Unavailable(ApiError):
 
     status = 503
     name = "ServiceUnavailableError"
+
+
+_UNSTABLE_CODES = {
+    400: "invalid_request",
+    401: "authentication_failed",
+    403: "access_denied",
+    404: "resource_not_found",
+    405: "method_not_allowed",
+    409: "conflict",
+    422: "unprocessable_content",
+}
+
+
+def unstable_body(error: ApiError) -> dict[str, Any]:
+    """Return the body of an error in the words of the routes below `/unstable`."""
+    if isinstance(error, InvalidData):
+        what = "query parameters" if error.part == "query" else "request body"
+        return {
+            "message": f"Invalid {what}",
+            "code": f"invalid_{error.part}",
+            "details": {"issues": error.issues},
+        }
+    default = "internal_error" if error.status >= 500 else "invalid_request"
+    code = _UNSTABLE_CODES.get(error.status, default)
+    return {"message": error.message, "code": code, **({"details": error.details} if error.details else {})}

@@ -38,6 +38,11 @@ class Intake:
             self._used -= size
             self._admit()
 
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for room."""
+        return len(self._queue)
+
     def _fits(self, size: int) -> bool:
         return self._used == 0 or self._used + size <= self._budget
 

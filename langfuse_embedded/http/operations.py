@@ -27,10 +27,11 @@ class Access(Enum):
 
 
 class ErrorStyle(Enum):
-    """How an operation words a refused key: the server has three habits."""
+    """How an operation words what it refuses: the server has three habits."""
 
     MESSAGE = "message only"
     NAMED = "message and error class"
+    UNSTABLE = "message, code and details"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,19 @@ from __future__ import annotations
 from langfuse_embedded.http.operations import Operation
 
 from . import (
+    admin,
+    annotation_queues,
+    comments,
+    dashboard_widgets,
+    dashboards,
     dataset_items,
     dataset_runs,
     datasets,
+    feedback,
     health,
     ingestion,
     licensed,
+    llm_connections,
     media,
     metrics,
     models,
@@ -18,6 +25,7 @@ from . import (
     otel,
     projects,
     prompts,
+    refused,
     score_configs,
     scores,
 )
@@ -40,6 +48,14 @@ def all_operations() -> list[Operation]:
         ingestion,
         models,
         metrics,
+        comments,
+        annotation_queues,
+        llm_connections,
+        dashboard_widgets,
+        dashboards,
+        feedback,
         licensed,
+        refused,
+        admin,
     )
     return [operation for module in modules for operation in module.OPERATIONS]

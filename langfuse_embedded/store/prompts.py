@@ -112,6 +112,10 @@ class PromptStore:
             label,
         )
 
+    def has_version(self, project_id: str, prompt_id: str) -> bool:
+        """Return whether a project has the prompt version with this id."""
+        return self._one("project_id = ? and id = ?", project_id, prompt_id) is not None
+
     def versions(
         self, project_id: str, name: str, version: int | None = None, label: str | None = None
     ) -> list[PromptVersion]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,6 +100,19 @@ class Tenancy:
             (user_id,),
         ).fetchall()
         return [project for row in rows if (project := self.project(row["id"]))]
+
+    def delete_keys(self, project_ids: Sequence[str]) -> None:
+        """Delete all keys of projects, inside the caller's transaction."""
+        self._db.executemany("delete from api_keys where project_id = ?", [(one,) for one in project_ids])
+
+    def is_member(self, project_id: str, user_id: str) -> bool:
+        """Return whether a user belongs to the organization of a project."""
+        row = self._db.execute(
+            "select 1 from memberships m join projects p on p.organization_id = m.organization_id"
+            " where p.id = ? and m.user_id = ?",
+            (project_id, user_id),
+        ).fetchone()
+        return row is not None
 
     def provision(self, wanted: InitialProject) -> list[str]:
         """Create what is missing of an organization, its project, key and user; return what was created.

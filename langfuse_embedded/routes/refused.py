@@ -1,0 +1,81 @@
+"""What the server has and the embedded engine openly has not: one table, and the answer 501 with the reason.
+
+An operation belongs either to the module of its resource or into this table.
+"""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from langfuse_embedded.http.call import Call
+from langfuse_embedded.http.errors import NotImplementedHere
+from langfuse_embedded.http.operations import Access, ErrorStyle, Handler, Operation
+
+_JUDGE = (
+    "The embedded engine runs no evaluators: it calls no models and executes no code. Score from your own "
+    "code with POST /api/public/scores, or use the compose engine."
+)
+_SKILLS = "The embedded engine stores no skills. Use the compose engine, or a prompt with a tag instead."
+_REPLAY = (
+    "The embedded engine keeps no event files to replay: what it has answered is stored and readable at once."
+)
+
+# operation id, method, path below /api/public
+_EVALUATION = (
+    ("unstable_evaluators_create", "POST", "unstable/evaluators"),
+    ("unstable_evaluators_list", "GET", "unstable/evaluators"),
+    ("unstable_evaluators_get", "GET", "unstable/evaluators/{evaluatorId}"),
+    ("unstable_evaluators_delete", "DELETE", "unstable/evaluators/{evaluatorId}"),
+    ("unstable_evaluationRules_create", "POST", "unstable/evaluation-rules"),
+    ("unstable_evaluationRules_list", "GET", "unstable/evaluation-rules"),
+    ("unstable_evaluationRules_get", "GET", "unstable/evaluation-rules/{evaluationRuleId}"),
+    ("unstable_evaluationRules_update", "PATCH", "unstable/evaluation-rules/{evaluationRuleId}"),
+    ("unstable_evaluationRules_delete", "DELETE", "unstable/evaluation-rules/{evaluationRuleId}"),
+    ("evaluators_create", "POST", "v2/evaluators"),
+    ("evaluators_list", "GET", "v2/evaluators"),
+    ("evaluators_get", "GET", "v2/evaluators/{evaluatorId}"),
+    ("evaluators_update", "PATCH", "v2/evaluators/{evaluatorId}"),
+    ("evaluators_delete", "DELETE", "v2/evaluators/{evaluatorId}"),
+    ("evaluators_listVersions", "GET", "v2/evaluators/{evaluatorId}/versions"),
+    ("evaluationRules_create", "POST", "v2/evaluation-rules"),
+    ("evaluationRules_list", "GET", "v2/evaluation-rules"),
+    ("evaluationRules_get", "GET", "v2/evaluation-rules/{evaluationRuleId}"),
+    ("evaluationRules_update", "PATCH", "v2/evaluation-rules/{evaluationRuleId}"),
+    ("evaluationRules_delete", "DELETE", "v2/evaluation-rules/{evaluationRuleId}"),
+)
+_SKILL_OPERATIONS = (
+    ("unstable_skills_list", "GET", "unstable/skills"),
+    ("unstable_skills_createVersion", "POST", "unstable/skills"),
+    ("unstable_skills_get", "GET", "unstable/skills/{skillName}"),
+    ("unstable_skills_update", "PATCH", "unstable/skills/{skillName}"),
+    ("unstable_skills_getFileContents", "GET", "unstable/skills/files/content"),
+    ("unstable_skills_setLabels", "PATCH", "unstable/skills/{skillName}/versions/{skillVersion}"),
+    ("unstable_skills_deleteVersion", "DELETE", "unstable/skills/{skillName}/versions/{skillVersion}"),
+)
+
+
+def _refusing(reason: str) -> Handler:
+    async def refuse(call: Call) -> Response:
+        raise NotImplementedHere(reason)
+
+    return refuse
+
+
+def _refused(reason: str, table: tuple[tuple[str, str, str], ...]) -> list[Operation]:
+    return [
+        Operation(
+            method,
+            f"/api/public/{path}",
+            _refusing(reason),
+            operation_id,
+            errors=ErrorStyle.UNSTABLE if path.startswith("unstable/") else ErrorStyle.NAMED,
+        )
+        for operation_id, method, path in table
+    ]
+
+
+OPERATIONS = [
+    *_refused(_JUDGE, _EVALUATION),
+    *_refused(_SKILLS, _SKILL_OPERATIONS),
+    Operation("POST", "/api/admin/ingestion-replay", _refusing(_REPLAY), access=Access.ADMIN),
+]

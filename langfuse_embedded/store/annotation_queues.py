@@ -1,0 +1,167 @@
+"""Annotation queues in `state.db`: what people are to look at, and who."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from langfuse_embedded import ids
+from langfuse_embedded.clock import now_ms
+
+from .documents import dump, load
+from .state import StateStore
+
+PENDING = "PENDING"
+COMPLETED = "COMPLETED"
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotationQueue:
+    """A queue with the score configs that its items are judged by; times in Unix milliseconds."""
+
+    id: str
+    name: str
+    description: str | None
+    score_config_ids: list[str]
+    created_at: int
+    updated_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotationQueueItem:
+    """A trace, observation or session in a queue; times in Unix milliseconds."""
+
+    id: str
+    queue_id: str
+    object_id: str
+    object_type: str
+    status: str
+    completed_at: int | None
+    created_at: int
+    updated_at: int
+
+
+_ITEM = "id, queue_id, object_id, object_type, status, completed_at, created_at, updated_at"
+
+
+class AnnotationQueueStore:
+    """Reads and writes queues. Writing methods run inside the caller's transaction."""
+
+    def __init__(self, state: StateStore) -> None:
+        self._db = state.db
+
+    def create(
+        self, project_id: str, name: str, description: str | None, score_config_ids: Sequence[str]
+    ) -> AnnotationQueue | None:
+        """Store a queue, or return ``None`` when the project has one of this name."""
+        now, queue_id = now_ms(), ids.cuid()
+        cursor = self._db.execute(
+            "insert into annotation_queues (id, project_id, name, description, score_config_ids, created_at,"
+            " updated_at) values (?, ?, ?, ?, ?, ?, ?) on conflict do nothing",
+            (queue_id, project_id, name, description, dump(list(score_config_ids)), now, now),
+        )
+        return self.get(project_id, queue_id) if cursor.rowcount else None
+
+    def get(self, project_id: str, queue_id: str) -> AnnotationQueue | None:
+        """Return one queue."""
+        row = self._db.execute(
+            "select * from annotation_queues where project_id = ? and id = ?", (project_id, queue_id)
+        ).fetchone()
+        return _queue(row) if row else None
+
+    def page(self, project_id: str, limit: int, offset: int) -> tuple[list[AnnotationQueue], int]:
+        """Return one page, newest first, and how many there are."""
+        total = self._db.execute(
+            "select count(*) from annotation_queues where project_id = ?", (project_id,)
+        ).fetchone()[0]
+        rows = self._db.execute(
+            "select * from annotation_queues where project_id = ?"
+            " order by created_at desc, id desc limit ? offset ?",
+            (project_id, limit, offset),
+        )
+        return [_queue(row) for row in rows], total
+
+    def add_item(self, queue_id: str, object_id: str, object_type: str, status: str) -> AnnotationQueueItem:
+        """Put something into a queue."""
+        now = now_ms()
+        item = AnnotationQueueItem(
+            ids.cuid(),
+            queue_id,
+            object_id,
+            object_type,
+            status,
+            now if status == COMPLETED else None,
+            now,
+            now,
+        )
+        self._db.execute(
+            f"insert into annotation_queue_items ({_ITEM}) values (?, ?, ?, ?, ?, ?, ?, ?)",
+            (item.id, queue_id, object_id, object_type, status, item.completed_at, now, now),
+        )
+        return item
+
+    def item(self, queue_id: str, item_id: str) -> AnnotationQueueItem | None:
+        """Return one item of a queue."""
+        row = self._db.execute(
+            f"select {_ITEM} from annotation_queue_items where queue_id = ? and id = ?", (queue_id, item_id)
+        ).fetchone()
+        return AnnotationQueueItem(*row) if row else None
+
+    def items(
+        self, queue_id: str, status: str | None, limit: int, offset: int
+    ) -> tuple[list[AnnotationQueueItem], int]:
+        """Return one page of a queue, newest first, and how many there are."""
+        where, values = "queue_id = ?", [queue_id]
+        if status is not None:
+            where += " and status = ?"
+            values.append(status)
+        total = self._db.execute(
+            f"select count(*) from annotation_queue_items where {where}", values
+        ).fetchone()[0]
+        rows = self._db.execute(
+            f"select {_ITEM} from annotation_queue_items where {where}"
+            " order by created_at desc, id desc limit ? offset ?",
+            [*values, limit, offset],
+        )
+        return [AnnotationQueueItem(*row) for row in rows], total
+
+    def set_status(self, item: AnnotationQueueItem, status: str | None) -> None:
+        """Change the status of an item, or only its time of update."""
+        now = now_ms()
+        self._db.execute(
+            "update annotation_queue_items set updated_at = ?, status = coalesce(?, status),"
+            " completed_at = iif(?, ?, completed_at) where id = ?",
+            (now, status, status == COMPLETED, now, item.id),
+        )
+
+    def delete_item(self, item: AnnotationQueueItem) -> None:
+        """Take an item out of its queue."""
+        self._db.execute("delete from annotation_queue_items where id = ?", (item.id,))
+
+    def assign(self, queue_id: str, user_id: str) -> None:
+        """Give a queue to a user."""
+        self._db.execute(
+            "insert into annotation_queue_assignments (queue_id, user_id) values (?, ?)"
+            " on conflict do nothing",
+            (queue_id, user_id),
+        )
+
+    def unassign(self, queue_id: str, user_id: str) -> None:
+        """Take a queue from a user, if it was given."""
+        self._db.execute(
+            "delete from annotation_queue_assignments where queue_id = ? and user_id = ?", (queue_id, user_id)
+        )
+
+
+def _queue(row: sqlite3.Row) -> AnnotationQueue:
+    score_config_ids: Any = load(row["score_config_ids"])
+    return AnnotationQueue(
+        id=row["id"],
+        name=row["name"],
+        description=row["description"],
+        score_config_ids=score_config_ids,
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+    )
