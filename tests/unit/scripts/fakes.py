@@ -1,0 +1,100 @@
+"""Stand-ins for the world around the verbs: a runner that records, a clock that jumps, a quiet console."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from scripts.core.errors import StackError
+from scripts.core.layout import Layout
+from scripts.core.runner import Completed
+from scripts.core.settings.envfile import EnvFile
+from scripts.core.settings.table import SETTINGS
+from scripts.core.settings.values import Settings, load_settings
+from scripts.core.waiting import Clock
+
+Answer = Completed | StackError | Callable[[Sequence[str], Mapping[str, str] | None], Completed]
+
+
+@dataclass
+class FakeRunner:
+    """Answers by the longest rule that occurs in the command; remembers every command."""
+
+    rules: dict[str, Answer] = field(default_factory=dict)
+    calls: list[list[str]] = field(default_factory=list)
+    environments: list[Mapping[str, str] | None] = field(default_factory=list)
+    inputs: list[str] = field(default_factory=list)
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        stdin: str = "",
+        timeout_s: float = 60,
+    ) -> Completed:
+        self.calls.append(list(argv))
+        self.environments.append(env)
+        self.inputs.append(stdin)
+        line = " ".join(argv)
+        rules = sorted((rule for rule in self.rules if rule in line), key=len)
+        if not rules:
+            return Completed(0)
+        answer = self.rules[rules[-1]]
+        if isinstance(answer, StackError):
+            raise answer
+        return answer if isinstance(answer, Completed) else answer(argv, env)
+
+    def stream(self, argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> int:
+        return self.run(argv, env=env).returncode
+
+    def lines(self) -> list[str]:
+        """Every command in one line."""
+        return [" ".join(call) for call in self.calls]
+
+
+class QuietProgress:
+    """Remembers what was said."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    @contextmanager
+    def working(self, text: str) -> Iterator[None]:
+        self.said.append(text)
+        yield
+
+    def note(self, text: str) -> None:
+        self.said.append(text)
+
+
+def jumping_clock() -> Clock:
+    """A clock on which every sleep takes no time but counts."""
+    now = [0.0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    return Clock(lambda: now[0], sleep)
+
+
+def layout_in(directory: Path) -> Layout:
+    """A layout that lies in a temporary directory as a whole."""
+    return Layout(directory, directory / ".env", directory / ".stack")
+
+
+def settings_with(**values: str) -> Settings:
+    """Checked settings: defaults, an admin password, and `values`."""
+    given = {"LANGFUSE_INIT_USER_PASSWORD": "test-password", "ADMIN_API_KEY": "ad" * 16, **values}
+    return load_settings(SETTINGS, EnvFile(), given)
+
+
+@dataclass
+class Screen:
+    """Streams for a Console."""
+
+    out: io.StringIO = field(default_factory=io.StringIO)
+    err: io.StringIO = field(default_factory=io.StringIO)

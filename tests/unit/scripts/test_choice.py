@@ -1,0 +1,130 @@
+"""Which engine `make up` takes, and what it asks the machine for that."""
+
+from __future__ import annotations
+
+import pytest
+
+from scripts.core.choice import Probes, choose_engine
+from scripts.core.docker import Finding, find_engine, find_images, parse_json_rows
+from scripts.core.errors import StackError, UsageError
+from scripts.core.runner import Completed
+
+from .fakes import FakeRunner
+
+GOOD_DOCKER, GOOD_IMAGES = Finding(True, "Docker 28 answers"), Finding(True, "all 6 images are here")
+NO_DOCKER = Finding(False, "no Docker engine answers", "start Docker")
+NO_IMAGES = Finding(False, "3 of 6 images are missing", "load them")
+
+
+def probes(docker: Finding = GOOD_DOCKER, images: Finding = GOOD_IMAGES) -> tuple[Probes, list[str]]:
+    asked: list[str] = []
+
+    def ask(name: str, finding: Finding) -> Finding:
+        asked.append(name)
+        return finding
+
+    return Probes(lambda: ask("docker", docker), lambda: ask("images", images)), asked
+
+
+@pytest.mark.parametrize(
+    ("wanted", "remembered", "docker", "images", "engine", "reason", "asked"),
+    [
+        ("", "", GOOD_DOCKER, GOOD_IMAGES, "compose", "all 6 images are here", ["docker", "images"]),
+        ("", "", GOOD_DOCKER, NO_IMAGES, "embedded", "3 of 6 images are missing", ["docker", "images"]),
+        ("", "", NO_DOCKER, GOOD_IMAGES, "embedded", "no Docker engine answers", ["docker"]),
+        ("", "embedded", GOOD_DOCKER, GOOD_IMAGES, "embedded", "the data of this stack lies there", []),
+        ("", "compose", GOOD_DOCKER, NO_IMAGES, "compose", "the data of this stack lies there", ["docker"]),
+        ("embedded", "", GOOD_DOCKER, GOOD_IMAGES, "embedded", "ENGINE=embedded", []),
+        ("compose", "", GOOD_DOCKER, GOOD_IMAGES, "compose", "ENGINE=compose", ["docker", "images"]),
+    ],
+)
+def test_choice(
+    wanted: str, remembered: str, docker: Finding, images: Finding, engine: str, reason: str, asked: list[str]
+) -> None:
+    given, questions = probes(docker, images)
+    choice = choose_engine(wanted, remembered, given)
+    assert (choice.engine, choice.reason, choice.warning) == (engine, reason, "")
+    assert questions == asked
+
+
+@pytest.mark.parametrize(
+    ("wanted", "remembered", "docker", "images", "message"),
+    [
+        ("compose", "", NO_DOCKER, GOOD_IMAGES, "ENGINE=compose, but no Docker engine answers."),
+        ("compose", "", GOOD_DOCKER, NO_IMAGES, "ENGINE=compose, but 3 of 6 images are missing."),
+        ("", "compose", NO_DOCKER, GOOD_IMAGES, "The data of this stack lies in the compose engine, but no"),
+    ],
+)
+def test_compose_that_is_required_and_cannot_run_is_an_error_with_the_fix(
+    wanted: str, remembered: str, docker: Finding, images: Finding, message: str
+) -> None:
+    with pytest.raises(UsageError, match=message) as caught:
+        choose_engine(wanted, remembered, probes(docker, images)[0])
+    assert caught.value.fix.startswith(("start Docker", "load them"))
+    assert "make up ENGINE=embedded" in caught.value.fix
+
+
+def test_a_change_of_engine_says_where_the_data_stays() -> None:
+    choice = choose_engine("embedded", "compose", probes()[0])
+    assert choice.warning == (
+        "data written with the compose engine stays there; ENGINE=compose shows it again"
+    )
+
+
+@pytest.mark.parametrize(
+    ("rules", "usable", "reason"),
+    [
+        ({"docker version": Completed(0, "28.2.2\n")}, True, "Docker 28.2.2 answers"),
+        ({"docker version": Completed(1, "", "Cannot connect")}, False, "no Docker engine answers"),
+        ({"docker compose": Completed(1)}, False, "Docker has no compose plugin"),
+        ({"docker version": StackError("gone")}, False, "Docker is not installed or does not answer"),
+    ],
+)
+def test_docker_probe(rules: dict[str, Completed | StackError], usable: bool, reason: str) -> None:
+    finding = find_engine(FakeRunner(dict(rules)))
+    assert (finding.usable, finding.reason) == (usable, reason)
+
+
+def test_images_that_are_here_need_no_registry() -> None:
+    runner = FakeRunner({"config --images": Completed(0, "b:1\na:1\nb:1\n")})
+    finding = find_images(runner, ["docker", "compose"], {})
+    assert (finding.usable, finding.reason) == (True, "all 2 images are here")
+    assert runner.lines() == [
+        "docker compose config --images",
+        "docker image inspect a:1",
+        "docker image inspect b:1",
+    ]
+
+
+def test_only_absent_images_are_looked_up_in_the_registry() -> None:
+    runner = FakeRunner(
+        {
+            "config --images": Completed(0, "a:1\nb:1\n"),
+            "image inspect b:1": Completed(1, "", "No such image"),
+        }
+    )
+    finding = find_images(runner, ["docker", "compose"], {})
+    assert (finding.usable, finding.reason) == (True, "1 of 2 images can be pulled")
+    assert runner.lines()[-1] == "docker manifest inspect b:1"
+
+
+def test_a_registry_that_does_not_answer_makes_the_images_unavailable() -> None:
+    runner = FakeRunner(
+        {
+            "config --images": Completed(0, "a:1\nb:1\n"),
+            "image inspect": Completed(1),
+            "manifest inspect": StackError("did not end within 10 s"),
+        }
+    )
+    finding = find_images(runner, ["docker", "compose"], {})
+    assert not finding.usable
+    assert finding.reason == "2 of 2 images are neither here nor to be pulled (a:1, b:1)"
+
+
+@pytest.mark.parametrize("text", ['[{"A": 1}, {"A": 2}]', '{"A": 1}\n{"A": 2}\n'])
+def test_rows_of_old_and_new_compose_are_read(text: str) -> None:
+    assert parse_json_rows(text) == [{"A": 1}, {"A": 2}]
+
+
+def test_no_rows_are_an_empty_list() -> None:
+    assert parse_json_rows("\n") == []

@@ -1,0 +1,104 @@
+"""The `.env` file: made once, completed later, never changed."""
+
+from __future__ import annotations
+
+import stat
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from scripts.core.settings.envfile import parse_env, plan_env_change, read_env, write_env_change
+from scripts.core.settings.kinds import TEXT, hex_secret, random_hex
+from scripts.core.settings.model import Group, SetBy, Setting
+
+SALT = Setting(
+    name="SALT", description="A salt.", kind=hex_secret(16), generate=random_hex(16), set_by=SetBy.GENERATED
+)
+PORT = Setting(name="PORT", description="A port.", kind=TEXT, default="3000")
+ORGANIZATION = Setting(name="ORG", description="Computed.", set_by=SetBy.DERIVED)
+KEY = Setting(
+    name="KEY", description="A key.", kind=hex_secret(32), generate=random_hex(32), set_by=SetBy.GENERATED
+)
+OLD, NEW = (Group("Old", (SALT, PORT, ORGANIZATION)),), (Group("New", (SALT, PORT, ORGANIZATION, KEY)),)
+
+
+def now() -> datetime:
+    return datetime(2026, 11, 21, 4, 5, 6, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ("A=1", "1"),
+        ("  A = 1  ", "1"),
+        ("export A=1", "1"),
+        ("A=1 # why", "1"),
+        ("A=a#b", "a#b"),
+        ("A=", ""),
+        ("A=x=y", "x=y"),
+        ('A="1"', '"1"'),
+    ],
+)
+def test_an_assignment_is_read_as_it_stands(line: str, value: str) -> None:
+    assert parse_env(line).values() == {"A": value}
+
+
+def test_comments_are_offers_and_other_lines_are_unreadable() -> None:
+    parsed = parse_env("## text\n# PORT=3000\n\nnonsense\n")
+    assert parsed.offered == {"PORT"}
+    assert parsed.unreadable == (4,)
+
+
+def test_a_new_file_holds_every_secret_and_only_its_owner_can_read_it(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    change = plan_env_change(OLD, None, {}, now)
+    write_env_change(path, change)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    parsed = read_env(path)
+    assert set(parsed.values()) == {"SALT"}
+    assert len(parsed.values()["SALT"]) == 32
+    assert parsed.offered == {"PORT"}
+
+
+def test_a_complete_file_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    write_env_change(path, plan_env_change(OLD, None, {}, now))
+    before = path.read_text()
+    change = plan_env_change(OLD, read_env(path), {}, now)
+    assert (change.text, change.added) == ("", ())
+    write_env_change(path, change)
+    assert path.read_text() == before
+
+
+def test_new_settings_are_appended_with_a_dated_note_and_old_lines_stay(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    before = "SALT=" + "ab" * 16 + "\n# my own comment\nPORT=3100\n"
+    path.write_text(before)
+    change = plan_env_change(NEW, read_env(path), {}, now)
+    write_env_change(path, change)
+    text = path.read_text()
+    assert change.added == ("KEY",)
+    assert text.startswith(before)
+    assert "Added 2026-11-21 04:05:06 UTC by make up" in text
+    assert read_env(path).values() == {"SALT": "ab" * 16, "PORT": "3100", "KEY": change.generated["KEY"]}
+
+
+def test_a_secret_left_empty_is_filled_in(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    path.write_text("SALT=\n# PORT=3000\n")
+    change = plan_env_change(OLD, read_env(path), {}, now)
+    assert change.added == ("SALT",)
+
+
+def test_a_secret_that_the_environment_gives_is_not_generated() -> None:
+    assert plan_env_change(OLD, None, {"SALT": "cd" * 16}, now).generated == {}
+
+
+def test_a_file_that_appeared_meanwhile_is_not_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    change = plan_env_change(OLD, None, {}, now)
+    path.write_text("SALT=mine\n")
+    with pytest.raises(FileExistsError):
+        write_env_change(path, change)
+    assert path.read_text() == "SALT=mine\n"
