@@ -23,6 +23,7 @@ _NUL_IS_TEXT = (
 )
 
 _NO_TOKENIZER = "The server counts tokens of a known model that tells no usage and cost; the engine does not"
+_CLIPPED = "The server clips costs at 999,999.999999 USD and units at 64 bits; the engine keeps the costs"
 _KEPT = "The server loses what is under this key; the engine keeps it"
 
 ACCEPTED = (
@@ -30,6 +31,13 @@ ACCEPTED = (
     Accepted("otel_mapping", "usage/no_usage_known_model", _NO_TOKENIZER),
     Accepted("otel_mapping", "usage/no_usage_known_model_span", _NO_TOKENIZER),
     Accepted("otel_mapping", "io/fw_litellm", _NO_TOKENIZER),
+    Accepted("otel_mapping_api", "usage/no_usage_known_model", _NO_TOKENIZER),
+    Accepted("otel_mapping_api", "usage/no_usage_known_model_span", _NO_TOKENIZER),
+    Accepted("otel_mapping_api", "io/fw_litellm", _NO_TOKENIZER),
+    Accepted("otel_mapping_api", "metadata/proto_key", _KEPT),
+    Accepted("otel_mapping_api", "io/traceloop_prefix_only", _KEPT),
+    Accepted("otel_mapping_api", "cost/usage_1e20", _CLIPPED),
+    Accepted("otel_mapping_api", "cost/usage_computed_1e6", _CLIPPED),
     Accepted("otel_mapping", "metadata/proto_key", _KEPT),
     Accepted("otel_mapping", "io/traceloop_prefix_only", _KEPT),
     Accepted(

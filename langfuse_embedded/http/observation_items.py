@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from langfuse_embedded.clock import iso, iso_or_none
+from langfuse_embedded.http.lossless_json import parse_lossless
 from langfuse_embedded.pricing.model import Model, price_text
 from langfuse_embedded.store.observation_query import StoredObservation
 
@@ -24,8 +25,8 @@ Item = dict[str, Any]
 class ItemWriter:
     """Writes observations of one project with the groups that a request asks for.
 
-    Metadata values are cut to 200 characters, unless their name is in `expand`. Prices come from `models`, by
-    model id.
+    Metadata values are cut to 200 characters, unless their name is in `expand` or input and output are asked
+    for too. Prices come from `models`, by model id.
     """
 
     def __init__(
@@ -37,7 +38,7 @@ class ItemWriter:
     ) -> None:
         self._project_id = project_id
         self._groups = groups
-        self._expand = expand
+        self._expand = None if "io" in groups else expand
         self._models = models
         self._parts = [write for group, write in _PARTS.items() if group in groups]
 
@@ -88,18 +89,8 @@ def metadata_of(pairs: Sequence[Sequence[str]], expand: Collection[str] | None =
             continue
         if expand is not None and len(value) > _METADATA_LENGTH and name not in expand:
             value = value[:_METADATA_LENGTH]  # noqa: PLW2901
-        result[name] = _parsed(value)
+        result[name] = parse_lossless(value)
     return result
-
-
-def _parsed(value: str) -> Any:
-    # Most values are words, which JSON cannot begin with; asking first is cheaper than failing.
-    if not value or value[0] not in '{["-0123456789tfn \t\r\n':
-        return value
-    try:
-        return orjson.loads(value)
-    except orjson.JSONDecodeError:
-        return value
 
 
 def _seconds(start: int, end: int | None, *, metrics: bool) -> float | None:
@@ -143,7 +134,7 @@ def _model(observation: StoredObservation, item: Item) -> None:
     row = observation.row
     item["model"] = row["model"]
     item["internalModelId"] = row["model_id"]
-    item["modelParameters"] = _object(row["model_parameters"])
+    item["modelParameters"] = parse_lossless(row["model_parameters"]) if row["model_parameters"] else {}
 
 
 def _usage(observation: StoredObservation, item: Item) -> None:
@@ -170,7 +161,7 @@ def _prompt(observation: StoredObservation, item: Item) -> None:
 def _trace_context(observation: StoredObservation, item: Item) -> None:
     row = observation.row
     # A trace without a name is called after its root, on the root alone.
-    item["traceName"] = row["trace_name"] or (row["name"] if observation.is_root else None)
+    item["traceName"] = row["trace_name"] or (observation.is_root and row["name"]) or None
     item["release"] = row["release"]
     item["tags"] = orjson.loads(row["tags"]) if row["tags"] else []
 

@@ -52,7 +52,7 @@ class Priced:
     Attributes:
         model_id: the model that its name belongs to, or empty.
         cost: USD by usage kind with `total`, as the client gave it or as computed; empty when not known.
-        tier_id, tier_name: the pricing tier that the computed cost comes from.
+        tier_id, tier_name: the pricing tier that fits, also when the client gave the cost itself.
     """
 
     model_id: str = ""
@@ -88,14 +88,13 @@ class PriceBook:
         """Return model, tier and cost of an event; a cost that the client gave is never recomputed."""
         name = event.model_name
         model = self._model(project_id, name) if name else None
-        if event.cost:
-            return Priced(model.id if model else "", given_cost(event.cost))
-        if model is None:
-            return Priced()
         usage = event.usage
-        tier = model.tier(usage, event.model_parameters, event.metadata)
-        if tier is None:
-            return Priced(model.id)
+        tier = model.tier(usage, event.model_parameters, event.metadata) if model else None
+        if event.cost or model is None or tier is None:
+            cost = given_cost(event.cost) if event.cost else {}
+            return Priced(
+                model.id if model else "", cost, tier.id if tier else None, tier.name if tier else None
+            )
         try:
             cost = cost_of(usage, tier)
         except OverflowError:

@@ -61,6 +61,8 @@ _ALL = (
     Column("environment", "Environment", Kind.CHOICE, "o.environment"),
     Column("traceEnvironment", "Trace Environment", Kind.CHOICE, "o.environment"),
     Column("level", "Level", Kind.CHOICE, "o.level"),
+    # Everything comes in over OpenTelemetry here.
+    Column("ingestionSource", "Ingestion Source", Kind.CHOICE, "'otel'"),
     Column("statusMessage", "Status Message", Kind.TEXT, "o.status_message"),
     Column("version", "Version", Kind.TEXT, "o.version"),
     Column("release", "Release", Kind.TEXT, "o.release"),

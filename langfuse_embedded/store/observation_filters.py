@@ -11,7 +11,9 @@ import orjson
 from .hexid import pack
 from .observation_columns import COLUMNS, FITTING, Column, Kind
 
-_TOKEN = re.compile(r"\w+")
+# An underscore parts words, as it does in the server's index.
+_LETTER = r"[^\W_]"
+_TOKEN = re.compile(_LETTER)
 
 
 class Condition(Protocol):
@@ -166,7 +168,7 @@ def has_words(text: str | None, words: str, any_case: bool) -> bool:
         return False
     pattern = re.escape(words)
     if words[:1].isalnum():
-        pattern = r"(?<!\w)" + pattern
+        pattern = f"(?<!{_LETTER}){pattern}"
     if words[-1:].isalnum():
-        pattern += r"(?!\w)"
+        pattern += f"(?!{_LETTER})"
     return re.search(pattern, text, re.IGNORECASE if any_case else 0) is not None

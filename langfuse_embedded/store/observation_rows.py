@@ -111,7 +111,8 @@ def row_of(
         bool(event.output),
         prompt_id,
         event.prompt_name or "",
-        event.prompt_version,
+        # The server takes version 0 for none.
+        event.prompt_version or None,
         event.model_name or "",
         price.model_id,
         None if event.model_parameters == "{}" else event.model_parameters,
