@@ -1,0 +1,80 @@
+"""The price book: whose model counts, what is remembered, what a client's own cost does."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from langfuse_embedded.pricing.book import PriceBook
+
+from .builders import Generation, Source, model, tier
+
+
+def _book(source: Source) -> PriceBook:
+    book = PriceBook(source)
+    book.refresh()
+    return book
+
+
+def test_a_models_own_project_wins_over_the_built_in_list() -> None:
+    builtin = model("hermes", model_id="builtin", project_id=None)
+    source = Source(own={"acme": [model("^hermes-1$", model_id="own")]}, builtin=[builtin])
+    book = _book(source)
+    assert book.price("acme", Generation()).model_id == "own"
+    assert book.price("kosmos", Generation()).model_id == "builtin"
+    assert book.price("acme", Generation("zeus")).model_id == ""
+
+
+def test_of_two_models_that_match_the_first_of_the_source_counts() -> None:
+    source = Source(own={"acme": [model("hermes", model_id="newer"), model("hermes", model_id="older")]})
+    assert _book(source).price("acme", Generation()).model_id == "newer"
+
+
+def test_a_priced_generation_names_model_tier_and_cost() -> None:
+    source = Source(own={"acme": [model("hermes", tier(prices={"input": 0.5}))]})
+    priced = _book(source).price("acme", Generation(usage={"input": 3, "total": 3}))
+    assert (priced.model_id, priced.tier_id, priced.tier_name) == ("own", "tier-Standard", "Standard")
+    assert priced.cost == {"input": 1.5, "total": 1.5}
+
+
+def test_a_cost_of_the_client_is_kept_beside_the_tier_that_would_have_priced_it() -> None:
+    source = Source(own={"acme": [model("hermes")]})
+    priced = _book(source).price("acme", Generation(usage={"input": 3}, cost={"input": 9.0}))
+    assert (priced.model_id, priced.tier_name) == ("own", "Standard")
+    assert priced.cost == {"input": 9.0, "total": 9.0}
+
+
+def test_without_usage_the_model_is_known_and_nothing_costs() -> None:
+    priced = _book(Source(own={"acme": [model("hermes")]})).price("acme", Generation())
+    assert (priced.model_id, priced.tier_id, priced.cost) == ("own", None, {})
+
+
+def test_absurd_units_cost_nothing_and_do_not_fail() -> None:
+    priced = _book(Source(own={"acme": [model("hermes")]})).price(
+        "acme", Generation(usage={"input": 10**400})
+    )
+    assert priced.cost == {}
+
+
+def test_a_name_is_looked_up_once_until_a_model_changes() -> None:
+    source = Source(own={"acme": [model("hermes", model_id="before")]})
+    book = _book(source)
+    for _ in range(3):
+        book.refresh()
+        assert book.price("acme", Generation()).model_id == "before"
+    assert source.reads == 1
+    source.own["acme"] = [model("hermes", model_id="after")]
+    source.number += 1
+    assert book.price("acme", Generation()).model_id == "before"
+    book.refresh()
+    assert book.price("acme", Generation()).model_id == "after"
+
+
+def test_a_model_with_a_broken_pattern_is_passed_over_and_named_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    source = Source(own={"acme": [model("(", model_id="broken"), model("hermes")]})
+    with caplog.at_level(logging.WARNING):
+        assert _book(source).price("acme", Generation()).model_id == "own"
+    assert "broken" in caplog.text
