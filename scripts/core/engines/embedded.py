@@ -66,6 +66,7 @@ class EmbeddedEngine:
     python: str = sys.executable
     module: str = MODULE
     name: EngineName = EngineName.EMBEDDED
+    _child: subprocess.Popen[bytes] | None = field(default=None, init=False, repr=False)
 
     @property
     def address(self) -> str:
@@ -164,6 +165,7 @@ class EmbeddedEngine:
             self._end(process.pid)
             process.wait()
             raise
+        self._child = process
         return True
 
     def stop(self) -> bool:
@@ -173,6 +175,8 @@ class EmbeddedEngine:
             return False
         with self.progress.working(f"Stopping the embedded engine (process {process.pid})"):
             self._end(process.pid)
+        if self._child and self._child.pid == process.pid:
+            self._child.wait()
         return True
 
     def provision(self, projects: Sequence[WantedProject]) -> None:
