@@ -28,6 +28,7 @@ from . import (
     refused,
     score_configs,
     scores,
+    trace_deletion,
 )
 
 
@@ -37,6 +38,7 @@ def all_operations() -> list[Operation]:
         health,
         projects,
         observations,
+        trace_deletion,
         otel,
         prompts,
         datasets,

@@ -105,14 +105,10 @@ def _get(client: httpx.Client, request: dict[str, Any]) -> httpx.Response:
 
 
 def _order(ids: list[str], starts: dict[str, str]) -> list[tuple[str, str]]:
-    """Return ids with their times; ids of equal time are put in one order, which the server does not define."""
-    return sorted(((starts[name], name) for name in ids), reverse=True) if _newest_first(ids, starts) else []
-
-
-def _newest_first(ids: list[str], starts: dict[str, str]) -> bool:
+    """Return ids with their times; ids of equal time in one order, because the server defines none."""
     times = [starts[name] for name in ids]
-    assert times == sorted(times, reverse=True), ids
-    return True
+    assert times == sorted(times, reverse=True), f"not newest first: {ids}"
+    return sorted(zip(times, ids, strict=True), reverse=True)
 
 
 def _comparable(body: Any) -> Any:

@@ -1,0 +1,34 @@
+"""Delete traces: their observations and their scores, at once and for good."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from langfuse_embedded.http.call import Call, json_response
+from langfuse_embedded.http.operations import Operation
+from langfuse_embedded.http.schema import Array, Object, String
+
+_TRACE_IDS = Object({"traceIds": Array(String(), min=1)})
+
+
+async def delete_trace(call: Call) -> Response:
+    """Delete one trace. As on the server it is no error when there is none."""
+    await _delete(call, [call.params["traceId"]])
+    return json_response({"message": "Trace deleted successfully"})
+
+
+async def delete_traces(call: Call) -> Response:
+    """Delete the traces named in the body."""
+    body = await call.json(_TRACE_IDS)
+    await _delete(call, body["traceIds"])
+    return json_response({"message": "Traces deleted successfully"})
+
+
+async def _delete(call: Call, trace_ids: list[str]) -> None:
+    await call.engine.writer.submit("delete_traces", {"project": call.project_id, "ids": trace_ids})
+
+
+OPERATIONS = [
+    Operation("DELETE", "/api/public/traces/{traceId}", delete_trace, "trace_delete"),
+    Operation("DELETE", "/api/public/traces", delete_traces, "trace_deleteMultiple"),
+]
