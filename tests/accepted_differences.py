@@ -25,8 +25,37 @@ _NUL_IS_TEXT = (
 _NO_TOKENIZER = "The server counts tokens of a known model that tells no usage and cost; the engine does not"
 _CLIPPED = "The server clips costs at 999,999.999999 USD and units at 64 bits; the engine keeps the costs"
 _KEPT = "The server loses what is under this key; the engine keeps it"
+_NOT_IN_ITS_LIST = "The maintained price list knows this model name, the recorded server's own list does not"
+_PRICE_CHANGED = "The maker changed the price after the recorded server was released"
+_TIER_SOLD = "The maker charges another rate here, which the recorded server's own list does not know"
+_KIND_PRICED = (
+    "The maintained price list has a price for these units, the recorded server's own list has none"
+)
+_PRICES_DIFFER = "The two price lists disagree about an old model; the maintained one counts"
 
 ACCEPTED = (
+    Accepted("score_validation", "array_body", "Servers from 4.59 on, and SDK 5, take lists of scores"),
+    Accepted("pricing", "builtin/gpt-5-codex", _NOT_IN_ITS_LIST),
+    Accepted("pricing", "builtin/openai/text-embedding-3-small", _NOT_IN_ITS_LIST),
+    Accepted("pricing", "builtin/ft:gpt-4o-mini-2024-07-18:org::abc", _NOT_IN_ITS_LIST),
+    Accepted("pricing", "builtin/gemini-2.5-flash-preview-09-2025", _NOT_IN_ITS_LIST),
+    Accepted("pricing", "builtin/gpt-5.6-sol", _PRICE_CHANGED),
+    Accepted("pricing", "tier/gpt-5.6-sol_service_fast", _PRICE_CHANGED),
+    Accepted("pricing", "tier/gpt-5.6-sol_service_priority", _PRICE_CHANGED),
+    Accepted("pricing", "tier/gpt-5.6-sol_service_None", _PRICE_CHANGED),
+    Accepted("pricing", "tier/gpt-5.6-sol_service_flex", _TIER_SOLD),
+    Accepted("pricing", "tier/gpt-5.5_service_flex", _TIER_SOLD),
+    Accepted("pricing", "tier/claude-sonnet-4-5_200001", _TIER_SOLD),
+    Accepted("pricing", "tier/claude-sonnet-4-5_cached", _TIER_SOLD),
+    Accepted("pricing", "tier/claude-sonnet-4-5_272001", _TIER_SOLD),
+    Accepted("pricing", "builtin/gpt-4o-realtime-preview", _KIND_PRICED),
+    Accepted("pricing", "builtin/gemini-1.5-flash", _KIND_PRICED),
+    Accepted("pricing", "usage/gpt-4o-mini_reasoning", _KIND_PRICED),
+    Accepted("pricing", "builtin/ft:gpt-3.5-turbo-0613:org::abc", _PRICES_DIFFER),
+    Accepted("pricing", "builtin/gemini-1.5-pro-latest", _PRICES_DIFFER),
+    Accepted("pricing", "tokenise/gpt-4", _NO_TOKENIZER),
+    Accepted("pricing", "tokenise/claude", _NO_TOKENIZER),
+    Accepted("pricing", "tokenise/unicode", _NO_TOKENIZER),
     Accepted("prompt_validation", "name/nul", _NUL_IS_TEXT),
     Accepted("otel_mapping", "usage/no_usage_known_model", _NO_TOKENIZER),
     Accepted("otel_mapping", "usage/no_usage_known_model_span", _NO_TOKENIZER),

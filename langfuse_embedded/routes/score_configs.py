@@ -24,7 +24,7 @@ _NAME = String(
     max=35,
     patterns=(
         (
-            r"^[a-zA-Z0-9\s.()_-]+$",
+            r"^[a-zA-Z0-9\s.()_-]*$",
             "Name can only contain letters, numbers, underscores, spaces, periods, parentheses, and hyphens",
         ),
     ),
