@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from langfuse_embedded.otlp.batch import Attributes, Decoded, DecodeError, Resource, Scope, Span, SpanEvent
-from langfuse_embedded.otlp.javascript import dumps, number, string, without_surrogates
+from langfuse_embedded.otlp.javascript import as_double, dumps, number, string, without_surrogates
 from langfuse_embedded.otlp.rejection import Findings
 from langfuse_embedded.otlp.times import milliseconds_of_nanos
 
@@ -264,9 +264,4 @@ def _int(value: Any) -> Any:
 
 def _rounded(value: Any) -> Any:
     """Return an integer beyond 2^53 as the double that JavaScript makes of it."""
-    if isinstance(value, int) and not -_EXACT <= value <= _EXACT:
-        try:
-            return float(value)
-        except OverflowError:
-            return float("inf") if value > 0 else float("-inf")
-    return value
+    return as_double(value) if isinstance(value, int) and not -_EXACT <= value <= _EXACT else value

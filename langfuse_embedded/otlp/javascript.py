@@ -49,15 +49,20 @@ def first_present(values: dict[str, Any], keys: Iterable[str]) -> Any:
     return None
 
 
+def as_double(value: int) -> float:
+    """Return an integer as the double that JavaScript makes of it."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
 def number_text(value: float) -> str:
     """Return a number as JavaScript writes it: shortest digits, exponent only below 1e-6 and from 1e21 on."""
     if isinstance(value, int):
         if -_EXACT <= value <= _EXACT:
             return str(value)
-        try:
-            value = float(value)
-        except OverflowError:
-            return "Infinity" if value > 0 else "-Infinity"
+        value = as_double(value)
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):
@@ -151,7 +156,7 @@ def _plain(value: Any, depth: int) -> Any:
     if isinstance(value, str) or value is None or isinstance(value, bool):
         return value
     if isinstance(value, int):
-        return value if -_EXACT <= value <= _EXACT else orjson.Fragment(number_text(value))
+        return value if -_EXACT <= value <= _EXACT else _plain_float(as_double(value))
     if isinstance(value, float):
         return _plain_float(value)
     if depth >= MAX_DEPTH:
