@@ -9,7 +9,7 @@ from typing import Any
 from .schema import MISSING, Issues, Number, Path, Schema
 
 
-class _EmptyIsAbsent(Schema):
+class EmptyIsAbsent(Schema):
     """A query parameter whose empty text counts as left out (`?page=`)."""
 
     optional_key = True
@@ -22,8 +22,8 @@ class _EmptyIsAbsent(Schema):
 
 
 PAGE_PARAMETERS: Mapping[str, Schema] = {
-    "page": _EmptyIsAbsent(Number(integer=True, gt=0, coerce=True).default(1)),
-    "limit": _EmptyIsAbsent(Number(integer=True, ge=1, le=100, coerce=True).default(50)),
+    "page": EmptyIsAbsent(Number(integer=True, gt=0, coerce=True).default(1)),
+    "limit": EmptyIsAbsent(Number(integer=True, ge=1, le=100, coerce=True).default(50)),
 }
 """The two parameters of nearly every list, to be merged into a route's query shape."""
 

@@ -154,7 +154,8 @@ async def list_scores(call: Call) -> Response:
     if len(found) > limit:
         meta["cursor"] = _cursor(page[-1])
     groups = frozenset(query.get("fields", ()))
-    return json_response({"data": [_shown(call.project_id, score, groups) for score in page], "meta": meta})
+    data = [score_item(call.project_id, score, groups) for score in page]
+    return json_response({"data": data, "meta": meta})
 
 
 async def delete_score(call: Call) -> Response:
@@ -227,7 +228,8 @@ def _place(cursor: str | None) -> ScorePlace | None:
     return ScorePlace(timestamp, score_id)
 
 
-def _shown(project_id: str, score: StoredScore, groups: frozenset[str]) -> dict[str, Any]:
+def score_item(project_id: str, score: StoredScore, groups: frozenset[str]) -> dict[str, Any]:
+    """Return a score as `v3/scores` writes it: `core`, and further groups of fields."""
     shown: dict[str, Any] = {
         "id": score["id"],
         "projectId": project_id,

@@ -79,6 +79,7 @@ _ALL = (
     Column(
         "experimentDatasetId", "Experiment Dataset ID", Kind.CHOICE, "coalesce(o.experiment_dataset_id, '')"
     ),
+    Column("experimentItemId", "Experiment Item ID", Kind.CHOICE, "coalesce(o.experiment_item_id, '')"),
     Column("input", "Input", Kind.LONG_TEXT, "body_text(o.block, b.body, o.position, 'input')"),
     Column("output", "Output", Kind.LONG_TEXT, "body_text(o.block, b.body, o.position, 'output')"),
     Column("metadata", "Metadata", Kind.METADATA, "body_metadata(o.block, b.body, o.position, ?)"),
