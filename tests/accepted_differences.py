@@ -28,9 +28,7 @@ _KEPT = "The server loses what is under this key; the engine keeps it"
 _NOT_IN_ITS_LIST = "The maintained price list knows this model name, the recorded server's own list does not"
 _PRICE_CHANGED = "The maker changed the price after the recorded server was released"
 _TIER_SOLD = "The maker charges another rate here, which the recorded server's own list does not know"
-_KIND_PRICED = (
-    "The maintained price list has a price for these units, the recorded server's own list has none"
-)
+_KIND_PRICED = "The maintained price list has a price for these units, that of the recorded server has none"
 _PRICES_DIFFER = "The two price lists disagree about an old model; the maintained one counts"
 
 ACCEPTED = (
