@@ -1,7 +1,5 @@
 """`python -m scripts VERB`."""
 
-import sys
+from .cli import app
 
-from .cli import main
-
-sys.exit(main())
+app(prog_name="python -m scripts")

@@ -4,51 +4,46 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, NoReturn
 
-import click
 import typer
 
 from .core.console import Console
 from .core.context import Context
-from .core.errors import EXIT_INTERRUPTED, EXIT_OK, StackError
+from .core.errors import EXIT_INTERRUPTED, StackError
 from .core.layout import default_layout
 from .core.runner import SubprocessRunner
 
 ROOT = Path(__file__).resolve().parents[1]
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False
+)
 
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")]
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run a verb; return the exit code: 0 done, 1 failed, 2 wrong use, 130 interrupted."""
+def execute(verb: Callable[[Context], int]) -> NoReturn:
+    """Run a verb and end with its exit code: 0 done, 1 failed, 2 wrong use, 130 interrupted."""
     signal.signal(signal.SIGTERM, _interrupt)  # a cancelled CI job cleans up as Ctrl-C does
+    console = Console()
     try:
-        code = app(argv, prog_name="python -m scripts", standalone_mode=False)
+        code = verb(Context(default_layout(ROOT, os.environ), os.environ, console, SubprocessRunner(ROOT)))
     except StackError as error:
-        Console().error(error)
-        return error.exit_code
-    except click.exceptions.Abort:
-        Console().note("Interrupted. Nothing is left half done; repeat the command to go on.")
-        return EXIT_INTERRUPTED
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    return code if isinstance(code, int) else EXIT_OK
+        console.error(error)
+        code = error.exit_code
+    except KeyboardInterrupt:
+        console.note("Interrupted. Nothing is left half done; repeat the command to go on.")
+        code = EXIT_INTERRUPTED
+    raise typer.Exit(code)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
-
-
-def _context() -> Context:
-    return Context(default_layout(ROOT, os.environ), os.environ, Console(), SubprocessRunner(ROOT))
 
 
 @app.callback()
@@ -57,27 +52,27 @@ def _langfuse_stack() -> None:
 
 
 @app.command()
-def up() -> int:
+def up() -> None:
     """Start Langfuse, create what config/stack.yaml asks for, say where everything is."""
     from . import up as verb
 
-    return verb.run(_context())
+    execute(verb.run)
 
 
 @app.command()
-def down() -> int:
+def down() -> None:
     """Stop Langfuse and keep its data."""
     from . import down as verb
 
-    return verb.run(_context())
+    execute(verb.run)
 
 
 @app.command()
-def status(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> int:
+def status(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
     """Show what runs, how it is, and where its data lies."""
     from . import status as verb
 
-    return verb.run(_context(), as_json=as_json)
+    execute(lambda context: verb.run(context, as_json=as_json))
 
 
 @app.command()
@@ -85,47 +80,45 @@ def logs(
     service: Annotated[str, typer.Argument(help="Only this service (compose engine).")] = "",
     lines: Annotated[int, typer.Option("--lines", "-n", help="How many lines from the end.")] = 50,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on showing new lines.")] = False,
-) -> int:
+) -> None:
     """Show the log."""
     from . import logs as verb
 
-    return verb.run(_context(), service=service, lines=lines, follow=follow)
+    execute(lambda context: verb.run(context, service=service, lines=lines, follow=follow))
 
 
 @app.command()
-def bootstrap(dry_run: DryRun = False) -> int:
+def bootstrap(dry_run: DryRun = False) -> None:
     """Create what config/stack.yaml asks for and the running server lacks."""
     from . import bootstrap as verb
 
-    return verb.run(_context(), dry_run=dry_run)
+    execute(lambda context: verb.run(context, dry_run=dry_run))
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def smoke(context: typer.Context) -> int:
+def smoke(call: typer.Context) -> None:
     """Run the smoke tests (BASE_URL= for another server); further arguments go to pytest."""
     from . import smoke as verb
 
-    return verb.run(_context(), arguments=context.args)
+    execute(lambda context: verb.run(context, arguments=call.args))
 
 
 @app.command()
-def destroy(yes: Yes = False, dry_run: DryRun = False) -> int:
+def destroy(yes: Yes = False, dry_run: DryRun = False) -> None:
     """Delete all data and credentials, after a confirmation."""
     from . import destroy as verb
 
-    return verb.run(_context(), yes=yes, dry_run=dry_run)
+    execute(lambda context: verb.run(context, yes=yes, dry_run=dry_run))
 
 
 @app.command()
 def docs(
     check: Annotated[bool, typer.Option("--check", help="Only say what is out of date; exit 1.")] = False,
-) -> int:
+) -> None:
     """Generate .env.example and docs/reference/environment.md from the settings table."""
     from . import docs as verb
 
-    for name in verb.run(ROOT, check=check):
-        typer.echo(f"wrote {name}")
-    return EXIT_OK
+    execute(lambda context: verb.run(context, check=check))
 
 
 @app.command()
@@ -133,8 +126,8 @@ def selftest(
     sdk4_python: Annotated[Path, typer.Option(help="Python of the environment with SDK 4.")] = Path(
         ".venv-sdk4/bin/python"
     ),
-) -> int:
+) -> None:
     """Test this repository: its own tests, then the smoke tests with SDK 5 and SDK 4."""
     from . import selftest as verb
 
-    return verb.run(_context(), sdk4_python=sdk4_python)
+    execute(lambda context: verb.run(context, sdk4_python=sdk4_python))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from .core.errors import StackError
+from .core.context import Context
+from .core.errors import EXIT_OK, StackError
 from .core.settings.render import env_example, environment_page
 from .core.settings.table import GROUPS
 
@@ -23,12 +24,9 @@ def stale_documents(root: Path) -> list[str]:
     return [name for name, text in generated_documents().items() if _read(root / name) != text]
 
 
-def run(root: Path, *, check: bool) -> list[str]:
-    """Write the stale documents and return their paths.
-
-    Raises:
-        StackError: `check` is set and a document is stale.
-    """
+def run(context: Context, *, check: bool) -> int:
+    """The verb: write the stale documents. Raises StackError with `check` when there are any."""
+    root = context.layout.root
     stale = stale_documents(root)
     if check and stale:
         raise StackError(f"Out of date: {', '.join(stale)}.", fix="run make docs and commit the result.")
@@ -36,7 +34,8 @@ def run(root: Path, *, check: bool) -> list[str]:
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(generated_documents()[name], encoding="utf-8")
-    return stale
+        context.console.print(f"wrote {name}")
+    return EXIT_OK
 
 
 def _read(path: Path) -> str | None:

@@ -66,7 +66,6 @@ class EmbeddedEngine:
     python: str = sys.executable
     module: str = MODULE
     name: EngineName = EngineName.EMBEDDED
-    _child: subprocess.Popen[bytes] | None = field(default=None, init=False, repr=False)
 
     @property
     def address(self) -> str:
@@ -165,7 +164,8 @@ class EmbeddedEngine:
             self._end(process.pid)
             process.wait()
             raise
-        self._child = process
+        # It outlives this process on purpose: without this, Popen complains about a child that still runs.
+        process.returncode = 0
         return True
 
     def stop(self) -> bool:
@@ -175,8 +175,6 @@ class EmbeddedEngine:
             return False
         with self.progress.working(f"Stopping the embedded engine (process {process.pid})"):
             self._end(process.pid)
-        if self._child and self._child.pid == process.pid:
-            self._child.wait()
         return True
 
     def provision(self, projects: Sequence[WantedProject]) -> None:

@@ -7,10 +7,14 @@ from pathlib import Path
 import pytest
 
 from scripts import docs
+from scripts.core.console import Console
+from scripts.core.context import Context
 from scripts.core.errors import StackError
 from scripts.core.settings.envfile import parse_env
 from scripts.core.settings.render import env_example, environment_page
 from scripts.core.settings.table import GROUPS, SETTINGS
+
+from .fakes import FakeRunner, Screen, layout_in
 
 ROOT = Path(__file__).parents[3]
 
@@ -34,14 +38,22 @@ def test_the_example_contains_no_secret_value() -> None:
     assert set(parse_env(env_example(GROUPS)).values().values()) == {""}
 
 
+def run_docs(root: Path, *, check: bool = False) -> str:
+    screen = Screen()
+    console = Console({}, screen.out, screen.err)
+    docs.run(Context(layout_in(root), {}, console, FakeRunner()), check=check)
+    return screen.out.getvalue()
+
+
 def test_docs_writes_stale_documents_and_nothing_the_second_time(tmp_path: Path) -> None:
-    assert docs.run(tmp_path, check=False) == [".env.example", "docs/reference/environment.md"]
-    assert docs.run(tmp_path, check=False) == []
+    assert run_docs(tmp_path) == "wrote .env.example\nwrote docs/reference/environment.md\n"
+    assert run_docs(tmp_path) == ""
+    assert run_docs(tmp_path, check=True) == ""
 
 
 def test_docs_check_names_the_stale_document_and_leaves_it(tmp_path: Path) -> None:
-    docs.run(tmp_path, check=False)
+    run_docs(tmp_path)
     (tmp_path / ".env.example").write_text("old")
     with pytest.raises(StackError, match=r"Out of date: \.env\.example\."):
-        docs.run(tmp_path, check=True)
+        run_docs(tmp_path, check=True)
     assert (tmp_path / ".env.example").read_text() == "old"
