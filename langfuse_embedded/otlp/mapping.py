@@ -152,4 +152,4 @@ def _tools(given: Any, answered: Any) -> Tools:
     """Return the tools in input and output; texts that cannot hold any are not parsed."""
     offers = parsed(given) if not isinstance(given, str) or may_define_tools(given) else None
     calls = parsed(answered) if not isinstance(answered, str) or may_call_tools(answered) else None
-    return Tools() if offers is None and calls is None else tools_of(offers, calls)
+    return tools_of(offers, calls)

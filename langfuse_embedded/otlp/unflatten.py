@@ -29,7 +29,7 @@ def unflatten(attributes: dict[str, Any], prefix: str) -> Any:
     budget = _SlotBudget()
     paths = []
     for key, value in attributes.items():
-        if not key.startswith(prefix):
+        if not key.startswith(prefix) or key == prefix:
             continue
         rest = key[len(prefix) :]
         path = rest[1:].split(".") if rest.startswith(".") else [key]

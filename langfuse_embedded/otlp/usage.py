@@ -12,6 +12,8 @@ from langfuse_embedded.otlp.usage_sources import Counts, ai_sdk_usage, genai_usa
 MAX_UNITS = 2**63 - 1
 """What a 64-bit column holds."""
 
+_EXACT = 2**53
+
 MAX_COST = 999_999.999999
 """USD; the reference store cuts every cost to this range."""
 
@@ -68,41 +70,39 @@ def _openai_units(given: dict[str, Any]) -> dict[str, int] | None:
     """Return the units of a usage object in one of OpenAI's shapes; one key more or less makes it another."""
     if "total_tokens" not in given:
         return None
-    for shape in _OPENAI_SHAPES:
-        units_in, units_out, *details = shape
-        if (
-            not given.keys() <= {"total_tokens", *shape}
-            or not {units_in, units_out, "total_tokens"} <= given.keys()
-        ):
-            continue
-        counts = [_strict_count(given[key]) for key in (units_in, units_out, "total_tokens")]
-        parts = [_strict_details(given.get(key)) for key in details]
-        if None in counts or None in parts:
-            continue
-        units = dict(zip(("input", "output", "total"), counts, strict=True))
-        for side, part in zip(("input", "output"), parts, strict=True):
-            for key, count in (part or {}).items():
-                units[f"{side}_{key}"] = count
-                units[side] = max((units[side] or 0) - count, 0)
-        return {kind: count or 0 for kind, count in units.items()}
+    for units_in, units_out, *details in _OPENAI_SHAPES:
+        sums = (units_in, units_out, "total_tokens")
+        if given.keys() <= {*sums, *details} and given.keys() >= {*sums}:
+            counts = [_count(given[key]) for key in sums]
+            parts = [_counts(given.get(key)) for key in details]
+            if None not in counts and None not in parts:
+                return _without_parts(counts, parts)
     return None
 
 
-def _strict_count(value: Any) -> int | None:
+def _without_parts(counts: list[Any], parts: list[Any]) -> dict[str, int]:
+    """Return input, output and total, with the details of each side under names of their own."""
+    units: dict[str, int] = dict(zip(("input", "output", "total"), counts, strict=True))
+    for side, part in zip(("input", "output"), parts, strict=True):
+        for key, count in part.items():
+            units[f"{side}_{key}"] = count
+            units[side] = max(units[side] - count, 0)
+    return units
+
+
+def _count(value: Any) -> int | None:
     """Return a whole number of units; ``None`` for anything else."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    return int(value) if value >= 0 and abs(value) < 2**53 and value == int(value) else None
+    return int(value) if 0 <= value < _EXACT and value == int(value) else None
 
 
-def _strict_details(value: Any) -> dict[str, int] | None:
-    """Return the details that are set; ``None`` when one of them is no count."""
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
+def _counts(value: Any) -> dict[str, Any] | None:
+    """Return the details that are set; ``None`` when one of them is no whole number."""
+    if value is not None and not isinstance(value, dict):
         return None
-    counts = {key: _strict_count(count) for key, count in value.items() if count is not None}
-    return None if None in counts.values() else {key: count or 0 for key, count in counts.items()}
+    counts = {key: _count(count) for key, count in (value or {}).items() if count is not None}
+    return None if None in counts.values() else counts
 
 
 def _whole_units(given: dict[str, Any]) -> dict[str, int]:

@@ -180,9 +180,9 @@ def ai_sdk_usage(attributes: Attributes) -> Counts | None:
 
 def _count_or_wrapped(document: Any) -> Any:
     """Return a number, also out of the OTLP wrapper that some versions of the SDK send as text."""
-    return (
-        document.get("intValue") if isinstance(document, dict) else document if _is_number(document) else None
-    )
+    if isinstance(document, dict):
+        return document.get("intValue")
+    return document if _is_number(document) else None
 
 
 def _add_provider_details(usage: Counts, metadata: dict[str, Any]) -> None:

@@ -166,6 +166,25 @@ def test_the_ai_sdk_reads_provider_metadata(metadata: Any, units: dict[str, int]
     assert {kind: count for kind, count in event.usage.items() if kind != "total"} == units
 
 
+def test_the_ai_sdk_tells_details_as_numbers_or_in_their_otlp_wrapper() -> None:
+    event = mapped(
+        {
+            "gen_ai.usage.input_tokens": 10,
+            "gen_ai.usage.output_tokens": 5,
+            "ai.usage.cachedInputTokens": '{"intValue":"4"}',
+            "ai.usage.reasoningTokens": 2,
+        },
+        scope="ai",
+    )
+    assert event.usage == {
+        "input": 6,
+        "output": 3,
+        "input_cached_tokens": 4,
+        "output_reasoning_tokens": 2,
+        "total": 15,
+    }
+
+
 def test_the_ai_sdk_without_any_count_says_zero() -> None:
     assert mapped(scope="ai").usage == {"input": 0, "output": 0, "total": 0}
 
