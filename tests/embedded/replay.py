@@ -1,0 +1,197 @@
+"""Replay recorded HTTP exchanges against an engine, and say which answers differ.
+
+Requests refer to ids that earlier answers gave: `likeness.py` maps recorded ids to received ones, and says
+what is not compared. The body of an accepted trace export (on the server an echo of a queue job), HTML pages
+and answers that the recording cut are compared by status alone.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+from google.protobuf.json_format import ParseDict
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from langfuse_embedded.clock import iso, now_ms
+from langfuse_embedded.http.router import Router
+from langfuse_embedded.routes import all_operations
+
+from .likeness import Likeness, without_issues
+
+_TRACES = "/api/public/otel/v1/traces"
+_SENT_HEADERS = frozenset(
+    {"accept", "authorization", "content-type", "x-langfuse-admin-api-key", "x-langfuse-project-id"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One recorded request with its answer. `number` is its place in the recording, from 0."""
+
+    number: int
+    method: str
+    path: str
+    query: list[tuple[str, str]]
+    headers: dict[str, str]
+    request: Any
+    status: int
+    response: Any
+
+    @property
+    def name(self) -> str:
+        """How tables and messages call it."""
+        return f"{self.number} {self.method} {self.path}"
+
+
+@dataclass(slots=True)
+class Report:
+    """What a replay found. Differences are by exchange name."""
+
+    compared: Counter[str] = field(default_factory=Counter)
+    equal: Counter[str] = field(default_factory=Counter)
+    skipped: dict[str, str] = field(default_factory=dict)
+    differences: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def share(self) -> float:
+        """The share of compared exchanges that are equal, 0 to 1."""
+        return self.equal.total() / max(1, self.compared.total())
+
+    def by_route(self) -> str:
+        """Return a table: equal of compared, route by route."""
+        rows = [
+            f"{self.equal[route]:4} of {self.compared[route]:4}  {route}" for route in sorted(self.compared)
+        ]
+        total = f"{self.equal.total():4} of {self.compared.total():4}  all ({self.share:.1%})"
+        return "\n".join([*rows, total])
+
+
+def read_recording(path: Path) -> list[Exchange]:
+    """Return the exchanges of a recording (JSON Lines, gzip or not)."""
+    data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    return [
+        Exchange(
+            number,
+            row["method"],
+            row["path"],
+            [(name, value) for name, value in row["query"]],
+            row["request_headers"],
+            row["request"],
+            row["status"],
+            row["response"],
+        )
+        for number, row in enumerate(map(json.loads, data.splitlines()))
+    ]
+
+
+class Replay:
+    """One engine that recordings are replayed against, and the ids that it gave for the recorded ones."""
+
+    def __init__(self, client: httpx.Client) -> None:
+        self._client = client
+        self._likeness = Likeness(started=iso(now_ms()))
+        self._router = Router(all_operations())
+
+    def run(self, exchanges: Sequence[Exchange]) -> Report:
+        """Send every request in order and compare the answers."""
+        report = Report()
+        polled = set(_superseded(exchanges))
+        for exchange in exchanges:
+            if exchange.number in polled:
+                report.skipped[exchange.name] = "polled again: the last of equal reads is the settled one"
+                continue
+            reason = _not_replayable(exchange)
+            if reason:
+                report.skipped[exchange.name] = reason
+                continue
+            self._compare(exchange, self._send(exchange), report)
+        return report
+
+    def _send(self, exchange: Exchange) -> httpx.Response:
+        headers = {name: value for name, value in exchange.headers.items() if name in _SENT_HEADERS}
+        headers |= {name: value for name, value in exchange.headers.items() if name.startswith("x-langfuse-")}
+        path = quote(self._likeness.translated(exchange.path), safe="/%:@!$&'()*+,;=~")
+        url = httpx.URL(str(self._client.base_url)).copy_with(raw_path=path.encode())
+        query = [(name, self._likeness.translated(value)) for name, value in exchange.query]
+        if query:
+            url = url.copy_merge_params(query)
+        return self._client.send(
+            self._client.build_request(
+                exchange.method, url, headers=headers, content=self._content(exchange.request)
+            ),
+            auth=None,
+        )
+
+    def _content(self, request: Any) -> bytes | None:
+        if request is None:
+            return None
+        if isinstance(request, dict):
+            if "otlp" in request:
+                return ParseDict(request["otlp"], ExportTraceServiceRequest()).SerializeToString()
+            if request.keys() == {"base64", "bytes"}:
+                return base64.b64decode(request["base64"])
+            if request.keys() == {"text"}:
+                return str(request["text"]).encode()
+        return self._likeness.translated(json.dumps(request)).encode()
+
+    def _compare(self, exchange: Exchange, answer: httpx.Response, report: Report) -> None:
+        route = self._route(exchange)
+        report.compared[route] += 1
+        found = list(self._differences(exchange, answer))
+        if found:
+            report.differences[exchange.name] = "; ".join(found[:5])
+        else:
+            report.equal[route] += 1
+
+    def _route(self, exchange: Exchange) -> str:
+        match = self._router.match(exchange.path)
+        operation = match.operations.get(exchange.method) if match else None
+        return f"{exchange.method} {operation.path if operation else 'an unknown path or method'}"
+
+    def _differences(self, exchange: Exchange, answer: httpx.Response) -> Iterator[str]:
+        if answer.status_code != exchange.status:
+            yield f"status {exchange.status} became {answer.status_code} {answer.text[:200]}"
+            return
+        recorded = exchange.response
+        if exchange.path == _TRACES and exchange.status == 200:
+            return
+        if isinstance(recorded, dict) and ("text" in recorded or "cut" in recorded):
+            return
+        try:
+            received = answer.json() if answer.content else None
+        except ValueError:
+            yield f"no JSON: {answer.text[:100]}"
+            return
+        if exchange.status >= 400:
+            recorded, received = without_issues(recorded), without_issues(received)
+        yield from self._likeness.differences(recorded, received)
+
+
+def _superseded(exchanges: Sequence[Exchange]) -> Iterator[int]:
+    """Yield the reads that are repeated before anything is written: polls before the last one."""
+    later: dict[tuple[str, str], int] = {}
+    for exchange in reversed(exchanges):
+        if exchange.method != "GET":
+            later.clear()
+            continue
+        key = (exchange.path, json.dumps(exchange.query))
+        if key in later:
+            yield exchange.number
+        later[key] = exchange.number
+
+
+def _not_replayable(exchange: Exchange) -> str | None:
+    if isinstance(exchange.request, dict) and exchange.request.get("cut") is True:
+        return "the recording cut the request"
+    if exchange.status >= 500:
+        return "an error 500 of the recorded version is a defect, not a contract"
+    return None
