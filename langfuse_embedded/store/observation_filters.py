@@ -122,7 +122,9 @@ def _compile_identifier(sql: str, condition: Condition, where: Where) -> None:
         where.add(f"{sql} = ?" if value else f"{sql} is null", *([pack(value)] if value else []))
     elif condition.type == "stringOptions":
         negation = "" if operator == "any of" else "not "
-        where.add(f"coalesce({sql}, '') {negation}in ({_marks(value)})", *map(pack, value))
+        # Plain where it can be, so that an index serves it.
+        operand = sql if operator == "any of" and "" not in value else f"coalesce({sql}, '')"
+        where.add(f"{operand} {negation}in ({_marks(value)})", *map(pack, value))
     else:
         text = f"iif(typeof({sql}) = 'blob', lower(hex({sql})), coalesce({sql}, ''))"
         _compile_text(text, operator, value, [], where)

@@ -88,3 +88,13 @@ create table blocks (
     id integer primary key, -- seq of its first row
     body blob not null
 ) strict;
+
+-- What the planner has to know of the data, once and for all: a trace has few rows, a project has many. Without
+-- it SQLite reads a trace by walking the index that happens to be in the order of the answer.
+analyze sqlite_schema;
+insert into sqlite_stat1 (tbl, idx, stat) values
+    ('observations', 'observations_by_id', '1000000 300000 6 1'),
+    ('observations', 'observations_by_time', '1000000 300000 5'),
+    ('observations', 'observations_by_session', '500000 150000 20'),
+    ('observations', 'observations_by_experiment', '10000 5000 50'),
+    ('blocks', null, '200000');
