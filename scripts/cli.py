@@ -29,7 +29,8 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would be
 
 def execute(verb: Callable[[Context], int]) -> NoReturn:
     """Run a verb and end with its exit code: 0 done, 1 failed, 2 wrong use, 130 interrupted."""
-    signal.signal(signal.SIGTERM, _interrupt)  # a cancelled CI job cleans up as Ctrl-C does
+    for number in (signal.SIGINT, signal.SIGTERM):  # a cancelled CI job cleans up as Ctrl-C does
+        signal.signal(number, _interrupt)
     console = Console()
     try:
         code = verb(Context(default_layout(ROOT, os.environ), os.environ, console, SubprocessRunner(ROOT)))

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import psutil
 
+HIGHEST_PORT = 65535
+
 
 def port_is_free(host: str, port: int) -> bool:
     """Return whether a server could listen on the address now."""
@@ -21,6 +23,11 @@ def port_is_free(host: str, port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def other_port(port: int) -> int:
+    """Return a port to propose in the place of a taken one."""
+    return port + 100 if port + 100 <= HIGHEST_PORT else port - 100
 
 
 def port_holder(port: int) -> str:

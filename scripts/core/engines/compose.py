@@ -89,7 +89,7 @@ class ComposeEngine:
             port = self.settings.integer(setting)
             if not host.port_is_free(self.settings["LANGFUSE_BIND_ADDRESS"], port):
                 holder = host.port_holder(port)
-                fix = f"stop that, or choose another port: make up {setting}={port + 100}"
+                fix = f"stop that, or choose another port: make up {setting}={host.other_port(port)}"
                 found.append(Obstacle(f"Port {port} ({setting}) is taken by {holder}.", fix))
         free = host.free_bytes(self.layout.root)
         if free < MIN_FREE_BYTES:

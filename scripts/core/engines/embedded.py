@@ -123,7 +123,7 @@ class EmbeddedEngine:
             found.append(
                 Obstacle(
                     f"Port {self.port} on {self.address} is taken by {host.port_holder(self.port)}.",
-                    f"stop that, or choose another port: make up LANGFUSE_PORT={self.port + 100}",
+                    f"stop that, or choose another port: make up LANGFUSE_PORT={host.other_port(self.port)}",
                 )
             )
         free = host.free_bytes(self.layout.embedded_dir)

@@ -174,7 +174,7 @@ def test_a_taken_port_is_an_obstacle_that_names_its_holder(engine: EmbeddedEngin
         (obstacle,) = engine.obstacles()
     assert obstacle.reason.startswith(f"Port {engine.port} on 127.0.0.1 is taken by ")
     assert f"(process {os.getpid()})" in obstacle.reason
-    assert obstacle.fix.endswith(f"make up LANGFUSE_PORT={engine.port + 100}")
+    assert obstacle.fix.endswith(f"make up LANGFUSE_PORT={host.other_port(engine.port)}")
 
 
 def test_a_full_disk_is_an_obstacle(engine: EmbeddedEngine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -264,3 +264,8 @@ def test_destroying_deletes_data_and_logs(engine: EmbeddedEngine) -> None:
 )
 def test_local_url_can_be_reached_from_this_machine(address: str, url: str) -> None:
     assert local_url(address, 3000) == url
+
+
+@pytest.mark.parametrize(("taken", "proposed"), [(3000, 3100), (65435, 65535), (65436, 65336)])
+def test_a_proposed_port_exists(taken: int, proposed: int) -> None:
+    assert host.other_port(taken) == proposed
