@@ -35,7 +35,7 @@ def first_truthy(values: dict[str, Any], keys: Iterable[str]) -> Any:
     """Return the first true value among `keys`, or ``None``."""
     for key in keys:
         value = values.get(key)
-        if value or value == [] or value == {}:
+        if value or (value is not None and isinstance(value, (list, dict))):
             return value
     return None
 

@@ -31,6 +31,10 @@ _SURROUNDINGS = frozenset({"attributes", "resourceAttributes", "scope", "tools"}
 """Names in the metadata that mean something; attached by a sender, they need a closer look."""
 
 
+_new = object.__new__
+"""Makes an event without its constructor: forty arguments cost a sixth of the mapping's time."""
+
+
 def map_batch(decoded: Decoded, *, now_ms: int) -> list[Event]:
     """Return the events of a batch; `now_ms` (Unix milliseconds) stands in for times that were not sent."""
     return [
@@ -87,47 +91,47 @@ def _event(span: Span, around: _Surroundings, now_ms: int) -> Event:
     prompt_name, prompt_version = fields.prompt(attributes) if kind == "GENERATION" else (None, None)
     get = attributes.get
     service, service_version, scope_version, language, sdk, sdk_version = around.instrumentation
-    return Event(
-        trace_id=span.trace_id,
-        span_id=span.span_id,
-        parent_span_id=span.parent_span_id,
-        name=fields.name(span.name, attributes),
-        type=kind,
-        start_time=start,
-        end_time=start if span.end_time is None else span.end_time,
-        environment=environment_of(attributes, around.resource),
-        level=fields.level(attributes, span.status_code, scope_name, span.name),
-        status_message=fields.text(_or(get("langfuse.observation.status_message"), span.status_message)),
-        version=fields.text(_or(get("langfuse.version"), service_version)),
-        release=fields.text(_or(get("langfuse.release"), around.release)),
-        completion_start_time=completion_start_time(attributes, start),
-        user_id=fields.user_id(attributes),
-        session_id=fields.session_id(attributes),
-        trace_name=fields.text(get("langfuse.trace.name")),
-        tags=fields.tags(attributes),
-        public=fields.public(attributes),
-        is_app_root=fields.is_app_root(attributes),
-        prompt_name=prompt_name,
-        prompt_version=prompt_version,
-        model_name=None if aggregates else fields.model_name(attributes),
-        model_parameters=model_parameters(attributes, kinds, scope_name),
-        usage={} if aggregates else usage_of(attributes, kinds, scope_name),
-        cost={} if aggregates else cost_of(attributes, kinds),
-        input=fields.text(given),
-        output=fields.text(answered),
-        metadata=metadata,
-        tool_definitions=tools.definitions,
-        tool_calls=tools.calls,
-        tool_call_names=tools.call_names,
-        experiment=experiment(attributes) if kinds & EXPERIMENT else None,
-        service_name=service,
-        service_version=service_version,
-        scope_name=scope_name,
-        scope_version=scope_version,
-        telemetry_sdk_language=language,
-        telemetry_sdk_name=sdk,
-        telemetry_sdk_version=sdk_version,
-    )
+    event = _new(Event)
+    event.trace_id = span.trace_id
+    event.span_id = span.span_id
+    event.parent_span_id = span.parent_span_id
+    event.name = fields.name(span.name, attributes)
+    event.type = kind
+    event.start_time = start
+    event.end_time = start if span.end_time is None else span.end_time
+    event.environment = environment_of(attributes, around.resource)
+    event.level = fields.level(attributes, span.status_code, scope_name, span.name)
+    event.status_message = fields.text(_or(get("langfuse.observation.status_message"), span.status_message))
+    event.version = fields.text(_or(get("langfuse.version"), service_version))
+    event.release = fields.text(_or(get("langfuse.release"), around.release))
+    event.completion_start_time = completion_start_time(attributes, start)
+    event.user_id = fields.user_id(attributes)
+    event.session_id = fields.session_id(attributes)
+    event.trace_name = fields.text(get("langfuse.trace.name"))
+    event.tags = fields.tags(attributes)
+    event.public = fields.public(attributes)
+    event.is_app_root = fields.is_app_root(attributes)
+    event.prompt_name = prompt_name
+    event.prompt_version = prompt_version
+    event.model_name = None if aggregates else fields.model_name(attributes)
+    event.model_parameters = model_parameters(attributes, kinds, scope_name)
+    event.usage = {} if aggregates else usage_of(attributes, kinds, scope_name)
+    event.cost = {} if aggregates else cost_of(attributes, kinds)
+    event.input = fields.text(given)
+    event.output = fields.text(answered)
+    event.metadata = metadata
+    event.tool_definitions = tools.definitions if tools else {}
+    event.tool_calls = tools.calls if tools else []
+    event.tool_call_names = tools.call_names if tools else []
+    event.experiment = experiment(attributes) if kinds & EXPERIMENT else None
+    event.service_name = service
+    event.service_version = service_version
+    event.scope_name = scope_name
+    event.scope_version = scope_version
+    event.telemetry_sdk_language = language
+    event.telemetry_sdk_name = sdk
+    event.telemetry_sdk_version = sdk_version
+    return event
 
 
 def _or(value: Any, fallback: Any) -> Any:
@@ -148,8 +152,8 @@ def _metadata(attributes: Attributes, kinds: int, around: _Surroundings, given: 
     return given, flatten(metadata)
 
 
-def _tools(given: Any, answered: Any) -> Tools:
-    """Return the tools in input and output; texts that cannot hold any are not parsed."""
+def _tools(given: Any, answered: Any) -> Tools | None:
+    """Return the tools in input and output, if any; texts that cannot hold any are not parsed."""
     offers = parsed(given) if not isinstance(given, str) or may_define_tools(given) else None
     calls = parsed(answered) if not isinstance(answered, str) or may_call_tools(answered) else None
-    return tools_of(offers, calls)
+    return None if offers is None and calls is None else tools_of(offers, calls)

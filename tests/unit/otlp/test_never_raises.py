@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -179,7 +180,8 @@ _events = st.lists(
 
 
 def _check(event: Event) -> None:
-    """Fail unless every field has the kind of value that the store expects, and can be written as UTF-8."""
+    """Fail unless every field is set, of the kind that the store expects, and can be written as UTF-8."""
+    assert all(hasattr(event, field.name) for field in fields(event))
     texts = [event.trace_id, event.span_id, event.name, event.type, event.environment, event.level]
     texts += [event.model_parameters, *event.tags, *event.tool_calls, *event.tool_call_names]
     texts += [part for pair in event.metadata for part in pair]
