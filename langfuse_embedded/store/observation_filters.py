@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -54,22 +55,24 @@ class Where:
         return " and ".join(self.terms)
 
 
-def compile_conditions(conditions: list[Condition], where: Where) -> None:
-    """Add the conditions to `where`, the cheap ones first.
+def compile_conditions(
+    conditions: list[Condition], where: Where, columns: Mapping[str, Column] = COLUMNS
+) -> None:
+    """Add the conditions on `columns` (by default those of observations) to `where`, the cheap ones first.
 
     Raises:
         FilterError: a column does not exist, a condition does not fit its column, or long texts are searched
             without a word to look for.
     """
-    resolved = [(_column(one), one) for one in conditions if one.type != "positionInTrace"]
+    resolved = [(_column(one, columns), one) for one in conditions if one.type != "positionInTrace"]
     _check_long_texts(resolved)
     for column, condition in sorted(resolved, key=lambda pair: _reads_bodies(pair[0])):
         where.reads_bodies = where.reads_bodies or _reads_bodies(column)
         _compile(column, condition, where)
 
 
-def _column(condition: Condition) -> Column:
-    column = COLUMNS.get(condition.column)
+def _column(condition: Condition, columns: Mapping[str, Column]) -> Column:
+    column = columns.get(condition.column)
     if column is None:
         raise FilterError(f"Column {condition.column} does not match a UI / CH table mapping.")
     if condition.type not in FITTING[column.kind]:

@@ -5,12 +5,42 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .hexid import pack
+from .observation_columns import Column, Kind
+from .observation_filters import Condition, Where, compile_conditions
 from .score_rows import SELECT, StoredScore, score_of
 
 _IDS = frozenset(("trace_id", "observation_id"))
+_TRACES = "(select o.trace_id from observations o where o.project = scores.project and"
+
+# What the JSON filter of the legacy lists may name.
+_FILTERS = {
+    column.name: column
+    for column in (
+        Column("id", "ID", Kind.TEXT, "id"),
+        Column("name", "Name", Kind.CHOICE, "name"),
+        Column("timestamp", "Timestamp", Kind.DATETIME, "timestamp"),
+        Column("environment", "Environment", Kind.CHOICE, "environment"),
+        Column("source", "Source", Kind.CHOICE, "source"),
+        Column("dataType", "Data Type", Kind.CHOICE, "data_type"),
+        Column("value", "Value", Kind.NUMBER, "value"),
+        Column("stringValue", "String Value", Kind.CHOICE, "string_value"),
+        Column("comment", "Comment", Kind.TEXT, "coalesce(comment, '')"),
+        Column("configId", "Config ID", Kind.CHOICE, "config_id"),
+        Column("queueId", "Queue ID", Kind.CHOICE, "queue_id"),
+        Column("traceId", "Trace ID", Kind.IDENTIFIER, "trace_id"),
+        Column("observationId", "Observation ID", Kind.IDENTIFIER, "observation_id"),
+        Column("sessionId", "Session ID", Kind.CHOICE, "session_id"),
+        Column(
+            "metadata",
+            "Metadata",
+            Kind.METADATA,
+            "coalesce((select m.value from json_each(coalesce(metadata, '{}')) m where m.key = ?), '')",
+        ),
+    )
+}
 
 
 class ScorePlace(NamedTuple):
@@ -34,6 +64,10 @@ class ScoreQuery:
         after: the last score of the page before.
         offset: how many rows to pass over.
         horizon: number in the sequence up to which rows are visible, ``None`` for all.
+        of_traces: only scores of traces and their observations.
+        user_id, trace_tags: what the trace of the score must have, all tags of it.
+        comparison: an SQL operator and the number that `value` is compared with.
+        conditions: a JSON filter.
     """
 
     project: int
@@ -47,6 +81,11 @@ class ScoreQuery:
     after: ScorePlace | None = None
     offset: int = 0
     horizon: int | None = None
+    of_traces: bool = False
+    user_id: str | None = None
+    trace_tags: Sequence[str] = ()
+    comparison: tuple[str, float] | None = None
+    conditions: Sequence[Condition] = ()
 
     @property
     def is_cheap(self) -> bool:
@@ -55,35 +94,74 @@ class ScoreQuery:
 
 
 def find_scores(connection: sqlite3.Connection, query: ScoreQuery) -> list[StoredScore]:
-    """Return the scores, newest first, those of one moment by descending id."""
-    where, values = _where(query)
+    """Return the scores, newest first, those of one moment by descending id.
+
+    Raises:
+        FilterError: the JSON filter cannot be served.
+    """
+    where = _where(query)
     rows = connection.execute(
-        f"{SELECT} where {where} order by timestamp desc, id desc limit ? offset ?",
-        (*values, query.limit, query.offset),
+        f"{SELECT} where {where.sql} order by timestamp desc, id desc limit ? offset ?",
+        (*where.values, query.limit, query.offset),
     )
     return [score_of(row) for row in rows]
 
 
-def _where(query: ScoreQuery) -> tuple[str, list[str | bytes | float]]:
-    parts: list[str] = ["project = ?"]
-    values: list[str | bytes | float] = [query.project]
+def count_scores(connection: sqlite3.Connection, query: ScoreQuery) -> int:
+    """Return how many scores the conditions of a query find, whatever its page."""
+    where = _where(query)
+    row = connection.execute(f"select count(*) from scores where {where.sql}", where.values).fetchone()
+    number: int = row[0]
+    return number
+
+
+def _where(query: ScoreQuery) -> Where:
+    where = Where()
+    where.add("project = ?", query.project)
     for column, texts in query.any_of.items():
-        parts.append(f"{column} in ({', '.join('?' * len(texts))})")
-        values += [pack(text) for text in texts] if column in _IDS else texts
+        values = [pack(text) for text in texts] if column in _IDS else texts
+        where.add(f"{column} in ({', '.join('?' * len(texts))})", *values)
     if query.numbers is not None:
-        parts.append(f"value in ({', '.join('?' * len(query.numbers))})")
-        values += query.numbers
-    for condition, bound in (
+        where.add(f"value in ({', '.join('?' * len(query.numbers))})", *query.numbers)
+    for term, bound in (
         ("value >= ?", query.minimum),
         ("value <= ?", query.maximum),
         ("timestamp >= ?", query.since),
         ("timestamp < ?", query.before),
         ("seq <= ?", query.horizon),
+        (f"trace_id in {_TRACES} o.user_id = ?)", query.user_id),
     ):
         if bound is not None:
-            parts.append(condition)
-            values.append(bound)
+            where.add(term, bound)
+    if query.of_traces:
+        where.add("trace_id is not null")
+    for tag in query.trace_tags:
+        where.add(f"trace_id in {_TRACES} exists (select 1 from json_each(o.tags) t where t.value = ?))", tag)
+    if query.comparison is not None:
+        operator, number = query.comparison
+        where.add(f"value {operator} ?", number)
     if query.after is not None:
-        parts.append("(timestamp, id) < (?, ?)")
-        values += query.after
-    return " and ".join(parts), values
+        where.add("(timestamp, id) < (?, ?)", *query.after)
+    compile_conditions(list(query.conditions), where, _FILTERS)
+    return where
+
+
+def traces_of(
+    connection: sqlite3.Connection, project: int, trace_ids: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """Return user, session, tags and environment of traces by id: the last that an observation had.
+
+    A trace without observations is left out.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for trace_id in trace_ids:
+        trace: dict[str, Any] = {}
+        for row in connection.execute(
+            "select user_id, session_id, tags, environment from observations"
+            " where project = ? and trace_id = ? order by seq",
+            (project, pack(trace_id)),
+        ):
+            trace |= {key: row[key] for key in row.keys() if row[key]}  # noqa: SIM118  a row is no mapping
+        if trace:
+            found[trace_id] = trace
+    return found
