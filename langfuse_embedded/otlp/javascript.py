@@ -77,8 +77,8 @@ def number_text(value: float) -> str:
     return f"{mantissa.removesuffix('.0')}e{sign}{exponent.lstrip('+-').lstrip('0')}"
 
 
-def string(value: object) -> str:
-    """Return what `String(value)` gives."""
+def string(value: object, depth: int = 0) -> str:
+    """Return what `String(value)` gives; lists nested deeper than `MAX_DEPTH` say nothing."""
     if isinstance(value, str):
         return value
     if value is None:
@@ -88,14 +88,15 @@ def string(value: object) -> str:
     if isinstance(value, (int, float)):
         return number_text(value)
     if isinstance(value, list):
-        return ",".join("" if item is None else string(item) for item in value)
+        items = value if depth < MAX_DEPTH else []
+        return ",".join("" if item is None else string(item, depth + 1) for item in items)
     return "[object Object]"
 
 
 def number(value: object) -> float | None:
     """Return what `Number(value)` gives; ``None`` stands for not a number."""
-    if isinstance(value, (bool, int)):
-        return int(value)
+    if isinstance(value, int):
+        return int(value) if -_EXACT <= value <= _EXACT else as_double(value)
     if value is None:
         return 0
     if isinstance(value, float):
@@ -113,11 +114,11 @@ def _number_of_text(text: str) -> float | None:
         return float(text)
     try:
         if text[:2].lower() in {"0x", "0o", "0b"}:
-            return int(text, 0)
+            return number(int(text, 0))
         # Python would also read `nan`, `inf` and `1_000`.
         if not text.isascii() or any(char in "_nN" for char in text):
             return None
-        return int(text) if text.isdigit() and len(text) < 300 else float(text)
+        return int(text) if text.isdigit() and len(text) < 16 else float(text)
     except ValueError:
         return None
 

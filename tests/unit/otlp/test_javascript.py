@@ -63,6 +63,9 @@ def test_values_as_texts(value: Any, text: str) -> None:
         ([1, 2], None),
         ({}, None),
         (float("nan"), None),
+        (2**53 + 1, float(2**53)),
+        ("0x" + "f" * 400, float("inf")),
+        ("9" * 400, float("inf")),
     ],
 )
 def test_texts_as_numbers(value: Any, number: float | None) -> None:

@@ -250,3 +250,17 @@ def test_deep_nesting_overflows_nothing(depth: int) -> None:
     (event,) = mapped_all(export({**span(), "attributes": attributes}))
     _check(event)
     assert event.output == deep
+
+
+@pytest.mark.parametrize("depth", [300, 900])
+def test_deep_nesting_where_a_text_should_be_overflows_nothing(depth: int) -> None:
+    deep = json.loads("[" * depth + "]" * depth)
+    odd = {
+        **span(name=deep, status={"code": deep, "message": deep}),
+        "attributes": [{"key": deep, "value": deep}],
+    }
+    (event,) = mapped_all(export(odd, scope={"name": deep, "version": deep, "more": {"deep": deep}}))
+    _check(event)
+    odd["attributes"] = {}
+    with pytest.raises(DecodeError):
+        mapped_all(export(odd, scope={"name": deep}))

@@ -95,6 +95,7 @@ def test_openai_shapes_are_translated_only_when_they_fit_exactly(usage: Any, uni
         ),
         ({"gen_ai.usage.details.images": 2}, {"images": 2, "total": 2}),
         ({"gen_ai.usage.input_tokens": "many"}, {}),
+        ({"gen_ai.usage.input_tokens": "0x" + "f" * 400, "gen_ai.usage.cache_read_tokens": 0.5}, {}),
         ({"gen_ai.usage.input_tokens": ""}, {"input": 0, "total": 0}),
         ({"gen_ai.usage.cost": 3}, {}),
         ({"gen_ai.usage.input_tokens": 5, "gen_ai.operation.name": "invoke_agent"}, {}),
