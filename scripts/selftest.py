@@ -24,7 +24,10 @@ from .core.settings.table import SETTINGS
 
 OWN_TESTS = ["-m", "pytest", "-q", "-n", "2", "tests/unit", "tests/embedded"]
 # What steers applications with the SDK must not steer the tests.
-STEERING = ("LANGFUSE_", "OTEL_", "BASE_URL", "PROJECT", "STACK_DIR")
+STEERING_PREFIXES = ("LANGFUSE_", "OTEL_")
+STEERING = {"BASE_URL", "PROJECT", *(setting.name for setting in SETTINGS)}
+REFERENCE = "LANGFUSE_REFERENCE_DIR"
+"""Where recordings of the real server lie, for the tests that compare with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +63,10 @@ def run(context: Context, *, sdk4_python: Path) -> int:
 
 def environment_of_tests(context: Context) -> dict[str, str]:
     """Return the environment without settings of a stack or of the SDK."""
-    settings = {setting.name for setting in SETTINGS}
     return {
         name: value
         for name, value in context.environment.items()
-        if name not in settings and not name.startswith(STEERING)
+        if name == REFERENCE or not (name in STEERING or name.startswith(STEERING_PREFIXES))
     }
 
 
