@@ -25,6 +25,7 @@ from .store.score_configs import ScoreConfigs
 from .store.state import StateStore
 from .store.subjects import Subjects
 from .store.writer.client import WriterClient
+from .store.writer.process import WriterProcess
 
 
 class Engine:
@@ -38,10 +39,15 @@ class Engine:
     subjects: Subjects
     metrics: MetricsProjection
 
-    def __init__(self, config: EngineConfig, gave_up: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        config: EngineConfig,
+        writer: WriterProcess | None = None,
+        gave_up: Callable[[], None] = lambda: None,
+    ) -> None:
         self.config = config
         self.intake = Intake()
-        self.writer = WriterClient(config.data_dir, gave_up)
+        self.writer = WriterClient(config.data_dir, gave_up, writer)
         self.state = StateStore(config.data_dir, config.salt)
         self.authenticator = Authenticator(self.state, config)
         self.prompts = PromptStore(self.state)

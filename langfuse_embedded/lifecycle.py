@@ -15,6 +15,7 @@ from types import FrameType
 
 from .config import EngineConfig
 from .errors import DataDirectoryError, DirectoryInUse, EngineError
+from .store.writer.process import WriterProcess
 
 
 @contextmanager
@@ -78,15 +79,18 @@ def serve(config: EngineConfig) -> int:
     # through the context managers below.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _exit_cleanly)
-    # The server library costs 0.15 s to import: a refusal above must not wait for it.
     with data_directory(config.data_dir), bind(config.host, config.port) as listener:
+        # The server library costs 0.15 s to import: a refusal above must not wait for it, and the writer
+        # starts meanwhile. It ends when this process does.
+        writer = WriterProcess(config.data_dir)
+
         import uvicorn
 
         from .app import App
         from .engine import Engine
 
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-        engine = Engine(config, gave_up=lambda: setattr(server, "should_exit", True))
+        engine = Engine(config, writer, gave_up=lambda: setattr(server, "should_exit", True))
         app = App(engine)
         server = uvicorn.Server(
             uvicorn.Config(

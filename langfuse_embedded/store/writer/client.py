@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
-import subprocess
-import sys
 import time
 from collections import deque
 from collections.abc import Callable
@@ -15,12 +12,12 @@ from typing import Any
 
 from langfuse_embedded.errors import DataDirectoryError, DirectoryInUse, EngineError, NewerData, WriterDied
 
+from .process import WriterProcess
 from .protocol import FAILED, GREETING, REFUSED, Frame, FrameBuffer, encode
 
 log = logging.getLogger(__name__)
 
 _START_TIMEOUT = 20.0
-_STOP_TIMEOUT = 20.0
 # A writer that dies again and again has a cause that a further start does not remove.
 _MAX_RESTARTS = 5
 _RESTART_WINDOW = 60.0
@@ -37,35 +34,6 @@ class CommandRefused(CommandError):
 
 class WriterUnavailable(CommandError):
     """The data cannot be written now (disk, permissions, a restart, too much in flight): try again later."""
-
-
-class WriterProcess:
-    """The child process and the socket to it. Starting does not wait: the process greets when it is ready."""
-
-    def __init__(self, data_dir: Path) -> None:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            self.socket = ours
-            self.child = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "langfuse_embedded.store.writer",
-                    str(data_dir),
-                    str(theirs.fileno()),
-                ],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-            )
-
-    def wait(self) -> int:
-        """Wait for the end of the process, by force if need be; return its exit code."""
-        try:
-            return self.child.wait(_STOP_TIMEOUT)
-        except subprocess.TimeoutExpired:
-            self.child.kill()
-            return self.child.wait()
 
 
 class _Connection(asyncio.Protocol):
@@ -87,13 +55,16 @@ class _Connection(asyncio.Protocol):
 class WriterClient:
     """Sends commands to the writer. The answer comes when the command's effect is on disk.
 
-    `gave_up` is called when the process died so often that starting it again makes no sense.
+    `gave_up` is called when the process died so often that starting it again makes no sense. `process` is one
+    that was started already; without it `open` starts one.
     """
 
-    def __init__(self, data_dir: Path, gave_up: Callable[[], None]) -> None:
+    def __init__(
+        self, data_dir: Path, gave_up: Callable[[], None], process: WriterProcess | None = None
+    ) -> None:
         self._data_dir = data_dir
         self._gave_up = gave_up
-        self._process: WriterProcess | None = None
+        self._process = process
         self._transport: asyncio.Transport | None = None
         self._numbers = GREETING
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
@@ -108,11 +79,6 @@ class WriterClient:
         """The process id of the writer, while it runs."""
         return self._process.child.pid if self._process else None
 
-    def spawn(self) -> WriterProcess:
-        """Start the process ahead of `open`, so that it starts while the server imports its libraries."""
-        self._process = WriterProcess(self._data_dir)
-        return self._process
-
     async def open(self) -> None:
         """Wait until the writer is ready.
 
@@ -120,7 +86,7 @@ class WriterClient:
             DataDirectoryError: the writer cannot use `events.db`, and says why.
             WriterDied: it ended without a word, or does not answer.
         """
-        process = self._process or self.spawn()
+        process = self._process = self._process or WriterProcess(self._data_dir)
         loop = asyncio.get_running_loop()
         greeting: asyncio.Future[dict[str, Any]] = loop.create_future()
         self._waiting[GREETING] = greeting
