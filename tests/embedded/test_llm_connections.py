@@ -11,8 +11,10 @@ from .conftest import StartEngine
 from .harness import RunningEngine
 
 CONNECTIONS = "/api/public/llm-connections"
-NO_AWS_KEYS = "Invalid Bedrock credentials. "
+NO_AWS_KEYS = (
+    "Invalid Bedrock credentials. "
     "Expected a JSON object with either {accessKeyId, secretAccessKey} or {apiKey}."
+)
 SECRET = "sk-test-very-secret-1234"
 
 
