@@ -70,6 +70,7 @@ class ObservationQuery:
         after: the last observation of the page before.
         horizon: rows beyond this number of the sequence are not visible yet.
         with_bodies: read the long texts too.
+        offset: how many observations to pass over.
     """
 
     project: int
@@ -78,6 +79,7 @@ class ObservationQuery:
     after: Place | None = None
     horizon: int | None = None
     with_bodies: bool = False
+    offset: int = 0
 
     @property
     def is_cheap(self) -> bool:
@@ -107,6 +109,22 @@ class ObservationReader:
         Raises:
             FilterError: the conditions cannot be served.
         """
+        source, where = self._matching(query)
+        sql = f"select {_SELECT} {source} {_NEWEST_FIRST} limit ? offset ?"
+        rows = self._db.execute(sql, (*where.values, query.limit, query.offset)).fetchall()
+        return self._with_bodies(rows) if query.with_bodies else [StoredObservation(row) for row in rows]
+
+    def count(self, query: ObservationQuery) -> int:
+        """Return how many observations there are on all pages of a query.
+
+        Raises:
+            FilterError: the conditions cannot be served.
+        """
+        source, where = self._matching(query)
+        found: int = self._db.execute(f"select count(*) {source}", where.values).fetchone()[0]
+        return found
+
+    def _matching(self, query: ObservationQuery) -> tuple[str, Where]:
         where = Where()
         where.add("o.project = ?", query.project)
         if query.horizon is not None:
@@ -122,9 +140,7 @@ class ObservationReader:
             where.add("o.session_id <> ''")
         compile_conditions(list(query.conditions), where)
         blocks = " join blocks b on b.id = o.block" if where.reads_bodies else ""
-        sql = f"select {_SELECT} from observations o{blocks} where {where.sql} {_NEWEST_FIRST} limit ?"
-        rows = self._db.execute(sql, (*where.values, query.limit)).fetchall()
-        return self._with_bodies(rows) if query.with_bodies else [StoredObservation(row) for row in rows]
+        return f"from observations o{blocks} where {where.sql}", where
 
     def trace(
         self, project: int, trace_id: str, *, with_bodies: bool = True, horizon: int | None = None

@@ -1,0 +1,192 @@
+"""Traces and sessions of the legacy API: views over observations, made when they are asked for.
+
+A trace is what its observations say together: names, user, session and the like are the last ones that any of
+them gave, input and output are the root's. Lists look at all observations of the project: they serve `dual`
+mode, which older clients and test suites read through, not a page that many people open.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .bodies import BlockReader, Body
+from .hexid import pack, unpack
+from .observation_columns import Column, Kind
+from .observation_filters import Condition, Where, compile_conditions
+
+
+def _upto(horizon: int | None) -> int:
+    return 2**63 - 1 if horizon is None else horizon
+
+
+def _last(column: str) -> str:
+    """Return the SQL of the last text that is not empty: the greatest of texts that begin with the number."""
+    return f"substr(max(iif({column} <> '', printf('%020d', o.seq) || {column}, null)), 21)"
+
+
+_TRACES = f"""
+    select o.trace_id as id, min(o.start_time) as timestamp,
+        max(coalesce(o.end_time, o.start_time)) - min(o.start_time) as latency,
+        coalesce({_last("o.trace_name")}, {_last("iif(o.parent_span_id is null, o.name, '')")}, '') as name,
+        coalesce({_last("o.user_id")}, '') as user_id, coalesce({_last("o.session_id")}, '') as session_id,
+        coalesce({_last("o.version")}, '') as version, coalesce({_last("o.release")}, '') as release,
+        {_last("o.environment")} as environment, {_last("coalesce(o.tags, '')")} as tags,
+        max(o.public) as public, coalesce(sum(o.total_cost), 0) as total_cost,
+        coalesce(sum(o.total_tokens), 0) as total_tokens, min(o.created_at) as created_at,
+        max(o.created_at) as updated_at, min(iif(o.parent_span_id is null, o.seq, null)) as root
+    from observations o where o.project = ? and o.seq <= ? {{condition}} group by o.trace_id
+"""
+_COLUMNS = (
+    Column("id", "ID", Kind.IDENTIFIER, "t.id"),
+    Column("name", "Name", Kind.CHOICE, "t.name"),
+    Column("timestamp", "Timestamp", Kind.DATETIME, "t.timestamp"),
+    Column("userId", "User ID", Kind.CHOICE, "t.user_id"),
+    Column("sessionId", "Session ID", Kind.CHOICE, "t.session_id"),
+    Column("environment", "Environment", Kind.CHOICE, "t.environment"),
+    Column("version", "Version", Kind.CHOICE, "t.version"),
+    Column("release", "Release", Kind.CHOICE, "t.release"),
+    Column("tags", "Tags", Kind.ARRAY, "t.tags"),
+    Column("public", "Public", Kind.BOOLEAN, "t.public"),
+    Column("latency", "Latency (s)", Kind.NUMBER, "(t.latency / 1000.0)"),
+    Column("totalCost", "Total Cost ($)", Kind.NUMBER, "t.total_cost"),
+    Column("totalTokens", "Total Tokens", Kind.NUMBER, "t.total_tokens"),
+    Column("metadata", "Metadata", Kind.METADATA, "body_metadata(r.block, b.body, r.position, ?)"),
+)
+_FILTERS = {name: column for column in _COLUMNS for name in (column.name, column.title)}
+ORDER_COLUMNS = {
+    column.name: column.sql for column in _COLUMNS if column.kind not in (Kind.ARRAY, Kind.METADATA)
+}
+"""What a list of traces can be ordered by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """A trace: `row` has the columns of the view, `body` is the root's, if there is a root."""
+
+    row: sqlite3.Row
+    body: Body | None
+
+    @property
+    def id(self) -> str:
+        """The id of the trace."""
+        return unpack(self.row["id"])
+
+
+@dataclass(frozen=True, slots=True)
+class TraceQuery:
+    """A page of traces.
+
+    Attributes:
+        project: the project's key in the rows.
+        conditions: all must hold.
+        limit, offset: the page.
+        order: a name of `ORDER_COLUMNS`.
+        descending: the greatest first.
+        horizon: rows beyond this number of the sequence are not visible yet.
+    """
+
+    project: int
+    conditions: Sequence[Condition]
+    limit: int
+    offset: int = 0
+    order: str = "timestamp"
+    descending: bool = True
+    horizon: int | None = None
+
+
+def find_traces(connection: sqlite3.Connection, query: TraceQuery) -> tuple[list[Trace], int]:
+    """Return a page of traces, and how many there are on all pages.
+
+    Raises:
+        FilterError: the conditions cannot be served.
+    """
+    blocks = BlockReader(connection)
+    blocks.register()
+    where = Where()
+    where.add("true")
+    compile_conditions(list(query.conditions), where, _FILTERS)
+    source = f"from ({_TRACES.format(condition='')}) t"
+    if where.reads_bodies:
+        source += " left join observations r on r.seq = t.root left join blocks b on b.id = r.block"
+    values = (query.project, _upto(query.horizon), *where.values)
+    total = connection.execute(f"select count(*) {source} where {where.sql}", values).fetchone()[0]
+    direction = "desc" if query.descending else "asc"
+    rows = connection.execute(
+        f"select t.* {source} where {where.sql}"
+        f" order by {ORDER_COLUMNS[query.order]} {direction}, t.id {direction} limit ? offset ?",
+        (*values, query.limit, query.offset),
+    ).fetchall()
+    return [_trace(connection, blocks, row) for row in rows], total
+
+
+def find_trace(
+    connection: sqlite3.Connection, project: int, trace_id: str, horizon: int | None = None
+) -> Trace | None:
+    """Return one trace, or ``None``."""
+    row = connection.execute(
+        _TRACES.format(condition="and o.trace_id = ?"), (project, _upto(horizon), pack(trace_id))
+    ).fetchone()
+    return None if row is None else _trace(connection, BlockReader(connection), row)
+
+
+def _trace(connection: sqlite3.Connection, blocks: BlockReader, row: sqlite3.Row) -> Trace:
+    place = connection.execute(
+        "select block, position from observations where seq = ?", (row["root"],)
+    ).fetchone()
+    try:
+        return Trace(row, blocks.body(place["block"], place["position"]) if place else None)
+    except LookupError:
+        return Trace(row, None)  # deleted in between
+
+
+def observation_ids(
+    connection: sqlite3.Connection, project: int, trace_id: str, horizon: int | None = None
+) -> list[str]:
+    """Return the ids of a trace's observations, newest first."""
+    rows = connection.execute(
+        "select span_id from observations where project = ? and trace_id = ? and seq <= ?"
+        " order by start_time desc, seq desc",
+        (project, pack(trace_id), _upto(horizon)),
+    )
+    return [unpack(row[0]) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionQuery:
+    """A page of sessions; `since` and `before` (exclusive) bound their first arrival, Unix milliseconds."""
+
+    project: int
+    limit: int
+    offset: int = 0
+    since: int | None = None
+    before: int | None = None
+    environments: Sequence[str] = ()
+    session_id: str | None = None
+    horizon: int | None = None
+
+
+def find_sessions(connection: sqlite3.Connection, query: SessionQuery) -> tuple[list[sqlite3.Row], int]:
+    """Return a page of sessions (`id`, `created_at`, `environment`), newest first, and how many there are."""
+    where = Where()
+    where.add("o.project = ? and o.session_id <> ''", query.project)
+    where.add("o.seq <= ?", _upto(query.horizon))
+    if query.session_id is not None:
+        where.add("o.session_id = ?", query.session_id)
+    if query.environments:
+        where.add(f"o.environment in ({', '.join('?' * len(query.environments))})", *query.environments)
+    bounds: list[Any] = [query.since or 0, _upto(query.before)]
+    sessions = (
+        "select o.session_id as id, min(o.created_at) as created_at,"
+        f" substr(min(printf('%020d', o.seq) || o.environment), 21) as environment"
+        f" from observations o where {where.sql} group by o.session_id"
+        " having min(o.created_at) >= ? and min(o.created_at) < ?"
+    )
+    values = (*where.values, *bounds)
+    total = connection.execute(f"select count(*) from ({sessions})", values).fetchone()[0]
+    rows = connection.execute(
+        f"{sessions} order by created_at desc, id limit ? offset ?", (*values, query.limit, query.offset)
+    ).fetchall()
+    return rows, total
