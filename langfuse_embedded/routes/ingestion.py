@@ -1,4 +1,7 @@
-"""The legacy batch: scores and logs of older SDKs, each event with an answer of its own."""
+"""The legacy batch of older SDKs: scores and logs, in `dual` mode traces and observations too.
+
+Each event has an answer of its own.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +18,11 @@ from langfuse_embedded.http.call import Call, json_response
 from langfuse_embedded.http.errors import InvalidData
 from langfuse_embedded.http.operations import Access, ErrorStyle, Operation
 from langfuse_embedded.http.schema import Anything, Array, Datetime, Object, Schema, String
+from langfuse_embedded.legacy_events import OBSERVATION, TRACE
 from langfuse_embedded.store.score_rows import Score
 
+from .legacy_bodies import CREATED, TYPED, UPDATED
+from .legacy_bodies import TRACE as TRACE_BODY
 from .score_intake import BATCH_SCORE, configured, store
 
 log = logging.getLogger(__name__)
@@ -32,6 +38,7 @@ class _Intake:
     """What the events of a batch ask for. It is stored in one go, after all of them were looked at."""
 
     scores: list[Score | None] = field(default_factory=list)
+    legacy: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +88,42 @@ def _take_log(call: Call, intake: _Intake, event: dict[str, Any]) -> None:
     log.info("log of an SDK in project %s: %s", call.project_id, json.dumps(event["body"])[:2000])
 
 
+def _take_trace(call: Call, intake: _Intake, event: dict[str, Any]) -> None:
+    intake.legacy.append((TRACE, _identified(event)))
+
+
+def _take_observation(observation_type: str | None) -> Callable[[Call, _Intake, dict[str, Any]], None]:
+    def take(call: Call, intake: _Intake, event: dict[str, Any]) -> None:
+        body = _identified(event)
+        if observation_type:
+            body["type"] = observation_type
+        intake.legacy.append((OBSERVATION, body))
+
+    return take
+
+
+def _identified(event: dict[str, Any]) -> dict[str, Any]:
+    """Return the body with what the writer needs: an id, the time of the event, and no nulls."""
+    body = {key: value for key, value in event["body"].items() if value is not None}
+    return {**body, "id": body.get("id") or ids.uuid4(), "eventTime": event["timestamp"]}
+
+
 SCORES_AND_LOGS = {
     "score-create": EventType(BATCH_SCORE, _take_score, for_public_keys=True),
     "sdk-log": EventType(Anything(), _take_log, for_public_keys=True),
 }
 """The types that a server in `events_only` mode takes."""
+
+ALL_TYPES = {
+    **SCORES_AND_LOGS,
+    "trace-create": EventType(TRACE_BODY, _take_trace),
+    **{
+        name: EventType(body, _take_observation(observation_type))
+        for name, (body, observation_type) in (CREATED | UPDATED).items()
+    },
+    **{name: EventType(body, _take_observation(None)) for name, body in TYPED.items()},
+}
+"""The types that a server in `dual` mode takes."""
 
 
 async def ingest(call: Call) -> Response:
@@ -106,15 +144,21 @@ async def ingest(call: Call) -> Response:
             errors.append({"id": shown_id, "status": why.status, "message": why.message, "error": why.error})
         else:
             successes.append({"id": shown_id, "status": 201})
+    if intake.legacy:
+        arguments = {"project": call.project_id, "events": intake.legacy}
+        await call.engine.writer.submit("store_legacy", arguments)
     await store(call, intake.scores)
     return json_response({"successes": successes, "errors": errors}, 207)
 
 
 def _take(call: Call, intake: _Intake, event: Any) -> None:
     kind = event.get("type") if isinstance(event, dict) else None
-    event_type = SCORES_AND_LOGS.get(kind) if isinstance(kind, str) else None
+    events_only = call.engine.config.events_only
+    event_type = (SCORES_AND_LOGS if events_only else ALL_TYPES).get(kind) if isinstance(kind, str) else None
     if event_type is None:
-        raise _Rejected(400, "Event type not accepted", _not_accepted(kind))
+        if events_only:
+            raise _Rejected(400, "Event type not accepted", _not_accepted(kind))
+        raise _Rejected(400, "Invalid request data", "No matching discriminator")
     if call.principal.scores_only and not event_type.for_public_keys:
         raise _Rejected(401, "Authentication error", "Access Scope Denied")
     try:

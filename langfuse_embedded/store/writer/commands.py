@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import observations, scores
+from . import legacy, observations, scores
 from .context import WriteContext
 
 Command = Callable[[WriteContext, dict[str, Any], bytes], Any]
@@ -17,4 +17,5 @@ Command = Callable[[WriteContext, dict[str, Any], bytes], Any]
 COMMANDS: dict[str, Command] = {
     **observations.COMMANDS,
     **scores.COMMANDS,
+    **legacy.COMMANDS,
 }

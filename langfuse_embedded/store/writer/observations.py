@@ -53,7 +53,7 @@ def store_events(context: WriteContext, project_id: str, events: list[Event]) ->
         # Rare, so nobody looks before: a span was sent again, or twice in one export. The last one counts.
         context.db.execute("rollback to events")
         latest = {(event.trace_id, event.span_id): event for event in events}
-        _replace(context, project, list(latest))
+        remove_observations(context, project, list(latest))
         _insert(context, project, project_id, list(latest.values()))
     context.db.execute("release events")
 
@@ -87,7 +87,8 @@ def _insert(context: WriteContext, project: int, project_id: str, events: list[E
     context.db.executemany(_INSERT_BLOCK, blocks)
 
 
-def _replace(context: WriteContext, project: int, ids: list[tuple[str, str]]) -> None:
+def remove_observations(context: WriteContext, project: int, ids: list[tuple[str, str]]) -> None:
+    """Delete observations by trace and span id, and the blocks that nothing else needs."""
     for trace_id, span_id in ids:
         key = (project, pack(trace_id), pack(span_id))
         gone = context.db.execute(
@@ -117,6 +118,9 @@ def delete_traces(context: WriteContext, head: dict[str, Any], _body: bytes) -> 
         context.db.executemany("delete from blocks where id = ?", [(block,) for block in blocks])
         context.forget(OBSERVATION, [seq for seq, _ in gone])
         delete_scores_of_trace(context, project, trace_id)
+        context.db.execute(
+            "delete from legacy_bodies where project = ? and trace_id = ?", (project, trace_id)
+        )
         count += len(gone)
     return count
 
