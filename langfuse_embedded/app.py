@@ -22,7 +22,7 @@ from .http.errors import (
     Unavailable,
     unstable_body,
 )
-from .http.operations import ErrorStyle, Operation
+from .http.operations import Access, ErrorStyle, Operation
 from .http.router import Router
 from .store.writer.client import CommandError, CommandRefused, WriterUnavailable
 
@@ -64,7 +64,7 @@ class App:
                     await self.engine.open()
                 except EngineError as error:
                     self.startup_error = error
-                    await send({"type": "lifespan.startup.failed", "message": str(error)})
+                    await send({"type": "lifespan.startup.failed", "message": ""})
                     return
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
@@ -95,7 +95,8 @@ class App:
             return HTMLResponse(_NOT_FOUND_PAGE, 404)
         operation = match.operations.get("GET" if request.method == "HEAD" else request.method)
         if operation is None:
-            raise MethodNotAllowed
+            licensed = any(one.access is Access.ORGANIZATION for one in match.operations.values())
+            raise MethodNotAllowed(named=not licensed)
         self._refuse_legacy(operation)
         try:
             principal = self.engine.authenticator.principal(operation, request.headers)
@@ -103,6 +104,8 @@ class App:
         except ApiError as error:
             if operation.errors is ErrorStyle.UNSTABLE:
                 return json_response(unstable_body(error), error.status, error.headers)
+            if operation.errors is ErrorStyle.ERROR:
+                return json_response({"error": error.message}, error.status, error.headers)
             raise
 
     def _refuse_legacy(self, operation: Operation) -> None:

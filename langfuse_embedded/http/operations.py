@@ -27,11 +27,12 @@ class Access(Enum):
 
 
 class ErrorStyle(Enum):
-    """How an operation words what it refuses: the server has three habits."""
+    """How an operation words what it refuses: the server has four habits."""
 
     MESSAGE = "message only"
     NAMED = "message and error class"
     UNSTABLE = "message, code and details"
+    ERROR = "the message as error"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from langfuse_embedded.http.call import Call, json_response
-from langfuse_embedded.http.operations import Access, Operation
+from langfuse_embedded.http.operations import Access, ErrorStyle, Operation
 
 _NO_PLAN = {"error": "This feature is not available on your current plan."}
 
@@ -54,13 +54,25 @@ _ADMIN_OPERATIONS = (
 )
 
 
+def _style(path: str) -> ErrorStyle:
+    is_about_organizations = path.startswith("organizations/") or path.endswith("/memberships")
+    return ErrorStyle.ERROR if is_about_organizations else ErrorStyle.MESSAGE
+
+
 async def _refuse(call: Call) -> Response:
     return json_response(_NO_PLAN, 403)
 
 
 OPERATIONS = [
     *(
-        Operation(method, f"/api/public/{path}", _refuse, operation_id, Access.ORGANIZATION)
+        Operation(
+            method,
+            f"/api/public/{path}",
+            _refuse,
+            operation_id,
+            Access.ORGANIZATION,
+            errors=_style(path),
+        )
         for method, path, operation_id in _ORGANIZATION_OPERATIONS
     ),
     *(
