@@ -106,9 +106,12 @@ def serve(config: EngineConfig) -> int:
         )
         address = listener.getsockname()
         print(f"listening on http://{address[0]}:{address[1]}", flush=True)
-        server.run(sockets=[listener])
-        if app.startup_error is not None:
-            raise app.startup_error
+        try:
+            server.run(sockets=[listener])
+        except SystemExit:
+            if app.startup_error is not None:
+                raise app.startup_error from None
+            raise
         # Signals end the process above: whoever comes here was stopped by a part of the engine that gave up.
         return 1
 

@@ -161,23 +161,28 @@ class WriterClient:
         self._restarting = asyncio.get_running_loop().create_task(self._restart())
 
     async def _restart(self) -> None:
-        if self._process is not None:
-            await asyncio.to_thread(self._process.wait)
-            self._process = None
-        now = time.monotonic()
-        if len(self._restarts) == _MAX_RESTARTS and now - self._restarts[0] < _RESTART_WINDOW:
-            log.critical(
-                "the writer process ended %d times within %d s: the engine stops",
-                _MAX_RESTARTS,
-                _RESTART_WINDOW,
-            )
-            self._gave_up()
-            return
-        self._restarts.append(now)
-        try:
-            await self.open()
-        except EngineError as error:
-            log.critical("the writer process cannot be started again: %s", error)
-            self._gave_up()
-            return
-        log.warning("the writer process was started again")
+        while True:
+            if self._process is not None:
+                await asyncio.to_thread(self._process.wait)
+                self._process = None
+            now = time.monotonic()
+            if len(self._restarts) == _MAX_RESTARTS and now - self._restarts[0] < _RESTART_WINDOW:
+                log.critical(
+                    "the writer process ended %d times within %d s: the engine stops",
+                    _MAX_RESTARTS,
+                    _RESTART_WINDOW,
+                )
+                self._gave_up()
+                return
+            self._restarts.append(now)
+            try:
+                await self.open()
+            except WriterDied as error:
+                log.error("%s", error)
+            except EngineError as error:
+                log.critical("the writer process cannot be started again: %s", error)
+                self._gave_up()
+                return
+            else:
+                log.warning("the writer process was started again")
+                return

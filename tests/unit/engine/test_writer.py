@@ -1,0 +1,167 @@
+"""The writer: frames, groups, what one bad request does to its neighbours, and a store that refuses."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from langfuse_embedded.http.errors import Unavailable
+from langfuse_embedded.http.intake import Intake
+from langfuse_embedded.otlp.event import Event
+from langfuse_embedded.store.bodies import BlockReader
+from langfuse_embedded.store.hexid import pack, unpack
+from langfuse_embedded.store.state import StateStore
+from langfuse_embedded.store.writer import loop
+from langfuse_embedded.store.writer.context import OBSERVATION, WriteContext
+from langfuse_embedded.store.writer.observations import store_events
+from langfuse_embedded.store.writer.protocol import Frame, FrameBuffer, encode
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Iterator[WriteContext]:
+    state = StateStore(tmp_path, "salt")
+    opened = WriteContext(tmp_path)
+    yield opened
+    opened.close()
+    state.close()
+
+
+def _event(span: str, name: str = "step", trace: str = "ab" * 16) -> Event:
+    return Event(trace, span, None, name, "SPAN", 1_000, 2_000, input="in", output=name)
+
+
+def _write(context: WriteContext, *events: Event) -> None:
+    context.begin()
+    store_events(context, "kosmos", list(events))
+    context.commit()
+
+
+def _column(context: WriteContext, sql: str) -> list[Any]:
+    return [row[0] for row in context.db.execute(sql)]
+
+
+def _export(number: int, span: str) -> Frame:
+    spans = [{"traceId": "cd" * 16, "spanId": span, "name": "step"}]
+    body = {"resourceSpans": [{"scopeSpans": [{"scope": {"name": "kosmos"}, "spans": spans}]}]}
+    head = {"command": "ingest_otlp", "project": "kosmos", "gzip": False, "json": True}
+    return Frame(number, {**head, "limit": 10_000, "refusal": None}, json.dumps(body).encode())
+
+
+def _answers(context: WriteContext, *frames: Frame) -> dict[int, dict[str, Any]]:
+    buffer = FrameBuffer()
+    for answer in loop._handle(context, list(frames)):
+        buffer.feed(answer)
+    return {frame.number: frame.head for frame in buffer.frames()}
+
+
+@pytest.mark.parametrize("size", [1, 7, 4096])
+def test_frames_come_out_as_they_went_in_however_they_are_cut(size: int) -> None:
+    sent = [Frame(1, {"command": "a"}, b""), Frame(2**40, {"ü": [1]}, b"\0" * 5000), Frame(3, {}, b"x")]
+    data = b"".join(encode(*frame) for frame in sent)
+    buffer, got = FrameBuffer(), []
+    for start in range(0, len(data), size):
+        buffer.feed(data[start : start + size])
+        got += buffer.frames()
+    assert got == sent
+
+
+@pytest.mark.parametrize("identifier", ["00ff", "", "0", "abc", "ABCD", "xyz!", "ü", "0" * 32])
+def test_an_id_comes_back_as_it_was(identifier: str) -> None:
+    assert unpack(pack(identifier)) == identifier
+
+
+def test_only_lower_case_hex_is_packed() -> None:
+    assert (pack("00ff"), pack("00FF"), pack("0")) == (b"\0\xff", "00FF", "0")
+
+
+def test_a_replaced_row_gets_a_new_number_and_the_old_one_is_named_as_gone(context: WriteContext) -> None:
+    _write(context, _event("01"), _event("02"))
+    _write(context, _event("01", "again"))
+    assert _column(context, "select name from observations order by seq") == ["step", "again"]
+    (gone,) = context.db.execute("select at, kind, row from deletions").fetchall()
+    (last,) = _column(context, "select last from sequence")
+    newest = max(_column(context, "select seq from observations"))
+    assert (gone["kind"], gone["row"]) == (OBSERVATION, 1)
+    assert 2 < gone["at"] <= last
+    assert 2 < newest <= last
+
+
+def test_a_block_is_deleted_with_the_last_of_its_rows(context: WriteContext) -> None:
+    _write(context, _event("01"), _event("02"))
+    _write(context, _event("01"))
+    assert len(_column(context, "select id from blocks")) == 2
+    _write(context, _event("02"))
+    blocks = _column(context, "select id from blocks")
+    assert sorted(blocks) == sorted(_column(context, "select block from observations"))
+
+
+def test_bodies_lie_at_their_positions(context: WriteContext) -> None:
+    _write(context, _event("01", "one"), _event("02", "two"), _event("03", "three", "ef" * 16))
+    reader = BlockReader(context.db)
+    rows = context.db.execute("select name, block, position from observations").fetchall()
+    assert [row["name"] for row in rows] == ["one", "two", "three"]
+    assert all(reader.body(row["block"], row["position"]).output == row["name"] for row in rows)
+
+
+def test_numbers_grow_over_deletions_and_restarts(tmp_path: Path) -> None:
+    StateStore(tmp_path, "salt").close()
+    first = WriteContext(tmp_path)
+    _write(first, _event("01"), _event("02"))
+    first.begin()
+    first.db.execute("delete from observations")
+    first.commit()
+    first.close()
+    second = WriteContext(tmp_path)
+    _write(second, _event("03"))
+    assert _column(second, "select seq from observations") == [3]
+    second.close()
+
+
+def test_a_bad_request_is_refused_and_its_group_is_stored(context: WriteContext) -> None:
+    bad = _export(2, "02")._replace(body=b"{nope")
+    unknown = Frame(3, {"command": "no-such"}, b"")
+    answers = _answers(context, _export(1, "01"), bad, unknown, _export(4, "04"))
+    assert answers[1] == answers[4] == {"result": 1}
+    assert answers[2] == {"error": "refused", "message": "Failed to parse OTel JSON Trace"}
+    assert answers[3]["error"] == "failed"
+    assert _column(context, "select span_id from observations order by seq") == [b"\1", b"\4"]
+
+
+def test_a_read_only_store_stores_nothing_says_so_and_recovers(context: WriteContext) -> None:
+    context.db.execute("pragma query_only=on")
+    answers = _answers(context, _export(1, "01"), _export(2, "02"))
+    assert [answer["error"] for answer in answers.values()] == ["unavailable", "unavailable"]
+    assert "Make the data directory writable" in answers[1]["message"]
+    context.db.execute("pragma query_only=off")
+    assert _answers(context, _export(3, "03")) == {3: {"result": 1}}
+    assert _column(context, "select span_id from observations") == [b"\3"]
+
+
+def test_requests_wait_for_room_in_turn_and_leave_when_it_takes_too_long() -> None:
+    async def scenario() -> list[str]:
+        intake, seen = Intake(budget=100, patience=0.05), list[str]()
+        release = asyncio.Event()
+
+        async def hold(name: str, size: int) -> None:
+            async with intake.room(size):
+                seen.append(name)
+                await release.wait()
+
+        first = asyncio.create_task(hold("first", 80))
+        await asyncio.sleep(0)
+        with pytest.raises(Unavailable) as busy:
+            await hold("too late", 30)
+        assert busy.value.headers == {"retry-after": "1"}
+        second = asyncio.create_task(hold("second", 500))
+        await asyncio.sleep(0)
+        release.set()
+        await asyncio.gather(first, second)
+        await hold("third", 100)
+        return seen
+
+    assert asyncio.run(scenario()) == ["first", "second", "third"]
