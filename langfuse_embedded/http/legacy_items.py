@@ -47,7 +47,7 @@ def legacy_trace(project_id: str, trace: Trace, *, with_io: bool = True) -> dict
 def legacy_observation(
     project_id: str, observation: StoredObservation, model: Model | None, *, unpriced: float | None = None
 ) -> dict[str, Any]:
-    """Return an observation. `unpriced` is what stands for a price that is not known: null, or 0 in traces."""
+    """Return an observation. `unpriced` stands for a price that is not known: null, or 0 in traces."""
     row, body = observation.row, observation.body
     prices = model.default_prices if model else {}
     read, written, total = (row[f"{kind}_tokens"] or 0 for kind in ("input", "output", "total"))

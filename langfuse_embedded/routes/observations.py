@@ -20,7 +20,7 @@ from langfuse_embedded.pricing.model import Model
 from langfuse_embedded.store.observation_filters import FilterError
 from langfuse_embedded.store.observation_query import ObservationQuery, Place, StoredObservation
 
-_TYPES = (
+TYPES = (
     "GENERATION",
     "SPAN",
     "EVENT",
@@ -32,7 +32,7 @@ _TYPES = (
     "EMBEDDING",
     "GUARDRAIL",
 )
-_LEVELS = ("DEBUG", "DEFAULT", "WARNING", "ERROR")
+LEVELS = ("DEBUG", "DEFAULT", "WARNING", "ERROR")
 _PARSED_IO = (
     "parseIoAsJson=true is no longer supported on the v2 observations endpoint. Input/output fields are "
     "always returned as raw strings. Remove the parseIoAsJson parameter or set it to false."
@@ -53,9 +53,9 @@ _QUERY = Object(
         "name": _text(),
         "userId": _text(),
         "sessionId": _text(),
-        "type": Enum(*_TYPES).optional(),
+        "type": Enum(*TYPES).optional(),
         "traceId": _text(),
-        "level": Enum(*_LEVELS).optional(),
+        "level": Enum(*LEVELS).optional(),
         "parentObservationId": _text(),
         "isRootObservation": Enum("true", "false").optional(),
         "environment": Union(Array(String()), String()).optional(),
