@@ -12,11 +12,11 @@ from langfuse_embedded.errors import DataDirectoryError, NewerData
 _BUSY_TIMEOUT_MS = 10_000
 
 
-def open_database(path: Path, *, readonly: bool = False, page_size: int = 4096) -> sqlite3.Connection:
+def open_database(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
     """Return a connection in autocommit mode with WAL, foreign keys and rows by name.
 
-    `page_size` (bytes) counts for a new file only. Every commit is synced (`synchronous=FULL`): what was
-    answered survives the loss of power, not only of the process.
+    Every commit is synced (`synchronous=FULL`): what was answered survives the loss of power, not only of the
+    process.
 
     Raises:
         DataDirectoryError: the file cannot be opened, or is not a database.
@@ -27,7 +27,6 @@ def open_database(path: Path, *, readonly: bool = False, page_size: int = 4096) 
         connection.row_factory = sqlite3.Row
         connection.execute(f"pragma busy_timeout={_BUSY_TIMEOUT_MS}")
         if not readonly:
-            connection.execute(f"pragma page_size={page_size}")
             connection.execute("pragma journal_mode=wal")
             connection.execute("pragma synchronous=full")
             connection.execute("pragma foreign_keys=on")

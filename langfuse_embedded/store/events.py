@@ -13,8 +13,6 @@ from .database import open_database
 from .observation_query import ObservationReader
 
 EVENTS_FILE = "events.db"
-# Blocks are 1-4 KB: on pages of 4 KB a third of the file would be air (docs/reference/performance.md).
-PAGE_SIZE = 8192
 _CACHE_KIB = 8192
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from langfuse_embedded.clock import now_ms
 from langfuse_embedded.store.database import migrate, open_database
-from langfuse_embedded.store.events import EVENTS_FILE, PAGE_SIZE
+from langfuse_embedded.store.events import EVENTS_FILE
 
 from .lookups import StateLookups
 
@@ -33,7 +33,7 @@ class WriteContext:
         self.data_dir = data_dir
         self._lookups: StateLookups | None = None
         self.path = data_dir / EVENTS_FILE
-        self.db = open_database(self.path, page_size=PAGE_SIZE)
+        self.db = open_database(self.path)
         migrate(self.db, "events", self.path)
         self.db.execute("pragma cache_size=-32768")
         self.now = 0
