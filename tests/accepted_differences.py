@@ -30,6 +30,9 @@ _PRICE_CHANGED = "The maker changed the price after the recorded server was rele
 _TIER_SOLD = "The maker charges another rate here, which the recorded server's own list does not know"
 _KIND_PRICED = "The maintained price list has a price for these units, that of the recorded server has none"
 _PRICES_DIFFER = "The two price lists disagree about an old model; the maintained one counts"
+_NO_DNS = "The server looked the host name up, without a network; the engine calls nobody and asks no DNS"
+
+_OBSERVATIONS = "GET /api/public/v2/observations"
 
 ACCEPTED = (
     Accepted("score_validation", "array_body", "Servers from 4.59 on, and SDK 5, take lists of scores"),
@@ -76,6 +79,44 @@ ACCEPTED = (
         "otel_mapping",
         "environment/internal_keeps_prefix",
         "Only the server's own telemetry keeps the reserved prefix; no request can",
+    ),
+    Accepted(
+        "raw_events_only",
+        f"54 {_OBSERVATIONS}",
+        "The export is malformed (a `stringValue` that is an object): the engine stores its JSON text",
+    ),
+    Accepted("raw_events_only", "225 PUT /api/public/llm-connections", _NO_DNS),
+    Accepted("raw_events_only", "226 GET /api/public/llm-connections", _NO_DNS),
+    Accepted(
+        "raw_events_only",
+        "264 GET /api/admin/bullmq",
+        "Counts of jobs in the server's own queues; the engine commits before it answers and has no jobs",
+    ),
+    Accepted(
+        "sdk5_events_only",
+        f"24 {_OBSERVATIONS}",
+        "Read before the server had written the span; the engine shows it at once",
+    ),
+    *(
+        Accepted("sdk5_events_only", f"{number} {_OBSERVATIONS}", _NO_TOKENIZER)
+        for number in (60, 63, 67, 75)
+    ),
+    *(
+        Accepted("sdk5_events_only", f"{number} {_OBSERVATIONS}", _KIND_PRICED)
+        for number in (73, 74, 76, 78, 80, 81, 82)
+    ),
+    *(
+        Accepted("sdk418_events_only", f"{number} {_OBSERVATIONS}", _NO_TOKENIZER)
+        for number in (67, 70, 74, 82)
+    ),
+    *(
+        Accepted("sdk418_events_only", f"{number} {_OBSERVATIONS}", _KIND_PRICED)
+        for number in (80, 81, 83, 85, 87, 88, 89)
+    ),
+    Accepted(
+        "sdk418_events_only",
+        "95 GET /api/public/experiments",
+        "The server shows the description of any span, here of one without; the engine that of one with",
     ),
 )
 

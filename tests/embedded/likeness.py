@@ -19,8 +19,10 @@ _TIMES = frozenset({"createdAt", "updatedAt", "lastUpdatedAt", "completedAt", "u
 # Times that are those of processing where a request gave none.
 _MAYBE_NOW = frozenset({"startTime", "endTime", "timestamp"})
 _ORDERED_BY = ("startTime", "timestamp", "createdAt", "updatedAt")
-# UUIDs, the server's own 25 characters, and 32 or 16 hex digits.
-_MADE_UP = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|c[0-9a-z]{24}|[0-9a-f]{16}|[0-9a-f]{32}")
+# UUIDs and the server's own 25 characters; ids of traces and spans come from the client. The id of a run is
+# derived from the id of its dataset.
+_MADE_UP = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|c[0-9a-z]{24}")
+_DERIVED = frozenset({"datasetRunId", "experimentId"})
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
 _RELATIVE_ERROR = 1e-9
 
@@ -104,7 +106,8 @@ class Likeness:
         if self.ids.get(recorded, recorded) == received:
             return True
         is_id = key == "id" or key.endswith(("Id", "Ids"))
-        if is_id and recorded not in self.ids and _MADE_UP.fullmatch(recorded):
+        made_up = _MADE_UP.fullmatch(recorded) or key in _DERIVED
+        if is_id and made_up and recorded not in self.ids:
             self.ids[recorded] = received
             return True
         return self.translated(recorded) == received

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ from langfuse_embedded.routes import all_operations
 from .likeness import Likeness, without_issues
 
 _TRACES = "/api/public/otel/v1/traces"
+_TOTAL = re.compile(r"\.(meta|pagination)\.total(Items|Pages): ")
 _SENT_HEADERS = frozenset(
     {"accept", "authorization", "content-type", "x-langfuse-admin-api-key", "x-langfuse-project-id"}
 )
@@ -54,25 +56,31 @@ class Exchange:
 
 @dataclass(slots=True)
 class Report:
-    """What a replay found. Differences are by exchange name."""
+    """What a replay found, counted by route; differences are by the name of the exchange.
+
+    `alike` are answers that hold rows which no replayed request wrote: the recorded project was not empty.
+    Their status and shape agree, which is all that can be asked.
+    """
 
     compared: Counter[str] = field(default_factory=Counter)
     equal: Counter[str] = field(default_factory=Counter)
+    alike: Counter[str] = field(default_factory=Counter)
     skipped: dict[str, str] = field(default_factory=dict)
     differences: dict[str, str] = field(default_factory=dict)
 
     @property
     def share(self) -> float:
-        """The share of compared exchanges that are equal, 0 to 1."""
-        return self.equal.total() / max(1, self.compared.total())
+        """The share of exchanges that are equal, 0 to 1, of those that can be."""
+        return self.equal.total() / max(1, self.compared.total() - self.alike.total())
 
     def by_route(self) -> str:
-        """Return a table: equal of compared, route by route."""
+        """Return a table: equal, alike, compared, route by route."""
         rows = [
-            f"{self.equal[route]:4} of {self.compared[route]:4}  {route}" for route in sorted(self.compared)
+            f"{self.equal[route]:4} equal, {self.alike[route]:3} alike of {self.compared[route]:4}  {route}"
+            for route in sorted(self.compared)
         ]
-        total = f"{self.equal.total():4} of {self.compared.total():4}  all ({self.share:.1%})"
-        return "\n".join([*rows, total])
+        equal, alike, compared = self.equal.total(), self.alike.total(), self.compared.total()
+        return "\n".join([*rows, f"{equal:4} equal, {alike:3} alike of {compared:4}  all ({self.share:.1%})"])
 
 
 def read_recording(path: Path) -> list[Exchange]:
@@ -100,6 +108,7 @@ class Replay:
         self._client = client
         self._likeness = Likeness(started=iso(now_ms()))
         self._router = Router(all_operations())
+        self._written = ""
 
     def run(self, exchanges: Sequence[Exchange]) -> Report:
         """Send every request in order and compare the answers."""
@@ -114,6 +123,8 @@ class Replay:
                 report.skipped[exchange.name] = reason
                 continue
             self._compare(exchange, self._send(exchange), report)
+            if exchange.method != "GET":
+                self._written += _ids_of(exchange)
         return report
 
     def _send(self, exchange: Exchange) -> httpx.Response:
@@ -136,7 +147,8 @@ class Replay:
             return None
         if isinstance(request, dict):
             if "otlp" in request:
-                return ParseDict(request["otlp"], ExportTraceServiceRequest()).SerializeToString()
+                export = json.loads(self._likeness.translated(json.dumps(request["otlp"])))
+                return ParseDict(export, ExportTraceServiceRequest()).SerializeToString()
             if request.keys() == {"base64", "bytes"}:
                 return base64.b64decode(request["base64"])
             if request.keys() == {"text"}:
@@ -147,10 +159,21 @@ class Replay:
         route = self._route(exchange)
         report.compared[route] += 1
         found = list(self._differences(exchange, answer))
-        if found:
+        if found and self._has_other_rows(exchange, found) and _same_shape(exchange, answer):
+            report.alike[route] += 1
+        elif found:
             report.differences[exchange.name] = "; ".join(found[:5])
         else:
             report.equal[route] += 1
+
+    def _has_other_rows(self, exchange: Exchange, found: list[str]) -> bool:
+        """Return whether an answer counts or holds what no replayed request wrote; aggregates always do."""
+        rows = exchange.response.get("data") if isinstance(exchange.response, dict) else None
+        if not isinstance(rows, list):
+            return False
+        if all(_TOTAL.match(difference) for difference in found):
+            return True
+        return any(str(row.get("id", row.get("name"))) not in self._written for row in rows)
 
     def _route(self, exchange: Exchange) -> str:
         match = self._router.match(exchange.path)
@@ -174,6 +197,31 @@ class Replay:
         if exchange.status >= 400:
             recorded, received = without_issues(recorded), without_issues(received)
         yield from self._likeness.differences(recorded, received)
+
+
+def _ids_of(exchange: Exchange) -> str:
+    """Return a text that holds every id and name that an exchange wrote."""
+    text = json.dumps([exchange.request, exchange.response])
+    if isinstance(exchange.request, dict) and "otlp" in exchange.request:
+        export = ParseDict(exchange.request["otlp"], ExportTraceServiceRequest())
+        spans = (
+            span
+            for resource in export.resource_spans
+            for scope in resource.scope_spans
+            for span in scope.spans
+        )
+        text += "".join(f" {span.trace_id.hex()} {span.span_id.hex()}" for span in spans)
+    return text
+
+
+def _same_shape(exchange: Exchange, answer: httpx.Response) -> bool:
+    if answer.status_code != exchange.status:
+        return False
+    recorded, received = exchange.response, answer.json()
+    if not isinstance(received, dict) or recorded.keys() != received.keys():
+        return False
+    pairs = list(zip(recorded["data"], received["data"], strict=False))
+    return all(one.keys() == other.keys() for one, other in pairs[:1])
 
 
 def _superseded(exchanges: Sequence[Exchange]) -> Iterator[int]:
