@@ -47,7 +47,7 @@ def condition_sql(condition: Condition, view: View, binder: Binder) -> str:
     dimension = filtered_dimension(condition.column, view)
     if dimension is None:
         if condition.column == "metadata":
-            return _metadata(condition, view.metadata, binder)
+            return _metadata(condition, view, binder)
         return _moment(condition, view.time, binder)
     if condition.type == "null":
         return _null(condition, dimension)
@@ -93,13 +93,12 @@ def _moment(condition: Condition, column: str, binder: Binder) -> str:
     return f"{column} {condition.operator} {binder.bind(condition.value)}"
 
 
-def _metadata(condition: Condition, alias: str, binder: Binder) -> str:
+def _metadata(condition: Condition, view: View, binder: Binder) -> str:
     key = binder.bind(condition.key)
     # The first of two entries with one name wins, as on reading; a row without the name never fits.
     field = f"m.entries[list_position(m.names, {key})]"
     found = _TEXT[condition.operator].format(field=field, value=binder.bind(condition.value))
-    table = "observation_metadata" if alias == "o" else "score_metadata"
     return (
-        f"exists (select 1 from {table} m where m.seq = {alias}.seq "
+        f"exists (select 1 from {view.metadata} m where m.seq = {view.metadata_row} "
         f"and list_contains(m.names, {key}) and {found})"
     )

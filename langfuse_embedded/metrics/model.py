@@ -108,7 +108,8 @@ class View:
         time: its time in Unix milliseconds.
         time_name: how error messages call the time.
         project: the column that binds a query to a project.
-        metadata: the alias whose metadata `metadata` filters look at.
+        metadata: the table that `metadata` filters look at.
+        metadata_row: the number in that table of a row's metadata.
         condition: which rows of the table belong to the view.
     """
 
@@ -120,5 +121,6 @@ class View:
     dimensions: Mapping[str, Dimension]
     measures: Mapping[str, Measure]
     metadata: str
+    metadata_row: str
     relations: Mapping[str, Relation] = field(default_factory=dict)
     condition: str = ""

@@ -77,3 +77,20 @@ create table score_metadata (
     names varchar[] not null,
     entries varchar[] not null
 );
+
+-- Traces of the legacy API: the last text that any observation gave. `root` is the number of the root's row.
+create view traces as
+select
+    project,
+    trace_id as id,
+    min(start_time) as timestamp,
+    coalesce(arg_max(trace_name, seq) filter (where trace_name <> ''), '') as name,
+    coalesce(arg_max(user_id, seq) filter (where user_id <> ''), '') as user_id,
+    coalesce(arg_max(session_id, seq) filter (where session_id <> ''), '') as session_id,
+    coalesce(arg_max(release, seq) filter (where release <> ''), '') as release,
+    coalesce(arg_max(version, seq) filter (where version <> ''), '') as version,
+    arg_max(environment, seq) as environment,
+    coalesce(arg_max(tags, seq) filter (where len(tags) > 0), []) as tags,
+    min(seq) filter (where parent_id = '') as root
+from observations
+group by project, trace_id;
