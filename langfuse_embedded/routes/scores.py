@@ -29,7 +29,7 @@ from langfuse_embedded.store.scores import ScorePlace, ScoreQuery, find_scores
 from .score_intake import SCORE, TIMED_SCORE, configured, store, summary_of
 
 # Servers before this one know no lists of scores: SDK 5 loses all its scores there.
-_NO_LISTS = "4.16.0"
+_FIRST_WITH_LISTS = (4, 59)
 
 _FIELDS = ("core", "details", "subject", "annotation")
 _SOURCES = ("API", "ANNOTATION", "EVAL")
@@ -115,12 +115,17 @@ _LIST = (
 async def create_scores(call: Call) -> Response:
     """Store one score (`{"id": …}`), or a list of scores as SDK 5 sends it."""
     body = await call.json(Anything())
-    if isinstance(body, list) and call.engine.config.compat != _NO_LISTS:
+    if isinstance(body, list) and _takes_lists(call.engine.config.compat):
         return await _create_list(call, body)
     score = SCORE.parse(body)
     score_id = score.get("id") or ids.uuid4()
     await store(call, [configured(call, score, score_id=score_id, timestamp=now_ms())])
     return json_response({"id": score_id})
+
+
+def _takes_lists(compat: str) -> bool:
+    numbers = tuple(int(part) for part in compat.split(".") if part.isdigit())
+    return not numbers or numbers >= _FIRST_WITH_LISTS
 
 
 async def _create_list(call: Call, body: list[Any]) -> Response:

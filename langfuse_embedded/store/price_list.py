@@ -7,17 +7,19 @@ price of it has changed since, and writes it if so.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import subprocess
 import sys
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from langfuse_embedded.errors import EngineError
 
 from .database import open_database
 from .models import Models
+
+if TYPE_CHECKING:
+    import subprocess
 
 _STOP_SECONDS = 5.0
 
@@ -31,6 +33,9 @@ class PriceListUpdate:
 
     def start(self) -> None:
         """Start the process; nothing waits for it but an event that needs the very first list."""
+        # The process itself runs this module too, and should not import what only its parent needs.
+        import subprocess
+
         self._process = subprocess.Popen(
             [sys.executable, "-m", __name__, str(self._path)],
             stdin=subprocess.DEVNULL,
@@ -39,12 +44,16 @@ class PriceListUpdate:
 
     async def ready(self, models: Models) -> None:
         """Wait for the very first list; afterwards there always is one."""
+        import asyncio
+
         process = self._process
         if process is not None and not models.price_list()[0]:
             await asyncio.to_thread(process.wait)
 
     def stop(self) -> None:
         """End the process if it still runs: the next start does its work."""
+        import subprocess
+
         process, self._process = self._process, None
         if process is None:
             return

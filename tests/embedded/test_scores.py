@@ -235,8 +235,11 @@ def test_of_a_list_the_valid_scores_are_kept_and_the_others_are_explained(
     assert len(_read(client, traceId=trace_id)) == 1
 
 
-def test_lists_of_scores_are_refused_at_the_level_of_an_older_server(start_engine: StartEngine) -> None:
-    old = start_engine(EMBEDDED_COMPAT="4.16.0").client
+@pytest.mark.parametrize("version", ["4.16.0", "4.58.3"])
+def test_lists_of_scores_are_refused_at_the_level_of_an_older_server(
+    start_engine: StartEngine, version: str
+) -> None:
+    old = start_engine(EMBEDDED_COMPAT=version).client
     answer = old.post(URL, json=[{"traceId": "t", "name": "n", "value": 1}])
     assert answer.status_code == 400
     assert answer.json()["error"][0]["message"] == "Invalid input: expected object, received array"
