@@ -79,7 +79,7 @@ _VALUE = Tagged(
 def _body(sources: tuple[str, ...], more: dict[str, Schema]) -> Schema:
     common = Object(
         {
-            "id": _text(),
+            "id": String(max=800, patterns=((r"^[^\r]*$", "ID cannot contain carriage returns"),)).nullish(),
             "name": String(min=1),
             **{key: _text() for key in _TARGETS},
             "comment": _text(),
