@@ -84,7 +84,10 @@ def is_valid_schema(schema: Any) -> bool:
 
 def errors_of(schema: dict[str, Any], value: Any) -> list[FieldError]:
     """Return what Ajv reports for a value: the first failure, with those of its branches before it."""
-    return _described(_first(_Validator(schema).iter_errors(value)))
+    try:
+        return _described(_first(_Validator(schema).iter_errors(value)))
+    except RecursionError:
+        return [FieldError("/", "schema refers to itself without end", "$ref")]
 
 
 def _first(errors: Iterable[ValidationError]) -> ValidationError | None:

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from .errors import InvalidData, InvalidRequest, PayloadTooLarge
+from .nesting import MAX_DEPTH, require_shallow
 
 if TYPE_CHECKING:
     from langfuse_embedded.engine import Engine
@@ -61,7 +62,7 @@ class Call:
         """Return the JSON body in the shape of `schema`.
 
         Raises:
-            InvalidRequest: it is not JSON.
+            InvalidRequest: it is not JSON, or nests too deeply.
             InvalidData: it does not fit.
         """
         body = await self.body()
@@ -72,6 +73,9 @@ class Call:
         except orjson.JSONDecodeError:
             # The server's framework answers this before the route is reached.
             raise InvalidRequest("Invalid JSON", named=False) from None
+        # Few bodies have enough brackets to nest deeply at all.
+        if body.count(b"[") + body.count(b"{") > MAX_DEPTH:
+            require_shallow(document)
         return schema.parse(document)
 
     def query(self, schema: Schema) -> Any:

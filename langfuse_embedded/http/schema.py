@@ -28,6 +28,9 @@ class _Missing:
 
 MISSING = _Missing()
 
+_SAFE_INTEGER = 2**53 - 1
+_MAX_DATE_MS = 8_640_000_000_000_000
+
 JS_WHITESPACE = (
     "\t\n\v\f\r \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
     "\u2028\u2029\u202f\u205f\u3000\ufeff"
@@ -297,9 +300,11 @@ class CoercedDate(Schema):
     """
 
     def run(self, value: Any, path: Path, issues: Issues) -> Any:
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return int(value)
-        ms = _date(value) if isinstance(value, str) else None
+        ms: int | None = None
+        if isinstance(value, str):
+            ms = _date(value)
+        elif isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _MAX_DATE_MS:
+            ms = int(value)
         if ms is None:
             issues.stop(
                 path, "Invalid input: expected date, received Date", expected="date", code="invalid_type"
@@ -351,6 +356,9 @@ class Number(Schema):
                 )
                 return value
             value = int(value)
+        if self.integer and not -_SAFE_INTEGER <= value <= _SAFE_INTEGER:
+            _unsafe(value, path, issues)
+            return value
         if self.gt is not None and value <= self.gt:
             issues.add(
                 path,
@@ -384,6 +392,18 @@ class Number(Schema):
 _JAVASCRIPT_NUMBER = re.compile(
     r"[+-]?(?:\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?|Infinity)", re.ASCII
 )
+
+
+def _unsafe(value: float, path: Path, issues: Issues) -> None:
+    big = value > 0
+    bound = f"<={_SAFE_INTEGER}" if big else f">=-{_SAFE_INTEGER}"
+    issues.stop(
+        path,
+        f"Too {'big' if big else 'small'}: expected int to be {bound}",
+        code="too_big" if big else "too_small",
+        note="Integers must be within the safe integer range.",
+        origin="int",
+    )
 
 
 def to_number(value: Any) -> Any:

@@ -13,6 +13,7 @@ from langfuse_embedded import ids
 from langfuse_embedded.clock import iso
 from langfuse_embedded.http.call import Call, json_response
 from langfuse_embedded.http.errors import Conflict, InvalidRequest, NotFound
+from langfuse_embedded.http.nesting import require_shallow
 from langfuse_embedded.http.operations import Operation
 from langfuse_embedded.http.pagination import PAGE_PARAMETERS, Page
 from langfuse_embedded.http.schema import Anything, CoercedDate, Enum, Object, String
@@ -112,6 +113,7 @@ def _normalized(value: Any) -> Any:
     if isinstance(value, str):
         with suppress(orjson.JSONDecodeError):
             value = orjson.loads(value)
+            require_shallow(value)
     return _clean(value)
 
 
