@@ -18,13 +18,11 @@ from langfuse_embedded.otlp.metadata import flatten
 from langfuse_embedded.otlp.tools import parsed, tools_of
 from langfuse_embedded.otlp.usage import cost_of, usage_of
 from langfuse_embedded.scoring import environment_of
+from langfuse_embedded.store.observation_rows import TRACE_ROOT
 
 Body = Mapping[str, Any]
 
 TRACE, OBSERVATION = "trace", "observation"
-TRACE_ROOT = "t-"
-"""What the id of the root observation begins with that stands for a trace."""
-
 # The first word on these counts, whatever comes later.
 _FIXED = ("id", "traceId", "type", "timestamp", "startTime", "eventTime", "environment")
 _USAGE_KINDS = {

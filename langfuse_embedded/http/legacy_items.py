@@ -58,7 +58,7 @@ def legacy_observation(
         "startTime": iso(row["start_time"]),
         "endTime": iso_or_none(row["end_time"]),
         "projectId": project_id,
-        "parentObservationId": observation.parent_id,
+        "parentObservationId": observation.legacy_parent_id,
         "type": row["type"],
         "environment": row["environment"],
         "name": row["name"] or None,

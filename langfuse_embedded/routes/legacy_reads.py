@@ -144,6 +144,7 @@ async def get_trace(call: Call) -> Response:
         item["observations"] = [
             legacy_observation(call.project_id, one, models.get(one.row["model_id"]), unpriced=0)
             for one in reversed(stored)
+            if not one.stands_for_trace
         ]
     return json_response(item)
 
@@ -160,6 +161,7 @@ async def list_observations(call: Call) -> Response:
         horizon=horizon,
         with_bodies=True,
         offset=page.offset,
+        with_trace_roots=False,
     )
 
     def read() -> tuple[list[StoredObservation], int]:

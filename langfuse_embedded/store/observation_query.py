@@ -11,7 +11,7 @@ from .bodies import BlockReader, Body
 from .hexid import pack, unpack
 from .observation_columns import COLUMNS as FILTER_COLUMNS
 from .observation_filters import Condition, Where, compile_conditions, has_words
-from .observation_rows import COLUMNS
+from .observation_rows import COLUMNS, TRACE_ROOT
 
 _SELECT = ", ".join(f"o.{name}" for name in COLUMNS)
 _NEWEST_FIRST = "order by o.start_time desc, o.trace_id desc, o.span_id desc"
@@ -49,6 +49,17 @@ class StoredObservation:
         return None if parent is None else unpack(parent)
 
     @property
+    def stands_for_trace(self) -> bool:
+        """Whether it holds what the legacy batch said of a trace: the legacy API does not show it."""
+        return self.id == f"{TRACE_ROOT}{self.trace_id}"
+
+    @property
+    def legacy_parent_id(self) -> str | None:
+        """The parent as the legacy API knows it: what hangs below a trace has none."""
+        parent = self.parent_id
+        return None if parent == f"{TRACE_ROOT}{self.trace_id}" else parent
+
+    @property
     def is_root(self) -> bool:
         """Whether it is the root of a trace, or of an application's part of one."""
         return self.row["parent_span_id"] is None or bool(self.row["is_app_root"])
@@ -71,6 +82,7 @@ class ObservationQuery:
         horizon: rows beyond this number of the sequence are not visible yet.
         with_bodies: read the long texts too.
         offset: how many observations to pass over.
+        with_trace_roots: also those that stand for a trace of the legacy batch.
     """
 
     project: int
@@ -80,6 +92,7 @@ class ObservationQuery:
     horizon: int | None = None
     with_bodies: bool = False
     offset: int = 0
+    with_trace_roots: bool = True
 
     @property
     def is_cheap(self) -> bool:
@@ -127,6 +140,9 @@ class ObservationReader:
     def _matching(self, query: ObservationQuery) -> tuple[str, Where]:
         where = Where()
         where.add("o.project = ?", query.project)
+        if not query.with_trace_roots:
+            # Such an id is never hexadecimal, so it is stored as text.
+            where.add("(typeof(o.span_id) <> 'text' or substr(o.span_id, 1, 2) <> ?)", TRACE_ROOT)
         if query.horizon is not None:
             where.add("o.seq <= ?", query.horizon)
         if query.after is not None:

@@ -14,8 +14,6 @@ from .bodies import Body
 from .hexid import pack
 
 COLUMNS = (
-    "seq",
-    "project",
     "trace_id",
     "span_id",
     "parent_span_id",
@@ -61,14 +59,23 @@ COLUMNS = (
     "experiment_dataset_id",
     "experiment_item_id",
     "experiment_item_root_span_id",
+    # Where the row stands; the writer adds these to what was made of the event.
+    "seq",
+    "project",
     "block",
     "position",
 )
 INSERT = f"insert into observations ({', '.join(COLUMNS)}) values ({', '.join('?' * len(COLUMNS))})"
 
+TRACE_ROOT = "t-"
+"""What the id of the root observation begins with that stands for a trace of the legacy batch."""
+
 _LARGEST = 2**63 - 1
 _NO_NUMBERS = (None, None, None)
 _NO_EXPERIMENT = (None, None, None, None, None)
+
+
+Row = tuple[Any, ...]
 
 
 def row_of(
@@ -81,12 +88,15 @@ def row_of(
     created_at: int,
     block: int,
     position: int,
-) -> tuple[Any, ...]:
-    """Return the row in the order of `COLUMNS`."""
+) -> Row:
+    """Return the whole row in the order of `COLUMNS`."""
+    return (*unplaced_row_of(event, price, prompt_id, created_at), seq, project, block, position)
+
+
+def unplaced_row_of(event: Event, price: Priced, prompt_id: str, created_at: int) -> Row:
+    """Return the row without its last four columns, which say where it stands."""
     usage, cost, experiment = event.usage, price.cost, event.experiment
     return (
-        seq,
-        project,
         pack(event.trace_id),
         pack(event.span_id),
         pack(event.parent_span_id) if event.parent_span_id else None,
@@ -135,8 +145,6 @@ def row_of(
             if experiment
             else _NO_EXPERIMENT
         ),
-        block,
-        position,
     )
 
 

@@ -213,3 +213,20 @@ def test_the_public_key_alone_may_not_send_traces(dual: httpx.Client, trace_id: 
         (401, "Authentication error")
     ]
     assert _read(dual, trace_id) == {}
+
+
+def test_the_legacy_reads_show_the_trace_as_it_was_sent(dual: httpx.Client, trace_id: str) -> None:
+    trace = {"id": trace_id, "name": "support", "userId": "zeus", "input": {"q": 1}, "output": "a"}
+    span = {"id": f"{trace_id}-span", "traceId": trace_id, "name": "step"}
+    child = {"id": f"{trace_id}-child", "traceId": trace_id, "parentObservationId": span["id"]}
+    _send(
+        dual, _event("trace-create", trace), _event("span-create", span, 1), _event("span-create", child, 2)
+    )
+    shown = dual.get(f"/api/public/traces/{trace_id}").json()
+    assert (shown["name"], shown["userId"], shown["input"]) == ("support", "zeus", {"q": 1})
+    assert shown["output"] == "a"
+    parents = {one["id"]: one["parentObservationId"] for one in shown["observations"]}
+    assert parents == {span["id"]: None, child["id"]: span["id"]}
+    listed = dual.get("/api/public/observations", params={"traceId": trace_id}).json()
+    assert {one["id"] for one in listed["data"]} == {span["id"], child["id"]}
+    assert listed["meta"]["totalItems"] == 2
