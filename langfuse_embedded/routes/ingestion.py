@@ -30,6 +30,11 @@ log = logging.getLogger(__name__)
 _BODY_LIMIT = 4_500_000
 _NO_ID = "unknown"
 
+_ENVELOPE: dict[str, Schema] = {
+    "id": String(min=1, max=800, patterns=((r"^[^\r]*$", "ID cannot contain carriage returns"),)),
+    "timestamp": Datetime(),
+    "metadata": Anything(),
+}
 _BATCH = Object({"batch": Array(Anything()), "metadata": Anything()})
 
 
@@ -41,25 +46,19 @@ class _Intake:
     legacy: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
 class EventType:
-    """One type of event: the shape of its body, what takes it in, and whether a public key may send it."""
+    """One type of event: the shape of the whole, what takes it in, and whether a public key may send it."""
 
-    body: Schema
-    take: Callable[[Call, _Intake, dict[str, Any]], None]
-    for_public_keys: bool = False
-
-    @property
-    def envelope(self) -> Object:
-        """The shape of the whole event."""
-        return Object(
-            {
-                "id": String(min=1, max=800, patterns=((r"^[^\r]*$", "ID cannot contain carriage returns"),)),
-                "timestamp": Datetime(),
-                "metadata": Anything(),
-                "body": self.body,
-            }
-        )
+    def __init__(
+        self,
+        body: Schema,
+        take: Callable[[Call, _Intake, dict[str, Any]], None],
+        *,
+        for_public_keys: bool = False,
+    ) -> None:
+        self.take = take
+        self.for_public_keys = for_public_keys
+        self.envelope = Object({**_ENVELOPE, "body": body})
 
 
 class InvalidBatch(InvalidData):
@@ -85,7 +84,7 @@ def _take_score(call: Call, intake: _Intake, event: dict[str, Any]) -> None:
 
 
 def _take_log(call: Call, intake: _Intake, event: dict[str, Any]) -> None:
-    log.info("log of an SDK in project %s: %s", call.project_id, json.dumps(event["body"])[:2000])
+    log.info("log of an SDK in project %s: %s", call.project_id, json.dumps(event.get("body"))[:2000])
 
 
 def _take_trace(call: Call, intake: _Intake, event: dict[str, Any]) -> None:

@@ -86,6 +86,11 @@ def test_what_is_no_event_at_all_is_answered_without_an_id(client: httpx.Client)
     assert [(error["id"], error["status"]) for error in answer["errors"]] == [("unknown", 400)] * 3
 
 
+def test_a_log_without_a_body_is_taken(client: httpx.Client) -> None:
+    event = {"id": secrets.token_hex(8), "type": "sdk-log", "timestamp": TIMESTAMP}
+    assert _send(client, event)["errors"] == []
+
+
 def test_an_empty_batch_is_answered_with_empty_lists(client: httpx.Client) -> None:
     assert _send(client) == {"successes": [], "errors": []}
 
