@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from urllib.parse import quote
+import re
+from urllib.parse import quote, unquote_to_bytes
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, Response
@@ -32,6 +33,10 @@ _NOT_FOUND_PAGE = (
     "<!DOCTYPE html><html lang='en'><head><meta charset='utf-8'><title>404</title></head>"
     "<body><h1>404</h1><p>This page could not be found.</p></body></html>"
 )
+_BAD_REQUEST_PAGE = _NOT_FOUND_PAGE.replace("404", "400").replace(
+    "This page could not be found", "Bad Request"
+)
+_MALFORMED = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _CORS_METHODS = "GET,HEAD,PUT,PATCH,POST,DELETE"
 
 
@@ -88,6 +93,8 @@ class App:
 
     async def _dispatch(self, request: Request) -> Response:
         raw_path = _raw_path(request.scope)
+        if "%" in raw_path and not _is_decodable(raw_path):
+            return HTMLResponse(_BAD_REQUEST_PAGE, 400)
         match = self.router.match(raw_path)
         if request.method == "OPTIONS" and raw_path.startswith("/api/"):
             return Response(status_code=204)
@@ -126,6 +133,17 @@ def _raw_path(scope: Scope) -> str:
     if raw:
         return str(raw.partition(b"?")[0].decode("latin-1"))
     return quote(scope["path"])
+
+
+def _is_decodable(raw_path: str) -> bool:
+    # The server's framework refuses a stray percent sign and bytes that are no UTF-8 before any route.
+    if _MALFORMED.search(raw_path):
+        return False
+    try:
+        unquote_to_bytes(raw_path).decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _add_cors(request: Request, response: Response) -> None:

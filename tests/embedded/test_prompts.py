@@ -230,6 +230,19 @@ def test_lists_can_be_bound_to_the_time_of_the_last_change(client: httpx.Client)
     assert client.get(PROMPTS, params={"fromUpdatedAt": "yesterday"}).status_code == 400
 
 
+@pytest.mark.parametrize("path", ["100%", "a%2", "a%zz", "%FF", "%C3%28"])
+def test_a_path_that_cannot_be_decoded_is_a_bad_request(client: httpx.Client, path: str) -> None:
+    url = client.base_url.copy_with(raw_path=f"{PROMPTS}/{path}".encode())
+    assert client.get(url).status_code == 400
+
+
+@pytest.mark.parametrize("name", ["100%", "ä ö?#&+=", "a%20b", "..", "日本"])
+def test_a_name_of_any_characters_is_read_with_its_encoded_form(client: httpx.Client, name: str) -> None:
+    unique = f"{fresh('odd')} {name}"
+    create(client, unique)
+    assert get(client, unique, label="latest").json()["name"] == unique
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
