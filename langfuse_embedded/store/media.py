@@ -146,10 +146,16 @@ class MediaStore:
 
 
 class MediaFiles:
-    """The bytes of media: one file each, named by a hash of project and id, complete or absent."""
+    """The bytes of media: one file each, named by a hash of project and id, complete or absent.
+
+    What is being written lies in a folder of its own; what an earlier process left there is removed.
+    """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
+        self._unfinished = directory / "unfinished"
+        for left in self._unfinished.glob("*"):
+            left.unlink()
 
     def path(self, project_id: str, media_id: str) -> Path:
         """Return where the bytes lie.
@@ -163,16 +169,16 @@ class MediaFiles:
     def begin(self, project_id: str, media_id: str) -> Upload:
         """Start to write a file; it appears under its name with `Upload.commit` alone."""
         target = self.path(project_id, media_id)
-        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return Upload(target)
+        for folder in (target.parent, self._unfinished):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return Upload(self._unfinished / secrets.token_hex(16), target)
 
 
 class Upload:
     """A file that is being written: hashed on the way, renamed into place when it is complete."""
 
-    def __init__(self, target: Path) -> None:
-        self._target = target
-        self._partial = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
+    def __init__(self, partial: Path, target: Path) -> None:
+        self._partial, self._target = partial, target
         self._file = self._partial.open("wb")
         self._hash = hashlib.sha256()
         self.size = 0
@@ -193,6 +199,11 @@ class Upload:
         os.fsync(self._file.fileno())
         self._file.close()
         self._partial.replace(self._target)
+        folder = os.open(self._target.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
     def discard(self) -> None:
         """Remove what was written, unless it was committed."""

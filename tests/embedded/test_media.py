@@ -266,12 +266,13 @@ def test_an_item_cannot_refer_to_media_that_were_never_uploaded(client: httpx.Cl
     assert answer.json()["mediaReferences"] == []
 
 
-def test_media_survive_a_restart(start_engine: StartEngine) -> None:
+def test_media_survive_a_kill_and_unfinished_uploads_do_not(start_engine: StartEngine) -> None:
     first = start_engine()
     upload = Upload()
     media_id = upload.store(first.client)
     first.kill()
+    (first.data_dir / "media" / "unfinished" / "half").write_bytes(b"of an upload that was cut off")
     again = start_engine(first.data_dir)
     url = again.client.get(f"{MEDIA}/{media_id}").json()["url"]
     assert outside("GET", url).content == upload.content
-    assert list((first.data_dir / "media").rglob(".*")) == []
+    assert list((again.data_dir / "media" / "unfinished").iterdir()) == []
