@@ -59,7 +59,7 @@ class Report:
     """What a replay found, counted by route; differences are by the name of the exchange.
 
     `alike` are answers that hold rows which no replayed request wrote: the recorded project was not empty.
-    Their status and shape agree, which is all that can be asked.
+    Their status, their shape and the rows that both show agree, which is all that can be asked.
     """
 
     compared: Counter[str] = field(default_factory=Counter)
@@ -159,7 +159,7 @@ class Replay:
         route = self._route(exchange)
         report.compared[route] += 1
         found = list(self._differences(exchange, answer))
-        if found and self._has_other_rows(exchange, found) and _same_shape(exchange, answer):
+        if found and self._has_other_rows(exchange, found) and self._is_alike(exchange, answer):
             report.alike[route] += 1
         elif found:
             report.differences[exchange.name] = "; ".join(found[:5])
@@ -173,7 +173,22 @@ class Replay:
             return False
         if all(_TOTAL.match(difference) for difference in found):
             return True
-        return any(str(row.get("id", row.get("name"))) not in self._written for row in rows)
+        return any(not self._is_written(row) for row in rows)
+
+    def _is_written(self, row: dict[str, Any]) -> bool:
+        identity = row.get("id", row.get("name"))
+        return identity is not None and identity in self._written
+
+    def _is_alike(self, exchange: Exchange, answer: httpx.Response) -> bool:
+        """Return whether the shape agrees, and every row that a replayed request wrote and both show."""
+        if not _same_shape(exchange, answer):
+            return False
+        shown = {row.get("id", row.get("name")): row for row in answer.json()["data"]}
+        for row in filter(self._is_written, exchange.response["data"]):
+            received = shown.get(self._likeness.translated(row.get("id", row.get("name"))))
+            if received is not None and any(self._likeness.differences(row, received)):
+                return False
+        return True
 
     def _route(self, exchange: Exchange) -> str:
         match = self._router.match(exchange.path)
