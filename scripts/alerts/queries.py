@@ -1,0 +1,235 @@
+"""From series to queries of Metrics API v2, as few as possible, and from their rows to values.
+
+Scores of the same window, grouping and filters share one query, with the score's name as a dimension; the
+statistics of one metric share one query anyway. A share needs a second query, for the rows that it counts.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from .catalog import DIMENSIONS, OBSERVATIONS, Filter, Metric, find_metric, one_of, score_name
+from .expression import Test
+from .model import Window
+from .series import Series
+
+CANARY_ENVIRONMENT = "stack-canary"
+"""Where the canary writes; no metric counts it."""
+ROW_LIMIT = 1000
+MIN_ELAPSED = 0.05
+"""Before 5 % of a day or a month are over nothing is projected: one early hour says little about the rest."""
+
+_HIGH_CARDINALITY = ("user",)
+_NEGATED = {"!=": "=="}
+Rows = Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The rows that a query is about; queries of the same scope are one query.
+
+    Attributes:
+        filters: as canonical JSON.
+    """
+
+    view: str
+    filters: str
+    group_by: str
+    window: Window
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One number of one query: `sum` of `totalCost` of a scope's rows, or `avg` of `value` of one score."""
+
+    scope: Scope
+    measure: str
+    aggregation: str
+    score: str = ""
+
+    @property
+    def key(self) -> str:
+        """The key of the number in a row of the answer."""
+        return f"{self.aggregation}_{self.measure}"
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One request to the Metrics API."""
+
+    scope: Scope
+    measures: tuple[tuple[str, str], ...]
+    scores: tuple[str, ...]
+
+    def document(self, now: datetime) -> dict[str, Any]:
+        """Return the `query` parameter for the window that ends `now`."""
+        filters: list[Filter] = json.loads(self.scope.filters)
+        if self.scores:
+            filters.append(one_of("name", *self.scores))
+        dimensions = [{"field": "name"}] if self.scores else []
+        if self.scope.group_by:
+            dimensions.append({"field": DIMENSIONS[self.scope.group_by].column(self.scope.view)})
+        document: dict[str, Any] = {
+            "view": self.scope.view,
+            "metrics": [{"measure": measure, "aggregation": how} for measure, how in self.measures],
+            "dimensions": dimensions,
+            "filters": filters,
+            "fromTimestamp": _iso(self.scope.window.start(now)),
+            "toTimestamp": _iso(now),
+            "config": {"row_limit": ROW_LIMIT},
+        }
+        if self.scope.group_by:
+            measure, how = self.measures[0]
+            document["orderBy"] = [{"field": f"{how}_{measure}", "direction": "desc"}]
+        return document
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """The rows of all queries of one project."""
+
+    rows: Mapping[Scope, Rows]
+
+    def groups(self, column: Column) -> list[str]:
+        """Return the groups that have rows; one empty name where nothing is grouped."""
+        if not column.scope.group_by:
+            return [""]
+        return [self._group(column, row) for row in self._of(column)]
+
+    def number(self, column: Column, group: str) -> float | None:
+        """Return the number, or None where there is none."""
+        for row in self._of(column):
+            if not column.scope.group_by or self._group(column, row) == group:
+                value = row.get(column.key)
+                return None if value is None else float(value)  # the server writes some numbers as texts
+        return None
+
+    def _of(self, column: Column) -> Iterable[Mapping[str, Any]]:
+        return (
+            row
+            for row in self.rows.get(column.scope, ())
+            if not column.score or row.get("name") == column.score
+        )
+
+    @staticmethod
+    def _group(column: Column, row: Mapping[str, Any]) -> str:
+        value = row.get(DIMENSIONS[column.scope.group_by].column(column.scope.view))
+        return ", ".join(map(str, value)) if isinstance(value, list) else str(value or "none")
+
+
+def plan_queries(series: Iterable[Series]) -> list[Query]:
+    """Return the fewest queries that give the values of all series."""
+    measures: dict[Scope, dict[tuple[str, str], None]] = defaultdict(dict)
+    scores: dict[Scope, dict[str, None]] = defaultdict(dict)
+    for one in series:
+        for column in _columns(one):
+            measures[column.scope][(column.measure, column.aggregation)] = None
+            if column.score:
+                scores[column.scope][column.score] = None
+    return [
+        # `count` first: groups are taken by size.
+        Query(scope, tuple(sorted(found, key=lambda pair: pair[1] != "count")), tuple(sorted(scores[scope])))
+        for scope, found in measures.items()
+    ]
+
+
+def values(series: Series, answers: Answers, now: datetime) -> dict[str, float]:
+    """Return the value of each group; what is not grouped stands under the empty name.
+
+    Without data there is no average; count and sum are 0.
+    """
+    base = _count_column(series)
+    result: dict[str, float] = {}
+    for group in answers.groups(base):
+        value = _value(series, answers, group, now)
+        if value is not None:
+            result[group] = value
+    return result
+
+
+def _value(series: Series, answers: Answers, group: str, now: datetime) -> float | None:
+    metric = _metric(series)
+    count = answers.number(_count_column(series), group) or 0.0
+    if series.statistic == "count":
+        return count
+    if metric.numerator or series.test:
+        part = answers.number(_part_column(series, metric), group) or 0.0
+        inverted = series.test is not None and series.test.operator in _NEGATED
+        return None if not count else (count - part if inverted else part) / count
+    if series.statistic == "projected":
+        elapsed = series.window.elapsed(now)
+        total = (
+            count if metric.measure == "count" else answers.number(_own_column(series, metric), group) or 0.0
+        )
+        return None if elapsed < MIN_ELAPSED else total * metric.scale / elapsed
+    value = answers.number(_own_column(series, metric), group) if count else None
+    if value is None:
+        return 0.0 if series.statistic == "sum" else None
+    return value * metric.scale
+
+
+def _columns(series: Series) -> Iterable[Column]:
+    metric = _metric(series)
+    yield _count_column(series)
+    if metric.numerator or series.test:
+        yield _part_column(series, metric)
+    elif series.statistic != "count" and metric.measure != "count":
+        yield _own_column(series, metric)
+
+
+def _own_column(series: Series, metric: Metric) -> Column:
+    how = "sum" if series.statistic == "projected" else series.statistic
+    return Column(_scope(series), metric.measure, how, _score(series))
+
+
+def _count_column(series: Series) -> Column:
+    metric = _metric(series)
+    if metric.distinct:
+        return Column(_scope(series), metric.measure, "uniq")
+    return Column(_scope(series), "count", "count", _score(series))
+
+
+def _part_column(series: Series, metric: Metric) -> Column:
+    part = metric.numerator if series.test is None else _test_filter(series.test)
+    return Column(_scope(series, part), "count", "count", _score(series))
+
+
+def _scope(series: Series, part: Filter | None = None) -> Scope:
+    metric = _metric(series)
+    filters = list(metric.filters)
+    if "agent" in (series.group_by, *(key for key, _ in series.filters)) and metric.view == OBSERVATIONS:
+        filters.append(one_of("type", "AGENT"))
+    for key, accepted in series.filters:
+        dimension = DIMENSIONS[key]
+        column = dimension.column(metric.view)
+        kind = "arrayOptions" if dimension.array else "stringOptions"
+        filters.append({**one_of(column, *accepted), "type": kind})
+    if not any(key == "environment" for key, _ in series.filters):
+        filters.append({**one_of("environment", CANARY_ENVIRONMENT), "operator": "none of"})
+    if part is not None:
+        filters.append(part)
+    return Scope(metric.view, json.dumps(filters, sort_keys=True), series.group_by, series.window)
+
+
+def _test_filter(test: Test) -> Filter:
+    if isinstance(test.value, str):
+        return one_of("stringValue", test.value)
+    operator = "=" if test.operator in ("==", "!=") else test.operator
+    return {"column": "value", "operator": operator, "value": test.value, "type": "number"}
+
+
+def _score(series: Series) -> str:
+    return "" if _metric(series).view == OBSERVATIONS else score_name(series.metric)
+
+
+def _metric(series: Series) -> Metric:
+    return find_metric(series.metric, categorical=series.categorical)
+
+
+def _iso(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
