@@ -34,6 +34,7 @@ from langfuse_embedded.store.observation_rows import COLUMNS, INSERT, body_of, r
 from .load import SPANS_PER_TRACE, exports
 
 _READS = 300
+_SEQ = COLUMNS.index("seq")
 
 
 class Store(Protocol):
@@ -68,7 +69,7 @@ class SqliteStore:
         step = SPANS_PER_TRACE if self._together else 1
         placed, blocks = [], []
         for start in range(0, len(rows), step):
-            block = rows[start][0]
+            block = rows[start][_SEQ]
             blocks.append((block, self._writer.pack(bodies[start : start + step])))
             placed += [
                 (*row[:-2], block, position) for position, row in enumerate(rows[start : start + step])
@@ -104,7 +105,8 @@ class DuckStore:
         described = source.execute("pragma table_info(observations)").fetchall()
         source.close()
         (directory / "shape.db").unlink()
-        columns = [f"{name} {kinds[kind.lower()]}" for _, name, kind, *_ in described]
+        types = {name: kinds[kind.lower()] for _, name, kind, *_ in described}
+        columns = [f"{name} {types[name]}" for name in COLUMNS]
         self._db.execute(f"create table observations ({', '.join(columns)}, input varchar, output varchar)")
         self._db.execute("create index by_trace on observations (trace_id)")
         self._row = f"({', '.join('?' * (len(COLUMNS) + 2))})"

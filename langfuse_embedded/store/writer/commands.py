@@ -11,11 +11,28 @@ from typing import Any
 
 from . import legacy, observations, scores
 from .context import WriteContext
+from .errors import Failed, Refused
 
 Command = Callable[[WriteContext, dict[str, Any], bytes], Any]
+
+REFUSE = "refuse"
+FAIL = "fail"
+
+
+def _refuse(_context: WriteContext, head: dict[str, Any], _body: bytes) -> Any:
+    """Answer a request that was turned down before it came here."""
+    raise Refused(head["message"])
+
+
+def _fail(_context: WriteContext, head: dict[str, Any], _body: bytes) -> Any:
+    """Answer a request that failed before it came here."""
+    raise Failed(head["message"])
+
 
 COMMANDS: dict[str, Command] = {
     **observations.COMMANDS,
     **scores.COMMANDS,
     **legacy.COMMANDS,
+    REFUSE: _refuse,
+    FAIL: _fail,
 }

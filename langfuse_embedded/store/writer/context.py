@@ -16,10 +16,6 @@ OBSERVATION = "observation"
 SCORE = "score"
 
 
-class Refused(Exception):
-    """A command does not accept its input. The text reaches the client, nothing of the request is stored."""
-
-
 class WriteContext:
     """The write side of `events.db`. One transaction holds all requests of a group, one savepoint each.
 

@@ -14,8 +14,10 @@ from typing import IO, Any
 
 from langfuse_embedded.errors import DataDirectoryError, DirectoryInUse, EngineError
 
+from . import mapper
 from .commands import COMMANDS
-from .context import Refused, WriteContext
+from .context import WriteContext
+from .errors import Failed, Refused
 from .protocol import FAILED, GREETING, REFUSED, UNAVAILABLE, Frame, FrameBuffer, encode
 
 log = logging.getLogger("langfuse_embedded.writer")
@@ -33,7 +35,10 @@ def run(data_dir: Path, descriptor: int) -> int:
     # The server decides when to stop: a signal to the whole group must not cut off what it has accepted.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    with socket.socket(fileno=descriptor) as connection:
+    with (
+        socket.socket(fileno=descriptor) as connection,
+        mapper.start(connection, data_dir) as requests,
+    ):
         try:
             lock = _hold(data_dir)
             context = WriteContext(data_dir)
@@ -43,7 +48,7 @@ def run(data_dir: Path, descriptor: int) -> int:
         with lock:
             try:
                 connection.sendall(encode(GREETING, {"result": "ready"}))
-                _serve(context, connection)
+                _serve(context, requests, connection)
             except (BrokenPipeError, ConnectionResetError):
                 log.info("the server is gone; what was accepted is stored")
             finally:
@@ -75,12 +80,12 @@ def _hold(data_dir: Path) -> IO[str]:
         return lock
 
 
-def _serve(context: WriteContext, connection: socket.socket) -> None:
+def _serve(context: WriteContext, requests: socket.socket, answers: socket.socket) -> None:
     buffer = FrameBuffer()
     while True:
-        group, ended = _receive(connection, buffer)
+        group, ended = _receive(requests, buffer)
         if group:
-            connection.sendall(b"".join(_handle(context, group)))
+            answers.sendall(b"".join(_handle(context, group)))
         if ended:
             return
 
@@ -121,6 +126,8 @@ def _run(context: WriteContext, frame: Frame) -> dict[str, Any]:
         return {"result": context.run(COMMANDS[frame.head["command"]], frame.head, frame.body)}
     except Refused as error:
         return {"error": REFUSED, "message": str(error)}
+    except Failed as error:
+        return {"error": FAILED, "message": str(error)}
     except sqlite3.OperationalError:
         # The disk or the file: it concerns the whole group.
         raise

@@ -1,90 +1,74 @@
-"""Writer commands for observations: take an OTLP export, delete traces."""
+"""Writer commands for observations: store what was prepared, delete traces."""
 
 from __future__ import annotations
 
+import marshal
 import sqlite3
 from typing import Any
 
-from langfuse_embedded.otlp.batch import DecodeError
-from langfuse_embedded.otlp.decode import decode_json, decode_protobuf, gunzip
 from langfuse_embedded.otlp.event import Event
-from langfuse_embedded.otlp.mapping import map_batch
-from langfuse_embedded.store.bodies import BlockWriter
-from langfuse_embedded.store.hexid import pack
-from langfuse_embedded.store.observation_rows import INSERT, body_of, row_of
+from langfuse_embedded.store.hexid import pack, unpack
+from langfuse_embedded.store.observation_rows import INSERT
 
-from .context import OBSERVATION, Refused, WriteContext
+from .context import OBSERVATION, WriteContext
+from .preparation import PreparedTrace, prepare
 from .scores import delete_scores_of_trace
 
-_BLOCKS = BlockWriter()
 _INSERT_BLOCK = "insert into blocks (id, body) values (?, ?)"
 
 
 def ingest_otlp(context: WriteContext, head: dict[str, Any], body: bytes) -> int:
-    """Store a trace export; return the number of spans.
-
-    The head has `project` (id), `gzip` and `json` (how the body is encoded), `limit` (bytes after
-    decompression) and `refusal`, the answer to any export that is not empty (or null).
-
-    Raises:
-        Refused: the body cannot be read as the head says.
-    """
-    try:
-        data = gunzip(body, head["limit"]) if head["gzip"] else body
-        decoded = decode_json(data) if head["json"] else decode_protobuf(data)
-    except DecodeError as error:
-        raise Refused(str(error)) from error
-    if head["refusal"] and decoded.resources:
-        raise Refused(head["refusal"])
-    events = map_batch(decoded, now_ms=context.now)
-    store_events(context, head["project"], events)
-    return len(events)
+    """Store a trace export that the preparing process has turned into rows; return the number of spans."""
+    # The other end of the pipe is a fork of this process: nobody else can write into it.
+    traces = [PreparedTrace(*one) for one in marshal.loads(body)]  # noqa: S302
+    store_traces(context, head["project"], traces)
+    return sum(len(trace.rows) for trace in traces)
 
 
 def store_events(context: WriteContext, project_id: str, events: list[Event]) -> None:
     """Write events of a project. An observation that is there already is replaced."""
-    if not events:
+    latest = {(event.trace_id, event.span_id): event for event in events}
+    traces = prepare(project_id, list(latest.values()), context.lookups, context.now)
+    store_traces(context, project_id, traces)
+
+
+def store_traces(context: WriteContext, project_id: str, traces: list[PreparedTrace]) -> None:
+    """Write prepared rows of a project. An observation that is there already is replaced."""
+    if not traces:
         return
     project = context.project_key(project_id)
-    context.db.execute("savepoint events")
+    context.db.execute("savepoint traces")
     try:
-        _insert(context, project, project_id, events)
+        _insert(context, project, traces)
     except sqlite3.IntegrityError:
         # Rare, so nobody looks before: a span was sent again, or twice in one export. The last one counts.
-        context.db.execute("rollback to events")
-        latest = {(event.trace_id, event.span_id): event for event in events}
-        remove_observations(context, project, list(latest))
-        _insert(context, project, project_id, list(latest.values()))
-    context.db.execute("release events")
+        context.db.execute("rollback to traces")
+        for trace in traces:
+            for row in trace.rows:
+                remove_observations(context, project, [(unpack(row[0]), unpack(row[1]))])
+            _insert_last(context, project, trace)
+    context.db.execute("release traces")
 
 
-def _insert(context: WriteContext, project: int, project_id: str, events: list[Event]) -> None:
-    lookups = context.lookups
-    lookups.refresh()
-    seq = context.take(len(events))
-    traces: dict[str, list[Event]] = {}
-    for event in events:
-        traces.setdefault(event.trace_id, []).append(event)
+def _insert(context: WriteContext, project: int, traces: list[PreparedTrace]) -> None:
+    seq = context.take(sum(len(trace.rows) for trace in traces))
     rows, blocks = [], []
-    for members in traces.values():
+    for trace in traces:
         block = seq
-        for position, event in enumerate(members):
-            rows.append(
-                row_of(
-                    event,
-                    lookups.price(project_id, event),
-                    lookups.prompt_id(project_id, event) if event.prompt_name else "",
-                    seq=seq,
-                    project=project,
-                    created_at=context.now,
-                    block=block,
-                    position=position,
-                )
-            )
+        blocks.append((block, trace.block))
+        for position, row in enumerate(trace.rows):
+            rows.append((*row, seq, project, block, position))
             seq += 1
-        blocks.append((block, _BLOCKS.pack([body_of(event) for event in members])))
     context.db.executemany(INSERT, rows)
     context.db.executemany(_INSERT_BLOCK, blocks)
+
+
+def _insert_last(context: WriteContext, project: int, trace: PreparedTrace) -> None:
+    """Insert the rows of one trace; of rows with the same id the last one."""
+    block = context.take(len(trace.rows))
+    latest = {row[1]: (*row, block + at, project, block, at) for at, row in enumerate(trace.rows)}
+    context.db.executemany(INSERT, list(latest.values()))
+    context.db.execute(_INSERT_BLOCK, (block, trace.block))
 
 
 def remove_observations(context: WriteContext, project: int, ids: list[tuple[str, str]]) -> None:

@@ -18,6 +18,7 @@ from langfuse_embedded.store.hexid import pack, unpack
 from langfuse_embedded.store.state import StateStore
 from langfuse_embedded.store.writer import loop
 from langfuse_embedded.store.writer.context import OBSERVATION, WriteContext
+from langfuse_embedded.store.writer.mapper import Mapper
 from langfuse_embedded.store.writer.observations import store_events
 from langfuse_embedded.store.writer.protocol import Frame, FrameBuffer, encode
 
@@ -54,7 +55,11 @@ def _export(number: int, span: str) -> Frame:
 
 def _answers(context: WriteContext, *frames: Frame) -> dict[int, dict[str, Any]]:
     buffer = FrameBuffer()
-    for answer in loop._handle(context, list(frames)):
+    mapper = Mapper(context.path.parent)
+    prepared = FrameBuffer()
+    for frame in frames:
+        prepared.feed(mapper.forward(frame))
+    for answer in loop._handle(context, list(prepared.frames())):
         buffer.feed(answer)
     return {frame.number: frame.head for frame in buffer.frames()}
 

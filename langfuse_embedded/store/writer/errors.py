@@ -1,0 +1,11 @@
+"""What a command raises to turn down its input."""
+
+from __future__ import annotations
+
+
+class Refused(Exception):
+    """A command does not accept its input. The text reaches the client, nothing of the request is stored."""
+
+
+class Failed(Exception):
+    """A request failed before it reached the store, by a defect that is in the log."""
