@@ -6,7 +6,6 @@ import contextlib
 import os
 import resource
 import shutil
-import signal
 import sqlite3
 import subprocess
 import threading
@@ -51,10 +50,14 @@ def test_acknowledged_spans_survive_a_killed_server_at_full_speed(
     _assert_complete(start_engine(data_dir=engine.data_dir), sent.acknowledged)
 
 
-def test_a_killed_writer_is_started_again_and_loses_nothing_acknowledged(start_engine: StartEngine) -> None:
+@pytest.mark.parametrize("victim", ["writer", "mapper"])
+def test_a_killed_child_is_started_again_and_loses_nothing_acknowledged(
+    start_engine: StartEngine, victim: str
+) -> None:
     engine = start_engine()
-    load = exports(20_000, seed=11)
-    sent = _send_until(engine, load, 0.3, lambda: os.kill(_writer(engine).pid, signal.SIGKILL))
+    writer = _writer(engine)
+    process = writer if victim == "writer" else writer.children()[0]
+    sent = _send_until(engine, exports(20_000, seed=11), 0.3, process.kill)
     assert set(sent.refused) <= {503}
     trace = trace_id()
     deadline = time.monotonic() + _DEADLINE
@@ -85,8 +88,10 @@ def test_an_engine_whose_writer_dies_again_and_again_stops_and_says_so(start_eng
 def test_the_writer_of_a_killed_server_ends_by_itself(start_engine: StartEngine) -> None:
     engine = start_engine()
     writer = _writer(engine)
+    mapper = writer.children()[0]
     engine.kill()
-    assert writer.wait(_DEADLINE) in (0, None)
+    gone, alive = psutil.wait_procs([writer, mapper], _DEADLINE)
+    assert (len(gone), alive) == (2, [])
 
 
 def test_a_full_disk_answers_503_stores_nothing_and_goes_on_when_there_is_room(

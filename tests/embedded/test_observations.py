@@ -84,6 +84,23 @@ def test_pages_hold_every_observation_once_newest_first(client: httpx.Client) ->
     assert times == sorted(times, reverse=True)
 
 
+def test_texts_that_no_store_likes_are_kept_and_spoil_nothing(client: httpx.Client) -> None:
+    trace = trace_id()
+    attributes = {
+        "langfuse.observation.input": "lone \ud800 surrogate",
+        "session.id": "nul \0 inside",
+        "langfuse.observation.metadata.huge": str(10**40),
+        "langfuse.observation.usage_details": json.dumps({"input": 10**30}),
+        "langfuse.observation.type": "generation",
+    }
+    send(client, span(trace, "odd", attributes=attributes), span(trace, "plain"))
+    found = {item["name"]: item for item in read(client, traceId=trace, fields=ALL_GROUPS)}
+    assert set(found) == {"odd", "plain"}
+    assert found["odd"]["input"] == "lone \N{REPLACEMENT CHARACTER} surrogate"
+    assert found["odd"]["sessionId"] == "nul \0 inside"
+    assert [item["id"] for item in read(client, sessionId="nul \0 inside")] == [found["odd"]["id"]]
+
+
 def test_another_project_sees_and_replaces_nothing(client: httpx.Client, engine: RunningEngine) -> None:
     trace, one = trace_id(), span_id()
     send(client, span(trace, "ours", id=one))
