@@ -11,7 +11,7 @@ UV ?= uv
 RUN = .venv/bin/python -m scripts
 PIP_INSTALL = -m pip install -qq --disable-pip-version-check --require-hashes -r
 
-.PHONY: help up down status logs bootstrap smoke destroy test lint types bench docs lock-python
+.PHONY: help up down status logs bootstrap smoke alerts alerts-check destroy test lint types bench docs lock-python
 
 help: ## Help: show this
 	@echo "Langfuse Stack: make TARGET [SETTING=value ...]"
@@ -38,6 +38,12 @@ destroy: .venv/.runtime ## Run: delete all data, after a question [YES=1 DRY_RUN
 
 smoke: .venv/.runtime ## Check: smoke tests of the running stack [BASE_URL= ARGS=]
 	@$(RUN) smoke $(ARGS)
+
+alerts: .venv/.runtime ## Watch: check config/alerts.yaml, compile it for Prometheus and Alertmanager [DRY_RUN=1]
+	@$(RUN) alerts $(if $(DRY_RUN),--dry-run)
+
+alerts-check: .venv/.runtime ## Watch: evaluate all alerts now [PROJECT=]
+	@$(RUN) alerts-check $(if $(PROJECT),--project $(PROJECT))
 
 bench: .venv/.dev ## Check: speed and footprint of the embedded engine
 	@.venv/bin/python -m benchmarks.engine $(ARGS)

@@ -113,6 +113,25 @@ def destroy(yes: Yes = False, dry_run: DryRun = False) -> None:
 
 
 @app.command()
+def alerts(dry_run: DryRun = False) -> None:
+    """Check config/alerts.yaml and compile it for Prometheus and Alertmanager."""
+    from .alerts import verb
+
+    execute(lambda context: verb.run(context, dry_run=dry_run))
+
+
+@app.command()
+def alerts_check(
+    project: Annotated[str, typer.Option(help="Only this project.")] = "",
+    base_url: Annotated[str, typer.Option(help="Another server than the running engine.")] = "",
+) -> None:
+    """Evaluate all alerts now against the running engine."""
+    from .alerts import check as verb
+
+    execute(lambda context: verb.run(context, project=project, base_url=base_url))
+
+
+@app.command()
 def docs(
     check: Annotated[bool, typer.Option("--check", help="Only say what is out of date; exit 1.")] = False,
 ) -> None:

@@ -6,8 +6,8 @@ import difflib
 from collections.abc import Collection, Iterator
 
 from .catalog import METRICS, find_metric, is_score
-from .expression import Aggregate, aggregates, variables
-from .model import LONGEST_WINDOW_S, Alert, Observed, Window, duration_seconds
+from .expression import Aggregate, aggregates, comparisons, variables
+from .model import LONGEST_WINDOW_S, Alert, NoData, Observed, Window, duration_seconds
 
 Fault = tuple[tuple[str, ...], int, str]
 """Path within the alert, column within the text there (0: none), what is wrong."""
@@ -17,18 +17,20 @@ def check_alert(
     alert: Alert, known_variables: Collection[str], known_actions: Collection[str]
 ) -> Iterator[Fault]:
     """Yield what does not fit."""
-    used = list(aggregates(alert.condition))
-    if not used:
-        yield ("condition",), 1, "it measures nothing; name an aggregate such as avg"
-    for aggregate in used:
+    for comparison in comparisons(alert.condition):
+        if not any(aggregates(comparison.left)):
+            yield ("condition",), 1, "what is measured stands left of the comparison, as in avg < 0.7"
+    for aggregate in aggregates(alert.condition):
         for fault in _aggregate_faults(alert, aggregate):
             yield ("condition",), aggregate.column, fault
     for variable in variables(alert.condition):
         if variable.name not in known_variables:
-            yield ("condition",), variable.column, _unknown("variable", variable.name, known_variables)
+            yield ("condition",), variable.column, unknown("variable", variable.name, known_variables)
     for action in alert.actions:
         if action not in known_actions:
-            yield ("action",), 0, _unknown("action", action, known_actions)
+            yield ("action",), 0, unknown("action", action, known_actions)
+    if alert.group_by and alert.no_data is NoData.ALWAYS:
+        yield ("no_data",), 0, "a group that was never seen cannot be missed; use alert or ignore"
     yield from ((("window",), 0, fault) for fault in _window_faults(alert.window))
     yield from ((path, 0, fault) for path, fault in _grouping_faults(alert))
 
@@ -82,7 +84,8 @@ def _window_faults(window: Window) -> Iterator[str]:
         yield "the longest window is 31d"
 
 
-def _unknown(kind: str, name: str, known: Collection[str]) -> str:
+def unknown(kind: str, name: str, known: Collection[str]) -> str:
+    """Return the fault that a name is not known, with what may have been meant."""
     near = difflib.get_close_matches(name, known, n=1)
     if near:
         return f"unknown {kind} {name}; did you mean {near[0]}?"

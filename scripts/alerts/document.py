@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from scripts.core.errors import UsageError
 
-from .checks import check_alert, check_observed
+from .checks import check_alert, check_observed, unknown
 from .expression import ExpressionError, parse_condition
 from .model import (
     Action,
@@ -107,6 +107,7 @@ class _PerProject(_Strict):
 class _File(_Strict):
     variables: dict[Slug, float | _PerProject] = {}
     actions: dict[Slug, Annotated[_Slack | _PagerDuty | _Email | _Webhook, Field(discriminator="type")]] = {}
+    stack_alerts: dict[Literal["info", "warning", "critical", "watchdog"], Texts] = {}
     runbooks: Annotated[str, Field(pattern=r"^\S*/$")] = "docs/runbooks/"
     repeat_every: Duration = "4h"
     observe: list[_Observed] = []
@@ -175,6 +176,7 @@ class _Builder:
     def build(self) -> AlertFile:
         variables = {name: _variable(value) for name, value in self._document.variables.items()}
         self._find_duplicates()
+        self._check_stack_actions()
         alerts = [alert for number in range(len(self._document.alerts)) for alert in self._alert(number)]
         for number, alert in alerts:
             for path, column, fault in check_alert(alert, set(variables), set(self._document.actions)):
@@ -187,6 +189,12 @@ class _Builder:
             observed=observed,
             actions={name: _action(name, action) for name, action in self._document.actions.items()},
             variables=variables,
+            stack_actions={
+                severity: _texts(self._document.stack_alerts[severity.value])
+                for severity in Severity
+                if severity.value in self._document.stack_alerts
+            },
+            watchdog=" ".join(_texts(self._document.stack_alerts.get("watchdog", []))),
             repeat_every=self._document.repeat_every,
         )
 
@@ -231,6 +239,15 @@ class _Builder:
             if alert.name in seen:
                 self._fault(("alerts", number, "name"), f"the name {alert.name} is used twice")
             seen.add(alert.name)
+
+    def _check_stack_actions(self) -> None:
+        for key, names in self._document.stack_alerts.items():
+            path = ("stack_alerts", key)
+            for name in _texts(names):
+                if name not in self._document.actions:
+                    self._fault(path, unknown("action", name, self._document.actions))
+            if key == "watchdog" and len(_texts(names)) != 1:
+                self._fault(path, "one action gets the watchdog")
 
     def _fault(self, path: Sequence[str | int], text: str, column: int = 0) -> None:
         place = self._source.place_within(path, column) if column else self._source.place(path)

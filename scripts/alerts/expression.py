@@ -141,6 +141,15 @@ def aggregates(node: Condition | Value) -> Iterator[Aggregate]:
             yield from aggregates(node.right)
 
 
+def comparisons(node: Condition) -> Iterator[Comparison]:
+    """Yield the comparisons of a condition from left to right."""
+    if isinstance(node, Comparison):
+        yield node
+    else:
+        yield from comparisons(node.left)
+        yield from comparisons(node.right)
+
+
 def variables(node: Condition | Value) -> Iterator[Variable]:
     """Yield the variables of a tree from left to right."""
     match node:

@@ -149,12 +149,20 @@ class Variable:
 
 @dataclass(frozen=True, slots=True)
 class AlertFile:
-    """A whole checked file."""
+    """A whole checked file.
+
+    Attributes:
+        stack_actions: who hears of the alerts about the stack itself, by severity.
+        watchdog: the action that gets the alert which always fires, to notice when it stops.
+        repeat_every: how often a message is repeated while an alert fires.
+    """
 
     alerts: tuple[Alert, ...]
     observed: tuple[Observed, ...] = ()
     actions: Mapping[str, Action] = field(default_factory=dict)
     variables: Mapping[str, Variable] = field(default_factory=dict)
+    stack_actions: Mapping[Severity, tuple[str, ...]] = field(default_factory=dict)
+    watchdog: str = ""
     repeat_every: str = "4h"
 
     def values(self, project: str) -> dict[str, float]:

@@ -1,0 +1,104 @@
+"""`alerts-check`: evaluate all alerts now against the running engine, and print a table."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from scripts.core.context import Context
+from scripts.core.errors import EXIT_FAILED, EXIT_OK, EXIT_WARNINGS, UsageError
+
+from .document import load_alerts
+from .evaluate import Finding, State, evaluate
+from .model import AlertFile, NoData
+from .paths import alerts_file
+from .promql import number
+from .queries import plan_queries, values
+from .reader import ProjectKey, open_client, project_keys, read_answers
+from .series import all_series
+
+TIMEOUT_S = 30.0
+_IN_PARALLEL = 4
+
+
+def run(context: Context, *, project: str, base_url: str) -> int:
+    """The verb. Exit code 0: nothing fires; 1: something fires; 3: data is missing where it should not."""
+    path = alerts_file(context)
+    file = load_alerts(path, context.layout.shown(path))
+    keys = _keys(context, project)
+    url = base_url or context.current_engine(context.lenient_settings()).local_url
+    findings = asyncio.run(find(file, keys, url, datetime.now(UTC)))
+    for line in table(findings):
+        context.console.print(line)
+    return exit_code(findings)
+
+
+async def find(file: AlertFile, keys: Sequence[ProjectKey], base_url: str, now: datetime) -> list[Finding]:
+    """Return what every alert says about every project at the time `now`. Raises MetricsError."""
+    series = all_series(file)
+    queries = plan_queries(series)
+    slots = asyncio.Semaphore(_IN_PARALLEL)
+    async with open_client(base_url, TIMEOUT_S) as client:
+        answers = await asyncio.gather(
+            *(read_answers(client, key, queries, now, slots=slots) for key in keys)
+        )
+    return [
+        finding
+        for key, answer in zip(keys, answers, strict=True)
+        for alert in file.alerts
+        for finding in evaluate(
+            alert, key.project, {one: values(one, answer, now) for one in series}, file.values(key.project)
+        )
+    ]
+
+
+def exit_code(findings: Sequence[Finding]) -> int:
+    """Return 1 where something fires, 3 where data is missing that an alert asks for, else 0."""
+    states = {finding.state for finding in findings}
+    if State.FIRING in states:
+        return EXIT_FAILED
+    wanted = any(
+        finding.state is State.NO_DATA and finding.alert.no_data is not NoData.IGNORE for finding in findings
+    )
+    return EXIT_WARNINGS if wanted else EXIT_OK
+
+
+def table(findings: Sequence[Finding]) -> list[str]:
+    """Return the lines of the table: what fires first, then by project and alert."""
+    order = {State.FIRING: 0, State.TOO_FEW: 1, State.OK: 1, State.NO_DATA: 2}
+    sorted_findings = sorted(findings, key=lambda finding: (order[finding.state], finding.project))
+    rows = [("STATE", "PROJECT", "ALERT", "VALUE", "CONDITION", "WINDOW", "SAMPLES")]
+    rows += [_row(finding) for finding in sorted_findings]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+
+
+def _row(finding: Finding) -> tuple[str, str, str, str, str, str, str]:
+    alert = finding.alert
+    return (
+        finding.state.value,
+        finding.project,
+        f"{alert.name}{f' ({finding.group})' if finding.group else ''}",
+        "-" if finding.value is None else f"{finding.value:.4g}",
+        alert.condition_text,
+        alert.window.text,
+        number(finding.samples),
+    )
+
+
+def _keys(context: Context, project: str) -> list[ProjectKey]:
+    directory = context.layout.credentials_dir
+    keys = project_keys(directory)
+    if project:
+        keys = [key for key in keys if key.project == project]
+    if not keys:
+        named = f" of project {project}" if project else ""
+        raise UsageError(
+            f"There are no credentials{named} in {context.layout.shown(directory)}.",
+            fix="run `make up`, which creates projects and keys.",
+        )
+    return keys

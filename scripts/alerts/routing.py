@@ -1,0 +1,158 @@
+"""Compile actions to Alertmanager's configuration: receivers, routes, grouping, inhibition, repetition."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from .model import Action, ActionType, AlertFile, Severity
+from .rules import HEADER
+
+SECRETS_DIR = "/etc/alertmanager/secrets"
+"""Where the service of the monitoring profile finds the files with secrets."""
+
+_TITLE = (
+    '{{ if eq .Status "firing" }}[FIRING:{{ .Alerts.Firing | len }}]{{ else }}[RESOLVED]{{ end }} '
+    "{{ .CommonLabels.alertname }} {{ .CommonLabels.project }}"
+)
+_TEXT = (
+    "{{ range .Alerts }}"
+    "*{{ .Annotations.summary }}*\n"
+    "{{ .Annotations.description }}\n"
+    "{{ with .Labels.project }}Project: {{ . }}\n{{ end }}"
+    "{{ with .Labels.group }}Group: {{ . }}\n{{ end }}"
+    "{{ with .Annotations.value }}Value: {{ . }}\n{{ end }}"
+    "{{ with .Annotations.threshold }}Threshold: {{ . }}\n{{ end }}"
+    "Runbook: {{ .Annotations.runbook_url }}\n"
+    "{{ end }}"
+)
+_COLOR = '{{ if eq .Status "firing" }}danger{{ else }}good{{ end }}'
+
+_STACK_DOWN = 'alertname=~"CanaryFailing|ServerUnreachable|ExporterDown"'
+
+
+def alertmanager_file(
+    file: AlertFile,
+    *,
+    secrets_dir: str = SECRETS_DIR,
+    group_wait: str = "10s",
+    group_interval: str = "1m",
+) -> str:
+    """Return the YAML of Alertmanager's configuration.
+
+    The alerts of one group wait `group_wait` for each other; news of a group comes every `group_interval`.
+    """
+    document = {
+        "global": {"resolve_timeout": "5m"},
+        "route": {
+            "receiver": "nobody",
+            "group_by": ["alertname", "project"],
+            "group_wait": group_wait,
+            "group_interval": group_interval,
+            "repeat_interval": file.repeat_every,
+            "routes": _routes(file),
+        },
+        "inhibit_rules": _inhibitions(),
+        "receivers": [
+            {"name": "nobody"},
+            *(_receiver(action, secrets_dir) for action in file.actions.values()),
+        ],
+    }
+    return HEADER + yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=1000)
+
+
+def secret_files(file: AlertFile) -> Sequence[tuple[Action, str]]:
+    """Return the actions that need a secret, with the name of its file."""
+    return [(action, action.secret) for action in file.actions.values() if action.secret]
+
+
+def _routes(file: AlertFile) -> list[Mapping[str, Any]]:
+    watchdog = {"receiver": file.watchdog or "nobody", "matchers": ['alertname="Watchdog"']}
+    if file.watchdog:  # whoever receives it alarms when it stops coming
+        watchdog |= {"group_interval": "1m", "repeat_interval": "5m"}
+    named = [_route(name, f'actions=~".*,{name},.*"') for name in file.actions]
+    stack = [
+        _route(name, 'scope="stack"', f'severity="{severity}"')
+        for severity in Severity
+        for name in file.stack_actions.get(severity, ())
+    ]
+    return [watchdog, *named, *stack]
+
+
+def _route(receiver: str, *matchers: str) -> Mapping[str, Any]:
+    return {"receiver": receiver, "matchers": list(matchers), "continue": True}
+
+
+def _inhibitions() -> list[Mapping[str, Any]]:
+    return [
+        # Nothing can be measured while the stack is down: one message about that is enough.
+        {"source_matchers": [_STACK_DOWN], "target_matchers": ['scope="quality"']},
+        {
+            "source_matchers": ['severity="critical"'],
+            "target_matchers": ['severity=~"warning|info"'],
+            "equal": ["alertname", "project", "group"],
+        },
+        {
+            "source_matchers": ['alertname=~"daily_budget_exceeded|monthly_budget_exceeded"'],
+            "target_matchers": ['alertname=~"daily_budget_projected|monthly_budget_projected"'],
+            "equal": ["project"],
+        },
+    ]
+
+
+def _receiver(action: Action, secrets_dir: str) -> Mapping[str, Any]:
+    build = {
+        ActionType.SLACK: _slack,
+        ActionType.PAGERDUTY: _pagerduty,
+        ActionType.EMAIL: _email,
+        ActionType.WEBHOOK: _webhook,
+    }[action.type]
+    kind, configuration = build(action, f"{secrets_dir}/{action.secret}" if action.secret else "")
+    return {"name": action.name, kind: [{"send_resolved": True, **configuration}]}
+
+
+def _slack(action: Action, secret: str) -> tuple[str, dict[str, Any]]:
+    return "slack_configs", {
+        "api_url_file": secret,
+        "channel": action.options["channel"],
+        "color": _COLOR,
+        "title": _TITLE,
+        "title_link": "{{ (index .Alerts 0).Annotations.runbook_url }}",
+        "text": _TEXT,
+    }
+
+
+def _pagerduty(_action: Action, secret: str) -> tuple[str, dict[str, Any]]:
+    return "pagerduty_configs", {
+        "routing_key_file": secret,
+        "description": _TITLE,
+        "severity": "{{ .CommonLabels.severity }}",
+        "details": {
+            "project": "{{ .CommonLabels.project }}",
+            "value": "{{ .CommonAnnotations.value }}",
+            "threshold": "{{ .CommonAnnotations.threshold }}",
+            "runbook": "{{ .CommonAnnotations.runbook_url }}",
+        },
+    }
+
+
+def _email(action: Action, secret: str) -> tuple[str, dict[str, Any]]:
+    login = {"auth_username": action.options["username"]} if action.options.get("username") else {}
+    password = {"auth_password_file": secret} if secret else {}
+    return "email_configs", {
+        "to": action.options["to"],
+        "from": action.options["sender"],
+        "smarthost": action.options["smarthost"],
+        **login,
+        **password,
+        "headers": {"Subject": _TITLE},
+        "html": "",
+        "text": _TEXT,
+    }
+
+
+def _webhook(action: Action, secret: str) -> tuple[str, dict[str, Any]]:
+    token = {"http_config": {"authorization": {"credentials_file": secret}}} if secret else {}
+    return "webhook_configs", {"url": action.options["url"], **token}
