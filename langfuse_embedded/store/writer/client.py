@@ -74,11 +74,6 @@ class WriterClient:
         self.committed: Callable[[], None] = lambda: None
         """Called after every command that was carried out."""
 
-    @property
-    def pid(self) -> int | None:
-        """The process id of the writer, while it runs."""
-        return self._process.child.pid if self._process else None
-
     async def open(self) -> None:
         """Wait until the writer is ready.
 
