@@ -11,7 +11,7 @@ UV ?= uv
 RUN = .venv/bin/python -m scripts
 PIP_INSTALL = -m pip install -qq --disable-pip-version-check --require-hashes -r
 
-.PHONY: help up down status logs bootstrap smoke alerts alerts-check destroy test lint types bench docs lock-python
+.PHONY: help up down status logs bootstrap smoke alerts alerts-check exporter canary destroy test lint types bench docs lock-python
 
 help: ## Help: show this
 	@echo "Langfuse Stack: make TARGET [SETTING=value ...]"
@@ -44,6 +44,12 @@ alerts: .venv/.runtime ## Watch: check config/alerts.yaml, compile it for Promet
 
 alerts-check: .venv/.runtime ## Watch: evaluate all alerts now [PROJECT=]
 	@$(RUN) alerts-check $(if $(PROJECT),--project $(PROJECT))
+
+exporter: .venv/.runtime ## Watch: serve Prometheus metrics until stopped
+	@$(RUN) exporter
+
+canary: .venv/.runtime ## Watch: write a span and a score, read them back
+	@$(RUN) canary
 
 bench: .venv/.dev ## Check: speed and footprint of the embedded engine
 	@.venv/bin/python -m benchmarks.engine $(ARGS)

@@ -132,6 +132,22 @@ def alerts_check(
 
 
 @app.command()
+def exporter() -> None:
+    """Serve Prometheus metrics about the server and the applications."""
+    from .exporter import verb
+
+    execute(verb.run)
+
+
+@app.command()
+def canary() -> None:
+    """Write a span and a score, read them back, say how long that took."""
+    from .exporter import canary_verb as verb
+
+    execute(verb.run)
+
+
+@app.command()
 def docs(
     check: Annotated[bool, typer.Option("--check", help="Only say what is out of date; exit 1.")] = False,
 ) -> None:

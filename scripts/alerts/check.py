@@ -11,7 +11,7 @@ from scripts.core.errors import EXIT_FAILED, EXIT_OK, EXIT_WARNINGS, UsageError
 
 from .document import load_alerts
 from .evaluate import Finding, State, evaluate
-from .model import AlertFile, NoData
+from .model import AlertFile
 from .paths import alerts_file
 from .promql import number
 from .queries import plan_queries, values
@@ -23,7 +23,7 @@ _IN_PARALLEL = 4
 
 
 def run(context: Context, *, project: str, base_url: str) -> int:
-    """The verb. Exit code 0: nothing fires; 1: something fires; 3: data is missing where it should not."""
+    """The verb. Exit code 0: nothing fires; 1: something fires; 3: there is no data at all."""
     path = alerts_file(context)
     file = load_alerts(path, context.layout.shown(path))
     keys = _keys(context, project)
@@ -54,14 +54,11 @@ async def find(file: AlertFile, keys: Sequence[ProjectKey], base_url: str, now: 
 
 
 def exit_code(findings: Sequence[Finding]) -> int:
-    """Return 1 where something fires, 3 where data is missing that an alert asks for, else 0."""
+    """Return 1 where something fires, 3 where no alert has any data, else 0."""
     states = {finding.state for finding in findings}
     if State.FIRING in states:
         return EXIT_FAILED
-    wanted = any(
-        finding.state is State.NO_DATA and finding.alert.no_data is not NoData.IGNORE for finding in findings
-    )
-    return EXIT_WARNINGS if wanted else EXIT_OK
+    return EXIT_WARNINGS if states <= {State.NO_DATA} else EXIT_OK
 
 
 def table(findings: Sequence[Finding]) -> list[str]:

@@ -36,6 +36,11 @@ class Window:
         """Whether it begins with the day or the month."""
         return self.text in CALENDAR
 
+    @property
+    def seconds(self) -> int:
+        """How long it is; of a calendar window: at most."""
+        return {"day": 86400, "month": LONGEST_WINDOW_S}.get(self.text) or duration_seconds(self.text)
+
     def start(self, now: datetime) -> datetime:
         """Return where the window that ends `now` begins."""
         if self.text == "day":

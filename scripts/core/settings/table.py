@@ -256,6 +256,78 @@ _EMBEDDED = Group(
     ),
 )
 
+_MONITORING = Group(
+    "Monitoring",
+    (
+        Setting(
+            name="EXPORTER_BIND_ADDRESS",
+            description="Address that the exporter listens on when it runs outside of a container.",
+            kind=IP_ADDRESS,
+            default="127.0.0.1",
+            used_by=SCRIPTS,
+        ),
+        Setting(
+            name="EXPORTER_PORT",
+            description="Port of the exporter: `/metrics`, `/summary`, `/health`.",
+            kind=PORT,
+            default="9464",
+            used_by=(Reader.COMPOSE, Reader.SCRIPTS),
+        ),
+        Setting(
+            name="EXPORTER_LANGFUSE_URL",
+            description="The server as the exporter sees it. Empty: the engine of this stack.",
+            kind=url("http", "https"),
+            used_by=(Reader.COMPOSE, Reader.SCRIPTS),
+        ),
+        Setting(
+            name="EXPORTER_INTERVAL_S",
+            description="Time between two readings of a project's metrics.",
+            kind=integer(1, 3600),
+            unit="s",
+            default="60",
+            used_by=(Reader.COMPOSE, Reader.SCRIPTS),
+        ),
+        Setting(
+            name="EXPORTER_MAX_GROUPS",
+            description="How many groups of one series are exported, the largest first: it bounds the number "
+            "of time series.",
+            kind=integer(1, 1000),
+            default="20",
+            used_by=(Reader.COMPOSE, Reader.SCRIPTS),
+        ),
+        Setting(
+            name="CANARY_PROJECT",
+            description="Project that the canary writes to. Empty: the first one.",
+            kind=IDENTIFIER,
+            used_by=(Reader.COMPOSE, Reader.SCRIPTS),
+        ),
+        Setting(
+            name="CANARY_INTERVAL_S",
+            description="Time between two canaries; 0 turns the canary off.",
+            kind=integer(0, 3600),
+            unit="s",
+            default="30",
+            used_by=(Reader.COMPOSE, Reader.SCRIPTS),
+        ),
+        Setting(
+            name="CANARY_DEADLINE_S",
+            description="Time after which an acknowledged span or score that cannot be read counts as lost.",
+            kind=integer(1, 600),
+            unit="s",
+            default="20",
+            used_by=(Reader.COMPOSE, Reader.SCRIPTS),
+        ),
+        Setting(
+            name="CANARY_SLOW_S",
+            description="Time above which a canary that came through counts as slow.",
+            kind=integer(1, 600),
+            unit="s",
+            default="10",
+            used_by=(Reader.COMPOSE, Reader.SCRIPTS),
+        ),
+    ),
+)
+
 _INIT = Group(
     "First organization, project and login",
     (
@@ -329,5 +401,5 @@ _INIT = Group(
     ),
 )
 
-GROUPS: tuple[Group, ...] = (_STACK, _ACCESS, _SECRETS, _STORES, _SERVER, _EMBEDDED, _INIT)
+GROUPS: tuple[Group, ...] = (_STACK, _ACCESS, _SECRETS, _STORES, _SERVER, _EMBEDDED, _MONITORING, _INIT)
 SETTINGS: tuple[Setting, ...] = tuple(setting for group in GROUPS for setting in group.settings)

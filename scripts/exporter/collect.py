@@ -1,0 +1,165 @@
+"""What the exporter does over and over: read projects, look at the server, run the canary."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+import httpx
+
+from scripts.alerts.document import AlertFileError, load_alerts
+from scripts.alerts.model import AlertFile
+from scripts.alerts.queries import Query, plan_queries, values
+from scripts.alerts.reader import MetricsError, ProjectKey, project_keys, read_answers
+from scripts.alerts.series import Series, all_series
+from scripts.core.heartbeats import last_successes
+
+from .canary import Canary, Run
+from .certificate import certificate_end, host_of
+from .config import ExporterConfig
+from .telemetry import Telemetry
+
+log = logging.getLogger("exporter")
+
+
+class Exporter:
+    """Keeps the telemetry up to date. Failures are counted and logged, and never end it."""
+
+    def __init__(self, config: ExporterConfig, telemetry: Telemetry, client: httpx.AsyncClient) -> None:
+        self._config = config
+        self._telemetry = telemetry
+        self._client = client
+        self._slots = asyncio.Semaphore(config.parallel)
+        self._file_time = 0.0
+        self._file: AlertFile | None = None
+        self._series: list[Series] = []
+        self._queries: list[Query] = []
+        self.last_run: Run | None = None
+
+    async def forever(self) -> None:
+        """Work until cancelled."""
+        work = [
+            self._every(self._config.interval_s, self.read_projects),
+            self._every(min(15.0, self._config.interval_s), self.look_at_server),
+        ]
+        if self._config.canary_interval_s > 0:
+            work.append(self._every(self._config.canary_interval_s, self.run_canary))
+        await asyncio.gather(*work)
+
+    async def read_projects(self) -> None:
+        """Read the metrics of all projects once."""
+        start = time.monotonic()
+        self._load_alerts()
+        keys = project_keys(self._config.credentials_dir)
+        if self._file:
+            self._telemetry.readings.variables = {key.project: self._file.values(key.project) for key in keys}
+        self._telemetry.readings.forget_others({key.project for key in keys})
+        await asyncio.gather(*(self._read_project(key) for key in keys))
+        self._telemetry.cycle_seconds.set(time.monotonic() - start)
+
+    async def look_at_server(self) -> None:
+        """Read health, version, clock, queues, marks of jobs and the certificate once."""
+        await self._look_at_health()
+        if self._config.admin_api_key:
+            await self._look_at_queues()
+        for job, moment in last_successes(self._config.heartbeats_dir).items():
+            self._telemetry.job_success.labels(job).set(moment)
+        host = host_of(self._config.public_url)
+        if host:
+            self._telemetry.certificate_expiry.labels(host[0]).set(
+                await asyncio.to_thread(certificate_end, *host)
+            )
+
+    async def run_canary(self) -> None:
+        """Write a canary and read it back."""
+        keys = project_keys(self._config.credentials_dir)
+        wanted = self._config.canary_project
+        key = next((key for key in keys if key.project == wanted or not wanted), None)
+        if key is None:
+            self._failed("canary", "no_credentials", f"no credentials in {self._config.credentials_dir}")
+            return
+        canary = Canary(self._client, key, self._config.canary_deadline_s, self._config.canary_slow_s)
+        run = await canary.run()
+        self.last_run = run
+        self._telemetry.observe_canary(run)
+        if run.failed or run.detail:
+            log.warning("canary %s at %s: %s", run.result.value, run.failed or "the end", run.detail)
+
+    def _load_alerts(self) -> None:
+        try:
+            changed = self._config.alerts_path.stat().st_mtime
+            if changed == self._file_time:
+                return
+            self._file = load_alerts(self._config.alerts_path, self._config.alerts_path.name)
+        except (OSError, AlertFileError) as error:
+            # What was read before stays in force: a typo must not end all alerts.
+            self._telemetry.config_ok.set(0)
+            self._failed("alerts_file", "invalid", str(error))
+            return
+        self._file_time = changed
+        self._series = all_series(self._file)
+        self._queries = plan_queries(self._series)
+        self._telemetry.config_ok.set(1)
+        log.info("%d alerts, %d queries per project", len(self._file.alerts), len(self._queries))
+
+    async def _read_project(self, key: ProjectKey) -> None:
+        now = datetime.now(UTC)
+        try:
+            answers = await read_answers(self._client, key, self._queries, now, slots=self._slots)
+        except MetricsError as error:
+            self._telemetry.project_up.labels(key.project).set(0)
+            self._failed("metrics", error.reason, error.message)
+            return
+        read = {series: values(series, answers, now) for series in self._series}
+        dropped = self._telemetry.readings.keep(key.project, read)
+        self._telemetry.dropped_groups.labels(key.project).set(dropped)
+        self._telemetry.queries.labels(key.project).inc(len(self._queries))
+        self._telemetry.project_up.labels(key.project).set(1)
+        self._telemetry.read_at.labels(key.project).set_to_current_time()
+
+    async def _look_at_health(self) -> None:
+        try:
+            answer = await self._client.get(
+                "/api/public/health", params={"failIfDatabaseUnavailable": "true"}
+            )
+            self._telemetry.server_up.set(answer.is_success)
+            self._telemetry.server.info({"version": str(answer.json().get("version", ""))})
+        except (httpx.TransportError, ValueError, AttributeError) as error:
+            self._telemetry.server_up.set(0)
+            self._failed("health", "unreachable", f"{type(error).__name__}: {error}")
+            return
+        if date := answer.headers.get("date"):
+            skew = (parsedate_to_datetime(date) - datetime.now(UTC)).total_seconds()
+            # The header has whole seconds: up to one second below is no skew.
+            self._telemetry.clock_skew.set(0 if -1 <= skew <= 0 else skew)
+
+    async def _look_at_queues(self) -> None:
+        headers = {"Authorization": f"Bearer {self._config.admin_api_key}"}
+        try:
+            answer = await self._client.get("/api/admin/bullmq", headers=headers)
+            queues = answer.raise_for_status().json()
+            for queue in queues:
+                for state, jobs in queue.get("jobCount", {}).items():
+                    self._telemetry.queue_jobs.labels(queue["queueName"], state).set(jobs)
+        except (httpx.HTTPError, ValueError, AttributeError, KeyError, TypeError) as error:
+            self._telemetry.queue_jobs.clear()
+            self._failed("queues", "failed", f"{type(error).__name__}: {error}")
+
+    def _failed(self, source: str, reason: str, detail: str) -> None:
+        self._telemetry.failures.labels(source, reason).inc()
+        log.warning("%s: %s: %s", source, reason, detail)
+
+    async def _every(self, interval_s: float, do: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            start = time.monotonic()
+            try:
+                await do()
+            except Exception:
+                # A fault of ours must not end the watch over everything else; it is counted and shown.
+                log.exception("the exporter failed")
+                self._telemetry.failures.labels("exporter", "bug").inc()
+            await asyncio.sleep(max(0.0, interval_s - (time.monotonic() - start)))

@@ -1,0 +1,208 @@
+"""The exporter's Prometheus metrics, and how the readings of projects become samples."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from scripts.alerts.series import LABEL_NAMES, PROJECT, Series
+
+from .canary import Result, Run, Step
+
+Values = Mapping[Series, Mapping[str, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The values of one project.
+
+    Attributes:
+        taken: on the monotonic clock.
+    """
+
+    values: Values
+    taken: float
+
+
+@dataclass(slots=True)
+class Readings(Collector):
+    """The last reading of every project; too old ones are not shown.
+
+    Attributes:
+        max_groups: how many groups of a series are shown, the largest first.
+    """
+
+    stale_s: float
+    max_groups: int
+    clock: Callable[[], float] = time.monotonic
+    by_project: dict[str, Reading] = field(default_factory=dict)
+    variables: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+    def keep(self, project: str, values: Values) -> int:
+        """Keep a reading; return how many groups had to be left out."""
+        kept: dict[Series, Mapping[str, float]] = {}
+        dropped = 0
+        for series, groups in values.items():
+            dropped += max(0, len(groups) - self.max_groups)
+            # The Metrics API lists groups by size.
+            kept[series] = dict(list(groups.items())[: self.max_groups])
+        self.by_project[project] = Reading(kept, self.clock())
+        return dropped
+
+    def forget_others(self, projects: set[str]) -> None:
+        """Drop the readings of projects that are no more."""
+        for project in set(self.by_project) - projects:
+            del self.by_project[project]
+
+    def fresh(self) -> Iterator[tuple[str, Reading]]:
+        """Yield the readings that are not too old."""
+        oldest = self.clock() - self.stale_s
+        for project, reading in self.by_project.items():
+            if reading.taken >= oldest:
+                yield project, reading
+
+    def describe(self) -> Iterator[GaugeMetricFamily]:
+        """Return nothing: families are known once there are readings."""
+        return iter(())
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Yield one family for each metric, and the variables of alerts for dashboards."""
+        families: dict[str, GaugeMetricFamily] = {}
+        for project, reading in self.fresh():
+            for series, groups in reading.values.items():
+                family = families.get(series.family)
+                if family is None:
+                    text = "Statistic over a window, from the Metrics API; statistic=count counts values."
+                    family = families[series.family] = GaugeMetricFamily(
+                        series.family, text, labels=LABEL_NAMES
+                    )
+                labels = series.labels()
+                own = [labels.get(name, "") for name in LABEL_NAMES[:-2]]
+                for group, value in groups.items():
+                    family.add_metric([*own, project, group], value)
+        yield from families.values()
+        variables = GaugeMetricFamily(
+            "langfuse_alert_variable",
+            "A number that conditions name, such as a budget.",
+            labels=[PROJECT, "variable"],
+        )
+        for project, values in self.variables.items():
+            for name, value in values.items():
+                variables.add_metric([project, name], value)
+        yield variables
+
+
+class Telemetry:
+    """All metrics of one exporter, on a registry of its own."""
+
+    def __init__(self, readings: Readings) -> None:
+        self.registry = registry = CollectorRegistry()
+        self.readings = readings
+        registry.register(readings)
+        self.project_up = Gauge(
+            "langfuse_exporter_project_up",
+            "Whether the last reading of the project succeeded.",
+            [PROJECT],
+            registry=registry,
+        )
+        self.read_at = Gauge(
+            "langfuse_exporter_last_read_timestamp_seconds",
+            "When the project was read successfully the last time.",
+            [PROJECT],
+            registry=registry,
+        )
+        self.queries = Counter(
+            "langfuse_exporter_queries", "Queries sent to the Metrics API.", [PROJECT], registry=registry
+        )
+        self.failures = Counter(
+            "langfuse_exporter_failures",
+            "Readings that failed.",
+            ["source", "reason"],
+            registry=registry,
+        )
+        self.dropped_groups = Gauge(
+            "langfuse_exporter_dropped_groups",
+            "Groups left out of the last reading because a series has too many.",
+            [PROJECT],
+            registry=registry,
+        )
+        self.cycle_seconds = Gauge(
+            "langfuse_exporter_cycle_seconds",
+            "How long the last reading of all projects took.",
+            registry=registry,
+        )
+        self.config_ok = Gauge(
+            "langfuse_exporter_config_ok",
+            "Whether config/alerts.yaml could be read the last time.",
+            registry=registry,
+        )
+        self.server_up = Gauge(
+            "langfuse_up", "Whether the server answers that it is healthy.", registry=registry
+        )
+        self.server = Info("langfuse_server", "The server as it describes itself.", registry=registry)
+        self.queue_jobs = Gauge(
+            "langfuse_queue_jobs", "Jobs in the server's queues.", ["queue", "state"], registry=registry
+        )
+        self.job_success = Gauge(
+            "langfuse_stack_job_last_success_timestamp_seconds",
+            "When a job of the stack, such as backup, succeeded the last time.",
+            ["task"],
+            registry=registry,
+        )
+        self.certificate_expiry = Gauge(
+            "langfuse_certificate_expiry_timestamp_seconds",
+            "When the certificate of the public URL ends; 0 when it is not valid now.",
+            ["host"],
+            registry=registry,
+        )
+        self.clock_skew = Gauge(
+            "langfuse_clock_skew_seconds", "The server's clock minus the exporter's.", registry=registry
+        )
+        self._add_canary(registry)
+
+    def _add_canary(self, registry: CollectorRegistry) -> None:
+        self.canary_up = Gauge(
+            "langfuse_canary_up", "Whether the last canary was written and read back.", registry=registry
+        )
+        self.canary_runs = Counter(
+            "langfuse_canary_runs", "Canaries by result.", ["result"], registry=registry
+        )
+        self.canary_failing = Gauge(
+            "langfuse_canary_failing",
+            "1 for the result of the last canary, unless ok.",
+            ["result"],
+            registry=registry,
+        )
+        self.canary_success = Gauge(
+            "langfuse_canary_last_success_timestamp_seconds",
+            "When a canary was read back the last time.",
+            registry=registry,
+        )
+        self.canary_seconds = Histogram(
+            "langfuse_canary_duration_seconds",
+            "How long the steps of canaries took.",
+            ["step"],
+            registry=registry,
+            buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60),
+        )
+        for result in Result:
+            self.canary_runs.labels(result.value)
+        for step in Step:
+            self.canary_seconds.labels(step.value)
+
+    def observe_canary(self, run: Run) -> None:
+        """Count a run of the canary."""
+        self.canary_runs.labels(run.result.value).inc()
+        self.canary_up.set(run.complete)
+        for result in Result:
+            if result is not Result.OK:
+                self.canary_failing.labels(result.value).set(run.result is result)
+        if run.complete:
+            self.canary_success.set_to_current_time()
+        for step, seconds in run.seconds.items():
+            self.canary_seconds.labels(step.value).observe(seconds)
