@@ -13,12 +13,12 @@ PIP_INSTALL = -m pip install -qq --disable-pip-version-check --require-hashes -r
 
 .PHONY: help up down status logs bootstrap smoke alerts alerts-check exporter canary destroy test lint types bench docs lock-python
 
-help: ## Help: show this
+help: ## Help: show this; explain a group or all [GROUP=]
 	@echo "Langfuse Stack: make TARGET [SETTING=value ...]"
-	@awk -f scripts/help.awk $(MAKEFILE_LIST)
-	@echo "Settings: docs/reference/environment.md. First steps: README.md."
+	@awk -v group=$(GROUP) -f scripts/help.awk $(MAKEFILE_LIST)
+	@echo "More on a group: make help GROUP=watch (or all). First steps: README.md."
 
-up: .venv/.runtime ## Run: start Langfuse with projects, keys and a login [ENGINE=]
+up: .venv/.runtime ## Run: start Langfuse with projects, keys, a login [ENGINE=]
 	@$(RUN) up
 
 down: .venv/.runtime ## Run: stop it; data and keys stay
@@ -36,10 +36,10 @@ bootstrap: .venv/.runtime ## Run: create what config/stack.yaml asks for [DRY_RU
 destroy: .venv/.runtime ## Run: delete all data, after a question [YES=1 DRY_RUN=1]
 	@$(RUN) destroy $(if $(YES),--yes) $(if $(DRY_RUN),--dry-run)
 
-smoke: .venv/.runtime ## Check: smoke tests of the running stack [BASE_URL= ARGS=]
+smoke: .venv/.runtime ## Run: smoke tests of the running stack [BASE_URL= ARGS=]
 	@$(RUN) smoke $(ARGS)
 
-alerts: .venv/.runtime ## Watch: check config/alerts.yaml, compile it for Prometheus and Alertmanager [DRY_RUN=1]
+alerts: .venv/.runtime ## Watch: compile config/alerts.yaml for Prometheus [DRY_RUN=1]
 	@$(RUN) alerts $(if $(DRY_RUN),--dry-run)
 
 alerts-check: .venv/.runtime ## Watch: evaluate all alerts now [PROJECT=]

@@ -1,9 +1,30 @@
 # Print the targets of a Makefile in groups, from lines such as `up: needs ## Run: start it`.
+# The group Run is explained line by line, the others are lists of names, so that all of it fits a screen;
+# `-v group=Watch` explains that group, `-v group=all` every one.
 /^[a-z0-9-]+:.* ## [A-Z][a-z]+: / {
     target = substr($0, 1, index($0, ":") - 1)
     text = substr($0, index($0, " ## ") + 4)
-    group = substr(text, 1, index(text, ":") - 1)
-    if (!(group in rows)) order[++groups] = group
-    rows[group] = rows[group] sprintf("%-8s %-12s %s\n", rows[group] ? "" : group, target, substr(text, length(group) + 3))
+    name = substr(text, 1, index(text, ":") - 1)
+    if (!(name in count)) order[++groups] = name
+    targets[name, ++count[name]] = target
+    texts[name, count[name]] = substr(text, length(name) + 3)
 }
-END { for (number = 1; number <= groups; number++) printf "%s", rows[order[number]] }
+END {
+    for (number = 1; number <= groups; number++) {
+        name = order[number]
+        if (group == "" && name != "Run") list(name)
+        else if (group == "" || group == "all" || tolower(group) == tolower(name)) explain(name)
+    }
+}
+function explain(name,    row) {
+    for (row = 1; row <= count[name]; row++)
+        printf "%-8s %-15s %s\n", row == 1 ? name : "", targets[name, row], texts[name, row]
+}
+function list(name,    row, line) {
+    line = sprintf("%-8s", name)
+    for (row = 1; row <= count[name]; row++) {
+        if (length(line " " targets[name, row]) > 79) { print line; line = sprintf("%-8s", "") }
+        line = line " " targets[name, row]
+    }
+    print line
+}

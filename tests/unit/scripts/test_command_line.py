@@ -83,7 +83,14 @@ def test_help_of_make_fits_a_terminal_and_names_every_target() -> None:
     assert max(map(len, lines)) <= 80
     makefile = (ROOT / "Makefile").read_text()
     phony = re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)[0].split()
-    assert {target for target in phony if not re.search(rf"\b{target} ", done.stdout)} == set()
+    assert {target for target in phony if not re.search(rf"\b{target}\b", done.stdout)} == set()
+
+
+def test_help_of_make_explains_every_target_in_a_terminal_of_80_columns() -> None:
+    done = subprocess.run(
+        ["make", "-C", str(ROOT), "help", "GROUP=all"], capture_output=True, text=True, check=True
+    )
+    assert [line for line in done.stdout.splitlines() if len(line) > 80 and not line.startswith("make")] == []
 
 
 def test_every_verb_in_the_makefile_exists() -> None:
