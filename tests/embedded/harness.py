@@ -57,6 +57,7 @@ class RunningEngine:
     environment: Mapping[str, str] = field(default_factory=dict)
     keys: Keys = DEFAULT_KEYS
     base_url: str = ""
+    port: int = 0
 
     def __post_init__(self) -> None:
         self.log_path = self.data_dir.with_name(self.data_dir.name + ".log")
@@ -80,7 +81,7 @@ class RunningEngine:
         """Start the process and wait until it answers that it is ready."""
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
-                engine_command("serve", self.data_dir, "--port", "0"),
+                engine_command("serve", self.data_dir, "--port", str(self.port)),
                 cwd=REPOSITORY,
                 env=self._environment(),
                 stdin=subprocess.DEVNULL,
