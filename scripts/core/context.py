@@ -9,7 +9,7 @@ from .choice import Choice, Probes, choose_engine
 from .console import Console
 from .docker import find_engine, find_images
 from .engines.base import Engine, EngineName
-from .engines.compose import ComposeEngine, compose_command
+from .engines.compose import ComposeEngine, compose_command, compose_environment
 from .engines.embedded import EmbeddedEngine
 from .layout import Layout
 from .runner import Runner
@@ -58,7 +58,7 @@ class Context:
             images=lambda: find_images(
                 self.runner,
                 compose_command(self.layout, settings),
-                {**self.environment, **settings.values},
+                compose_environment(self.environment, settings),
             ),
         )
         return choose_engine(settings.get("ENGINE"), self.remembered_engine(), probes)

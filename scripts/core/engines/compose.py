@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 
 from scripts.core import host
 from scripts.core.api import Api
+from scripts.core.compose_profiles import compose_profiles
 from scripts.core.docker import parse_json_rows
 from scripts.core.errors import EngineError, ProvisioningError, StackError
 from scripts.core.layout import Layout
 from scripts.core.runner import Completed, Runner, checked
+from scripts.core.settings.model import SetBy
+from scripts.core.settings.table import SETTINGS
 from scripts.core.settings.values import Settings
 from scripts.core.waiting import Clock, Look, tail, wait_until
 
@@ -28,6 +31,8 @@ MIGRATIONS_OFF = {
     "LANGFUSE_AUTO_CLICKHOUSE_MIGRATION_DISABLED": "true",
 }
 
+_FILE_ONLY = frozenset(setting.name for setting in SETTINGS if setting.set_by is SetBy.FILE)
+
 
 def compose_command(layout: Layout, settings: Settings) -> list[str]:
     """Return how every compose command of this stack begins; `.env` wins over the file of the size."""
@@ -37,6 +42,14 @@ def compose_command(layout: Layout, settings: Settings) -> list[str]:
         if path.exists():
             command += ["--env-file", str(path)]
     return command
+
+
+def compose_environment(environment: Mapping[str, str], settings: Settings) -> dict[str, str]:
+    """Return the environment of every compose command: ours, the settings, and the profiles they ask for."""
+    # Compose would take from here what only `.env` may set, such as the DATABASE_URL of an application.
+    ours = {name: value for name, value in environment.items() if name not in _FILE_ONLY}
+    profiles = ",".join(compose_profiles(settings.values))
+    return {**ours, **settings.values, "COMPOSE_PROFILES": profiles}
 
 
 @dataclass
@@ -208,7 +221,7 @@ class ComposeEngine:
         return compose_command(self.layout, self.settings)
 
     def _environment(self, extra: Mapping[str, str]) -> dict[str, str]:
-        return {**self.environment, **self.settings.values, **extra}
+        return {**compose_environment(self.environment, self.settings), **extra}
 
     def _compose(
         self, *arguments: str, extra: Mapping[str, str] | None = None, timeout_s: float = 60

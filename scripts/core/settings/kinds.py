@@ -87,6 +87,18 @@ def choice(*options: str) -> Kind:
     return Kind(" \\| ".join(options), check)
 
 
+def choices(*options: str) -> Kind:
+    """Any of `options`, separated by commas."""
+
+    def check(value: str) -> Flaw | None:
+        unknown = [word for word in value.split(",") if word.strip() not in options]
+        if not unknown:
+            return None
+        return Flaw(f"{', '.join(map(repr, unknown))} is not known", f"use any of {', '.join(options)}")
+
+    return Kind(f"any of {', '.join(options)}", check)
+
+
 def url(*schemes: str) -> Kind:
     """An absolute URL with one of `schemes` and a host."""
     example = f"{schemes[0]}://host:port"
@@ -148,7 +160,38 @@ VERSION = _matching(
     "is not an exact version",
     "write all three numbers, such as 4.59.0 (a floating tag changes under a running stack)",
 )
-MEMORY = _matching("memory", r"[1-9][0-9]*[kmg]b?", "is not an amount of memory", "write it as 512m or 2g")
+MEMORY = _matching(
+    "memory", r"[1-9][0-9]*([kmg]b?|[KMG]B)", "is not an amount of memory", "write it as 512m or 2g"
+)
+CPUS = _matching(
+    "CPUs", r"[0-9]*[1-9](\.[0-9]+)?|0\.[0-9]+", "is not a number of CPUs", "write it as 2 or 0.5"
+)
+DURATION = _matching("duration", r"[1-9][0-9]*[smhd]", "is not a duration", "write it as 90s, 15m or 30d")
+DOMAIN = _matching(
+    "host name",
+    r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+",
+    "is not a full host name",
+    "write it as langfuse.acme.example, in lower case, without scheme and port",
+)
+BUCKET = _matching(
+    "bucket",
+    r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]",
+    "is not a name that S3 takes",
+    "use 3 to 63 lower-case letters, digits, - and .",
+)
+# Of a store of one's own; the ones that we make are hex. The migrations put it into a URL as it stands.
+URL_SAFE_SECRET = _matching(
+    "letters and digits, >= 8",
+    r"[A-Za-z0-9._~-]{8,}",
+    "is shorter than 8 characters or has some that do not stand in a URL",
+    "use letters, digits, - . _ and ~ only: openssl rand -hex 24",
+)
+ACCESS_KEY = _matching(
+    "key, >= 16 characters",
+    r"[A-Za-z0-9/+=._~-]{16,}",
+    "is shorter than 16 characters or has some that no access key has",
+    "copy it once more, or: openssl rand -hex 20",
+)
 PROJECT_NAME = _matching(
     "name",
     r"[a-z0-9][a-z0-9_-]{0,62}",

@@ -18,6 +18,9 @@ class SetBy(StrEnum):
     """`make up`, once, at random; never changed afterwards."""
     ENVIRONMENT = "environment"
     """A person, but in the environment only: it is needed before `.env` is read."""
+    FILE = "file"
+    """A person, but in `.env` only: applications on the same host have variables of that name for
+    themselves, and nobody wants a Langfuse in their application's database."""
     DERIVED = "derived"
     """Computed from other settings or `config/stack.yaml` at each start; not to be set."""
 
@@ -84,7 +87,7 @@ class Setting:
     @property
     def in_env_file(self) -> bool:
         """Whether it can be set in `.env`."""
-        return self.set_by in {SetBy.OPERATOR, SetBy.GENERATED}
+        return self.set_by in {SetBy.OPERATOR, SetBy.FILE, SetBy.GENERATED}
 
     def default_text(self) -> str:
         """Return the default as documents show it."""

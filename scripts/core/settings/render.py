@@ -17,7 +17,8 @@ generates the secrets in it once, never changes a line of it, and appends settin
 Values stand without quotes. All wrong values are reported at once, and nothing is started.
 
 *Set by*: **operator** is you, if the default does not fit; **generated** is made at random by the first
-`make up`; **environment** is you, but not in `.env`; **derived** is computed at each start and not to be set.
+`make up`; **environment** is you, but not in `.env`; **file** is you, in `.env` only, as applications on the
+same host have variables of that name for themselves; **derived** is computed at each start and not to be set.
 *Used by* names who reads it: the `compose` engine, the `embedded` engine, or the `scripts` behind `make`.
 
 This page is generated from `scripts/core/settings/table.py` with `make docs`.

@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
+from scripts.core.compose_profiles import EXTRAS
+
+from .compose_table import (
+    EXTERNAL_STORES,
+    HTTPS,
+    MAIL_AND_LOGIN,
+    NETWORK,
+    NEXTAUTH_URL_DEFAULT,
+    OBJECT_STORE,
+    OBSERVATION,
+)
 from .kinds import (
     BOOLEAN,
     EMAIL,
@@ -11,14 +22,17 @@ from .kinds import (
     PORT,
     PROJECT_NAME,
     TEXT,
+    URL_SAFE_SECRET,
     VERSION,
     choice,
+    choices,
     hex_secret,
     integer,
     random_hex,
     url,
 )
-from .model import Group, Reader, SetBy, Setting, follows
+from .model import Group, Reader, SetBy, Setting
+from .sizes_table import SIZES
 
 COMPOSE = (Reader.COMPOSE,)
 SCRIPTS = (Reader.SCRIPTS,)
@@ -50,6 +64,17 @@ _STACK = Group(
             kind=choice("ci", "small", "medium", "large"),
             default="small",
             used_by=(Reader.COMPOSE, Reader.SCRIPTS),
+        ),
+        Setting(
+            name="STACK_PROFILES",
+            description="What else runs beside Langfuse and its stores.",
+            kind=choices(*EXTRAS),
+            used_by=(Reader.COMPOSE, Reader.SCRIPTS),
+        ),
+        Setting(
+            name="COMPOSE_PROFILES",
+            description="STACK_PROFILES and the bundled stores that no setting replaces by one of yours.",
+            set_by=SetBy.DERIVED,
         ),
         Setting(
             name="LANGFUSE_VERSION",
@@ -96,9 +121,9 @@ _ACCESS = Group(
         Setting(
             name="NEXTAUTH_URL",
             description="The URL that people and SDKs use, with scheme and without a slash at the end. "
-            "It decides links and whether cookies need HTTPS.",
+            "It decides links and whether cookies need HTTPS. With the profile tls it follows TLS_DOMAIN.",
             kind=url("http", "https"),
-            default=follows("http://localhost:${LANGFUSE_PORT}"),
+            default=NEXTAUTH_URL_DEFAULT,
             used_by=EVERYONE,
         ),
         Setting(
@@ -164,8 +189,8 @@ _STORES = Group(
         ),
         Setting(
             name="CLICKHOUSE_PASSWORD",
-            description="Password of ClickHouse. Migrations put it into a URL unescaped: hex only.",
-            kind=hex_secret(16),
+            description="Password of ClickHouse. Migrations put it into a URL as it stands.",
+            kind=URL_SAFE_SECRET,
             generate=random_hex(24),
             set_by=SetBy.GENERATED,
             secret=True,
@@ -173,26 +198,8 @@ _STORES = Group(
         Setting(
             name="REDIS_AUTH",
             description="Password of Valkey.",
-            kind=hex_secret(16),
+            kind=URL_SAFE_SECRET,
             generate=random_hex(24),
-            set_by=SetBy.GENERATED,
-            secret=True,
-        ),
-        Setting(
-            name="S3_ACCESS_KEY_ID",
-            description="Access key of the bundled object store; the three LANGFUSE_S3_*_ACCESS_KEY_ID "
-            "variables follow it.",
-            kind=hex_secret(10),
-            generate=random_hex(10),
-            set_by=SetBy.GENERATED,
-            secret=True,
-        ),
-        Setting(
-            name="S3_SECRET_ACCESS_KEY",
-            description="Secret key of the bundled object store; the three LANGFUSE_S3_*_SECRET_ACCESS_KEY "
-            "variables follow it.",
-            kind=hex_secret(20),
-            generate=random_hex(20),
             set_by=SetBy.GENERATED,
             secret=True,
         ),
@@ -401,5 +408,21 @@ _INIT = Group(
     ),
 )
 
-GROUPS: tuple[Group, ...] = (_STACK, _ACCESS, _SECRETS, _STORES, _SERVER, _EMBEDDED, _MONITORING, _INIT)
+GROUPS: tuple[Group, ...] = (
+    _STACK,
+    HTTPS,
+    _ACCESS,
+    _SECRETS,
+    _STORES,
+    OBJECT_STORE,
+    EXTERNAL_STORES,
+    _SERVER,
+    MAIL_AND_LOGIN,
+    NETWORK,
+    OBSERVATION,
+    SIZES,
+    _EMBEDDED,
+    _MONITORING,
+    _INIT,
+)
 SETTINGS: tuple[Setting, ...] = tuple(setting for group in GROUPS for setting in group.settings)

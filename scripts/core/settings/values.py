@@ -103,6 +103,8 @@ def _merge(
         if setting.set_by is SetBy.DERIVED:
             continue
         value, place = environment.get(setting.name, ""), "environment"
+        if setting.set_by is SetBy.FILE:
+            value = ""
         if not value and setting.in_env_file:
             value, place = in_file.get(setting.name, ""), f".env:{lines.get(setting.name, 0)}"
         flaws = _flaws(setting, value, place) if value else []

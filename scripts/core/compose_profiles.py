@@ -1,0 +1,30 @@
+"""Compute which services of `compose.yaml` a stack needs. An external store takes the bundled one out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+EXTRAS = ("tls", "monitoring", "backup")
+
+# The settings that say where a store is, by the profile of the bundled service they replace.
+REPLACED_BY: Mapping[str, tuple[str, ...]] = {
+    "postgres": ("DATABASE_URL",),
+    "clickhouse": ("CLICKHOUSE_URL",),
+    "valkey": ("REDIS_HOST", "REDIS_CONNECTION_STRING"),
+    "s3": ("S3_ENDPOINT",),
+}
+
+
+def split_list(value: str) -> tuple[str, ...]:
+    """Return the words of a list that is written with commas."""
+    return tuple(word.strip() for word in value.split(",") if word.strip())
+
+
+def compose_profiles(values: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the profiles of a stack with these settings: bundled stores first, then the wanted extras."""
+    bundled = [
+        profile
+        for profile, settings in REPLACED_BY.items()
+        if not any(values.get(setting) for setting in settings)
+    ]
+    return (*bundled, *split_list(values.get("STACK_PROFILES", "")))

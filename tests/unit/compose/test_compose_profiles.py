@@ -1,0 +1,79 @@
+"""Which services a stack needs, and that an application's variables do not decide it."""
+
+from __future__ import annotations
+
+import pytest
+
+from scripts.core.compose_profiles import compose_profiles
+from scripts.core.engines.compose import compose_environment
+from scripts.core.settings.envfile import EnvFile, parse_env
+from scripts.core.settings.table import SETTINGS
+from scripts.core.settings.values import load_settings
+
+
+def test_every_store_is_bundled_unless_a_setting_replaces_it() -> None:
+    assert compose_profiles({}) == ("postgres", "clickhouse", "valkey", "s3")
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "replaced"),
+    [
+        ("DATABASE_URL", "postgresql://u:p@db.acme.example/langfuse", "postgres"),
+        ("CLICKHOUSE_URL", "https://ch.acme.example:8443", "clickhouse"),
+        ("REDIS_HOST", "valkey.acme.example", "valkey"),
+        ("REDIS_CONNECTION_STRING", "rediss://valkey.acme.example", "valkey"),
+        ("S3_ENDPOINT", "https://s3.acme.example", "s3"),
+    ],
+)
+def test_a_store_of_ones_own_takes_the_bundled_one_out(setting: str, value: str, replaced: str) -> None:
+    remaining = {"postgres", "clickhouse", "valkey", "s3"} - {replaced}
+    assert set(compose_profiles({setting: value})) == remaining
+
+
+def test_extras_come_after_the_stores() -> None:
+    values = {"S3_ENDPOINT": "https://s3.acme.example", "STACK_PROFILES": "tls, monitoring"}
+    assert compose_profiles(values) == ("postgres", "clickhouse", "valkey", "tls", "monitoring")
+
+
+def test_the_environment_of_compose_carries_the_profiles() -> None:
+    settings = load_settings(SETTINGS, parse_env("STACK_PROFILES=tls\n"), {})
+    environment = compose_environment({"PATH": "/bin", "COMPOSE_PROFILES": "old"}, settings)
+    assert environment["COMPOSE_PROFILES"] == "postgres,clickhouse,valkey,s3,tls"
+    assert environment["PATH"] == "/bin"
+
+
+def test_the_database_of_an_application_on_this_host_is_left_alone() -> None:
+    application = {"DATABASE_URL": "postgresql://app:secret@db/app", "REDIS_HOST": "redis"}
+    settings = load_settings(SETTINGS, EnvFile(), application)
+    environment = compose_environment(application, settings)
+    assert environment["COMPOSE_PROFILES"] == "postgres,clickhouse,valkey,s3"
+    assert "DATABASE_URL" not in environment
+    assert environment.get("REDIS_HOST", "") == ""
+
+
+def test_a_database_named_in_the_file_is_used_whatever_the_environment_says() -> None:
+    url = "postgresql://langfuse:secret@db.acme.example/langfuse"
+    application = {"DATABASE_URL": "postgresql://app:secret@db/app"}
+    settings = load_settings(SETTINGS, parse_env(f"DATABASE_URL={url}\n"), application)
+    assert compose_environment(application, settings)["DATABASE_URL"] == url
+
+
+def test_the_public_addresses_follow_the_domains_when_tls_is_on() -> None:
+    text = "STACK_PROFILES=tls\nTLS_DOMAIN=langfuse.acme.example\nS3_DOMAIN=s3.acme.example\n"
+    settings = load_settings(SETTINGS, parse_env(text), {})
+    assert settings["NEXTAUTH_URL"] == "https://langfuse.acme.example"
+    assert settings["S3_PUBLIC_ENDPOINT"] == "https://s3.acme.example"
+    other_port = load_settings(SETTINGS, parse_env(f"{text}HTTPS_PORT=8443\n"), {})
+    assert other_port["NEXTAUTH_URL"] == "https://langfuse.acme.example:8443"
+
+
+def test_the_public_addresses_follow_the_ports_without_tls() -> None:
+    settings = load_settings(SETTINGS, parse_env("LANGFUSE_PORT=3100\nS3_PORT=9190\n"), {})
+    assert settings["NEXTAUTH_URL"] == "http://localhost:3100"
+    assert settings["S3_PUBLIC_ENDPOINT"] == "http://localhost:9190"
+
+
+def test_the_worker_sends_metrics_only_where_the_stack_receives_them() -> None:
+    assert load_settings(SETTINGS, EnvFile(), {}).get("DD_AGENT_HOST") == ""
+    watched = load_settings(SETTINGS, parse_env("STACK_PROFILES=monitoring\n"), {})
+    assert watched["DD_AGENT_HOST"] == "statsd-exporter"
