@@ -38,9 +38,9 @@ def legacy_trace(project_id: str, trace: Trace, *, with_io: bool = True) -> dict
         "externalId": None,
     }
     if with_io:
-        item["input"] = _document(body.input if body else None)
-        item["output"] = _document(body.output if body else None)
-        item["metadata"] = nested_metadata(body.metadata if body else ())
+        item["input"] = _document(body.input)
+        item["output"] = _document(body.output)
+        item["metadata"] = nested_metadata(body.metadata)
     return item
 
 

@@ -50,6 +50,7 @@ class Event:
     tool_calls: list[str] = field(default_factory=list)
     tool_call_names: list[str] = field(default_factory=list)
     experiment: Experiment | None = None
+    trace: TraceAttributes | None = None
     service_name: str | None = None
     service_version: str | None = None
     scope_name: str | None = None
@@ -57,6 +58,16 @@ class Event:
     telemetry_sdk_language: str | None = None
     telemetry_sdk_name: str | None = None
     telemetry_sdk_version: str | None = None
+
+
+@dataclass(slots=True)
+class TraceAttributes:
+    """What an observation says of its whole trace; the legacy API shows a trace by it."""
+
+    input: str | None
+    output: str | None
+    metadata_names: list[str]
+    """Names in the observation's metadata that are the trace's, with all dotted paths below them."""
 
 
 @dataclass(slots=True)

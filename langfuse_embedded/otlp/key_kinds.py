@@ -18,6 +18,7 @@ TOOLS = 16
 SPREAD_MESSAGES = 32
 COST = 64
 NOT_REPEATED = 128
+TRACE = 256
 
 _MAX_REMEMBERED = 20_000
 """Senders make up keys (`retrieval.documents.17.score`); beyond this many, keys are judged every time."""
@@ -25,9 +26,11 @@ _MAX_REMEMBERED = 20_000
 _BY_PREFIX: tuple[tuple[str, int], ...] = (
     ("langfuse.experiment.", EXPERIMENT),
     ("langfuse.observation.metadata", METADATA | NOT_REPEATED),
-    ("langfuse.trace.metadata", METADATA | NOT_REPEATED),
-    ("langfuse.metadata", METADATA),
-    ("ai.telemetry.metadata", METADATA | NOT_REPEATED),
+    ("langfuse.trace.metadata", METADATA | TRACE | NOT_REPEATED),
+    ("langfuse.trace.input", TRACE),
+    ("langfuse.trace.output", TRACE),
+    ("langfuse.metadata", METADATA | TRACE),
+    ("ai.telemetry.metadata", METADATA | TRACE | NOT_REPEATED),
     ("gen_ai.request.", PARAMETER),
     ("llm.invocation_parameters", PARAMETER),
     ("langfuse.observation.model.parameters", PARAMETER),

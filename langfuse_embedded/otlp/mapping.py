@@ -18,13 +18,14 @@ from langfuse_embedded.otlp.environment import environment_of
 from langfuse_embedded.otlp.event import Event
 from langfuse_embedded.otlp.experiment import experiment
 from langfuse_embedded.otlp.input_output import input_and_output
-from langfuse_embedded.otlp.key_kinds import EXPERIMENT, METADATA, TOOLS, kinds_of
+from langfuse_embedded.otlp.key_kinds import EXPERIMENT, METADATA, TOOLS, TRACE, kinds_of
 from langfuse_embedded.otlp.metadata import Flat, flatten, unread_attributes, user_metadata
 from langfuse_embedded.otlp.model_parameters import model_parameters
 from langfuse_embedded.otlp.observation_type import observation_type
 from langfuse_embedded.otlp.times import completion_start_time
 from langfuse_embedded.otlp.tool_metadata import move_tools_into_input
 from langfuse_embedded.otlp.tools import Tools, may_call_tools, may_define_tools, parsed, tools_of
+from langfuse_embedded.otlp.trace_attributes import trace_attributes
 from langfuse_embedded.otlp.usage import cost_of, is_aggregating_agent, usage_of
 
 _SURROUNDINGS = frozenset({"attributes", "resourceAttributes", "scope", "tools"})
@@ -124,6 +125,7 @@ def _event(span: Span, around: _Surroundings, now_ms: int) -> Event:
     event.tool_calls = tools.calls if tools else []
     event.tool_call_names = tools.call_names if tools else []
     event.experiment = experiment(attributes) if kinds & EXPERIMENT else None
+    event.trace = trace_attributes(attributes) if kinds & TRACE else None
     event.service_name = service
     event.service_version = service_version
     event.scope_name = scope_name

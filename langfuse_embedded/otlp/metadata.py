@@ -36,11 +36,15 @@ def user_metadata(attributes: Attributes) -> dict[str, Any]:
     attributes = {key: value for key, value in attributes.items() if kinds_of_key(key) & METADATA}
     merged: dict[str, Any] = {}
     for prefix in ("langfuse.observation.metadata", "langfuse.trace.metadata"):
-        value = attributes.get(prefix)
-        merged.update(_document(value if truthy(value) else attributes.get("langfuse.metadata")))
-        prefixes = (f"{prefix}.", *_SHARED_PREFIXES)
-        merged.update(_prefixed(attributes, prefixes))
+        merged.update(metadata_under(prefix, attributes))
     return merged
+
+
+def metadata_under(prefix: str, attributes: Attributes) -> dict[str, Any]:
+    """Return what belongs to `prefix` or to any such prefix: one JSON object, and single keys."""
+    value = attributes.get(prefix)
+    document = _document(value if truthy(value) else attributes.get("langfuse.metadata"))
+    return document | _prefixed(attributes, (f"{prefix}.", *_SHARED_PREFIXES))
 
 
 def from_prefix(attributes: Attributes, prefix: str) -> dict[str, Any]:

@@ -155,6 +155,8 @@ def body_of(event: Event) -> Body:
         more["tool_definitions"] = event.tool_definitions
     if event.tool_calls:
         more["tool_calls"] = event.tool_calls
+    if trace := event.trace:
+        more["trace"] = {"input": trace.input, "output": trace.output, "metadata": trace.metadata_names}
     if experiment := event.experiment:
         more["experiment"] = {
             "description": experiment.description,

@@ -1,8 +1,9 @@
 """Traces and sessions of the legacy API: views over observations, made when they are asked for.
 
 A trace is what its observations say together: names, user, session and the like are the last ones that any of
-them gave, input and output are the root's. Lists look at all observations of the project: they serve `dual`
-mode, which older clients and test suites read through, not a page that many people open.
+them gave, tags are united; input, output and metadata are put together in `trace_bodies.py`. Lists look at
+all observations of the project: they serve `dual` mode, which older clients and test suites read through, not
+a page that many people open.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from .bodies import BlockReader, Body
 from .hexid import pack, unpack
 from .observation_columns import Column, Kind
 from .observation_filters import Condition, Where, compile_conditions
+from .trace_bodies import register_tags, trace_body
 
 
 def _upto(horizon: int | None) -> int:
@@ -33,7 +35,7 @@ _TRACES = f"""
         coalesce({_last("o.trace_name")}, {_last("iif(o.parent_span_id is null, o.name, '')")}, '') as name,
         coalesce({_last("o.user_id")}, '') as user_id, coalesce({_last("o.session_id")}, '') as session_id,
         coalesce({_last("o.version")}, '') as version, coalesce({_last("o.release")}, '') as release,
-        {_last("o.environment")} as environment, {_last("coalesce(o.tags, '')")} as tags,
+        {_last("o.environment")} as environment, united_tags(group_concat(distinct o.tags)) as tags,
         max(o.public) as public, coalesce(sum(o.total_cost), 0) as total_cost,
         coalesce(sum(o.total_tokens), 0) as total_tokens, min(o.created_at) as created_at,
         max(o.created_at) as updated_at, min(iif(o.parent_span_id is null, o.seq, null)) as root
@@ -64,10 +66,10 @@ ORDER_COLUMNS = {
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """A trace: `row` has the columns of the view, `body` is the root's, if there is a root."""
+    """A trace: `row` has the columns of the view, `body` what its observations say of it together."""
 
     row: sqlite3.Row
-    body: Body | None
+    body: Body
 
     @property
     def id(self) -> str:
@@ -105,6 +107,7 @@ def find_traces(connection: sqlite3.Connection, query: TraceQuery) -> tuple[list
     """
     blocks = BlockReader(connection)
     blocks.register()
+    register_tags(connection)
     where = Where()
     where.add("true")
     compile_conditions(list(query.conditions), where, _FILTERS)
@@ -119,27 +122,23 @@ def find_traces(connection: sqlite3.Connection, query: TraceQuery) -> tuple[list
         f" order by {ORDER_COLUMNS[query.order]} {direction}, t.id {direction} limit ? offset ?",
         (*values, query.limit, query.offset),
     ).fetchall()
-    return [_trace(connection, blocks, row) for row in rows], total
+    traces = [
+        Trace(row, trace_body(connection, blocks, query.project, row["id"], query.horizon)) for row in rows
+    ]
+    return traces, total
 
 
 def find_trace(
     connection: sqlite3.Connection, project: int, trace_id: str, horizon: int | None = None
 ) -> Trace | None:
     """Return one trace, or ``None``."""
+    register_tags(connection)
     row = connection.execute(
         _TRACES.format(condition="and o.trace_id = ?"), (project, _upto(horizon), pack(trace_id))
     ).fetchone()
-    return None if row is None else _trace(connection, BlockReader(connection), row)
-
-
-def _trace(connection: sqlite3.Connection, blocks: BlockReader, row: sqlite3.Row) -> Trace:
-    place = connection.execute(
-        "select block, position from observations where seq = ?", (row["root"],)
-    ).fetchone()
-    try:
-        return Trace(row, blocks.body(place["block"], place["position"]) if place else None)
-    except LookupError:
-        return Trace(row, None)  # deleted in between
+    if row is None:
+        return None
+    return Trace(row, trace_body(connection, BlockReader(connection), project, row["id"], horizon))
 
 
 def observation_ids(

@@ -100,6 +100,35 @@ def test_a_trace_is_what_its_observations_say_together(dual: httpx.Client) -> No
     assert (found["release"], found["version"], found["public"]) == (None, None, False)
 
 
+def test_any_observation_may_add_to_its_trace(dual: httpx.Client) -> None:
+    trace, root, child = trace_id(), span_id(), span_id()
+    inner = {
+        "langfuse.trace.metadata.step": "inner",
+        "langfuse.trace.metadata.region": "eu",
+        "langfuse.trace.input": '{"from": "inner"}',
+        "langfuse.observation.input": "not of the trace",
+        "langfuse.observation.metadata.own": "not of the trace",
+        "langfuse.trace.tags": ["b", "c"],
+    }
+    outer = {
+        "langfuse.trace.metadata.step": "outer",
+        "langfuse.trace.output": "said of the trace",
+        "langfuse.observation.output": "said of the root",
+        "langfuse.trace.tags": ["a", "b"],
+    }
+    send(dual, span(trace, "inner", id=child, parent=root, attributes=inner))
+    send(dual, span(trace, "outer", id=root, attributes=outer))
+    found = get(dual, f"traces/{trace}")
+    assert (found["input"], found["output"]) == ({"from": "inner"}, "said of the trace")
+    said = {name: value for name, value in found["metadata"].items() if name in ("step", "region", "own")}
+    assert said == {"step": "outer", "region": "eu"}
+    assert found["tags"] == ["a", "b", "c"]
+    listed = get(
+        dual, "traces", filter='[{"type":"string","column":"id","operator":"=","value":"%s"}]' % trace
+    )
+    assert [(one["input"], one["tags"]) for one in listed["data"]] == [({"from": "inner"}, ["a", "b", "c"])]
+
+
 def test_observations_of_a_trace_carry_usage_cost_and_prices(dual: httpx.Client) -> None:
     trace, root, _ = send_trace(dual, **attributes("priced"))
     chat, agent = get(dual, f"traces/{trace}")["observations"]

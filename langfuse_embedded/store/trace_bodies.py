@@ -1,0 +1,71 @@
+"""Put together what the observations of a trace say of it: input, output, metadata and tags.
+
+The rules are the server's for `dual` mode: a root counts with its input, output and metadata; any observation
+may add what it says of the trace (`Event.trace`), which goes before. Of what is said twice the later arrival
+counts; tags are united.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import orjson
+
+from .bodies import BlockReader, Body
+
+_OBSERVATIONS = """
+    select parent_span_id, block, position from observations
+    where project = ? and trace_id = ? and seq <= ? order by seq
+"""
+
+
+def trace_body(
+    connection: sqlite3.Connection, blocks: BlockReader, project: int, trace_id: Any, horizon: int | None
+) -> Body:
+    """Return input, output and metadata of a trace; `trace_id` as it stands in the row."""
+    upto = 2**63 - 1 if horizon is None else horizon
+    given: dict[str, str | None] = {}
+    of_root: dict[str, str | None] = {}
+    metadata: dict[str, str] = {}
+    for row in connection.execute(_OBSERVATIONS, (project, trace_id, upto)).fetchall():
+        try:
+            body = blocks.body(row["block"], row["position"])
+        except LookupError:
+            continue  # deleted in between
+        said = body.more.get("trace") or {}
+        is_root = row["parent_span_id"] is None
+        if is_root:
+            of_root = {"input": body.input, "output": body.output}
+        given |= {part: said[part] for part in ("input", "output") if said.get(part)}
+        metadata |= _first_of_each(
+            body.metadata if is_root else _below(said.get("metadata", ()), body.metadata)
+        )
+    whole = of_root | given
+    return Body(whole.get("input"), whole.get("output"), list(metadata.items()), {})
+
+
+def register_tags(connection: sqlite3.Connection) -> None:
+    """Teach the connection `united_tags(lists)`: JSON arrays joined by commas become one, or null."""
+    connection.create_function("united_tags", 1, _united_tags, deterministic=True)
+
+
+def _united_tags(lists: str | None) -> str | None:
+    if not lists:
+        return None
+    return orjson.dumps(sorted({tag for tags in orjson.loads(f"[{lists}]") for tag in tags})).decode()
+
+
+def _below(names: Sequence[str], pairs: Sequence[Sequence[str]]) -> Iterator[Sequence[str]]:
+    if not names:
+        return iter(())
+    prefixes = tuple(f"{name}." for name in names)
+    return (pair for pair in pairs if pair[0] in names or pair[0].startswith(prefixes))
+
+
+def _first_of_each(pairs: Iterator[Sequence[str]] | Sequence[Sequence[str]]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, value in pairs:
+        found.setdefault(name, value)
+    return found
