@@ -14,14 +14,14 @@ def alerts_file(context: Context) -> Path:
 
 def compiled_rules(context: Context) -> Path:
     """Return where Prometheus reads the compiled rules."""
-    return context.layout.stack_dir / "monitoring" / "rules" / "alerts.yaml"
+    return context.layout.root / "config" / "prometheus" / "rules" / "alerts.yaml"
 
 
 def compiled_routing(context: Context) -> Path:
     """Return where Alertmanager reads its configuration."""
-    return context.layout.stack_dir / "monitoring" / "alertmanager" / "alertmanager.yaml"
+    return context.layout.root / "config" / "alertmanager" / "alertmanager.yml"
 
 
 def secrets_dir(context: Context) -> Path:
     """Return where the files with the secrets of receivers lie."""
-    return context.layout.stack_dir / "secrets" / "alertmanager"
+    return context.layout.root / "config" / "alertmanager" / "secrets"

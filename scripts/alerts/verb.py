@@ -65,5 +65,5 @@ def _warn_of_missing_secrets(context: Context, file: AlertFile) -> int:
     ]
     for action, name in missing:
         shown = context.layout.shown(secrets_dir(context) / name)
-        context.console.warn(f"action {action.name} cannot send: write its secret to {shown} (mode 0600)")
+        context.console.warn(f"action {action.name} cannot send: write its secret to {shown}")
     return EXIT_WARNINGS if missing else EXIT_OK
