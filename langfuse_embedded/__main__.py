@@ -1,4 +1,4 @@
-"""Command line of the embedded engine: `serve` and `provision`."""
+"""Command line of the embedded engine: `serve`, `provision`, and upkeep of its data."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ def main(argv: list[str] | None = None) -> int:
                 os.environ, data_dir=arguments.data_dir, host=arguments.host, port=arguments.port
             )
             return serve(config)
-        return provision(arguments.data_dir, sys.stdin, sys.stdout)
+        if arguments.command == "provision":
+            return provision(arguments.data_dir, sys.stdin, sys.stdout)
+        return upkeep(arguments, sys.stdout)
     except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -52,6 +54,26 @@ def provision(data_dir: Path, lines: TextIO, out: TextIO) -> int:
             out.write(json.dumps({"projectId": wanted.project_id, "created": created}) + "\n")
     finally:
         state.close()
+    return 0
+
+
+def upkeep(arguments: argparse.Namespace, out: TextIO) -> int:
+    """Copy a data directory, or describe one; write what it contains as one line of JSON.
+
+    Raises:
+        EngineError: the data cannot be read, or the copy cannot be written.
+    """
+    from .upkeep.contents import describe, schema_levels
+    from .upkeep.snapshot import take_snapshot
+
+    if arguments.command == "schema":
+        answer: object = schema_levels()
+    elif arguments.command == "snapshot":
+        take_snapshot(arguments.data_dir, arguments.into)
+        answer = describe(arguments.into)
+    else:
+        answer = describe(arguments.data_dir, check=arguments.check)
+    out.write(json.dumps(answer) + "\n")
     return 0
 
 
@@ -86,7 +108,14 @@ def _parser() -> argparse.ArgumentParser:
     provision_command = commands.add_parser(
         "provision", help="create projects from JSON lines on standard input, beside a running engine or not"
     )
-    for command in (serve_command, provision_command):
+    snapshot_command = commands.add_parser(
+        "snapshot", help="copy the data as it is at one moment, beside a running engine or not"
+    )
+    snapshot_command.add_argument("--into", type=Path, required=True, help="directory to make")
+    describe_command = commands.add_parser("describe", help="say what the data consists of")
+    describe_command.add_argument("--check", action="store_true", help="look for damage too")
+    commands.add_parser("schema", help="say which schemas of the data this version knows")
+    for command in (serve_command, provision_command, snapshot_command, describe_command):
         command.add_argument("--data-dir", type=Path, required=True, help="where all data lies")
     return parser
 

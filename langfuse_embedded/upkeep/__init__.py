@@ -1,0 +1,1 @@
+"""Work on a data directory beside the engine: consistent copies, and what they contain."""
