@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .errors import ConfigError
+from .faults import Fault, FaultsUnreadable, parse_faults
 from .http.outbound_urls import AllowedHosts
 
 EVENTS_ONLY = "events_only"
@@ -50,11 +51,14 @@ class EngineConfig:
         llm_allowed_hosts: addresses inside the network that an LLM connection may name.
         salt: part of every key hash, as on the server; changing it invalidates all keys.
         encryption_key: 32 bytes as hex, for secrets of LLM connections.
+        session_secret: signs the cookies of people who signed in; empty: a random one until the process ends.
         write_mode: `events_only` (legacy reads answer 404) or `dual`.
         admin_api_key: Bearer key of the admin routes; they answer 401 without one.
         init: what to create at start, if anything.
         max_otlp_bytes: largest body of a trace export, also after decompression.
         ingest_lag_ms: artificial time between the answer and visibility, for tests that must poll.
+        faults: what to do to requests on purpose; ``None``: nothing, and no route that changes it.
+        allow_reset: whether a project key may delete all that its project holds.
         compat: API level to imitate strictly (`4.16.0` refuses what that server refuses), or empty.
     """
 
@@ -67,11 +71,14 @@ class EngineConfig:
     llm_allowed_hosts: AllowedHosts = field(default_factory=AllowedHosts)
     salt: str = ""
     encryption_key: str = ""
+    session_secret: str = ""
     write_mode: str = EVENTS_ONLY
     admin_api_key: str = ""
     init: InitialProject | None = None
     max_otlp_bytes: int = 64 * 2**20
     ingest_lag_ms: int = 0
+    faults: tuple[Fault, ...] | None = None
+    allow_reset: bool = False
     compat: str = ""
 
     @property
@@ -100,6 +107,8 @@ def config_from_environment(
     media_url_seconds = _number(env, "LANGFUSE_S3_MEDIA_DOWNLOAD_URL_EXPIRY_SECONDS", 3600, problems)
     allowed_hosts = _allowed_hosts(env, problems)
     lag = _number(env, "INGEST_LAG_MS", 0, problems)
+    faults = _faults(env, problems)
+    allow_reset = _boolean(env, "EMBEDDED_ALLOW_RESET", problems)
     if problems:
         raise ConfigError("The engine cannot start with these settings:\n  " + "\n  ".join(problems))
     return EngineConfig(
@@ -112,11 +121,14 @@ def config_from_environment(
         llm_allowed_hosts=allowed_hosts,
         salt=env.get("SALT", ""),
         encryption_key=env.get("ENCRYPTION_KEY", ""),
+        session_secret=env.get("NEXTAUTH_SECRET") or env.get("SALT", ""),
         write_mode=write_mode,
         admin_api_key=env.get("ADMIN_API_KEY", ""),
         init=init,
         max_otlp_bytes=max_otlp,
         ingest_lag_ms=lag,
+        faults=faults,
+        allow_reset=allow_reset,
         compat=env.get("EMBEDDED_COMPAT", ""),
     )
 
@@ -133,6 +145,22 @@ def _allowed_hosts(env: Mapping[str, str], problems: list[str]) -> AllowedHosts:
         except ValueError:
             problems.append(f"{prefix}_IP_SEGMENTS has {network!r}: use networks such as 10.0.0.0/8")
     return AllowedHosts(listed(f"{prefix}_HOST"), listed(f"{prefix}_IPS"), networks)
+
+
+def _faults(env: Mapping[str, str], problems: list[str]) -> tuple[Fault, ...] | None:
+    text = env.get("EMBEDDED_FAULTS", "")
+    try:
+        return parse_faults(text) if text else None
+    except FaultsUnreadable as error:
+        problems.append(f"EMBEDDED_FAULTS: {error}")
+        return None
+
+
+def _boolean(env: Mapping[str, str], name: str, problems: list[str]) -> bool:
+    text = env.get(name) or "false"
+    if text not in ("true", "false"):
+        problems.append(f"{name} is {text!r}: use true or false")
+    return text == "true"
 
 
 def _number(env: Mapping[str, str], name: str, default: int, problems: list[str]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .config import EngineConfig
+from .faults import FaultPlan
 from .http.auth import Authenticator
 from .http.intake import Intake
 from .http.signed_urls import UrlSigner
@@ -47,6 +48,7 @@ class Engine:
     ) -> None:
         self.config = config
         self.intake = Intake()
+        self.faults = FaultPlan(config.faults or ())
         self.writer = WriterClient(config.data_dir, gave_up, writer)
         self.state = StateStore(config.data_dir, config.salt)
         self.authenticator = Authenticator(self.state, config)

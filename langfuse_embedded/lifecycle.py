@@ -88,13 +88,16 @@ def serve(config: EngineConfig) -> int:
 
         from .app import App
         from .engine import Engine
+        from .http.fault_injection import AbortableProtocol, FaultInjection
 
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
         engine = Engine(config, writer, gave_up=lambda: setattr(server, "should_exit", True))
         app = App(engine)
+        faulty = config.faults is not None
         server = uvicorn.Server(
             uvicorn.Config(
-                app,
+                FaultInjection(app, engine.faults) if faulty else app,
+                http=AbortableProtocol if faulty else "auto",
                 log_config=None,
                 log_level="warning",
                 access_log=False,

@@ -13,6 +13,7 @@ from . import (
     dataset_items,
     dataset_runs,
     datasets,
+    embedded_aids,
     experiments,
     feedback,
     health,
@@ -65,5 +66,6 @@ def all_operations() -> list[Operation]:
         licensed,
         refused,
         admin,
+        embedded_aids,
     )
     return [operation for module in modules for operation in module.OPERATIONS]

@@ -166,6 +166,10 @@ class MediaFiles:
         name = hashlib.sha256(f"{project_id}/{media_id}".encode()).hexdigest()
         return self._directory / name[:2] / name
 
+    def remove(self, project_id: str, media_id: str) -> None:
+        """Delete the bytes, if there are any."""
+        self.path(project_id, media_id).unlink(missing_ok=True)
+
     def begin(self, project_id: str, media_id: str) -> Upload:
         """Start to write a file; it appears under its name with `Upload.commit` alone."""
         target = self.path(project_id, media_id)

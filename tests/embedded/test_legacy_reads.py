@@ -123,9 +123,8 @@ def test_any_observation_may_add_to_its_trace(dual: httpx.Client) -> None:
     said = {name: value for name, value in found["metadata"].items() if name in ("step", "region", "own")}
     assert said == {"step": "outer", "region": "eu"}
     assert found["tags"] == ["a", "b", "c"]
-    listed = get(
-        dual, "traces", filter='[{"type":"string","column":"id","operator":"=","value":"%s"}]' % trace
-    )
+    named = [{"type": "string", "column": "id", "operator": "=", "value": trace}]
+    listed = get(dual, "traces", filter=json.dumps(named))
     assert [(one["input"], one["tags"]) for one in listed["data"]] == [({"from": "inner"}, ["a", "b", "c"])]
 
 

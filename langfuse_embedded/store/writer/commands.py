@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import legacy, observations, scores
+from . import legacy, observations, reset, scores
 from .context import WriteContext
 from .errors import Failed, Refused
 
@@ -33,6 +33,7 @@ COMMANDS: dict[str, Command] = {
     **observations.COMMANDS,
     **scores.COMMANDS,
     **legacy.COMMANDS,
+    **reset.COMMANDS,
     REFUSE: _refuse,
     FAIL: _fail,
 }

@@ -254,6 +254,37 @@ _EMBEDDED = Group(
             used_by=EMBEDDED,
         ),
         Setting(
+            name="EMBEDDED_FAULTS",
+            description="Faults on purpose, to see how clients take them, such as "
+            "`503:0.1,slow:0.05:250ms,429:x3:2s@/api/public/otel`: see docs/how-to/test-against-faults.md. "
+            "`none` only lets `PUT /api/embedded/faults` set them while the engine runs.",
+            kind=TEXT,
+            used_by=EMBEDDED,
+        ),
+        Setting(
+            name="EMBEDDED_ALLOW_RESET",
+            description="Whether `POST /api/embedded/reset` deletes all that the project of the key holds.",
+            kind=BOOLEAN,
+            default="false",
+            used_by=EMBEDDED,
+        ),
+        Setting(
+            name="LANGFUSE_S3_MEDIA_MAX_CONTENT_LENGTH",
+            description="Largest media file.",
+            kind=integer(1024, 2**40),
+            unit="bytes",
+            default="1000000000",
+            used_by=EMBEDDED,
+        ),
+        Setting(
+            name="LANGFUSE_S3_MEDIA_DOWNLOAD_URL_EXPIRY_SECONDS",
+            description="How long a download URL of media works.",
+            kind=integer(1, 604_800),
+            unit="s",
+            default="3600",
+            used_by=EMBEDDED,
+        ),
+        Setting(
             name="EMBEDDED_COMPAT",
             description="Server version to imitate strictly, such as 4.16.0, which refuses the scores of "
             "Python SDK 5. Empty: the newest.",

@@ -1,0 +1,55 @@
+"""What test suites ask of the embedded engine alone, each only when a setting allows it: faults, reset."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from langfuse_embedded.faults import FaultsUnreadable, parse_faults
+from langfuse_embedded.http.call import Call, json_response
+from langfuse_embedded.http.errors import InvalidRequest, NotFound
+from langfuse_embedded.http.operations import Operation
+from langfuse_embedded.http.schema import Object, String
+from langfuse_embedded.store.project_reset import reset_state
+
+_FAULTS = Object({"faults": String()})
+
+
+async def show_faults(call: Call) -> Response:
+    """Return how many requests were hit, by kind of fault, since the list was put into force."""
+    _require_faults(call)
+    return json_response({"injected": call.engine.faults.injected})
+
+
+async def replace_faults(call: Call) -> Response:
+    """Put the list of faults in the body into force, for all projects."""
+    _require_faults(call)
+    body = await call.json(_FAULTS)
+    try:
+        call.engine.faults.replace(parse_faults(body["faults"]))
+    except FaultsUnreadable as error:
+        raise InvalidRequest(str(error)) from error
+    return json_response({"injected": {}})
+
+
+async def reset_project(call: Call) -> Response:
+    """Delete all that the project of the key holds; the project, its keys and its members stay."""
+    if not call.engine.config.allow_reset:
+        raise NotFound("Start the embedded engine with EMBEDDED_ALLOW_RESET=true to reset projects")
+    await call.engine.writer.submit("reset_project", {"project": call.project_id})
+    with call.engine.state.transaction():
+        media = reset_state(call.engine.state.db, call.project_id)
+    for media_id in media:
+        call.engine.media.files.remove(call.project_id, media_id)
+    return json_response({"message": "Project reset"})
+
+
+def _require_faults(call: Call) -> None:
+    if call.engine.config.faults is None:
+        raise NotFound("Start the embedded engine with EMBEDDED_FAULTS=none to inject faults while it runs")
+
+
+OPERATIONS = [
+    Operation("GET", "/api/embedded/faults", show_faults),
+    Operation("PUT", "/api/embedded/faults", replace_faults),
+    Operation("POST", "/api/embedded/reset", reset_project),
+]
