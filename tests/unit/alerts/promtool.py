@@ -51,7 +51,7 @@ def firing(tests: Sequence[RuleTest], rules: Path, directory: Path) -> subproces
             {
                 "name": f"{number} {test.alert}",
                 "interval": "1m",
-                "input_series": [{"series": name, "values": values} for name, values in test.series.items()],
+                "input_series": [{"series": name, "values": row} for name, row in test.series.items()],
                 "promql_expr_test": [
                     {
                         "expr": f'count(ALERTS{{alertname="{test.alert}", alertstate="firing"}}) or vector(0)',
@@ -65,10 +65,5 @@ def firing(tests: Sequence[RuleTest], rules: Path, directory: Path) -> subproces
     }
     path = directory / "tests.yaml"
     path.write_text(yaml.safe_dump(document, sort_keys=False))
-    return subprocess.run(
-        [tool("promtool"), "test", "rules", str(path)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    argv = [tool("promtool"), "test", "rules", str(path)]
+    return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=120)
