@@ -1,0 +1,182 @@
+"""What compose.yaml promises operators: documented variables, refusals, defaults, stores of one's own."""
+
+from __future__ import annotations
+
+import pytest
+
+from scripts.core.compose_policy import referenced_variables
+from scripts.core.settings.envfile import parse_env
+from scripts.core.settings.model import Reader, SetBy
+from scripts.core.settings.sizes_table import SIZES
+from scripts.core.settings.table import SETTINGS
+
+from .conftest import ROOT, Render, run_config
+
+SIZE_NAMES = ("ci", "small", "medium", "large")
+TEXT = (ROOT / "compose.yaml").read_text(encoding="utf-8")
+SECRETS = [
+    setting.name
+    for setting in SETTINGS
+    if setting.set_by is SetBy.GENERATED and setting.name in referenced_variables(TEXT)
+]
+
+
+def test_every_variable_of_the_file_is_a_documented_setting() -> None:
+    known = {setting.name for setting in SETTINGS if Reader.COMPOSE in setting.used_by}
+    assert referenced_variables(TEXT) - known == {"LANGFUSE_INIT_USER_PASSWORD"} - known
+
+
+def test_every_setting_of_langfuse_and_its_stores_reaches_the_file() -> None:
+    read_by_compose = {setting.name for setting in SETTINGS if setting.used_by == (Reader.COMPOSE,)}
+    assert read_by_compose - referenced_variables(TEXT) == set()
+
+
+def test_interpolated_and_passed_on_variables_are_both_found() -> None:
+    text = "services: {a: {image: 'x:${TAG:-1}', environment: {PASSED: , FIXED: '$${INSIDE}'}}}"
+    assert referenced_variables(text) == {"TAG", "PASSED"}
+
+
+@pytest.mark.parametrize("secret", [name for name in SECRETS if name != "LANGFUSE_INIT_USER_PASSWORD"])
+def test_nothing_starts_without_a_secret(secret: str) -> None:
+    done = run_config("", "--quiet", without=secret)
+    assert done.returncode != 0
+    assert secret in done.stderr
+    assert "run make up" in done.stderr
+
+
+def test_the_secrets_are_those_of_web_and_of_every_store() -> None:
+    assert {
+        *("NEXTAUTH_SECRET", "SALT", "ENCRYPTION_KEY", "ADMIN_API_KEY"),
+        *("POSTGRES_PASSWORD", "CLICKHOUSE_PASSWORD", "REDIS_AUTH"),
+        *("S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY"),
+    } <= set(SECRETS)
+
+
+def test_compose_by_hand_says_to_use_make() -> None:
+    done = run_config("", "--quiet", without="COMPOSE_PROFILES")
+    assert done.returncode != 0
+    assert "start the stack with make up" in done.stderr
+
+
+def test_a_fresh_stack_reports_nothing_and_lets_nobody_sign_up(render: Render) -> None:
+    services = render()["services"]
+    assert services["langfuse-web"]["environment"]["AUTH_DISABLE_SIGNUP"] == "true"
+    for name in ("langfuse-web", "langfuse-worker"):
+        assert services[name]["environment"]["TELEMETRY_ENABLED"] == "false"
+    assert "-master.telemetry=false" in services["seaweedfs"]["command"]
+
+
+def test_only_web_and_the_object_store_are_published_by_default(render: Render) -> None:
+    ports = {
+        (name, port["host_ip"], port["published"], port["target"])
+        for name, service in render()["services"].items()
+        for port in service.get("ports", ())
+    }
+    assert ports == {
+        ("langfuse-web", "127.0.0.1", "3000", 3000),
+        ("seaweedfs", "127.0.0.1", "9090", 8333),
+    }
+
+
+def test_profiles_add_their_services_and_nothing_else(render: Render) -> None:
+    core = set(render()["services"])
+    assert core == {
+        *("langfuse-web", "langfuse-worker", "postgres", "clickhouse", "valkey", "seaweedfs", "buckets")
+    }
+    assert set(render(STACK_PROFILES="tls")["services"]) - core == {"caddy"}
+    assert {"prometheus", "alertmanager"} <= set(render(STACK_PROFILES="monitoring")["services"]) - core
+
+
+@pytest.mark.parametrize(
+    ("settings", "gone", "variable", "value"),
+    [
+        (
+            {"DATABASE_URL": "postgresql://u:0123456789ab@db.acme.example/langfuse"},
+            {"postgres"},
+            "DATABASE_URL",
+            "postgresql://u:0123456789ab@db.acme.example/langfuse",
+        ),
+        (
+            {"CLICKHOUSE_URL": "https://ch.acme.example:8443"},
+            {"clickhouse"},
+            "CLICKHOUSE_URL",
+            "https://ch.acme.example:8443",
+        ),
+        ({"REDIS_HOST": "valkey.acme.example"}, {"valkey"}, "REDIS_HOST", "valkey.acme.example"),
+        (
+            {"S3_ENDPOINT": "https://s3.acme.example"},
+            {"seaweedfs", "buckets"},
+            "LANGFUSE_S3_EVENT_UPLOAD_ENDPOINT",
+            "https://s3.acme.example",
+        ),
+    ],
+)
+def test_a_store_of_ones_own_replaces_the_bundled_service(
+    render: Render, settings: dict[str, str], gone: set[str], variable: str, value: str
+) -> None:
+    bundled, services = render()["services"], render(**settings)["services"]
+    assert set(bundled) - set(services) == gone
+    for name in ("langfuse-web", "langfuse-worker"):
+        assert services[name]["environment"][variable] == value
+
+
+def test_links_to_media_carry_the_public_address_and_the_worker_stays_inside(render: Render) -> None:
+    services = render(S3_PORT="9190")["services"]
+    web, worker = (services[name]["environment"] for name in ("langfuse-web", "langfuse-worker"))
+    assert web["LANGFUSE_S3_MEDIA_UPLOAD_ENDPOINT"] == "http://localhost:9190"
+    assert web["LANGFUSE_S3_MEDIA_UPLOAD_INTERNAL_ENDPOINT"] == "http://seaweedfs:8333"
+    assert worker["LANGFUSE_S3_MEDIA_UPLOAD_ENDPOINT"] == "http://seaweedfs:8333"
+    assert worker["LANGFUSE_S3_BATCH_EXPORT_EXTERNAL_ENDPOINT"] == "http://localhost:9190"
+
+
+def test_with_https_containers_reach_the_public_names_too(render: Render) -> None:
+    config = render(STACK_PROFILES="tls", TLS_DOMAIN="langfuse.acme.example", S3_DOMAIN="s3.acme.example")
+    aliases = config["services"]["caddy"]["networks"]["edge"]["aliases"]
+    assert aliases == ["langfuse.acme.example", "s3.acme.example"]
+    web = config["services"]["langfuse-web"]["environment"]
+    assert web["NEXTAUTH_URL"] == "https://langfuse.acme.example"
+    assert web["LANGFUSE_S3_MEDIA_UPLOAD_ENDPOINT"] == "https://s3.acme.example"
+
+
+def test_two_stacks_share_no_name_and_no_port(render: Render) -> None:
+    first = render()
+    second = render(COMPOSE_PROJECT_NAME="zeus", LANGFUSE_PORT="3100", S3_PORT="9190")
+    for kind in ("volumes", "networks"):
+        names = [{item["name"] for item in config[kind].values()} for config in (first, second)]
+        assert names[0] & names[1] == set()
+    ports = [
+        {port["published"] for service in config["services"].values() for port in service.get("ports", ())}
+        for config in (first, second)
+    ]
+    assert ports[0] & ports[1] == set()
+
+
+def test_what_an_operator_does_not_set_is_not_passed_on_empty(render: Render) -> None:
+    # An empty SMTP_CONNECTION_URL would not be the same as none.
+    assert render()["services"]["langfuse-web"]["environment"]["SMTP_CONNECTION_URL"] is None
+    mail = render(SMTP_CONNECTION_URL="smtp://mail.acme.example:587")
+    web = mail["services"]["langfuse-web"]["environment"]
+    assert web["SMTP_CONNECTION_URL"] == "smtp://mail.acme.example:587"
+
+
+@pytest.mark.parametrize("size", SIZE_NAMES)
+def test_every_size_sets_every_variable_to_a_right_value(size: str) -> None:
+    values = parse_env((ROOT / "config" / "sizes" / f"{size}.env").read_text(encoding="utf-8")).values()
+    assert list(values) == list(dict.fromkeys(values))
+    assert set(values) == {setting.name for setting in SIZES.settings}
+    flaws = {setting.name: setting.kind.check(values[setting.name]) for setting in SIZES.settings}
+    assert {name for name, flaw in flaws.items() if flaw} == set()
+
+
+@pytest.mark.parametrize(("size", "memory_gib"), [("ci", 6), ("small", 12), ("medium", 28), ("large", 58)])
+def test_the_limits_of_a_size_fit_the_memory_that_it_is_for(
+    render: Render, size: str, memory_gib: int
+) -> None:
+    services = render(STACK_SIZE=size)["services"].values()
+    total = sum(int(service["deploy"]["resources"]["limits"]["memory"]) for service in services)
+    assert 0.8 * memory_gib * 2**30 < total <= memory_gib * 2**30
+
+
+def test_a_line_of_env_wins_over_the_size(render: Render) -> None:
+    limits = render(WEB_MEMORY="3g")["services"]["langfuse-web"]["deploy"]["resources"]["limits"]
+    assert int(limits["memory"]) == 3 * 2**30
