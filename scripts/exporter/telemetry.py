@@ -29,7 +29,7 @@ class Reading:
     taken: float
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Readings(Collector):
     """The last reading of every project; too old ones are not shown.
 
