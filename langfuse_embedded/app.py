@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import re
+from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote_to_bytes
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, Response
 from starlette.types import Receive, Scope, Send
@@ -27,6 +29,9 @@ from .http.operations import Access, ErrorStyle, Operation
 from .http.router import Router
 from .store.writer.client import CommandError, CommandRefused, WriterUnavailable
 
+if TYPE_CHECKING:
+    from .viewer.site import Viewer
+
 log = logging.getLogger(__name__)
 
 _NOT_FOUND_PAGE = (
@@ -47,6 +52,7 @@ class App:
         self.engine = engine
         self.router = Router(routes.all_operations())
         self.startup_error: EngineError | None = None
+        self._viewer: Viewer | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
@@ -58,7 +64,8 @@ class App:
                 response = await self._respond(request)
             except ClientDisconnect:
                 return
-            _add_cors(request, response)
+            if _raw_path(scope).startswith("/api/"):
+                _add_cors(request, response)
             await response(scope, receive, send)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
@@ -99,7 +106,8 @@ class App:
         if request.method == "OPTIONS" and raw_path.startswith("/api/"):
             return Response(status_code=204)
         if match is None:
-            return HTMLResponse(_NOT_FOUND_PAGE, 404)
+            page = None if raw_path.startswith("/api/") else await self._page(request, raw_path)
+            return page or HTMLResponse(_NOT_FOUND_PAGE, 404)
         operation = match.operations.get("GET" if request.method == "HEAD" else request.method)
         if operation is None:
             licensed = any(one.access is Access.ORGANIZATION for one in match.operations.values())
@@ -115,9 +123,22 @@ class App:
                 return json_response({"error": error.message}, error.status, error.headers)
             raise
 
+    async def _page(self, request: Request, raw_path: str) -> Response | None:
+        if self._viewer is None:
+            # Templates take 0.1 s to import: only who opens a page waits for them.
+            viewer = await run_in_threadpool(_import_viewer)
+            self._viewer = self._viewer or viewer(self.engine)
+        return await self._viewer.respond(request, raw_path)
+
     def _refuse_legacy(self, operation: Operation) -> None:
         if operation.legacy and self.engine.config.events_only:
             raise NotFound(EVENTS_ONLY_MESSAGE, named=False)
+
+
+def _import_viewer() -> type[Viewer]:
+    from .viewer.site import Viewer
+
+    return Viewer
 
 
 def _answer_of(error: CommandError) -> ApiError:
@@ -147,7 +168,8 @@ def _is_decodable(raw_path: str) -> bool:
 
 
 def _add_cors(request: Request, response: Response) -> None:
-    # The server reflects any origin; it relies on keys, not on cookies, for the API.
+    # The server reflects any origin; it relies on keys, not on cookies, for the API. Pages have cookies:
+    # no other origin may read them.
     origin = request.headers.get("origin")
     if origin is None and request.method != "OPTIONS":
         return

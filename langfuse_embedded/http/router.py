@@ -1,41 +1,52 @@
-"""Find the operation for a method and a raw path."""
+"""Find what answers a method on a raw path: an operation of the API, or a page of the viewer."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
 from urllib.parse import unquote
 
-from .operations import Operation
+
+class Route(Protocol):
+    """What a row of a routing table says of itself (see `operations.Operation`)."""
+
+    @property
+    def method(self) -> str: ...
+    @property
+    def path(self) -> str: ...
+
+
+R = TypeVar("R", bound=Route)
 
 
 @dataclass(slots=True)
-class Match:
+class Match(Generic[R]):
     """The operations of a path by method, and the decoded path parameters."""
 
-    operations: dict[str, Operation]
+    operations: dict[str, R]
     params: dict[str, str]
 
 
 @dataclass(slots=True)
-class _Node:
-    children: dict[str, _Node] = field(default_factory=dict)
-    parameter: _Node | None = None
-    operations: dict[str, Operation] = field(default_factory=dict)
+class _Node(Generic[R]):
+    children: dict[str, _Node[R]] = field(default_factory=dict)
+    parameter: _Node[R] | None = None
+    operations: dict[str, R] = field(default_factory=dict)
     names: tuple[str, ...] = ()
 
 
-class Router:
+class Router(Generic[R]):
     """A tree of path segments. Literal segments win over parameters."""
 
-    def __init__(self, operations: Iterable[Operation]) -> None:
-        self.operations: list[Operation] = []
-        self._root = _Node()
+    def __init__(self, operations: Iterable[R]) -> None:
+        self.operations: list[R] = []
+        self._root: _Node[R] = _Node()
         for operation in operations:
             self._add(operation)
 
-    def _add(self, operation: Operation) -> None:
-        node, names = self._root, []
+    def _add(self, operation: R) -> None:
+        node, names = self._root, list[str]()
         for segment in operation.path.strip("/").split("/"):
             if segment.startswith("{"):
                 names.append(segment[1:-1])
@@ -50,7 +61,7 @@ class Router:
         node.names = tuple(names)
         self.operations.append(operation)
 
-    def match(self, raw_path: str) -> Match | None:
+    def match(self, raw_path: str) -> Match[R] | None:
         """Return what answers at this path (still percent-encoded), or ``None``."""
         segments = raw_path.strip("/").split("/")
         found = self._walk(self._root, segments, 0, [])
@@ -60,8 +71,8 @@ class Router:
         return Match(node.operations, dict(zip(node.names, values, strict=True)))
 
     def _walk(
-        self, node: _Node, segments: list[str], depth: int, values: list[str]
-    ) -> tuple[_Node, list[str]] | None:
+        self, node: _Node[R], segments: list[str], depth: int, values: list[str]
+    ) -> tuple[_Node[R], list[str]] | None:
         if depth == len(segments):
             return (node, values) if node.operations else None
         segment = segments[depth]

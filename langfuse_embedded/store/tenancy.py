@@ -38,6 +38,30 @@ class Project:
     organization_name: str
 
 
+@dataclass(frozen=True, slots=True)
+class User:
+    """Somebody who may sign in."""
+
+    id: str
+    email: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """What an e-mail address has to prove. Nobody's address costs as much time as somebody's."""
+
+    user_id: str | None
+    password_hash: str
+
+    def fits(self, password: str) -> bool:
+        """Return whether the address is a user's and the password is theirs; takes about 50 ms."""
+        return password_fits(password, self.password_hash) and self.user_id is not None
+
+
+_NOBODYS_PASSWORD = f"scrypt${'0' * 32}${'0' * 64}"
+
+
 class Tenancy:
     """Reads and writes the tenancy tables of `state.db`."""
 
@@ -85,12 +109,21 @@ class Tenancy:
         """Return the ids of all projects, oldest first."""
         return [row[0] for row in self._db.execute("select id from projects order by created_at, id")]
 
-    def login(self, email: str, password: str) -> str | None:
-        """Return the id of the user whom e-mail and password fit, or ``None``."""
+    def login(self, email: str) -> Login:
+        """Return what has to be proved to sign in with an e-mail address, whoever's it is."""
         row = self._db.execute(
-            "select id, password_hash from users where email = ?", (email.lower(),)
+            "select id, password_hash from users where email = ?", (email.strip().lower(),)
         ).fetchone()
-        return row["id"] if row and password_fits(password, row["password_hash"]) else None
+        return Login(row["id"], row["password_hash"]) if row else Login(None, _NOBODYS_PASSWORD)
+
+    def user(self, user_id: str) -> User | None:
+        """Return a user, or ``None``."""
+        row = self._db.execute("select id, email, name from users where id = ?", (user_id,)).fetchone()
+        return User(row["id"], row["email"], row["name"]) if row else None
+
+    def has_users(self) -> bool:
+        """Return whether anybody can sign in at all."""
+        return self._db.execute("select 1 from users limit 1").fetchone() is not None
 
     def projects_of(self, user_id: str) -> list[Project]:
         """Return the projects that a user may see."""

@@ -74,11 +74,13 @@ def test_a_key_that_belongs_to_another_project_is_moved(state: StateStore) -> No
 
 def test_a_login_needs_the_right_password_in_any_case_of_the_address(state: StateStore) -> None:
     state.tenancy.provision(KOSMOS)
-    user = state.tenancy.login("Admin@Acme.example", "long enough")
+    login = state.tenancy.login("Admin@Acme.example")
+    assert login.fits("long enough")
+    user = login.user_id
     assert user is not None
     assert [project.id for project in state.tenancy.projects_of(user)] == ["kosmos"]
-    assert state.tenancy.login("admin@acme.example", "wrong") is None
-    assert state.tenancy.login("nobody@acme.example", "long enough") is None
+    assert not login.fits("wrong")
+    assert not state.tenancy.login("nobody@acme.example").fits("long enough")
 
 
 def test_a_change_by_another_process_is_noticed(state: StateStore, tmp_path: Path) -> None:

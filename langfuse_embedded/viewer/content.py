@@ -1,0 +1,141 @@
+"""Inputs and outputs as people read them: chat messages, indented JSON, or plain text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup, escape
+
+from .json_html import Literal, parse, render
+
+MAX_CHARACTERS = 100_000
+"""How much of a text a page shows; the whole is served beside it."""
+_MAX_MESSAGES = 200
+_WORDS = frozenset(("text", "input_text", "output_text"))
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A piece of a message or of a whole text: a caption that may be empty, and escaped HTML."""
+
+    html: Markup
+    caption: str = ""
+    is_code: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a chat."""
+
+    role: str
+    parts: Sequence[Part]
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What to show of an input or output: messages, or else one part. `cut` tells that there is more."""
+
+    messages: Sequence[Message] = ()
+    part: Part | None = None
+    cut: bool = False
+
+
+def content_of(text: str | None) -> Content | None:
+    """Return how to show a stored text; ``None`` when there is none."""
+    if not text:
+        return None
+    if len(text) > MAX_CHARACTERS:
+        return Content(part=_plain(text[:MAX_CHARACTERS]), cut=True)
+    try:
+        value = parse(text)
+    except ValueError:
+        return Content(part=_plain(text))
+    if messages := _messages(value):
+        return Content(messages[:_MAX_MESSAGES], cut=len(messages) > _MAX_MESSAGES)
+    return Content(part=_part(value))
+
+
+def content_of_value(value: Any) -> Content | None:
+    """Return how to show a JSON value, such as a field of a dataset item."""
+    import json
+
+    if value is None or isinstance(value, str):
+        return content_of(value)
+    return content_of(json.dumps(value, ensure_ascii=False))
+
+
+def _messages(value: Any) -> list[Message]:
+    """Return the messages of a chat in the shapes that clients send, or none when it is no chat."""
+    if isinstance(value, dict) and isinstance(value.get("messages"), list):
+        found = _messages(value["messages"])
+        rest = {name: one for name, one in value.items() if name != "messages"}
+        return [*found, Message("further fields", [_part(rest)])] if found and rest else found
+    if isinstance(value, dict):
+        return [_message(value)] if _is_message(value) else []
+    if isinstance(value, list) and value and all(_is_message(one) for one in value):
+        return [_message(one) for one in value]
+    return []
+
+
+def _is_message(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and isinstance(value.get("role"), str)
+        and not isinstance(value["role"], Literal)
+        and not value.keys().isdisjoint(("content", "tool_calls", "parts"))
+    )
+
+
+def _message(value: dict[str, Any]) -> Message:
+    parts = [*_content_parts(value.get("content")), *_content_parts(value.get("parts"))]
+    rest = {
+        name: one
+        for name, one in value.items()
+        if name not in ("role", "content", "parts", "name", "tool_calls") and one not in (None, [], {})
+    }
+    calls = value.get("tool_calls")
+    parts += [_tool_call(call) for call in (calls if isinstance(calls, list) else [])]
+    if rest:
+        parts.append(_part(rest, "further fields"))
+    name = value.get("name")
+    return Message(f"{value['role']} · {name}" if isinstance(name, str) and name else value["role"], parts)
+
+
+def _content_parts(content: Any) -> list[Part]:
+    if content is None or content == "":
+        return []
+    if not isinstance(content, list):
+        return [_part(content)]
+    return [_content_part(one) for one in content]
+
+
+def _content_part(value: Any) -> Part:
+    if isinstance(value, dict) and isinstance(value.get("text"), str) and value.keys() <= {"type", "text"}:
+        kind = value.get("type", "text")
+        return _plain(value["text"], "" if kind in _WORDS else str(kind))
+    return _part(value)
+
+
+def _tool_call(call: Any) -> Part:
+    function = call.get("function", call) if isinstance(call, dict) else None
+    if not isinstance(function, dict) or not isinstance(function.get("name"), str):
+        return _part(call, "tool call")
+    arguments = function.get("arguments", function.get("args"))
+    if isinstance(arguments, str) and not isinstance(arguments, Literal):
+        try:
+            arguments = parse(arguments)
+        except ValueError:
+            return _plain(arguments, f"tool call · {function['name']}")
+    return _part(arguments, f"tool call · {function['name']}")
+
+
+def _part(value: Any, caption: str = "") -> Part:
+    if isinstance(value, str) and not isinstance(value, Literal):
+        return _plain(value, caption)
+    return Part(render(value), caption, is_code=True)
+
+
+def _plain(text: str, caption: str = "") -> Part:
+    return Part(escape(text), caption)

@@ -1,0 +1,125 @@
+"""Sign in and sign out."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qs, urlsplit
+
+import anyio
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse
+
+from .login_cookie import LIFETIME_SECONDS, LoginCookie
+from .login_limit import LoginLimit
+from .urls import SIGN_IN, SIGN_OUT, safe_target
+from .visit import Answer, Page, PageRefused, View, Visit
+
+_MAX_FORM_BYTES = 8192
+_PARALLEL_CHECKS = 2  # each takes 16 MB and a core for 50 ms
+
+
+class LoginPages:
+    """The form, what it sends, and the way out."""
+
+    def __init__(self, cookie: LoginCookie) -> None:
+        self._cookie = cookie
+        self._limit = LoginLimit()
+        self._checks = anyio.Semaphore(_PARALLEL_CHECKS)
+        self.pages = (
+            Page(SIGN_IN, self.form, open=True),
+            Page(SIGN_IN, self.sign_in, "POST", open=True),
+            Page(SIGN_OUT, self.sign_out, "POST", open=True),
+        )
+
+    async def form(self, visit: Visit) -> Answer:
+        """Show the form."""
+        return _form(visit, visit.text("targetPath"))
+
+    async def sign_in(self, visit: Visit) -> Answer:
+        """Check what the form sent; lead on with a cookie, or show the form again."""
+        _require_same_origin(visit)
+        fields = await _fields(visit.request)
+        email, target = fields.get("email", "").strip(), fields.get("targetPath", "")
+        address = visit.request.client.host if visit.request.client else ""
+        if wait := self._limit.wait_seconds(address, email):
+            raise _too_many(wait)
+        self._limit.failed(address, email)
+        login = visit.engine.state.tenancy.login(email)
+        async with self._checks:
+            fits = await run_in_threadpool(login.fits, fields.get("password", ""))
+        if not fits or login.user_id is None:
+            return _form(visit, target, email, "E-mail or password is wrong.", 401)
+        self._limit.succeeded(address, email)
+        response = RedirectResponse(safe_target(target), 303)
+        response.set_cookie(
+            self._cookie.name,
+            self._cookie.value_for(login.user_id),
+            max_age=LIFETIME_SECONDS,
+            path="/",
+            secure=_is_https(visit),
+            httponly=True,
+            samesite="lax",
+        )
+        return response
+
+    async def sign_out(self, visit: Visit) -> Answer:
+        """Take the cookie back."""
+        _require_same_origin(visit)
+        response = RedirectResponse(SIGN_IN, 303)
+        response.delete_cookie(self._cookie.name, path="/", secure=_is_https(visit), httponly=True)
+        return response
+
+
+def _form(visit: Visit, target: str, email: str = "", problem: str = "", status: int = 200) -> View:
+    values = {
+        "action": SIGN_IN,
+        "target": target,
+        "email": email,
+        "problem": problem,
+        "has_users": visit.engine.state.tenancy.has_users(),
+    }
+    return View("sign_in.html", values, status)
+
+
+def _too_many(wait: int) -> PageRefused:
+    refusal = PageRefused(
+        429, "Too many attempts", f"Too many failed attempts to sign in. Try again in {wait} seconds."
+    )
+    refusal.headers["retry-after"] = str(wait)
+    return refusal
+
+
+def _require_same_origin(visit: Visit) -> None:
+    """Refuse a form that another site sent.
+
+    Browsers say where a form comes from: in `Sec-Fetch-Site` on trusted addresses, in `Origin` on all.
+    Clients that say nothing are no browsers, and have no cookies that somebody else could use.
+    """
+    headers = visit.request.headers
+    site, origin = headers.get("sec-fetch-site"), headers.get("origin")
+    if site is not None:
+        allowed = site in ("same-origin", "none")
+    elif origin is not None:
+        own = {headers.get("host"), urlsplit(visit.engine.config.public_url).netloc}
+        allowed = urlsplit(origin).netloc in own - {"", None}
+    else:
+        allowed = True
+    if not allowed:
+        raise PageRefused(403, "Refused", "This form was sent from another site.")
+
+
+async def _fields(request: Request) -> dict[str, str]:
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MAX_FORM_BYTES:
+            raise PageRefused(413, "Too large", "This form is larger than a login can be.")
+    try:
+        fields = parse_qs(body.decode("ascii"), keep_blank_values=True, max_num_fields=10)
+    except ValueError:
+        raise PageRefused(400, "Bad request", "This is not what the form sends.") from None
+    return {name: values[0] for name, values in fields.items()}
+
+
+def _is_https(visit: Visit) -> bool:
+    return visit.request.url.scheme == "https" or visit.engine.config.public_url.startswith("https:")

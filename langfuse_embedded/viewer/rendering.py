@@ -1,0 +1,80 @@
+"""Templates and the stylesheet, with the headers that keep a page to itself."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.responses import Response
+
+from langfuse_embedded.clock import iso_or_none
+
+from . import formats, urls
+
+_POLICY = (
+    "default-src 'none'; style-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'"
+)
+_SECURITY_HEADERS = {
+    "content-security-policy": _POLICY,
+    # "same-origin", not "no-referrer": with that one browsers send `Origin: null` along with forms.
+    "referrer-policy": "same-origin",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+}
+
+
+class Renderer:
+    """Turns templates into answers. Every value is escaped; a name that is missing is an error."""
+
+    def __init__(self) -> None:
+        self._style = resources.files(__package__).joinpath("style.css").read_bytes()
+        self.style_path = f"/viewer/style-{hashlib.sha256(self._style).hexdigest()[:16]}.css"
+        self._environment = Environment(
+            loader=PackageLoader(__package__, "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            auto_reload=False,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.globals |= {
+            "style_path": self.style_path,
+            "project_url": urls.project_url,
+            "trace_url": urls.trace_url,
+            "sign_out": urls.SIGN_OUT,
+        }
+        self._environment.filters |= {
+            "duration": formats.duration,
+            "moment": formats.moment,
+            "iso": iso_or_none,
+            "count": formats.count,
+            "usd": formats.usd,
+            "one_line": formats.one_line,
+        }
+
+    def page(self, template: str, values: dict[str, Any], status: int = 200) -> Response:
+        """Return a page."""
+        html = self._environment.get_template(template).render(values)
+        # JSON may hold halves of surrogate pairs, which no encoding has.
+        return self.protected(
+            Response(html.encode("utf-8", "replace"), status, media_type="text/html; charset=utf-8")
+        )
+
+    def protected(self, response: Response) -> Response:
+        """Add the headers of everything that only one person may see."""
+        response.headers.update(_SECURITY_HEADERS)
+        response.headers["cache-control"] = "private, no-store"
+        return response
+
+    def stylesheet(self) -> Response:
+        """Return the stylesheet. Its address changes with it, so it may be kept for ever."""
+        headers = {
+            "cache-control": "public, max-age=31536000, immutable",
+            "x-content-type-options": "nosniff",
+        }
+        return Response(self._style, media_type="text/css; charset=utf-8", headers=headers)

@@ -1,0 +1,35 @@
+"""The addresses of pages: those that the server has, so that links of the SDKs fit."""
+
+from __future__ import annotations
+
+from urllib.parse import quote, urlencode
+
+SIGN_IN = "/auth/sign-in"
+SIGN_OUT = "/auth/sign-out"
+
+
+def project_url(project_id: str, *segments: str | int, **query: str | int | None) -> str:
+    """Return the address of a page of a project; parameters that are empty are left out."""
+    path = "/".join(quote(str(segment), safe="") for segment in ("project", project_id, *segments))
+    return f"/{path}{_query(query)}"
+
+
+def trace_url(project_id: str, trace_id: str, observation_id: str | None = None) -> str:
+    """Return the address of a trace, or of one observation in it, as the SDKs write it."""
+    return project_url(project_id, "traces", trace_id, observation=observation_id)
+
+
+def sign_in_url(target: str) -> str:
+    """Return the address of the login that leads on to `target`."""
+    return SIGN_IN + _query({"targetPath": "" if target == "/" else target})
+
+
+def safe_target(target: str) -> str:
+    """Return `target` if it is a path of this site, else the front page."""
+    is_path = target.startswith("/") and not target.startswith("//")
+    return target if is_path and "\\" not in target and target.isprintable() else "/"
+
+
+def _query(parameters: dict[str, str | int | None]) -> str:
+    given = {name: value for name, value in parameters.items() if value not in (None, "")}
+    return f"?{urlencode(given)}" if given else ""
