@@ -15,6 +15,14 @@ from scripts.alerts.series import LABEL_NAMES, PROJECT, Series
 from .canary import Result, Run, Step
 
 Values = Mapping[Series, Mapping[str, float]]
+KNOWN_FAILURES = (
+    *(("metrics", reason) for reason in ("refused", "failed", "timeout", "unreachable", "malformed")),
+    ("health", "unreachable"),
+    ("queues", "failed"),
+    ("canary", "no_credentials"),
+    ("alerts_file", "invalid"),
+    ("exporter", "bug"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +133,8 @@ class Telemetry:
             ["source", "reason"],
             registry=registry,
         )
+        for source, reason in KNOWN_FAILURES:  # a rate needs the 0 before the first failure
+            self.failures.labels(source, reason)
         self.dropped_groups = Gauge(
             "langfuse_exporter_dropped_groups",
             "Groups left out of the last reading because a series has too many.",

@@ -52,7 +52,7 @@ class Receiver:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def wait(self, *parts: str, since: float, timeout_s: float = 60) -> tuple[float, dict[str, Any]]:
-        """Return seconds after `since`, and the attachment, of the first message whose title has all parts."""
+        """Return the seconds from `since` to the first message with these parts in its title, and it."""
         found: list[tuple[float, dict[str, Any]]] = []
 
         def look() -> bool:

@@ -47,23 +47,24 @@ def firing(tests: Sequence[RuleTest], rules: Path, directory: Path) -> subproces
     document = {
         "rule_files": [str(rules)],
         "evaluation_interval": "1m",
-        "tests": [
-            {
-                "name": f"{number} {test.alert}",
-                "interval": "1m",
-                "input_series": [{"series": name, "values": row} for name, row in test.series.items()],
-                "promql_expr_test": [
-                    {
-                        "expr": f'count(ALERTS{{alertname="{test.alert}", alertstate="firing"}}) or vector(0)',
-                        "eval_time": f"{test.at}m",
-                        "exp_samples": [{"labels": "{}", "value": test.fires}],
-                    }
-                ],
-            }
-            for number, test in enumerate(tests)
-        ],
+        "tests": [_group(number, test) for number, test in enumerate(tests)],
     }
     path = directory / "tests.yaml"
     path.write_text(yaml.safe_dump(document, sort_keys=False))
     argv = [tool("promtool"), "test", "rules", str(path)]
     return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=120)
+
+
+def _group(number: int, test: RuleTest) -> dict[str, object]:
+    firing = f'count(ALERTS{{alertname="{test.alert}", alertstate="firing"}}) or vector(0)'
+    expected = {
+        "expr": firing,
+        "eval_time": f"{test.at}m",
+        "exp_samples": [{"labels": "{}", "value": test.fires}],
+    }
+    return {
+        "name": f"{number} {test.alert}",
+        "interval": "1m",
+        "input_series": [{"series": name, "values": values} for name, values in test.series.items()],
+        "promql_expr_test": [expected],
+    }
