@@ -26,6 +26,8 @@ MIN_FREE_BYTES = 10 * GIB
 START_TIMEOUT_S = 1800
 PROVISION_TIMEOUT_S = 180.0
 STOP_TIMEOUT_S = 300.0
+# A service that the settings ask for no longer may still run or have a volume: stopping means all of them.
+ALL_PROFILES = {"COMPOSE_PROFILES": "*"}
 MIGRATIONS_OFF = {
     "LANGFUSE_AUTO_POSTGRES_MIGRATION_DISABLED": "true",
     "LANGFUSE_AUTO_CLICKHOUSE_MIGRATION_DISABLED": "true",
@@ -121,7 +123,7 @@ class ComposeEngine:
                     raise self._start_failure(done)
         except BaseException:
             if not was_running:
-                self._compose("down", timeout_s=STOP_TIMEOUT_S)
+                self._compose("down", extra=ALL_PROFILES, timeout_s=STOP_TIMEOUT_S)
             raise
         return not was_running
 
@@ -130,7 +132,7 @@ class ComposeEngine:
         parts = self._parts()
         if parts:
             with self.progress.working("Stopping the containers"):
-                self._checked("down", timeout_s=STOP_TIMEOUT_S)
+                self._checked("down", extra=ALL_PROFILES, timeout_s=STOP_TIMEOUT_S)
         return bool(parts)
 
     def provision(self, projects: Sequence[WantedProject]) -> None:
@@ -158,7 +160,7 @@ class ComposeEngine:
 
     def destroy(self) -> None:
         """See Engine."""
-        self._checked("down", "--volumes", "--remove-orphans", timeout_s=STOP_TIMEOUT_S)
+        self._checked("down", "--volumes", "--remove-orphans", extra=ALL_PROFILES, timeout_s=STOP_TIMEOUT_S)
 
     def _provision(self, project: WantedProject) -> None:
         variables = {**project.init_variables(), **MIGRATIONS_OFF}

@@ -119,6 +119,16 @@ def test_destroying_deletes_the_volumes(tmp_path: Path) -> None:
     assert runner.lines() == [f"{COMPOSE} down --volumes --remove-orphans"]
 
 
+@pytest.mark.parametrize("verb", ["stop", "destroy"])
+def test_stopping_means_services_too_that_the_settings_ask_for_no_longer(tmp_path: Path, verb: str) -> None:
+    runner = FakeRunner({"ps --all": Completed(0, row("langfuse-web"))})
+    engine = make_engine(tmp_path, runner)
+    engine.stop() if verb == "stop" else engine.destroy()
+    environment = runner.environments[-1]
+    assert environment is not None
+    assert environment["COMPOSE_PROFILES"] == "*"
+
+
 def test_data_are_the_volumes_of_this_stack(tmp_path: Path) -> None:
     runner = FakeRunner({"volume ls": Completed(0, "langfuse-stack_postgres\nlangfuse-stack_s3\n")})
     assert make_engine(tmp_path, runner).data() == [
