@@ -13,9 +13,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from .bodies import BlockReader, Body
 from .hexid import pack, unpack
 from .observation_filters import Where
-from .traces import Trace, find_trace
+from .trace_bodies import trace_body
+from .traces import find_trace_row
 
 _SAME_TRACE = "select 1 from observations e where e.project = o.project and e.trace_id = o.trace_id"
 _FIRST = f"not exists ({_SAME_TRACE} and e.seq <= ? and (e.start_time, e.seq) < (o.start_time, o.seq))"
@@ -52,6 +54,7 @@ class OverviewQuery:
         name: part of the trace's name, in any case.
         user_id, session_id, environment, tag, level: what an observation of the trace has.
         text: part of a name, an input or an output, in any case.
+        whole: put input and output together from all observations of a trace, instead of the root's.
         since, before: bounds of the start, Unix milliseconds; the second one is exclusive.
     """
 
@@ -59,6 +62,7 @@ class OverviewQuery:
     limit: int
     after: TracePlace | None = None
     oldest_first: bool = False
+    whole: bool = False
     horizon: int | None = None
     name: str = ""
     user_id: str = ""
@@ -78,18 +82,27 @@ class OverviewQuery:
 
 @dataclass(frozen=True, slots=True)
 class TraceOverview:
-    """A trace in a list, and how many observations, errors and warnings it has."""
+    """A trace in a list, and how many observations, errors and warnings it has.
 
-    trace: Trace
+    `row` has the columns of the view (`store.traces`), `body` its input and output (`OverviewQuery.whole`).
+    """
+
+    row: sqlite3.Row
     name: str
+    body: Body | None
     observations: int
     errors: int
     warnings: int
 
     @property
+    def id(self) -> str:
+        """The id of the trace."""
+        return unpack(self.row["id"])
+
+    @property
     def place(self) -> TracePlace:
         """Where it stands in a list."""
-        return TracePlace(self.trace.row["timestamp"], self.trace.id)
+        return TracePlace(self.row["timestamp"], self.id)
 
 
 def find_overview(
@@ -109,19 +122,35 @@ def find_overview(
             (*where.values, query.limit),
         ).fetchall()
     found = []
-    for row in rows:
-        trace = find_trace(connection, query.project, unpack(row["trace_id"]), query.horizon)
-        if trace is not None:  # else deleted in between
-            counts = _counts(connection, query, trace.id)
-            found.append(TraceOverview(trace, trace.row["name"] or row["name"], *counts))
+    blocks = BlockReader(connection)
+    for first in rows:
+        row = find_trace_row(connection, query.project, unpack(first["trace_id"]), query.horizon)
+        if row is not None:  # else deleted in between
+            body = _body(connection, blocks, query, row)
+            counts = _counts(connection, query, row["id"])
+            found.append(TraceOverview(row, row["name"] or first["name"], body, *counts))
     return found
 
 
-def _counts(connection: sqlite3.Connection, query: OverviewQuery, trace_id: str) -> tuple[int, int, int]:
+def _body(
+    connection: sqlite3.Connection, blocks: BlockReader, query: OverviewQuery, row: sqlite3.Row
+) -> Body | None:
+    if query.whole:
+        return trace_body(connection, blocks, query.project, row["id"], query.horizon)
+    root = connection.execute(
+        "select block, position from observations where seq = ?", (row["root"],)
+    ).fetchone()
+    try:
+        return blocks.body(root["block"], root["position"]) if root else None
+    except LookupError:
+        return None  # deleted in between
+
+
+def _counts(connection: sqlite3.Connection, query: OverviewQuery, trace_id: Any) -> tuple[int, int, int]:
     row = connection.execute(
         "select count(*), coalesce(sum(level = 'ERROR'), 0), coalesce(sum(level = 'WARNING'), 0)"
         " from observations where project = ? and trace_id = ? and seq <= ?",
-        (query.project, pack(trace_id), query.upto),
+        (query.project, trace_id, query.upto),
     ).fetchone()
     return row[0], row[1], row[2]
 

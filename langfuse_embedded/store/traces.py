@@ -132,13 +132,21 @@ def find_trace(
     connection: sqlite3.Connection, project: int, trace_id: str, horizon: int | None = None
 ) -> Trace | None:
     """Return one trace, or ``None``."""
-    register_tags(connection)
-    row = connection.execute(
-        _TRACES.format(condition="and o.trace_id = ?"), (project, _upto(horizon), pack(trace_id))
-    ).fetchone()
+    row = find_trace_row(connection, project, trace_id, horizon)
     if row is None:
         return None
     return Trace(row, trace_body(connection, BlockReader(connection), project, row["id"], horizon))
+
+
+def find_trace_row(
+    connection: sqlite3.Connection, project: int, trace_id: str, horizon: int | None = None
+) -> sqlite3.Row | None:
+    """Return the columns of one trace's view without its long texts, or ``None``."""
+    register_tags(connection)
+    row: sqlite3.Row | None = connection.execute(
+        _TRACES.format(condition="and o.trace_id = ?"), (project, _upto(horizon), pack(trace_id))
+    ).fetchone()
+    return row
 
 
 def observation_ids(

@@ -106,6 +106,9 @@ def _message(value: dict[str, Any]) -> Message:
 def _content_parts(content: Any) -> list[Part]:
     if content is None or content == "":
         return []
+    if isinstance(content, str) and content.lstrip()[:1] in ("{", "["):
+        # What tools answer is mostly JSON in a text.
+        return [_parsed(content)]
     if not isinstance(content, list):
         return [_part(content)]
     return [_content_part(one) for one in content]
@@ -123,12 +126,15 @@ def _tool_call(call: Any) -> Part:
     if not isinstance(function, dict) or not isinstance(function.get("name"), str):
         return _part(call, "tool call")
     arguments = function.get("arguments", function.get("args"))
-    if isinstance(arguments, str) and not isinstance(arguments, Literal):
-        try:
-            arguments = parse(arguments)
-        except ValueError:
-            return _plain(arguments, f"tool call · {function['name']}")
-    return _part(arguments, f"tool call · {function['name']}")
+    caption = f"tool call · {function['name']}"
+    return _parsed(arguments, caption) if isinstance(arguments, str) else _part(arguments, caption)
+
+
+def _parsed(text: str, caption: str = "") -> Part:
+    try:
+        return _part(parse(text), caption)
+    except ValueError:
+        return _plain(text, caption)
 
 
 def _part(value: Any, caption: str = "") -> Part:

@@ -63,6 +63,7 @@ async def session(visit: Visit) -> Answer:
         limit=_TRACES_PER_PAGE + 1,
         after=place_of(visit.text("after")),
         oldest_first=True,
+        whole=True,
         horizon=horizon,
         session_id=session_id,
     )
@@ -74,9 +75,11 @@ async def session(visit: Visit) -> Answer:
         "session_id": session_id,
         "figures": figures,
         "turns": [
-            (one, *(content_of(text) for text in (one.trace.body.input, one.trace.body.output)))
-            if one.trace.body
-            else (one, None, None)
+            (
+                one,
+                content_of(one.body.input if one.body else None),
+                content_of(one.body.output if one.body else None),
+            )
             for one in page
         ],
         "is_first_page": query.after is None,

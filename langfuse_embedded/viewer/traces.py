@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +22,7 @@ from langfuse_embedded.store.trace_overview import (
     TracePlace,
     find_overview,
 )
-from langfuse_embedded.store.traces import Trace, find_trace
+from langfuse_embedded.store.traces import find_trace_row
 
 from .content import content_of, content_of_value
 from .trace_tree import Tree, tree_of
@@ -111,7 +112,7 @@ def place_text(place: TracePlace) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _TraceContents:
-    trace: Trace
+    row: sqlite3.Row
     observations: Sequence[StoredObservation]
     scores: Sequence[StoredScore]
     selected: StoredObservation
@@ -129,7 +130,7 @@ async def trace(visit: Visit) -> Answer:
     place = next(index for index, row in enumerate(rows) if row.observation.id == contents.selected.id)
     page = visit.number("rows", place // _TREE_ROWS + 1)
     first = (page - 1) * _TREE_ROWS
-    selected, row = contents.selected, contents.trace.row
+    selected, row = contents.selected, contents.row
     own_scores = [one for one in contents.scores if one["observation_id"] == selected.id]
     values = {
         "section": "traces",
@@ -157,7 +158,7 @@ def _read_trace(
     events = visit.engine.events
     with events.observations_in_thread() as reader, events.connection() as connection:
         observations = reader.trace(project, trace_id, with_bodies=False, horizon=horizon)
-        found = find_trace(connection, project, trace_id, horizon)
+        found = find_trace_row(connection, project, trace_id, horizon)
         if not observations or found is None:
             return None
         query = ScoreQuery(project, _MAX_SCORES, any_of={"trace_id": [trace_id]}, horizon=horizon)
