@@ -180,3 +180,19 @@ def test_the_limits_of_a_size_fit_the_memory_that_it_is_for(
 def test_a_line_of_env_wins_over_the_size(render: Render) -> None:
     limits = render(WEB_MEMORY="3g")["services"]["langfuse-web"]["deploy"]["resources"]["limits"]
     assert int(limits["memory"]) == 3 * 2**30
+
+
+PAGE = (ROOT / "docs" / "reference" / "compose.md").read_text(encoding="utf-8")
+
+
+def test_the_reference_page_has_image_and_user_of_every_service(render: Render) -> None:
+    for name, service in render(STACK_PROFILES="tls,monitoring")["services"].items():
+        row = next((line for line in PAGE.splitlines() if line.startswith(f"| `{name}`")), "")
+        assert f"| `{service['image']}` | `{service['user']}` |" in row, name
+
+
+@pytest.mark.parametrize("size", SIZE_NAMES)
+def test_the_reference_page_has_the_sum_of_every_size(render: Render, size: str) -> None:
+    services = render(STACK_SIZE=size)["services"].values()
+    total = sum(int(service["deploy"]["resources"]["limits"]["memory"]) for service in services)
+    assert f"| `{size}` | {total / 2**30:.1f} GiB |" in PAGE
