@@ -54,6 +54,17 @@ def compose_environment(environment: Mapping[str, str], settings: Settings) -> d
     return {**ours, **settings.values, "COMPOSE_PROFILES": profiles}
 
 
+def published_ports(settings: Settings) -> list[tuple[str, str]]:
+    """Return the port settings of what will run, each with the address that it listens on."""
+    profiles = compose_profiles(settings.values)
+    ports = [("LANGFUSE_PORT", settings["LANGFUSE_BIND_ADDRESS"])]
+    if "s3" in profiles:
+        ports.append(("S3_PORT", settings["LANGFUSE_BIND_ADDRESS"]))
+    if "tls" in profiles:
+        ports += [(name, settings["TLS_BIND_ADDRESS"]) for name in ("HTTPS_PORT", "HTTP_PORT")]
+    return ports
+
+
 @dataclass
 class ComposeEngine:
     """The compose engine of one stack."""
@@ -100,9 +111,9 @@ class ComposeEngine:
             found.append(Obstacle(f"compose.yaml is not usable: {config.stderr.strip()}", "correct it"))
         elif any(part.state == "running" for part in self._parts()):
             return []
-        for setting in ("LANGFUSE_PORT", "S3_PORT"):
+        for setting, address in published_ports(self.settings):
             port = self.settings.integer(setting)
-            if not host.port_is_free(self.settings["LANGFUSE_BIND_ADDRESS"], port):
+            if not host.port_is_free(address, port):
                 holder = host.port_holder(port)
                 fix = f"stop that, or choose another port: make up {setting}={host.other_port(port)}"
                 found.append(Obstacle(f"Port {port} ({setting}) is taken by {holder}.", fix))

@@ -58,6 +58,11 @@ def test_compose_by_hand_says_to_use_make() -> None:
     assert "start the stack with make up" in done.stderr
 
 
+def test_switching_a_profile_on_restarts_nothing_but_who_is_told_of_it(render: Render) -> None:
+    before, after = render()["services"], render(STACK_PROFILES="monitoring")["services"]
+    assert {name for name in before if before[name] != after[name]} == {"langfuse-worker"}
+
+
 def test_a_fresh_stack_reports_nothing_and_lets_nobody_sign_up(render: Render) -> None:
     services = render()["services"]
     assert services["langfuse-web"]["environment"]["AUTH_DISABLE_SIGNUP"] == "true"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from scripts.core.compose_profiles import compose_profiles
-from scripts.core.engines.compose import compose_environment
+from scripts.core.engines.compose import compose_environment, published_ports
 from scripts.core.settings.envfile import EnvFile, parse_env
 from scripts.core.settings.table import SETTINGS
 from scripts.core.settings.values import load_settings
@@ -77,3 +77,14 @@ def test_the_worker_sends_metrics_only_where_the_stack_receives_them() -> None:
     assert load_settings(SETTINGS, EnvFile(), {}).get("DD_AGENT_HOST") == ""
     watched = load_settings(SETTINGS, parse_env("STACK_PROFILES=monitoring\n"), {})
     assert watched["DD_AGENT_HOST"] == "statsd-exporter"
+
+
+def test_the_ports_to_be_free_are_those_of_what_will_run() -> None:
+    usual = load_settings(SETTINGS, EnvFile(), {})
+    assert published_ports(usual) == [("LANGFUSE_PORT", "127.0.0.1"), ("S3_PORT", "127.0.0.1")]
+    text = "STACK_PROFILES=tls\nTLS_BIND_ADDRESS=192.168.1.2\nS3_ENDPOINT=https://s3.acme.example\n"
+    assert published_ports(load_settings(SETTINGS, parse_env(text), {})) == [
+        ("LANGFUSE_PORT", "127.0.0.1"),
+        ("HTTPS_PORT", "192.168.1.2"),
+        ("HTTP_PORT", "192.168.1.2"),
+    ]
