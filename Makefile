@@ -11,7 +11,7 @@ UV ?= uv
 RUN = .venv/bin/python -m scripts
 PIP_INSTALL = -m pip install -qq --disable-pip-version-check --require-hashes -r
 
-.PHONY: help up down status logs bootstrap smoke alerts alerts-check exporter canary destroy test lint types bench docs lock-python
+.PHONY: help up down status logs bootstrap smoke alerts alerts-check exporter dashboard canary backup backups backup-verify restore destroy test test-clients lint types bench docs lock-python
 
 help: ## Help: show this; explain a group or all [GROUP=]
 	@echo "Langfuse Stack: make TARGET [SETTING=value ...]"
@@ -39,6 +39,19 @@ destroy: .venv/.runtime ## Run: delete all data, after a question [YES=1 DRY_RUN
 smoke: .venv/.runtime ## Run: smoke tests of the running stack [BASE_URL= ARGS=]
 	@$(RUN) smoke $(ARGS)
 
+backup: .venv/.runtime ## Data: save everything, encrypted, as one set [DRY_RUN=1]
+	@$(RUN) backup $(if $(DRY_RUN),--dry-run)
+
+backups: .venv/.runtime ## Data: list the backups [JSON=1]
+	@$(RUN) backups $(if $(JSON),--json)
+
+backup-verify: .venv/.runtime ## Data: prove that a backup restores [BACKUP= READ_ALL=1]
+	@$(RUN) backup-verify $(if $(BACKUP),--backup $(BACKUP)) $(if $(READ_ALL),--read-all)
+
+restore: .venv/.runtime ## Data: bring a backup back [BACKUP= DRY_RUN=1 REPLACE=1 SMOKE=0]
+	@$(RUN) restore $(if $(BACKUP),--backup $(BACKUP)) $(if $(DRY_RUN),--dry-run) $(if $(REPLACE),--replace) \
+	  $(if $(filter 0,$(SMOKE)),--no-smoke)
+
 alerts: .venv/.runtime ## Watch: compile config/alerts.yaml for Prometheus [DRY_RUN=1]
 	@$(RUN) alerts $(if $(DRY_RUN),--dry-run)
 
@@ -48,6 +61,9 @@ alerts-check: .venv/.runtime ## Watch: evaluate all alerts now [PROJECT=]
 exporter: .venv/.runtime ## Watch: serve Prometheus metrics until stopped
 	@$(RUN) exporter
 
+dashboard: .venv/.runtime ## Watch: write cost, quality and alerts as one HTML page [OUTPUT=]
+	@$(RUN) dashboard $(if $(OUTPUT),--output $(OUTPUT))
+
 canary: .venv/.runtime ## Watch: write a span and a score, read them back
 	@$(RUN) canary
 
@@ -56,6 +72,9 @@ bench: .venv/.dev ## Check: speed and footprint of the embedded engine
 
 test: .venv/.dev .venv-sdk4/.runtime ## Develop: all tests that need no Docker
 	@$(RUN) selftest --sdk4-python .venv-sdk4/bin/python
+
+test-clients: .venv/.dev .venv-clients/.runtime build/js-client/.installed ## Develop: official clients and instrumentations against the embedded engine
+	@.venv/bin/python -m pytest -q tests/clients $(ARGS)
 
 lint: .venv/.dev ## Develop: style, and whether generated documents are up to date
 	@.venv/bin/ruff check --quiet . && .venv/bin/ruff format --quiet --check . && $(RUN) docs --check
@@ -68,7 +87,7 @@ docs: .venv/.runtime ## Develop: regenerate .env.example and the settings page
 
 lock-python: ## Develop: resolve the Python lock files anew (needs uv)
 	@for lock in "requirements.lock pyproject.toml" "requirements-dev.lock pyproject.toml --extra dev" \
-	  "requirements-sdk4.lock requirements-sdk4.in"; do \
+	  "requirements-sdk4.lock requirements-sdk4.in" "requirements-clients.lock requirements-clients.in"; do \
 	  set -- $$lock; output=$$1; shift; \
 	  $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	    --custom-compile-command 'make lock-python' --output-file "$$output" "$$@" || exit 1; \
@@ -76,7 +95,7 @@ lock-python: ## Develop: resolve the Python lock files anew (needs uv)
 
 ## Environments. A stamp is newer than its lock file when everything is installed.
 
-.venv/bin/python .venv-sdk4/bin/python:
+.venv/bin/python .venv-sdk4/bin/python .venv-clients/bin/python:
 	@python=$$(sh scripts/find-python.sh $(PYTHON)) && $$python -m venv $(@D)/.. || { \
 	  rm -rf $(@D)/..; \
 	  echo "error: the environment $(@D) could not be made." >&2; \
@@ -96,3 +115,16 @@ lock-python: ## Develop: resolve the Python lock files anew (needs uv)
 	@echo "Installing SDK 4 into .venv-sdk4 ..." >&2
 	@.venv-sdk4/bin/python $(PIP_INSTALL) requirements-sdk4.lock
 	@touch $@
+
+.venv-clients/.runtime: requirements-clients.lock | .venv-clients/bin/python
+	@echo "Installing clients and instrumentations into .venv-clients (up to a minute) ..." >&2
+	@.venv-clients/bin/python $(PIP_INSTALL) requirements-clients.lock
+	@touch $@
+
+## Without Node.js the tests of the JavaScript SDK are skipped, and say so.
+build/js-client/.installed: tests/clients/js/package.json tests/clients/js/package-lock.json
+	@mkdir -p $(@D) && cp tests/clients/js/package*.json $(@D)/
+	@if command -v npm >/dev/null; then \
+	  echo "Installing the JavaScript SDK into $(@D) ..." >&2; \
+	  npm ci --prefix $(@D) --no-audit --no-fund --loglevel=error >&2 && touch $@; \
+	else echo "warning: no npm: the tests of the JavaScript SDK are skipped" >&2; fi

@@ -24,6 +24,7 @@ app = typer.Typer(
 )
 
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+Backup = Annotated[str, typer.Option(help="Id of a backup, or latest.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")]
 
 
@@ -113,6 +114,52 @@ def destroy(yes: Yes = False, dry_run: DryRun = False) -> None:
 
 
 @app.command()
+def backup(dry_run: DryRun = False) -> None:
+    """Save all stores, settings and keys as one encrypted set; works under load."""
+    from .backup import backup as verb
+
+    execute(lambda context: verb.run(context, dry_run=dry_run))
+
+
+@app.command()
+def backups(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
+    """List the backups."""
+    from .backup import listing as verb
+
+    execute(lambda context: verb.run(context, as_json=as_json))
+
+
+@app.command()
+def backup_verify(
+    backup: Backup = "latest",
+    read_all: Annotated[
+        bool, typer.Option("--read-all", help="Read every byte of the repository too.")
+    ] = False,
+) -> None:
+    """Prove that a backup restores: in a throw-away engine, compared by content."""
+    from .backup import verify as verb
+
+    execute(lambda context: verb.run(context, backup=backup, read_all=read_all))
+
+
+@app.command()
+def restore(
+    backup: Backup = "latest",
+    dry_run: DryRun = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace the data that is there.")] = False,
+    smoke: Annotated[bool, typer.Option(help="Run the smoke tests at the end.")] = True,
+) -> None:
+    """Put a backup in place; what was there stays until the new state has proven itself."""
+    from .backup import restore as verb
+
+    execute(
+        lambda context: verb.run(
+            context, backup=backup, dry_run=dry_run, replace_data=replace, with_smoke=smoke
+        )
+    )
+
+
+@app.command()
 def alerts(dry_run: DryRun = False) -> None:
     """Check config/alerts.yaml and compile it for Prometheus and Alertmanager."""
     from .alerts import verb
@@ -137,6 +184,17 @@ def exporter() -> None:
     from .exporter import verb
 
     execute(verb.run)
+
+
+@app.command()
+def dashboard(
+    output: Annotated[Path | None, typer.Option(help="Where to; default .stack/dashboard.html.")] = None,
+    base_url: Annotated[str, typer.Option(help="Another server than the running engine.")] = "",
+) -> None:
+    """Write traffic, cost, quality and alerts as one HTML page."""
+    from .dashboard import verb
+
+    execute(lambda context: verb.run(context, output=output, base_url=base_url))
 
 
 @app.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from scripts.core.compose_profiles import EXTRAS
 
+from .backup_table import BACKUPS
 from .compose_table import (
     EXTERNAL_STORES,
     HTTPS,
@@ -454,6 +455,7 @@ GROUPS: tuple[Group, ...] = (
     SIZES,
     _EMBEDDED,
     _MONITORING,
+    BACKUPS,
     _INIT,
 )
 SETTINGS: tuple[Setting, ...] = tuple(setting for group in GROUPS for setting in group.settings)

@@ -1,0 +1,103 @@
+"""Put new files in the place of old ones so that every crash can be undone.
+
+The old files stay in a directory beside the journal until the new ones have proven themselves: `commit`
+removes them, `undo` brings them back. The journal is written before anything moves, and every move is one
+rename.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts.core.layout import write_private
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One place: what comes, where it goes, where the old one waits, and whether there was an old one."""
+
+    incoming: Path
+    place: Path
+    old: Path
+    was_there: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """Files that take the place of others. `directory` holds the journal and the old files."""
+
+    directory: Path
+    moves: tuple[Move, ...]
+
+    @staticmethod
+    def plan(directory: Path, wanted: Sequence[tuple[Path, Path]]) -> Replacement:
+        """Return the moves that put each incoming path in its place. All lie on one file system."""
+        moves = tuple(
+            Move(incoming, place, directory / f"old-{number}", place.exists())
+            for number, (incoming, place) in enumerate(wanted)
+        )
+        return Replacement(directory, moves)
+
+    @staticmethod
+    def unfinished(directory: Path) -> Replacement | None:
+        """Return the replacement that a crash has left open, or None."""
+        try:
+            rows = json.loads(_journal(directory).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        return Replacement(
+            directory,
+            tuple(
+                Move(Path(row["incoming"]), Path(row["place"]), Path(row["old"]), row["was_there"])
+                for row in rows
+            ),
+        )
+
+    def begin(self) -> None:
+        """Move the old files away and the new ones in."""
+        rows = [
+            {
+                "incoming": str(move.incoming),
+                "place": str(move.place),
+                "old": str(move.old),
+                "was_there": move.was_there,
+            }
+            for move in self.moves
+        ]
+        write_private(_journal(self.directory), json.dumps(rows, indent=1))
+        for move in self.moves:
+            if move.was_there:
+                move.place.rename(move.old)
+            move.place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            move.incoming.rename(move.place)
+
+    def undo(self) -> None:
+        """Bring everything back to how it was before `begin`, however far that came. May be repeated."""
+        for move in reversed(self.moves):
+            arrived = not move.incoming.exists()
+            if move.old.exists() or (arrived and not move.was_there):
+                _remove(move.place)
+            if move.old.exists():
+                move.old.rename(move.place)
+        _journal(self.directory).unlink(missing_ok=True)
+
+    def commit(self) -> None:
+        """Remove the old files; from here on there is no way back."""
+        _journal(self.directory).unlink()
+        for move in self.moves:
+            _remove(move.old)
+
+
+def _journal(directory: Path) -> Path:
+    return directory / "journal.json"
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,248 @@
+"""`restore`: check a backup, put it in place, prove that it works, and only then let go of what was there."""
+
+from __future__ import annotations
+
+import filecmp
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from scripts import smoke
+from scripts.core.context import Context
+from scripts.core.engines.base import Engine, EngineName
+from scripts.core.errors import EXIT_OK
+from scripts.core.layout import only_one_verb, write_private
+from scripts.core.settings.values import Settings
+
+from .backup import CONFIG, CREDENTIALS, SETTINGS, STORES, require_space, size_text, staged
+from .drivers import driver_for
+from .drivers.base import Driver
+from .errors import BackupError, Refused
+from .manifest import (
+    NAME,
+    Manifest,
+    count_differences,
+    file_differences,
+    key_fingerprints,
+    list_files,
+    parse_manifest,
+)
+from .proof import read_back
+from .replacement import Replacement
+from .repository import Repository, Snapshot, choose, open_repository
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is restored, and into what."""
+
+    repository: Repository
+    snapshot: Snapshot
+    manifest: Manifest
+    driver: Driver
+
+
+def run(context: Context, *, backup: str, dry_run: bool, replace_data: bool, with_smoke: bool) -> int:
+    """The verb. Refuses before it touches anything; a failure leaves what was there."""
+    with only_one_verb(context.layout):
+        undo_unfinished(context)
+        settings = context.lenient_settings()
+        plan = make_plan(context, settings, backup)
+        show(context, plan)
+        refuse_foreign_keys(context, settings, plan.manifest)
+        refuse_newer(plan)
+        if not replace_data:
+            refuse_data(context, plan)
+        if dry_run:
+            return EXIT_OK
+        work = context.layout.stack_dir / "restore"
+        require_space(work, plan.manifest.bytes)
+        with staged(work / "download"):
+            with context.console.working(f"Fetching {size_text(plan.manifest.bytes)}"):
+                capture = fetch(plan, work / "download")
+            engine = put_in_place(context, plan, capture, work)
+    context.console.rows(
+        [
+            ("Restored", f"{plan.snapshot.short_id} of {plan.manifest.ended}"),
+            ("Langfuse", f"{engine.local_url} ({engine.name} engine)"),
+        ]
+    )
+    if not with_smoke:
+        return EXIT_OK
+    return smoke.run(context, arguments=["-q"])
+
+
+def undo_unfinished(context: Context) -> None:
+    """Bring back what a restore that was killed has moved away."""
+    work = context.layout.stack_dir / "restore"
+    unfinished = Replacement.unfinished(work)
+    if unfinished is None:
+        shutil.rmtree(work, ignore_errors=True)  # what a restore that succeeded had no time to remove
+        return
+    context.console.note("An earlier restore did not get to its end: what was there before is put back.")
+    settings = context.lenient_settings()
+    context.engine(EngineName.EMBEDDED, settings).stop()
+    unfinished.undo()
+
+
+def make_plan(context: Context, settings: Settings, backup: str) -> Plan:
+    """Return which backup is meant, and what its manifest says. Changes nothing."""
+    repository = open_repository(context, settings)
+    snapshot = choose(repository.snapshots(), backup, settings["COMPOSE_PROJECT_NAME"])
+    manifest = parse_manifest(repository.read(snapshot, NAME))
+    return Plan(repository, snapshot, manifest, driver_for(context, settings, manifest.engine))
+
+
+def show(context: Context, plan: Plan) -> None:
+    """Say what is going to be restored."""
+    contents = plan.manifest.contents
+    context.console.note(
+        f"Backup {plan.snapshot.short_id} of {plan.manifest.stack} ({plan.manifest.engine} engine), "
+        f"{plan.manifest.ended}: {contents.total('observations'):,} observations, "
+        f"{contents.total('scores'):,} scores, {size_text(plan.manifest.bytes)}"
+    )
+
+
+def refuse_foreign_keys(context: Context, settings: Settings, manifest: Manifest) -> None:
+    """Raise Refused when the data is useless with the keys of this stack; without `.env` it has none yet."""
+    if not context.layout.env_file.exists():
+        return
+    own = key_fingerprints(settings)
+    other = [name for name, value in manifest.fingerprints.items() if own.get(name) != value]
+    if other:
+        raise Refused(
+            f"{' and '.join(other)} in {context.layout.shown(context.layout.env_file)} differ from those of "
+            "the backup: its API keys and stored secrets would not work. Nothing was changed.",
+            fix="move .env away: then the one in the backup is restored too.",
+        )
+
+
+def refuse_newer(plan: Plan) -> None:
+    """Raise Refused when the data has a schema that this version of the engine does not know."""
+    known = plan.driver.known_schema()
+    newer = [
+        f"{name} has schema {level}, this version knows {known.get(name, 0)}"
+        for name, level in plan.manifest.contents.schema.items()
+        if level > known.get(name, 0)
+    ]
+    if newer:
+        raise Refused(
+            "The backup was made by a newer version. Nothing was changed.",
+            details=newer,
+            fix=f"use this repository as of Langfuse {plan.manifest.versions['langfuse']} or newer.",
+        )
+
+
+def refuse_data(context: Context, plan: Plan) -> None:
+    """Raise Refused when there is data that the restore would replace."""
+    if not plan.driver.has_data():
+        return
+    place = context.layout.shown(context.layout.stack_dir)
+    raise Refused(
+        f"This stack has data in {place}, which the restore would replace. Nothing was changed.",
+        fix="restore into another place with STACK_DIR=..., or replace the data: make restore REPLACE=1.",
+    )
+
+
+def fetch(plan: Plan, into: Path) -> Path:
+    """Download a backup and compare every file with the manifest; return where it lies.
+
+    Raises:
+        BackupError: it is damaged.
+    """
+    root = plan.repository.load(plan.snapshot, into)
+    problems = file_differences(plan.manifest.files, list_files(root))
+    if not problems:
+        problems = count_differences(plan.manifest.contents, plan.driver.describe(root / STORES))
+    if problems:
+        raise BackupError(
+            f"Backup {plan.snapshot.short_id} is damaged. Nothing was changed.",
+            details=problems[:20],
+            fix="restore another one: make backups, then make restore BACKUP=<id>.",
+        )
+    return root
+
+
+def put_in_place(context: Context, plan: Plan, capture: Path, work: Path) -> Engine:
+    """Exchange the files, start the engine and prove the new state; on any failure the old one comes back.
+
+    Raises:
+        StackError: the new state did not prove itself.
+    """
+    layout = context.layout
+    stored_settings = capture / SETTINGS
+    takes_settings = stored_settings.exists() and not layout.env_file.exists()
+    settings = settings_after(context, stored_settings if takes_settings else None)
+    engine = context.engine(EngineName(plan.manifest.engine), settings)
+    was_running = engine.stop()
+    write_private(capture / "engine", f"{plan.manifest.engine}\n")
+    wanted = [*plan.driver.replacements(capture / STORES), (capture / "engine", layout.engine_file)]
+    if (capture / CREDENTIALS).is_dir():
+        wanted.append((capture / CREDENTIALS, layout.credentials_dir))
+    replacement = Replacement.plan(work, wanted)
+    try:
+        replacement.begin()
+        engine.start({})
+        with context.console.working("Reading known data back"):
+            prove(engine, layout.credentials_dir, plan.manifest)
+        if takes_settings:
+            write_private(layout.env_file, stored_settings.read_text(encoding="utf-8"))
+        keep_other_config(context, capture / CONFIG)
+    except BaseException:
+        engine.stop()
+        replacement.undo()
+        if was_running:
+            engine.start({})
+        raise
+    replacement.commit()
+    return engine
+
+
+def settings_after(context: Context, env_file: Path | None) -> Settings:
+    """Return the settings that hold once the `.env` of a backup is in place (None: the own one stays)."""
+    if env_file is None:
+        return context.settings()
+    return replace(context, layout=replace(context.layout, env_file=env_file)).settings()
+
+
+def prove(engine: Engine, credentials_dir: Path, manifest: Manifest) -> int:
+    """Return how many known things were read back through the API.
+
+    Raises:
+        BackupError: something differs from the manifest, or nothing could be read although there is data.
+    """
+    try:
+        problems, read = read_back(engine.local_url, credentials_dir, manifest.contents)
+    except OSError as error:
+        problems, read = [str(error)], 0
+    if not problems and not read and manifest.contents.samples:
+        problems = [f"no project of the backup has its key in {credentials_dir}"]
+    if problems:
+        raise BackupError(
+            "The restored engine does not give back what was saved; the old state was put back.",
+            details=problems[:20],
+            fix="restore another backup: make backups.",
+        )
+    return read
+
+
+def keep_other_config(context: Context, stored: Path) -> None:
+    """Put the backup's `config/` beside the data where it differs from the repository's, which stays."""
+    if not stored.is_dir() or not _differs(stored, context.layout.root / "config"):
+        return
+    target = context.layout.stack_dir / "config-of-backup"
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(stored, target)
+    context.console.warn(
+        f"config/ is not that of the backup, which now lies in {context.layout.shown(target)}: compare them."
+    )
+
+
+def _differs(left: Path, right: Path) -> bool:
+    paths = {path.relative_to(root) for root in (left, right) for path in root.rglob("*") if path.is_file()}
+    return any(
+        not (left / path).is_file()
+        or not (right / path).is_file()
+        or not filecmp.cmp(left / path, right / path, shallow=False)
+        for path in paths
+    )

@@ -1,0 +1,152 @@
+"""A stack of its own in a temporary directory, with something of everything in it, for tests of backups."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from scripts import up
+from scripts.backup import backup, restore
+from scripts.backup.repository import Repository, Snapshot, open_repository
+from scripts.core.console import Console
+from scripts.core.context import Context
+from scripts.core.engines.base import EngineName
+from scripts.core.layout import Layout
+from scripts.core.runner import SubprocessRunner
+from scripts.core.settings.envfile import read_env
+from tests.unit.scripts.fakes import Screen
+from tests.unit.scripts.test_stack_file import GOOD
+
+from .exporting import free_port
+from .harness import REPOSITORY
+from .spans import read, send, span, trace_id
+from .test_media import Upload
+
+
+@dataclass
+class Stack:
+    """One stack on the embedded engine, driven by the verbs as an operator does."""
+
+    context: Context
+    screen: Screen
+
+    @property
+    def layout(self) -> Layout:
+        """Where its files lie."""
+        return self.context.layout
+
+    @property
+    def repository_dir(self) -> Path:
+        """Where its backups lie."""
+        return self.layout.root / ".backups"
+
+    def up(self) -> None:
+        """Start it."""
+        assert up.run(self.context) == 0
+
+    def stop(self) -> None:
+        """Stop it, if it runs."""
+        self.context.engine(EngineName.EMBEDDED, self.context.lenient_settings()).stop()
+
+    def running(self) -> bool:
+        """Return whether its engine runs."""
+        return self.context.engine(EngineName.EMBEDDED, self.context.lenient_settings()).state().running
+
+    def back_up(self) -> Snapshot:
+        """Make a backup; return it."""
+        assert backup.run(self.context, dry_run=False) == 0
+        return self.repository().snapshots()[-1]
+
+    def restore(self, wanted: str = "latest", *, replace_data: bool = False, dry_run: bool = False) -> int:
+        """Restore a backup without the smoke tests."""
+        return restore.run(
+            self.context, backup=wanted, dry_run=dry_run, replace_data=replace_data, with_smoke=False
+        )
+
+    def repository(self) -> Repository:
+        """Return the repository."""
+        return open_repository(self.context, self.context.settings())
+
+    def client(self, project: str = "kosmos") -> httpx.Client:
+        """Return a client with the key of a project; the caller closes it."""
+        keys = read_env(self.layout.credentials_dir / f"{project}.env").values()
+        base_url = f"http://127.0.0.1:{self.context.environment['LANGFUSE_PORT']}"
+        return httpx.Client(
+            base_url=base_url, auth=(keys["LANGFUSE_PUBLIC_KEY"], keys["LANGFUSE_SECRET_KEY"]), timeout=30
+        )
+
+    def lose_everything(self) -> None:
+        """Stop it and remove all but the backups and what is in version control."""
+        self.stop()
+        shutil.rmtree(self.layout.stack_dir)
+        self.layout.env_file.unlink()
+
+    def with_environment(self, **values: str) -> Stack:
+        """Return the same stack as seen with other variables."""
+        return Stack(replace(self.context, environment={**self.context.environment, **values}), self.screen)
+
+
+def stack_in(root: Path) -> Stack:
+    """Return a stack that is not started yet."""
+    (root / "config").mkdir(parents=True)
+    (root / "config" / "stack.yaml").write_text(GOOD)
+    shutil.copy(REPOSITORY / "config" / "backup.yaml", root / "config")
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(root),
+        "PYTHONPATH": str(REPOSITORY),
+        "ENGINE": "embedded",
+        "LANGFUSE_PORT": str(free_port()),
+    }
+    screen = Screen()
+    layout = Layout(root, root / ".env", root / ".stack")
+    console = Console(environment, screen.out, screen.err)
+    return Stack(Context(layout, environment, console, SubprocessRunner(REPOSITORY)), screen)
+
+
+def fill(client: httpx.Client, traces: int, spans: int = 5) -> list[str]:
+    """Write traces, and one of everything else; return the ids of the traces."""
+    names = [trace_id() for _ in range(traces)]
+    for begin in range(0, traces, 100):
+        send(client, *(span_of(name, step) for name in names[begin : begin + 100] for step in range(spans)))
+    write(client, "scores", {"traceId": names[0], "name": "helpful", "value": 0.75, "comment": "as it was"})
+    write(client, "v2/prompts", {"name": "greeting", "type": "text", "prompt": "Hello {{name}}"})
+    write(client, "v2/datasets", {"name": "questions"})
+    write(
+        client,
+        "dataset-items",
+        {"datasetName": "questions", "input": {"q": "why"}, "sourceTraceId": names[0]},
+    )
+    connection = {"provider": "athena", "adapter": "openai", "secretKey": "sk-test-athena"}
+    client.put("/api/public/llm-connections", json=connection).raise_for_status()
+    Upload(b"the bytes of a picture").store(client)
+    return names
+
+
+def span_of(trace: str, step: int) -> dict[str, Any]:
+    """Return one span with input and output."""
+    attributes = {
+        "langfuse.observation.input": f"question {step} of {trace}",
+        "langfuse.observation.output": f"answer {step}",
+        "user.id": "hermes",
+    }
+    return span(trace, f"step {step}", attributes=attributes)
+
+
+def write(client: httpx.Client, path: str, body: dict[str, Any]) -> None:
+    """Create something through the public API."""
+    client.post(f"/api/public/{path}", json=body).raise_for_status()
+
+
+def everything(client: httpx.Client) -> dict[str, Any]:
+    """Return all that a project holds, as the API gives it, for comparison."""
+    observations = read(client, fields="core,basic,time,io,metadata,model,usage,trace_context", limit="1000")
+    found: dict[str, Any] = {"observations": observations}
+    for path in ("v3/scores?fields=core,details,subject", "v2/prompts", "dataset-items", "llm-connections"):
+        found[path] = client.get(f"/api/public/{path}").raise_for_status().json()
+    return found
