@@ -35,12 +35,15 @@ class PriceListUpdate:
         """Start the process; nothing waits for it but an event that needs the very first list."""
         # The process itself runs this module too, and should not import what only its parent needs.
         import subprocess
+        import threading
 
         self._process = subprocess.Popen(
             [sys.executable, "-m", __name__, str(self._path)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
         )
+        # Collects the ended process at once; it would stay a zombie until the engine stops.
+        threading.Thread(target=self._process.wait, daemon=True).start()
 
     async def ready(self, models: Models) -> None:
         """Wait for the very first list; afterwards there always is one."""

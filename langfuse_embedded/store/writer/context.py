@@ -15,6 +15,10 @@ from .lookups import StateLookups
 OBSERVATION = "observation"
 SCORE = "score"
 
+# 64 MB of log: an index page that many groups touch is copied into the file once, not every 4 MB.
+# A tenth less CPU a span from 100,000 spans on (`make bench ARGS="--curve 500000"`).
+_CHECKPOINT_PAGES = 16_000
+
 
 class WriteContext:
     """The write side of `events.db`. One transaction holds all requests of a group, one savepoint each.
@@ -32,6 +36,7 @@ class WriteContext:
         self.db = open_database(self.path)
         migrate(self.db, "events", self.path)
         self.db.execute("pragma cache_size=-32768")
+        self.db.execute(f"pragma wal_autocheckpoint={_CHECKPOINT_PAGES}")
         self.now = 0
         self._last = self._stored = 0
         self._projects: dict[str, int] = {}
