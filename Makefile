@@ -87,7 +87,7 @@ docs: .venv/.runtime ## Develop: regenerate .env.example and the settings page
 
 lock-python: ## Develop: resolve the Python lock files anew (needs uv)
 	@for lock in "requirements.lock pyproject.toml" "requirements-dev.lock pyproject.toml --extra dev" \
-	  "requirements-sdk4.lock requirements-sdk4.in" "requirements-clients.lock requirements-clients.in" "requirements-clients.lock requirements-clients.in"; do \
+	  "requirements-sdk4.lock requirements-sdk4.in" "requirements-clients.lock requirements-clients.in"; do \
 	  set -- $$lock; output=$$1; shift; \
 	  $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	    --custom-compile-command 'make lock-python' --output-file "$$output" "$$@" || exit 1; \
