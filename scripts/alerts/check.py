@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from scripts.core.context import Context
 from scripts.core.errors import EXIT_FAILED, EXIT_OK, EXIT_WARNINGS, UsageError
 
 from .document import load_alerts
-from .evaluate import Finding, State, evaluate
+from .evaluate import Finding, State, Values, evaluate
 from .model import AlertFile
 from .paths import alerts_file
 from .promql import number
@@ -26,16 +26,18 @@ def run(context: Context, *, project: str, base_url: str) -> int:
     """The verb. Exit code 0: nothing fires; 1: something fires; 3: there is no data at all."""
     path = alerts_file(context)
     file = load_alerts(path, context.layout.shown(path))
-    keys = _keys(context, project)
+    keys = selected_keys(context, project)
     url = base_url or context.current_engine(context.lenient_settings()).local_url
-    findings = asyncio.run(find(file, keys, url, datetime.now(UTC)))
+    findings = find(file, asyncio.run(read_values(file, keys, url, datetime.now(UTC))))
     for line in table(findings):
         context.console.print(line)
     return exit_code(findings)
 
 
-async def find(file: AlertFile, keys: Sequence[ProjectKey], base_url: str, now: datetime) -> list[Finding]:
-    """Return what every alert says about every project at the time `now`. Raises MetricsError."""
+async def read_values(
+    file: AlertFile, keys: Sequence[ProjectKey], base_url: str, now: datetime
+) -> dict[str, Values]:
+    """Return the values of all series of each project at the time `now`. Raises MetricsError."""
     series = all_series(file)
     queries = plan_queries(series)
     slots = asyncio.Semaphore(_IN_PARALLEL)
@@ -43,13 +45,19 @@ async def find(file: AlertFile, keys: Sequence[ProjectKey], base_url: str, now: 
         answers = await asyncio.gather(
             *(read_answers(client, key, queries, now, slots=slots) for key in keys)
         )
+    return {
+        key.project: {one: values(one, answer, now) for one in series}
+        for key, answer in zip(keys, answers, strict=True)
+    }
+
+
+def find(file: AlertFile, read: Mapping[str, Values]) -> list[Finding]:
+    """Return what every alert says about every project."""
     return [
         finding
-        for key, answer in zip(keys, answers, strict=True)
+        for project, own in read.items()
         for alert in file.alerts
-        for finding in evaluate(
-            alert, key.project, {one: values(one, answer, now) for one in series}, file.values(key.project)
-        )
+        for finding in evaluate(alert, project, own, file.values(project))
     ]
 
 
@@ -87,7 +95,8 @@ def _row(finding: Finding) -> tuple[str, str, str, str, str, str, str]:
     )
 
 
-def _keys(context: Context, project: str) -> list[ProjectKey]:
+def selected_keys(context: Context, project: str) -> list[ProjectKey]:
+    """Return the keys of one project, or of all. Raises UsageError where there is none."""
     directory = context.layout.credentials_dir
     keys = project_keys(directory)
     if project:

@@ -20,7 +20,7 @@ from .harness import REPOSITORY, Keys
 
 TIMEOUT_S = 20.0
 Labels = dict[str, str]
-_IN_ROOT = (
+IN_ROOT = (
     "import sys; from pathlib import Path; from scripts import cli; "
     "cli.ROOT = Path(sys.argv.pop(1)); cli.app()"
 )
@@ -67,7 +67,7 @@ class RunningExporter:
         write_keys(self.root / ".stack" / "credentials", self.keys)
         self._log = (self.root / "exporter.log").open("a")
         self.process = subprocess.Popen(
-            [sys.executable, "-c", _IN_ROOT, str(self.root), "exporter"],
+            [sys.executable, "-c", IN_ROOT, str(self.root), "exporter"],
             cwd=REPOSITORY,
             env={
                 "PATH": os.environ["PATH"],

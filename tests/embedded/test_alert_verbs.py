@@ -1,0 +1,178 @@
+"""`alerts`, `alerts-check`, `canary` and `dashboard`, run as an operator does beside an engine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from .exporting import IN_ROOT, write_keys
+from .harness import DEFAULT_KEYS, REPOSITORY, RunningEngine
+from .seeding import Seed, make_seed, push
+
+Verb = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A stack's directory with the shipped configuration and the keys of the engine."""
+    shutil.copytree(REPOSITORY / "config", tmp_path / "config")
+    write_keys(tmp_path / ".stack" / "credentials", [DEFAULT_KEYS])
+    return tmp_path
+
+
+@pytest.fixture
+def verb(root: Path) -> Verb:
+    """A function that runs a verb in that directory."""
+
+    def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", IN_ROOT, str(root), *arguments],
+            cwd=REPOSITORY,
+            env={"PATH": os.environ["PATH"], **environment},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def seed() -> Seed:
+    """The raw data."""
+    return make_seed(9)
+
+
+@pytest.fixture(scope="module")
+def seeded(tmp_path_factory: pytest.TempPathFactory, seed: Seed) -> Iterator[RunningEngine]:
+    """An engine with seeded data."""
+    engine = RunningEngine(tmp_path_factory.mktemp("seeded") / "data").start()
+    push(engine.client, seed)
+    yield engine
+    engine.stop()
+
+
+def test_alerts_check_fires_exactly_where_the_raw_data_cross_a_threshold(
+    seeded: RunningEngine, seed: Seed, verb: Verb
+) -> None:
+    done = verb("alerts-check", "--base-url", seeded.base_url)
+    assert done.returncode == 1, done.stdout + done.stderr
+    firing = {line.split()[2] for line in done.stdout.splitlines() if line.startswith("FIRING")}
+    scores = seed.scores
+    crossed = {
+        "confidence_drop": scores["attribution_confidence"].mean() < 0.7,
+        "high_confidence_share_low": (scores["attribution_confidence"] >= 0.9).mean() < 0.6,
+        "single_source_share_high": (scores["source_count"] == 1).mean() > 0.3,
+        "gap_fill_rate_low": scores["gap_fill_success"].mean() < 0.5,
+        "gap_fill_turns_high": scores["turns_to_fill"].mean() > 5,
+        "satisfaction_low": scores["satisfaction"].mean() < 3.5,
+        "cost_per_gap_fill_high": seed.costs.sum() / scores["gap_fill_success"].sum() > 0.1,
+        "tokens_per_query_high": seed.tokens.mean() > 2000,
+        "voice_sla_missed": scores["latency-sla"].mean() < 0.95,
+        "cost_spike": seed.costs.sum() > 60,
+        "error_rate_high": seed.failed.mean() / 2 > 0.1,
+        "conformal_miscalibration": abs(scores["conformal_coverage"].mean() - 0.9) > 0.05,
+    }
+    assert {name for name in crossed if name in firing} == {name for name, is_so in crossed.items() if is_so}
+
+
+def test_alerts_check_of_an_empty_project_says_that_there_is_no_data(
+    verb: Verb, engine: RunningEngine
+) -> None:
+    done = verb("alerts-check", "--base-url", engine.base_url)
+    assert done.returncode == 3, done.stdout + done.stderr
+
+
+def test_alerts_check_of_a_dead_server_says_what_to_do(verb: Verb) -> None:
+    done = verb("alerts-check", "--base-url", "http://127.0.0.1:9")
+    assert done.returncode == 1
+    assert "The metrics of project kosmos-support cannot be read" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_alerts_check_of_an_unknown_project_is_wrong_use(verb: Verb) -> None:
+    done = verb("alerts-check", "--project", "hermes")
+    assert done.returncode == 2
+    assert "no credentials of project hermes" in done.stderr
+
+
+def test_the_page_shows_the_numbers_computed_from_the_raw_data(
+    seeded: RunningEngine, seed: Seed, verb: Verb, root: Path
+) -> None:
+    done = verb("dashboard", "--base-url", seeded.base_url)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.strip() == ".stack/dashboard.html"
+    page = (root / ".stack" / "dashboard.html").read_text()
+    assert f"<dt>Cost in USD, 24h</dt><dd>{seed.costs.sum():.4g}</dd>" in page
+    assert f"<dt>Traces, 24h</dt><dd>{len(seed.costs)}</dd>" in page
+    average = f"{seed.scores['attribution_confidence'].mean():.4g}"
+    assert f'<td>attribution_confidence</td><td>1h</td><td class="n">{average}</td>' in page
+    runs = int((seed.agents == "router").sum())
+    assert f'<td>router</td><td class="n">{runs}</td>' in page
+
+
+def test_names_from_traces_cannot_put_markup_into_the_page(
+    engine: RunningEngine, verb: Verb, root: Path
+) -> None:
+    from .spans import send, span, trace_id
+
+    attributes = {
+        "langfuse.observation.type": "generation",
+        "langfuse.observation.model.name": "<script>alert(1)</script>",
+        "langfuse.observation.cost_details": '{"total": 1}',
+    }
+    send(engine.client, span(trace_id(), "answer", attributes=attributes))
+    assert verb("dashboard", "--base-url", engine.base_url).returncode == 0
+    page = (root / ".stack" / "dashboard.html").read_text()
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_alerts_compiles_and_warns_of_missing_secrets(verb: Verb, root: Path) -> None:
+    (root / "config" / "prometheus" / "rules" / "alerts.yaml").unlink()
+    first = verb("alerts")
+    assert first.returncode == 3
+    assert "rules/alerts.yaml: written" in first.stderr
+    assert "action slack_notify cannot send" in first.stderr
+    for name in ("slack_webhook_url", "pagerduty_routing_key"):
+        (root / "config" / "alertmanager" / "secrets" / name).write_text("x")
+    second = verb("alerts")
+    assert second.returncode == 0
+    assert "rules/alerts.yaml: unchanged" in second.stderr
+
+
+def test_a_faulty_file_is_refused_and_the_compiled_rules_stay(verb: Verb, root: Path) -> None:
+    rules = root / "config" / "prometheus" / "rules" / "alerts.yaml"
+    before = rules.read_text()
+    path = root / "config" / "alerts.yaml"
+    path.write_text(path.read_text().replace("condition: avg < 0.7\n", "condition: avrg < 0.7\n"))
+    done = verb("alerts")
+    assert done.returncode == 2
+    assert "config/alerts.yaml:" in done.stderr
+    assert "unknown variable avrg" in done.stderr
+    assert rules.read_text() == before
+
+
+def test_the_canary_tells_how_long_each_step_took(verb: Verb, engine: RunningEngine) -> None:
+    done = verb("canary", EXPORTER_LANGFUSE_URL=engine.base_url)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [line.split()[0] for line in done.stdout.splitlines()] == [
+        "write_span",
+        "read_span",
+        "write_score",
+        "read_score",
+    ]
+
+
+def test_a_canary_that_gets_no_answer_names_the_step(verb: Verb) -> None:
+    done = verb("canary", EXPORTER_LANGFUSE_URL="http://127.0.0.1:9")
+    assert done.returncode == 1
+    assert "unreachable at write_span" in done.stdout
