@@ -1,4 +1,7 @@
-"""The smoke tests pass on the embedded engine with both SDK lines, and fail tellingly where they must."""
+"""The smoke tests wait for late data, and fail tellingly where they must.
+
+That all of them pass, with both SDK lines, is seen by `python -m scripts selftest`.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,6 @@ import pytest
 from .conftest import StartEngine
 from .harness import REPOSITORY, Keys, RunningEngine
 
-SDK4_PYTHON = Path(os.environ.get("SDK4_PYTHON") or REPOSITORY / ".venv-sdk4" / "bin" / "python")
 TIMEOUT = 240.0
 
 OK, FAILED, WRONG_USE = 0, 1, 2
@@ -54,29 +56,6 @@ def outcomes(output: str) -> dict[str, int]:
     return {word: int(number) for number, word in re.findall(r"(\d+) (passed|failed|skipped|error)", last)}
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("sdk", ["5", "4"])
-def test_the_whole_suite_passes_and_prints_its_times(
-    start_engine: StartEngine, tmp_path: Path, sdk: str
-) -> None:
-    python = sys.executable if sdk == "5" else str(SDK4_PYTHON)
-    if not Path(python).exists():
-        pytest.skip(f"no environment with SDK {sdk} at {python}: set SDK4_PYTHON")
-    engine = start_engine()
-    write_credentials(tmp_path / "stack", engine, engine.keys, engine.provision("hermes"))
-
-    done = run_smoke_tests(tmp_path / "stack", python=python)
-
-    assert done.returncode == OK, done.stdout[-8000:] + done.stderr
-    found = outcomes(done.stdout)
-    assert set(found) == {"passed"}, done.stdout[-4000:]
-    assert found["passed"] > 90
-    assert re.search(r"^span +median +\d+\.\d+ s +max +\d+\.\d+ s +n=20 ", done.stdout, re.MULTILINE)
-    assert re.search(r"^score +median +\d+\.\d+ s +max +\d+\.\d+ s +n=5 ", done.stdout, re.MULTILINE)
-    assert f"at {engine.base_url}" in done.stdout
-    assert f"langfuse {sdk}." in done.stdout
-
-
 def test_a_server_that_shows_data_late_is_waited_for(start_engine: StartEngine, tmp_path: Path) -> None:
     engine = start_engine(INGEST_LAG_MS="300")
     write_credentials(tmp_path / "stack", engine, engine.keys)
@@ -85,6 +64,8 @@ def test_a_server_that_shows_data_late_is_waited_for(start_engine: StartEngine, 
     measured = re.search(r"^span +median +(\d+\.\d+) s", done.stdout, re.MULTILINE)
     assert measured is not None
     assert float(measured[1]) >= 0.25
+    assert re.search(r"^score +median +\d+\.\d+ s +max +\d+\.\d+ s +n=5 ", done.stdout, re.MULTILINE)
+    assert f"at {engine.base_url}" in done.stdout
 
 
 def test_a_server_that_loses_the_scores_of_this_sdk_is_named_as_a_wrong_pair(
