@@ -61,7 +61,7 @@ alerts-check: .venv/.runtime ## Watch: evaluate all alerts now [PROJECT=]
 exporter: .venv/.runtime ## Watch: serve Prometheus metrics until stopped
 	@$(RUN) exporter
 
-dashboard: .venv/.runtime ## Watch: write cost, quality and alerts as one HTML page [OUTPUT=]
+dashboard: .venv/.runtime ## Watch: cost, quality and alerts as an HTML page [OUTPUT=]
 	@$(RUN) dashboard $(if $(OUTPUT),--output $(OUTPUT))
 
 canary: .venv/.runtime ## Watch: write a span and a score, read them back

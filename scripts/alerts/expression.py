@@ -53,7 +53,7 @@ class Variable:
 
 
 @dataclass(frozen=True, slots=True)
-class Test:
+class Criterion:
     """What a share counts: values of which this holds."""
 
     operator: str
@@ -73,7 +73,7 @@ class Aggregate:
 
     function: str
     metric: str
-    test: Test | None
+    test: Criterion | None
     column: int
 
 
@@ -278,8 +278,7 @@ class _Parser:
             self._expect(")")
             return inner
         if token.kind != "name" or token.text in ("and", "or"):
-            self._at -= 1
-            raise self._unexpected("a number, a variable or an aggregate such as avg")
+            raise self._unexpected("a number, a variable or an aggregate such as avg", token)
         return self._named(token)
 
     def _named(self, token: _Token) -> Value:
@@ -307,28 +306,25 @@ class _Parser:
         metric = "" if self._next.text in OPERATORS else self._metric()
         operator = self._advance()
         if operator.text not in OPERATORS:
-            self._at -= 1
-            raise self._unexpected("a comparison, as in share(>= 0.9)")
+            raise self._unexpected("a comparison, as in share(>= 0.9)", operator)
         value = self._advance()
         if value.kind == "text":
             if operator.text not in ("==", "!="):
                 raise ExpressionError(f"a text compares with == or !=, not {operator.text}", operator.column)
-            test = Test(operator.text, value.text[1:-1])
+            test = Criterion(operator.text, value.text[1:-1])
         else:
             sign = -1.0 if value.text == "-" else 1.0
             value = self._advance() if value.text == "-" else value
             if value.kind != "number":
-                self._at -= 1
-                raise self._unexpected("a number or a text in quotes")
-            test = Test(operator.text, sign * self._with_unit(value))
+                raise self._unexpected("a number or a text in quotes", value)
+            test = Criterion(operator.text, sign * self._with_unit(value))
         self._expect(")")
         return Aggregate("share", metric, test, token.column)
 
     def _metric(self) -> str:
         token = self._advance()
         if token.kind not in ("name", "text"):
-            self._at -= 1
-            raise self._unexpected("the name of a metric")
+            raise self._unexpected("the name of a metric", token)
         return token.text.strip("\"'")
 
     def _with_unit(self, token: _Token) -> float:
@@ -355,7 +351,7 @@ class _Parser:
         if not self._take(text):
             raise self._unexpected(repr(text))
 
-    def _unexpected(self, wanted: str) -> ExpressionError:
-        token = self._next
+    def _unexpected(self, wanted: str, token: _Token | None = None) -> ExpressionError:
+        token = token or self._next
         shown = token.text if token.kind == "end" else repr(token.text)
         return ExpressionError(f"expected {wanted}, found {shown}", token.column)

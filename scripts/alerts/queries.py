@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from .catalog import DIMENSIONS, OBSERVATIONS, Filter, Metric, find_metric, one_of, score_name
-from .expression import Test
+from .expression import Criterion
 from .model import Window
 from .series import Series
 
@@ -216,7 +216,7 @@ def _scope(series: Series, part: Filter | None = None) -> Scope:
     return Scope(metric.view, json.dumps(filters, sort_keys=True), series.group_by, series.window)
 
 
-def _test_filter(test: Test) -> Filter:
+def _test_filter(test: Criterion) -> Filter:
     if isinstance(test.value, str):
         return one_of("stringValue", test.value)
     operator = "=" if test.operator in ("==", "!=") else test.operator

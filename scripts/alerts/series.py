@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .catalog import SCORE_FAMILY, find_metric, is_score, score_name
-from .expression import Aggregate, Test, aggregates
+from .expression import Aggregate, Criterion, aggregates
 from .model import Alert, AlertFile, Window
 
 Filters = tuple[tuple[str, tuple[str, ...]], ...]
@@ -25,7 +25,7 @@ class Series:
     metric: str
     statistic: str
     window: Window
-    test: Test | None = None
+    test: Criterion | None = None
     group_by: str = ""
     filters: Filters = ()
     categorical: bool = False
