@@ -1,0 +1,80 @@
+"""The tree of a trace shows every observation once, whatever its parents say."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from langfuse_embedded.store.hexid import pack
+from langfuse_embedded.store.observation_query import StoredObservation
+from langfuse_embedded.viewer.trace_tree import tree_of
+
+
+def observation(
+    name: str, parent: str | None = None, start: int = 0, end: int | None = 100
+) -> StoredObservation:
+    row: dict[str, Any] = {
+        "span_id": pack(name),
+        "parent_span_id": None if parent is None else pack(parent),
+        "start_time": start,
+        "end_time": end,
+    }
+    return StoredObservation(cast("Any", row))
+
+
+def shape(*observations: StoredObservation) -> list[tuple[str, int]]:
+    return [(row.observation.id, row.depth) for row in tree_of(observations, {}).rows]
+
+
+def test_children_follow_their_parent_in_the_order_of_time() -> None:
+    assert shape(
+        observation("root"),
+        observation("one", "root"),
+        observation("two", "root"),
+        observation("inner", "one"),
+    ) == [("root", 0), ("one", 1), ("inner", 2), ("two", 1)]
+
+
+def test_an_observation_without_its_parent_stands_on_the_first_level() -> None:
+    assert shape(observation("orphan", "elsewhere"), observation("child", "orphan")) == [
+        ("orphan", 0),
+        ("child", 1),
+    ]
+
+
+def test_a_circle_of_parents_is_shown_once() -> None:
+    assert shape(observation("one", "two"), observation("two", "one"), observation("self", "self")) == [
+        ("one", 0),
+        ("two", 1),
+        ("self", 0),
+    ]
+
+
+def test_a_chain_of_ten_thousand_is_no_recursion() -> None:
+    chain = [observation("0"), *(observation(str(n), str(n - 1)) for n in range(1, 10_000))]
+    rows = tree_of(chain, {}).rows
+    assert (len(rows), rows[-1].depth) == (10_000, 9_999)
+
+
+def test_bars_lie_where_the_observations_lie_in_time() -> None:
+    tree = tree_of(
+        [observation("root", start=1000, end=2000), observation("late", "root", start=1750, end=2000)],
+        {"late": 2},
+    )
+    assert (tree.start, tree.duration) == (1000, 1000)
+    assert [(row.bar.left, row.bar.width) for row in tree.rows] == [(0, 100), (75, 25)]
+    assert [row.scores for row in tree.rows] == [0, 2]
+
+
+def test_no_end_and_an_end_before_the_start_leave_a_visible_bar_inside() -> None:
+    tree = tree_of(
+        [
+            observation("root", end=1000),
+            observation("open", "root", 1000, None),
+            observation("odd", "root", 900, 5),
+        ],
+        {},
+    )
+    assert [row.duration for row in tree.rows] == [1000, None, -895]
+    for row in tree.rows:
+        assert row.bar.width > 0
+        assert 0 <= row.bar.left <= 100 - row.bar.width
