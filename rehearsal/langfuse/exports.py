@@ -1,0 +1,54 @@
+"""A trace export as the server keeps it: resourceSpans in the events bucket, a job in the queue."""
+
+from __future__ import annotations
+
+import base64
+import json
+import uuid
+from datetime import datetime
+from typing import Any
+
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import DecodeError as ProtobufError
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from langfuse_embedded.otlp.decode import DecodeError, gunzip
+
+QUEUE = "rehearsal:otel-ingestion-queue"
+TAKEN = "rehearsal:otel-ingestion-queue:active"
+UNREADABLE = (DecodeError, ProtobufError, ValueError, TypeError, KeyError)
+_IDS = ("traceId", "spanId", "parentSpanId")
+
+
+def object_key(project_id: str, now: datetime) -> str:
+    """Return where an export of this minute (UTC) is kept: the layout of the server, with an empty prefix."""
+    return f"otel/{project_id}/{now:%Y/%m/%d/%H/%M}/{uuid.uuid4()}.json"
+
+
+def resource_spans(body: bytes, *, is_json: bool, is_gzip: bool, limit: int) -> list[dict[str, Any]]:
+    """Return the resourceSpans of a request body, with ids in hex.
+
+    Raises one of UNREADABLE when the body cannot be read.
+    """
+    text = gunzip(body, limit) if is_gzip else body
+    if is_json:
+        spans = json.loads(text)["resourceSpans"]
+    else:
+        message = MessageToDict(ExportTraceServiceRequest.FromString(text), use_integers_for_enums=True)
+        spans = message.get("resourceSpans", [])
+        _ids_to_hex(spans)
+    if not isinstance(spans, list):
+        raise TypeError("resourceSpans is no list")
+    return spans
+
+
+def _ids_to_hex(node: Any) -> None:
+    if isinstance(node, list):
+        for item in node:
+            _ids_to_hex(item)
+    elif isinstance(node, dict):
+        for name, value in node.items():
+            if name in _IDS and isinstance(value, str):
+                node[name] = base64.b64decode(value).hex()
+            elif name != "attributes":
+                _ids_to_hex(value)
