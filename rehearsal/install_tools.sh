@@ -1,10 +1,22 @@
 #!/bin/sh
-# Install the programs that some tests need and Python packages do not bring: restic for backups.
-# Does nothing where they are there already. Debian and Ubuntu; elsewhere install them with your package manager.
+# Install the programs that some tests need and Python packages do not bring: restic for backups, Prometheus and
+# Alertmanager (with promtool and amtool) for alerts. Installs what is missing only, and starts no service.
+# Debian and Ubuntu; elsewhere install them with your package manager.
 set -eu
 
-command -v restic >/dev/null && exit 0
+missing=
+command -v restic >/dev/null || missing="$missing restic"
+command -v promtool >/dev/null || missing="$missing prometheus"
+command -v amtool >/dev/null || missing="$missing prometheus-alertmanager"
+[ -n "$missing" ] || exit 0
 as_root=
 [ "$(id -u)" = 0 ] || as_root=sudo
 $as_root apt-get update -qq
-DEBIAN_FRONTEND=noninteractive $as_root apt-get install -qq --no-install-recommends restic >/dev/null
+# RUNLEVEL=1: packages start no service. The list is split into words on purpose.
+# shellcheck disable=SC2086
+$as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -qq --no-install-recommends $missing >/dev/null
+if command -v systemctl >/dev/null; then
+  for service in prometheus prometheus-alertmanager; do
+    case $missing in *"$service"*) $as_root systemctl disable --now "$service" >/dev/null 2>&1 || true ;; esac
+  done
+fi
