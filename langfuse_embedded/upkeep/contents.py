@@ -11,7 +11,7 @@ from typing import Any
 
 from langfuse_embedded.errors import DataDirectoryError
 from langfuse_embedded.store.bodies import BlockReader
-from langfuse_embedded.store.database import open_database, schema_steps
+from langfuse_embedded.store.database import schema_steps
 from langfuse_embedded.store.hexid import unpack
 
 from .snapshot import DATABASES
@@ -28,7 +28,7 @@ def schema_levels() -> dict[str, int]:
 
 
 def describe(data_dir: Path, *, check: bool = False) -> dict[str, Any]:
-    """Return what the databases of a directory hold; with `check`, SQLite walks through their pages too.
+    """Return what the databases of a copy hold; with `check`, SQLite walks through their pages too.
 
     `counts` has the rows of each table by project; tables that belong to no project count under an empty
     name. `samples` are a few traces, scores, prompts, dataset items, media and LLM connections of every
@@ -44,7 +44,7 @@ def describe(data_dir: Path, *, check: bool = False) -> dict[str, Any]:
     for name in DATABASES:
         path = data_dir / name
         try:
-            with closing(open_database(path, readonly=True)) as db:
+            with closing(_open(path)) as db:
                 if check:
                     _check(db, path)
                 levels[name] = db.execute("pragma user_version").fetchone()[0]
@@ -64,6 +64,13 @@ def digest(*parts: object) -> str:
         whole.update(b"%d:" % len(text))
         whole.update(text)
     return whole.hexdigest()
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    # Nobody writes into a copy: without locks SQLite leaves no files of its own beside it.
+    db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True, isolation_level=None)
+    db.row_factory = sqlite3.Row
+    return db
 
 
 def _folder(database: str) -> str:

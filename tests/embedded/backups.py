@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +21,7 @@ from scripts.core.console import Console
 from scripts.core.context import Context
 from scripts.core.engines.base import EngineName
 from scripts.core.layout import Layout
-from scripts.core.runner import SubprocessRunner
+from scripts.core.runner import Completed, Runner, SubprocessRunner
 from scripts.core.settings.envfile import read_env
 from tests.unit.scripts.fakes import Screen
 from tests.unit.scripts.test_stack_file import GOOD
@@ -91,8 +95,8 @@ class Stack:
         return Stack(replace(self.context, environment={**self.context.environment, **values}), self.screen)
 
 
-def stack_in(root: Path) -> Stack:
-    """Return a stack that is not started yet."""
+def stack_in(root: Path, runner: Runner | None = None) -> Stack:
+    """Return a stack that is not started yet; backups use restic unless `runner` does otherwise."""
     (root / "config").mkdir(parents=True)
     (root / "config" / "stack.yaml").write_text(GOOD)
     shutil.copy(REPOSITORY / "config" / "backup.yaml", root / "config")
@@ -106,7 +110,59 @@ def stack_in(root: Path) -> Stack:
     screen = Screen()
     layout = Layout(root, root / ".env", root / ".stack")
     console = Console(environment, screen.out, screen.err)
-    return Stack(Context(layout, environment, console, SubprocessRunner(REPOSITORY)), screen)
+    return Stack(Context(layout, environment, console, runner or SubprocessRunner(REPOSITORY)), screen)
+
+
+class FolderRestic(SubprocessRunner):
+    """Runs programs, but does restic's work in plain folders: restic takes a second to open anything."""
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        stdin: str = "",
+        timeout_s: float = 60,
+    ) -> Completed:
+        if argv[0] != "restic":
+            return super().run(argv, env=env, stdin=stdin, timeout_s=timeout_s)
+        assert env is not None
+        command, *rest = argv[2:]
+        folder = Path(env["RESTIC_REPOSITORY"])
+        index = folder / "index.json"
+        if command != "init" and not index.exists():
+            return Completed(1, "", "Is there a repository at the following location?")
+        rows = json.loads(index.read_text()) if index.exists() else []
+        text = ""
+        if command == "init":
+            folder.mkdir(parents=True)
+        elif command == "backup":
+            options = dict(zip(rest[1:-1:2], rest[2:-1:2], strict=True))
+            row = {
+                "id": uuid.uuid4().hex,
+                "time": datetime.now(UTC).isoformat(),
+                "hostname": options["--host"],
+                "tags": options["--tag"].split(","),
+                "paths": [rest[-1]],
+            }
+            shutil.copytree(rest[-1], folder / row["id"])
+            rows.append(row)
+            summary = {"snapshot_id": row["id"], "total_bytes_processed": 1, "data_added": 1}
+            text = json.dumps(summary)
+        elif command == "snapshots":
+            text = json.dumps(rows)
+        elif command == "forget":
+            text = json.dumps([{"remove": None}])
+        elif command == "dump":
+            text = (folder / rest[0] / Path(rest[1]).name).read_text()
+        elif command == "restore":
+            row = next(row for row in rows if row["id"] == rest[0])
+            shutil.copytree(folder / row["id"], Path(rest[2]) / row["paths"][0].lstrip("/"))
+        index.write_text(json.dumps(rows))
+        return Completed(0, text)
+
+
+QUICK = FolderRestic(REPOSITORY)
 
 
 def fill(client: httpx.Client, traces: int, spans: int = 5) -> list[str]:
@@ -117,14 +173,11 @@ def fill(client: httpx.Client, traces: int, spans: int = 5) -> list[str]:
     write(client, "scores", {"traceId": names[0], "name": "helpful", "value": 0.75, "comment": "as it was"})
     write(client, "v2/prompts", {"name": "greeting", "type": "text", "prompt": "Hello {{name}}"})
     write(client, "v2/datasets", {"name": "questions"})
-    write(
-        client,
-        "dataset-items",
-        {"datasetName": "questions", "input": {"q": "why"}, "sourceTraceId": names[0]},
-    )
+    item = {"datasetName": "questions", "input": {"q": "why"}, "sourceTraceId": names[0]}
+    write(client, "dataset-items", item)
     connection = {"provider": "athena", "adapter": "openai", "secretKey": "sk-test-athena"}
     client.put("/api/public/llm-connections", json=connection).raise_for_status()
-    Upload(b"the bytes of a picture").store(client)
+    Upload().store(client)
     return names
 
 
