@@ -19,7 +19,7 @@ PROJECTS = 20
 ALERTS = 50
 INTERVAL_S = 60
 CANARY_S = 30
-SCRAPE_EVERY_S = 0.5
+SCRAPE_EVERY_S = 1.0
 
 
 def alerts_text() -> str:

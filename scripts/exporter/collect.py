@@ -56,7 +56,8 @@ class Exporter:
         self._load_alerts()
         keys = project_keys(self._config.credentials_dir)
         if self._file:
-            self._telemetry.readings.variables = {key.project: self._file.values(key.project) for key in keys}
+            variables = {key.project: self._file.values(key.project) for key in keys}
+            self._telemetry.readings.set_variables(variables)
         self._telemetry.readings.forget_others({key.project for key in keys})
         await asyncio.gather(*(self._read_project(key) for key in keys))
         self._telemetry.cycle_seconds.set(time.monotonic() - start)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
@@ -37,7 +37,7 @@ class Reading:
     taken: float
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True)
 class Readings(Collector):
     """The last reading of every project; too old ones are not shown.
 
@@ -49,7 +49,14 @@ class Readings(Collector):
     max_groups: int
     clock: Callable[[], float] = time.monotonic
     by_project: dict[str, Reading] = field(default_factory=dict)
-    variables: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    _variables: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    _shown: tuple[object, bytes] = (None, b"")
+
+    def set_variables(self, variables: Mapping[str, Mapping[str, float]]) -> None:
+        """Show these variables of each project."""
+        if variables != self._variables:
+            self._variables = variables
+            self._shown = (None, b"")
 
     def keep(self, project: str, values: Values) -> int:
         """Keep a reading; return how many groups had to be left out."""
@@ -74,9 +81,12 @@ class Readings(Collector):
             if reading.taken >= oldest:
                 yield project, reading
 
-    def describe(self) -> Iterator[GaugeMetricFamily]:
-        """Return nothing: families are known once there are readings."""
-        return iter(())
+    def exposition(self) -> bytes:
+        """Return the samples in Prometheus's text form, written anew only when a reading has come or gone."""
+        state = [(project, reading.taken) for project, reading in self.fresh()]
+        if self._shown[0] != state:
+            self._shown = (state, generate_latest(self))
+        return self._shown[1]
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Yield one family for each metric, and the variables of alerts for dashboards."""
@@ -99,19 +109,18 @@ class Readings(Collector):
             "A number that conditions name, such as a budget.",
             labels=[PROJECT, "variable"],
         )
-        for project, values in self.variables.items():
+        for project, values in self._variables.items():
             for name, value in values.items():
                 variables.add_metric([project, name], value)
         yield variables
 
 
 class Telemetry:
-    """All metrics of one exporter, on a registry of its own."""
+    """All metrics of one exporter: its own on a registry, and the readings."""
 
     def __init__(self, readings: Readings) -> None:
         self.registry = registry = CollectorRegistry()
         self.readings = readings
-        registry.register(readings)
         self.project_up = Gauge(
             "langfuse_exporter_project_up",
             "Whether the last reading of the project succeeded.",
@@ -204,6 +213,10 @@ class Telemetry:
             self.canary_runs.labels(result.value)
         for step in Step:
             self.canary_seconds.labels(step.value)
+
+    def exposition(self) -> bytes:
+        """Return everything in Prometheus's text form."""
+        return generate_latest(self.registry) + self.readings.exposition()
 
     def observe_canary(self, run: Run) -> None:
         """Count a run of the canary."""
