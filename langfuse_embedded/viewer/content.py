@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -59,8 +60,6 @@ def content_of(text: str | None) -> Content | None:
 
 def content_of_value(value: Any) -> Content | None:
     """Return how to show a JSON value, such as a field of a dataset item."""
-    import json
-
     if value is None or isinstance(value, str):
         return content_of(value)
     return content_of(json.dumps(value, ensure_ascii=False))

@@ -50,11 +50,6 @@ def usd(amount: float | None) -> str:
     return f"${amount:.{digits}f}"
 
 
-def plural(number: int, noun: str) -> str:
-    """Return `1 trace` or `12 traces`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def one_line(text: str | None, length: int = 160) -> str:
     """Return the beginning of a text with runs of white space made one space."""
     if not text:
