@@ -143,7 +143,7 @@ def _service_rates(info: ModelInfo, now: datetime) -> list[_Rate]:
     return [
         _Rate(
             name,
-            [{"source": "model_parameters", "key": parameter, "values": accepted}],
+            [{"source": "model_parameters", "key": parameter, "operator": "in", "values": accepted}],
             info.get_prices(now, {parameter: accepted[0]}),
         )
         for (name, parameter), accepted in values.items()

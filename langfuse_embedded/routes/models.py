@@ -19,6 +19,7 @@ from langfuse_embedded.http.schema import (
     Boolean,
     Datetime,
     Enum,
+    Literal,
     Number,
     Object,
     Record,
@@ -54,6 +55,7 @@ _CONDITION = Union(
         {
             "source": Enum("model_parameters", "metadata"),
             "key": String(min=1),
+            "operator": Literal("in").default("in"),
             "values": Array(String(), min=1),
         }
     ),
