@@ -101,7 +101,7 @@ def _require_same_origin(visit: Visit) -> None:
         allowed = site in ("same-origin", "none")
     elif origin is not None:
         own = {headers.get("host"), urlsplit(visit.engine.config.public_url).netloc}
-        allowed = urlsplit(origin).netloc in own - {"", None}
+        allowed = origin.partition("://")[2] in own - {"", None}
     else:
         allowed = True
     if not allowed:

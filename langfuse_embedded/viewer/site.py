@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 
 from langfuse_embedded.engine import Engine
@@ -47,6 +47,8 @@ class Viewer:
             return await self._answer(page, visit, raw_path)
         except PageRefused as refusal:
             return await self._refuse(visit, refusal)
+        except ClientDisconnect:
+            raise
         except Exception:
             log.exception("%s %s failed", request.method, request.url.path)
             return await self._refuse(

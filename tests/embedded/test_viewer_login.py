@@ -111,6 +111,7 @@ def test_signing_out_takes_the_cookie_back(engine: RunningEngine) -> None:
     [
         {"origin": "https://evil.example"},
         {"origin": "null"},
+        {"origin": "http://["},
         {"sec-fetch-site": "cross-site"},
         {"sec-fetch-site": "same-site"},
     ],
@@ -150,7 +151,7 @@ def test_a_project_of_others_is_not_found_as_one_that_does_not_exist(
         input=wanted,
         text=True,
         check=True,
-        env=engine._environment(),
+        env=engine.process_environment(),
         stdout=subprocess.DEVNULL,
     )
     with httpx.Client(base_url=engine.base_url, auth=("pk-lf-test-hermes", "sk-lf-test-hermes")) as hermes:
