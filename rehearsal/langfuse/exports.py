@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import uuid
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +17,7 @@ from langfuse_embedded.otlp.decode import DecodeError, gunzip
 
 QUEUE = "rehearsal:otel-ingestion-queue"
 TAKEN = "rehearsal:otel-ingestion-queue:active"
-UNREADABLE = (DecodeError, ProtobufError, ValueError, TypeError, KeyError)
+UNREADABLE = (DecodeError, ProtobufError, ValueError, TypeError, KeyError, AttributeError)
 _IDS = ("traceId", "spanId", "parentSpanId")
 
 
@@ -39,7 +40,19 @@ def resource_spans(body: bytes, *, is_json: bool, is_gzip: bool, limit: int) -> 
         _ids_to_hex(spans)
     if not isinstance(spans, list):
         raise TypeError("resourceSpans is no list")
+    if not all(_has_ids(span) for span in _spans(spans)):
+        raise ValueError("a span lacks its ids")
     return spans
+
+
+def _spans(resource_spans: list[dict[str, Any]]) -> Iterator[Any]:
+    for resource in resource_spans:
+        for scope in resource.get("scopeSpans") or ():
+            yield from scope.get("spans") or ()
+
+
+def _has_ids(span: Any) -> bool:
+    return isinstance(span, dict) and bool(span.get("traceId")) and bool(span.get("spanId"))
 
 
 def _ids_to_hex(node: Any) -> None:

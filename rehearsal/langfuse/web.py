@@ -32,6 +32,7 @@ from langfuse_embedded.app import App
 from langfuse_embedded.config import EngineConfig, config_from_environment
 from langfuse_embedded.engine import Engine
 from langfuse_embedded.http.errors import ApiError
+from langfuse_embedded.store.writer.client import CommandRefused
 
 from .batches import Batches
 from .exports import QUEUE, UNREADABLE, object_key, resource_spans
@@ -129,9 +130,12 @@ class Web:
                 "limit": self._config.max_otlp_bytes,
                 "refusal": None,
             }
-            await self._engine.writer.submit(
-                "ingest_otlp", arguments, f'{{"resourceSpans":{spans}}}'.encode()
-            )
+            export = f'{{"resourceSpans":{spans}}}'.encode()
+            try:
+                await self._engine.writer.submit("ingest_otlp", arguments, export)
+            except CommandRefused as error:
+                # As a job that fails in the worker: it must not keep those behind it from coming through.
+                log.warning("an export of %s cannot be shown: %s", project_id, error)
             count += 1
         return count
 

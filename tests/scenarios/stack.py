@@ -1,0 +1,159 @@
+"""A compose stack of its own for one scenario, driven through the same verbs as `make`."""
+
+from __future__ import annotations
+
+import os
+import resource
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import docker
+import httpx
+
+from scripts import destroy, down, smoke, up
+from scripts.core.console import Console
+from scripts.core.context import Context
+from scripts.core.engines.base import EngineName, EngineState
+from scripts.core.layout import Layout
+from scripts.core.runner import SubprocessRunner
+from scripts.core.settings.envfile import read_env
+from scripts.selftest import environment_of_tests, free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+FILES = ("compose.yaml", "rehearsal/compose.rehearsal.yaml")
+FEW_FILES = "rehearsal/compose.few-files.yaml"
+CLICKHOUSE_FILES = 262144
+READABLE_WITHIN_S = 60.0
+
+
+@dataclass(frozen=True)
+class Stack:
+    """One stack: its files lie in a directory of the test, its containers carry its name."""
+
+    name: str
+    context: Context
+
+    def up(self) -> None:
+        """Run the verb. Raises StackError."""
+        assert up.run(self.context) == 0
+
+    def down(self) -> None:
+        """Run the verb. Raises StackError."""
+        assert down.run(self.context) == 0
+
+    def destroy(self) -> None:
+        """Run the verb. Raises StackError."""
+        assert destroy.run(self.context, yes=True, dry_run=False) == 0
+
+    def smoke(self, arguments: Sequence[str] = ()) -> int:
+        """Run the smoke tests; return their exit code."""
+        return smoke.run(self.context, arguments=["-q", *arguments])
+
+    def state(self) -> EngineState:
+        """Return what `status` shows."""
+        return self.context.engine(EngineName.COMPOSE, self.context.lenient_settings()).state()
+
+    def keys(self, project: str = "kosmos") -> Mapping[str, str]:
+        """Return the credentials that `up` wrote for a project."""
+        return read_env(self.context.layout.credentials_dir / f"{project}.env").values()
+
+    def client(self, keys: Mapping[str, str] | None = None) -> httpx.Client:
+        """Return a client of the public API; `keys` of another stack, to see them refused."""
+        used = keys or self.keys()
+        port = self.context.environment["LANGFUSE_PORT"]
+        auth = (used["LANGFUSE_PUBLIC_KEY"], used["LANGFUSE_SECRET_KEY"])
+        return httpx.Client(base_url=f"http://127.0.0.1:{port}", auth=auth, timeout=10)
+
+    def leftovers(self) -> dict[str, list[str]]:
+        """Return the names of all containers, networks and volumes of this stack, by kind; empty when none."""
+        label = {"label": f"com.docker.compose.project={self.name}"}
+        with closing(docker.from_env()) as engine:
+            found = {
+                "containers": [str(one.name) for one in engine.containers.list(all=True, filters=label)],
+                "networks": [str(one.name) for one in engine.networks.list(filters=label)],
+                "volumes": [str(one.name) for one in engine.volumes.list(filters=label)],
+            }
+        return {kind: names for kind, names in found.items() if names}
+
+    def with_files(self, *files: Path) -> Stack:
+        """Return this stack with further compose files, which break it."""
+        listed = ":".join([self.context.environment["COMPOSE_FILE"], *map(str, files)])
+        return replace(
+            self,
+            context=replace(self.context, environment={**self.context.environment, "COMPOSE_FILE": listed}),
+        )
+
+
+def new_stack(directory: Path) -> Stack:
+    """Return a stack that has not been started, on free ports, with a name that nothing else has."""
+    name = f"rehearsal-{secrets.token_hex(4)}"
+    console, runner = Console(), SubprocessRunner(ROOT)
+    layout = Layout(ROOT, directory / ".env", directory / "stack")
+    bare = environment_of_tests(Context(layout, os.environ, console, runner))
+    # Docker refuses a container that may open more files than its own host allows.
+    few = resource.getrlimit(resource.RLIMIT_NOFILE)[1] < CLICKHOUSE_FILES
+    environment = {
+        **bare,
+        "COMPOSE_FILE": ":".join([*FILES, *([FEW_FILES] if few else [])]),
+        "COMPOSE_PROJECT_NAME": name,
+        "ENGINE": EngineName.COMPOSE,
+        "STACK_SIZE": "ci",
+        "LANGFUSE_PORT": str(free_port()),
+        "S3_PORT": str(free_port()),
+        # Nobody watches: no spinner, no colours.
+        "CI": "true",
+    }
+    return Stack(name, Context(layout, environment, console, runner))
+
+
+def new_id(size: int) -> str:
+    """Return a random id of `size` bytes as hex, as OTLP/JSON wants it: 16 for a trace, 8 for a span."""
+    return secrets.token_hex(size)
+
+
+def export(client: httpx.Client, trace_id: str, span_ids: Sequence[str]) -> httpx.Response:
+    """Send spans of one trace in one export. Raises httpx.HTTPError when there is no answer."""
+    now = time.time_ns()
+    spans: list[dict[str, Any]] = [
+        {
+            "traceId": trace_id,
+            "spanId": span_id,
+            "name": "rehearsed",
+            "kind": 1,
+            "startTimeUnixNano": str(now),
+            "endTimeUnixNano": str(now + 1_000_000),
+        }
+        for span_id in span_ids
+    ]
+    body = {
+        "resourceSpans": [{"resource": {}, "scopeSpans": [{"scope": {"name": "rehearsal"}, "spans": spans}]}]
+    }
+    return client.post("/api/public/otel/v1/traces", json=body)
+
+
+def readable(client: httpx.Client, trace_id: str) -> set[str]:
+    """Return the ids of all observations of a trace that can be read now."""
+    found: set[str] = set()
+    cursor = ""
+    while True:
+        query = {"traceId": trace_id, "limit": "1000", **({"cursor": cursor} if cursor else {})}
+        page = client.get("/api/public/v2/observations", params=query).raise_for_status().json()
+        found |= {row["id"] for row in page["data"]}
+        cursor = page["meta"].get("cursor") or ""
+        if not cursor:
+            return found
+
+
+def wait_readable(client: httpx.Client, trace_id: str, span_ids: set[str]) -> set[str]:
+    """Return which of the spans cannot be read within a minute; empty as soon as all can be."""
+    deadline = time.monotonic() + READABLE_WITHIN_S
+    while missing := span_ids - readable(client, trace_id):
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.2)
+    return missing
