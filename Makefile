@@ -11,7 +11,7 @@ UV ?= uv
 RUN = .venv/bin/python -m scripts
 PIP_INSTALL = -m pip install -qq --disable-pip-version-check --require-hashes -r
 
-.PHONY: help up down status logs bootstrap smoke alerts alerts-check exporter dashboard canary backup backups backup-verify restore destroy test test-clients lint types bench docs lock-python
+.PHONY: help up down status logs bootstrap smoke alerts alerts-check exporter dashboard canary backup backups backup-verify restore export import destroy test test-clients lint types bench docs lock-python
 
 help: ## Help: show this; explain a group or all [GROUP=]
 	@echo "Langfuse Stack: make TARGET [SETTING=value ...]"
@@ -51,6 +51,13 @@ backup-verify: .venv/.runtime ## Data: prove that a backup restores [BACKUP= REA
 restore: .venv/.runtime ## Data: bring a backup back [BACKUP= DRY_RUN=1 REPLACE=1 SMOKE=0]
 	@$(RUN) restore $(if $(BACKUP),--backup $(BACKUP)) $(if $(DRY_RUN),--dry-run) $(if $(REPLACE),--replace) \
 	  $(if $(filter 0,$(SMOKE)),--no-smoke)
+
+export: .venv/.runtime ## Data: write a project to Parquet, JSONL or CSV [INTO= PROJECT= FORMAT= ARGS=]
+	@$(RUN) export --into $(INTO) $(if $(PROJECT),--project $(PROJECT)) $(if $(FORMAT),--format $(FORMAT)) $(ARGS)
+
+import: .venv/.runtime ## Data: load an export into a project [FROM= PROJECT= BASE_URL= DRY_RUN=1]
+	@$(RUN) import $(FROM) $(if $(PROJECT),--project $(PROJECT)) $(if $(BASE_URL),--base-url $(BASE_URL)) \
+	  $(if $(DRY_RUN),--dry-run)
 
 alerts: .venv/.runtime ## Watch: compile config/alerts.yaml for Prometheus [DRY_RUN=1]
 	@$(RUN) alerts $(if $(DRY_RUN),--dry-run)

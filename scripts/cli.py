@@ -24,6 +24,7 @@ app = typer.Typer(
 )
 
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+EXPORTED = "observations,scores,datasets,dataset_items"
 Backup = Annotated[str, typer.Option(help="Id of a backup, or latest.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")]
 
@@ -156,6 +157,47 @@ def restore(
         lambda context: verb.run(
             context, backup=backup, dry_run=dry_run, replace_data=replace, with_smoke=smoke
         )
+    )
+
+
+@app.command()
+def export(
+    into: Annotated[Path, typer.Option(help="New directory, or that of an interrupted export.")],
+    project: Annotated[str, typer.Option(help="Project of this stack.")] = "",
+    base_url: Annotated[str, typer.Option(help="Another server; its key from the environment.")] = "",
+    file_format: Annotated[str, typer.Option("--format", help="parquet, jsonl or csv.")] = "parquet",
+    kinds: Annotated[str, typer.Option(help="What, with commas.")] = EXPORTED,
+    where: Annotated[list[str] | None, typer.Option(help="Filter such as from=2026-01-01T00:00:00Z.")] = None,
+) -> None:
+    """Write a project's data to files by day, with a checksummed manifest; a repeated call goes on."""
+    from .transfer import export as verb
+
+    filters = dict(pair.split("=", 1) for pair in where or () if "=" in pair)
+    execute(
+        lambda context: verb.run(
+            context,
+            project=project,
+            base_url=base_url,
+            into=into,
+            file_format=file_format,
+            kinds=kinds.split(","),
+            filters=filters,
+        )
+    )
+
+
+@app.command("import")
+def load(
+    source: Annotated[Path, typer.Argument(help="Directory of an export.")],
+    project: Annotated[str, typer.Option(help="Project of this stack.")] = "",
+    base_url: Annotated[str, typer.Option(help="Another server; its key from the environment.")] = "",
+    dry_run: DryRun = False,
+) -> None:
+    """Load an export into a project; ids stay."""
+    from .transfer import load as verb
+
+    execute(
+        lambda context: verb.run(context, project=project, base_url=base_url, source=source, dry_run=dry_run)
     )
 
 

@@ -89,6 +89,7 @@ def make_plan(context: Context, settings: Settings, backup: str) -> Plan:
     """Return which backup is meant, and what its manifest says. Changes nothing."""
     repository = open_repository(context, settings)
     snapshot = choose(repository.snapshots(), backup, settings["COMPOSE_PROJECT_NAME"])
+    repository.check_structure()
     manifest = parse_manifest(repository.read(snapshot, NAME))
     return Plan(repository, snapshot, manifest, driver_for(context, settings, manifest.engine))
 

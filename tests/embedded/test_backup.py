@@ -413,13 +413,14 @@ def test_a_disk_that_fills_up_while_stores_are_copied_leaves_no_backup(stack: St
 
 def test_a_disk_that_fills_up_while_a_backup_is_stored_leaves_no_backup(encrypted: Stack) -> None:
     before = files_of(encrypted)
-    limited = Limited(encrypted.context.runner, 8 * 1024, "backup")
+    fresh = encrypted.with_environment(BACKUP_REPOSITORY="fresh")
+    limited = Limited(fresh.context.runner, 8 * 1024, "backup")
     with pytest.raises(BackupError):
-        Stack(replace(encrypted.context, runner=limited), encrypted.screen).back_up()
-    assert len(encrypted.repository().snapshots()) == 1
+        Stack(replace(fresh.context, runner=limited), fresh.screen).back_up()
+    assert fresh.repository().snapshots() == []
     assert files_of(encrypted) == before
-    encrypted.back_up()
-    assert len(encrypted.repository().snapshots()) == 2
+    fresh.back_up()
+    assert len(fresh.repository().snapshots()) == 1
 
 
 def test_a_disk_that_fills_up_during_a_restore_changes_nothing(stack: Stack) -> None:

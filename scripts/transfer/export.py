@@ -1,0 +1,143 @@
+"""`export`: write a project's data to files by day, with constant memory; a repeated call goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import groupby
+from pathlib import Path
+
+from scripts.core.context import Context
+from scripts.core.errors import EXIT_OK, UsageError
+from scripts.core.settings.envfile import read_env
+
+from .files import FORMATS, Manifest, load_manifest, write_part
+from .kinds import KINDS, Kind
+from .remote import Remote, Row
+
+PART_ROWS = 20_000
+"""Rows of a file at most: what is in memory at a time, and what an interruption costs."""
+
+
+def run(
+    context: Context,
+    *,
+    project: str,
+    base_url: str,
+    into: Path,
+    file_format: str,
+    kinds: Sequence[str],
+    filters: Mapping[str, str],
+) -> int:
+    """The verb."""
+    unknown = [kind for kind in kinds if kind not in KINDS]
+    if unknown or file_format not in FORMATS:
+        raise UsageError(
+            f"{', '.join(unknown) or file_format} cannot be exported.",
+            fix=f"kinds: {', '.join(KINDS)}; formats: {', '.join(FORMATS)}.",
+        )
+    with remote_of(context, project, base_url) as remote:
+        manifest = begin(remote, into, file_format, filters)
+        for kind in kinds:
+            with context.console.working(f"Exporting {kind.replace('_', ' ')}"):
+                export_kind(remote, KINDS[kind], manifest, into)
+    context.console.rows(
+        [
+            *((kind.replace("_", " "), f"{manifest.rows(kind):,}") for kind in kinds),
+            ("Files", f"{len(manifest.parts)} below {into}, listed with checksums in manifest.json"),
+        ]
+    )
+    return EXIT_OK
+
+
+def remote_of(context: Context, project: str, base_url: str) -> Remote:
+    """Return a project of this stack, or of another server with its key in the environment.
+
+    Raises:
+        UsageError: there is no key.
+    """
+    directory = context.layout.credentials_dir
+    names = sorted(path.stem for path in directory.glob("*.env"))
+    if base_url:
+        keys: Mapping[str, str] = context.environment
+    else:
+        if not project and len(names) > 1:
+            raise UsageError(f"The stack has the projects {', '.join(names)}.", fix="say PROJECT=<name>.")
+        keys = read_env(directory / f"{project or ''.join(names)}.env").values()
+        base_url = keys.get("LANGFUSE_BASE_URL", "")
+    public, secret = keys.get("LANGFUSE_PUBLIC_KEY"), keys.get("LANGFUSE_SECRET_KEY")
+    if not public or not secret:
+        raise UsageError(
+            f"There is no key for {base_url or project or 'any project'}.",
+            fix="make up, or set LANGFUSE_PUBLIC_KEY and LANGFUSE_SECRET_KEY together with BASE_URL.",
+        )
+    return Remote(base_url.rstrip("/"), public, secret)
+
+
+def begin(remote: Remote, into: Path, file_format: str, filters: Mapping[str, str]) -> Manifest:
+    """Return the manifest to go on with, or a new one. What arrives from now on is not exported.
+
+    Raises:
+        UsageError: the directory holds something else.
+    """
+    project = remote.project_id()
+    manifest = load_manifest(into)
+    if manifest is None:
+        if into.exists() and any(into.iterdir()):
+            raise UsageError(f"{into} is not empty.", fix="export into a new directory.")
+        query = {"to": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"), **filters}
+        manifest = Manifest(file_format, project, query)
+        into.mkdir(parents=True, exist_ok=True, mode=0o700)
+        manifest.save(into)
+        return manifest
+    same = manifest.format == file_format and manifest.project == project
+    if not same or {**manifest.query, **filters} != manifest.query:
+        raise UsageError(
+            f"{into} holds an export of {manifest.project} as {manifest.format} with other filters.",
+            fix="export into a new directory.",
+        )
+    return manifest
+
+
+def export_kind(remote: Remote, kind: Kind, manifest: Manifest, into: Path) -> None:
+    """Export what is left of a kind, part by part; each complete part is in the manifest at once."""
+    if kind.name in manifest.complete:
+        return
+    number = sum(part.path.startswith(f"{kind.name}/") for part in manifest.parts)
+    for rows, cursor in batches(remote, kind, manifest):
+        for day, group in groupby(rows, key=lambda row: _day(row, kind)):
+            folder = f"{kind.name}/day={day}" if day else kind.name
+            path = f"{folder}/part-{number:06d}.{manifest.format}"
+            manifest.parts.append(write_part(into, path, list(group), kind.columns))
+            number += 1
+        manifest.cursors[kind.name] = cursor
+        manifest.save(into)
+    manifest.complete.append(kind.name)
+    manifest.save(into)
+
+
+def batches(remote: Remote, kind: Kind, manifest: Manifest) -> Iterator[tuple[list[Row], str]]:
+    """Yield rows in bounded lists, newest first, and the cursor behind each list."""
+    query = dict(kind.query)
+    for name, value in manifest.query.items():
+        if name in kind.filters:
+            query[kind.filters[name]] = value
+    rows: list[Row] = []
+    if kind.paged_by_number:
+        for page in remote.by_number(kind.path, query):
+            rows += page
+        if rows:
+            yield rows, ""
+        return
+    cursor = ""
+    for page, cursor in remote.by_cursor(kind.path, query, manifest.cursors.get(kind.name, "")):
+        rows += page
+        if len(rows) >= PART_ROWS:
+            yield rows, cursor
+            rows = []
+    if rows:
+        yield rows, cursor
+
+
+def _day(row: Row, kind: Kind) -> str:
+    return str(row[kind.time])[:10] if kind.time else ""

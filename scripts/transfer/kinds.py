@@ -1,0 +1,104 @@
+"""What is exported: for each kind the list of the API, and the columns of its tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+GROUPS = "core,basic,time,io,metadata,model,usage,prompt,metrics,trace_context"
+"""Fields of observations. Each observation carries its trace's name, user, session, tags and release."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of thing.
+
+    Attributes:
+        path: its list in the API.
+        query: what the list is always asked for.
+        time: the field that decides the day; empty: not partitioned.
+        filters: command line filter -> parameter of the list.
+        columns: type of each column in Parquet; `json` is text.
+        paged_by_number: whether the list has page numbers instead of cursors.
+    """
+
+    name: str
+    path: str
+    query: Mapping[str, str | int]
+    time: str
+    filters: Mapping[str, str]
+    columns: Mapping[str, str]
+    paged_by_number: bool = False
+
+
+def _columns(kind: str, names: str) -> dict[str, str]:
+    return dict.fromkeys(names.split(), kind)
+
+
+OBSERVATIONS = Kind(
+    "observations",
+    "v2/observations",
+    {"fields": GROUPS, "limit": 1000},
+    "startTime",
+    {
+        "from": "fromStartTime",
+        "to": "toStartTime",
+        "environment": "environment",
+        "name": "name",
+        "user": "userId",
+        "session": "sessionId",
+        "trace": "traceId",
+        "filter": "filter",
+    },
+    {
+        **_columns("varchar", "id traceId parentObservationId projectId type name startTime endTime"),
+        **_columns(
+            "varchar", "completionStartTime createdAt environment level statusMessage version release"
+        ),
+        **_columns("varchar", "release traceName userId sessionId promptId promptName model internalModelId"),
+        **_columns("varchar", "usagePricingTierId usagePricingTierName input output"),
+        **_columns("bigint", "promptVersion inputUsage outputUsage totalUsage"),
+        **_columns("double", "inputCost outputCost totalCost latency timeToFirstToken"),
+        **_columns("boolean", "isRootObservation public"),
+        **_columns("json", "metadata modelParameters usageDetails costDetails tags"),
+    },
+)
+SCORES = Kind(
+    "scores",
+    "v3/scores",
+    {"fields": "core,details,subject,annotation", "limit": 100},
+    "timestamp",
+    {"from": "fromTimestamp", "to": "toTimestamp", "environment": "environment", "trace": "traceId"},
+    {
+        **_columns("varchar", "id projectId name source timestamp environment createdAt updatedAt comment"),
+        **_columns("varchar", "configId authorUserId queueId dataType"),
+        **_columns("json", "value subject metadata"),
+    },
+)
+DATASETS = Kind(
+    "datasets",
+    "v2/datasets",
+    {"limit": 100},
+    "",
+    {},
+    {
+        **_columns("varchar", "id projectId name description createdAt updatedAt"),
+        **_columns("json", "metadata inputSchema expectedOutputSchema"),
+    },
+    paged_by_number=True,
+)
+DATASET_ITEMS = Kind(
+    "dataset_items",
+    "dataset-items",
+    {"limit": 100},
+    "",
+    {},
+    {
+        **_columns("varchar", "id datasetId datasetName status sourceTraceId sourceObservationId"),
+        **_columns("varchar", "createdAt updatedAt"),
+        **_columns("json", "input expectedOutput metadata"),
+    },
+    paged_by_number=True,
+)
+KINDS = {kind.name: kind for kind in (OBSERVATIONS, SCORES, DATASETS, DATASET_ITEMS)}
+"""In the order in which an import needs them."""

@@ -1,0 +1,197 @@
+"""Exports and imports: every format round, ids kept, interrupted and damaged ones."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from scripts.core.errors import UsageError
+from scripts.transfer import export, load
+from scripts.transfer.files import Manifest, write_part
+from scripts.transfer.kinds import KINDS
+from scripts.transfer.remote import TransferError
+
+from .backups import QUICK, Stack, everything, fill, stack_in
+from .spans import send, span, trace_id
+
+# The project, what the server computes, and the moment of writing differ after an import.
+OWN = {"projectId", "createdAt", "updatedAt", "datasetId", "authorUserId", "source"}
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    source = stack_in(tmp_path_factory.mktemp("transfer") / "stack", QUICK)
+    source.up()
+    with source.client() as client:
+        fill(client, traces=30)
+        rich = {
+            "langfuse.observation.type": "generation",
+            "langfuse.observation.model.name": "athena-1",
+            "langfuse.observation.model.parameters": '{"temperature": 0.5}',
+            "langfuse.observation.usage_details": '{"input": 3, "output": 4}',
+            "langfuse.observation.cost_details": '{"input": 0.25, "output": 0.5}',
+            "langfuse.observation.input": '{"text": "NULL", "quote": "a \\"b\\", c\\nd"}',
+            "langfuse.observation.output": 'plain, with "quotes"\nand lines',
+            "langfuse.observation.metadata.region": "eu",
+            "langfuse.trace.name": "voice call",
+            "langfuse.trace.tags": ["a", "b"],
+            "session.id": "call-1",
+            "langfuse.release": "r1",
+        }
+        day = 86_400_000
+        for start in (1_760_000_000_000, 1_760_000_000_000 + day):
+            send(client, span(trace_id(), "rich", start=start, attributes=rich))
+    yield source
+    source.stop()
+
+
+def export_to(
+    stack: Stack, into: Path, file_format: str = "jsonl", project: str = "kosmos", **filters: str
+) -> Manifest:
+    code = export.run(
+        stack.context,
+        project=project,
+        base_url="",
+        into=into,
+        file_format=file_format,
+        kinds=list(KINDS),
+        filters=filters,
+    )
+    assert code == 0
+    return Manifest(**json.loads((into / "manifest.json").read_text()))
+
+
+def import_from(stack: Stack, source: Path, project: str = "zeus") -> int:
+    return load.run(stack.context, project=project, base_url="", source=source, dry_run=False)
+
+
+def comparable(value: Any) -> Any:
+    """Return an answer of the API without what belongs to a project or a moment; lists in a fixed order."""
+    if isinstance(value, dict):
+        return {key: comparable(one) for key, one in value.items() if key not in OWN}
+    if isinstance(value, list):
+        return sorted((comparable(one) for one in value), key=lambda one: json.dumps(one, sort_keys=True))
+    return value
+
+
+@pytest.mark.parametrize("file_format", ["jsonl", "parquet", "csv"])
+def test_an_import_gives_another_project_the_same_content(
+    stack: Stack, tmp_path: Path, file_format: str
+) -> None:
+    other = stack_in(tmp_path / "other", QUICK)
+    other.up()
+    try:
+        export_to(stack, tmp_path / "export", file_format)
+        assert import_from(other, tmp_path / "export") == 0
+        with stack.client() as source, other.client("zeus") as target:
+            wanted, found = everything(source), everything(target)
+            again = import_from(other, tmp_path / "export")
+            repeated = everything(target)
+    finally:
+        other.stop()
+    assert len(found["observations"]) == 152
+    assert comparable(found["observations"]) == comparable(wanted["observations"])
+    for path in ("v3/scores?fields=core,details,subject", "dataset-items"):
+        for one, two in zip(comparable(found[path]["data"]), comparable(wanted[path]["data"]), strict=True):
+            assert {**one, "timestamp": ""} == {**two, "timestamp": ""}
+    assert again == 0
+    assert comparable(repeated["observations"]) == comparable(found["observations"])
+
+
+def test_observations_lie_in_a_folder_a_day_and_parquet_reads_them_at_once(
+    stack: Stack, tmp_path: Path
+) -> None:
+    manifest = export_to(stack, tmp_path / "export", "parquet")
+    days = {path.name for path in (tmp_path / "export" / "observations").iterdir()}
+    assert {"day=2025-10-09", "day=2025-10-10"} <= days
+    files = f"{tmp_path}/export/observations/*/*.parquet"
+    with duckdb.connect() as database:
+        rows = database.execute(
+            "select count(*), count(distinct id), sum(totalCost) from read_parquet(?)", [files]
+        ).fetchone()
+    assert rows == (152, 152, 1.5)
+    for part in manifest.parts:
+        content = (tmp_path / "export" / part["path"]).read_bytes()
+        assert hashlib.sha256(content).hexdigest() == part["sha256"]
+        assert len(content) == part["bytes"]
+
+
+def test_filters_choose_what_is_exported(stack: Stack, tmp_path: Path) -> None:
+    export_to(stack, tmp_path / "export", "jsonl", to="2025-10-10T00:00:00Z")
+    lines = [
+        json.loads(line)
+        for path in (tmp_path / "export" / "observations").rglob("*.jsonl")
+        for line in path.read_text().splitlines()
+    ]
+    assert [line["startTime"][:10] for line in lines] == ["2025-10-09"]
+
+
+def test_an_interrupted_export_goes_on_behind_its_last_complete_part(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[str] = []
+
+    def cut_off(directory: Path, path: str, rows: list[Any], columns: dict[str, str]) -> object:
+        if len(written) == 2:
+            raise KeyboardInterrupt
+        written.append(path)
+        return write_part(directory, path, rows, columns)
+
+    observations = KINDS["observations"]
+    monkeypatch.setattr(export, "PART_ROWS", 40)
+    monkeypatch.setitem(observations.query, "limit", 40)  # type: ignore[arg-type]
+    monkeypatch.setattr(export, "write_part", cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        export_to(stack, tmp_path / "export")
+    first = [(tmp_path / "export" / path).stat().st_mtime_ns for path in written]
+    with pytest.raises(TransferError, match="cannot be imported") as caught:
+        import_from(stack, tmp_path / "export")
+    assert caught.value.details == ("observations is not complete",)
+    monkeypatch.setattr(export, "write_part", write_part)
+    manifest = export_to(stack, tmp_path / "export")
+    assert [(tmp_path / "export" / path).stat().st_mtime_ns for path in written] == first
+    ids = [
+        json.loads(line)["id"]
+        for part in manifest.parts
+        if part["path"].startswith("observations/")
+        for line in (tmp_path / "export" / part["path"]).read_text().splitlines()
+    ]
+    assert len(ids) == len(set(ids)) == 152
+
+
+def test_a_damaged_export_is_refused_before_anything_is_written(stack: Stack, tmp_path: Path) -> None:
+    manifest = export_to(stack, tmp_path / "export")
+    path = tmp_path / "export" / manifest.parts[0]["path"]
+    path.write_bytes(path.read_bytes() + b" ")
+    with stack.client("zeus") as client:
+        before = everything(client)
+        with pytest.raises(TransferError, match="nothing was written") as caught:
+            import_from(stack, tmp_path / "export")
+        assert everything(client) == before
+    name = manifest.parts[0]["path"]
+    assert caught.value.details == (f"{name} has other content than when it was exported",)
+
+
+def test_a_directory_with_something_else_is_refused(stack: Stack, tmp_path: Path) -> None:
+    (tmp_path / "letter.txt").write_text("hello")
+    with pytest.raises(UsageError, match="not empty"):
+        export_to(stack, tmp_path)
+    with pytest.raises(UsageError, match="is no export"):
+        import_from(stack, tmp_path)
+    export_to(stack, tmp_path / "export")
+    with pytest.raises(UsageError, match="with other filters"):
+        export_to(stack, tmp_path / "export", environment="production")
+
+
+def test_an_unknown_format_or_project_is_refused(stack: Stack, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="xml cannot be exported"):
+        export_to(stack, tmp_path / "export", "xml")
+    with pytest.raises(UsageError, match="no key for hermes"):
+        export_to(stack, tmp_path / "export", project="hermes")
+    assert not (tmp_path / "export").exists()
