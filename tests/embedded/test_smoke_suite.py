@@ -12,8 +12,6 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-import pytest
-
 from .conftest import StartEngine
 from .harness import REPOSITORY, Keys, RunningEngine
 

@@ -1,0 +1,8 @@
+"""A Langfuse for the tests of your application: keys, a URL, and a wait for what the SDK sent."""
+
+from __future__ import annotations
+
+from .embedded import EmbeddedLangfuse
+from .server import Keys, LangfuseFailed, LangfuseServer, TraceNotFound
+
+__all__ = ["EmbeddedLangfuse", "Keys", "LangfuseFailed", "LangfuseServer", "TraceNotFound"]

@@ -1,0 +1,92 @@
+"""What other projects import: a server, its keys where the SDK looks, and a wait that explains itself."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from langfuse_testing import EmbeddedLangfuse, Keys, LangfuseFailed, LangfuseServer, TraceNotFound
+
+from .harness import REPOSITORY
+
+PAGE = REPOSITORY / "docs" / "how-to" / "test-your-application.md"
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+
+
+def run_pytest(directory: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(directory)],
+        cwd=directory,
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(REPOSITORY), **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+
+
+def write_example(directory: Path) -> None:
+    """Write the files of the how-to page, as a reader does."""
+    blocks = re.findall(r"```python\n# (\S+)\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    assert [name for name, _ in blocks] == ["conftest.py", "test_assistant.py"]
+    for name, code in blocks:
+        (directory / name).write_text(code)
+
+
+def test_the_example_of_the_documentation_runs(tmp_path: Path) -> None:
+    write_example(tmp_path)
+    done = run_pytest(tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed" in done.stdout
+
+
+def test_the_same_tests_run_on_a_server_that_is_there_already(tmp_path: Path) -> None:
+    write_example(tmp_path)
+    with EmbeddedLangfuse() as engine:
+        done = run_pytest(
+            tmp_path,
+            LANGFUSE_TEST_URL=engine.base_url,
+            LANGFUSE_TEST_PUBLIC_KEY=engine.keys.public_key,
+            LANGFUSE_TEST_SECRET_KEY=engine.keys.secret_key,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        found = httpx.get(
+            f"{engine.base_url}/api/public/v2/observations", auth=engine.keys.auth, params={"name": "answer"}
+        )
+        assert len(found.json()["data"]) == 1
+
+
+def test_a_trace_that_does_not_come_is_reported_with_what_was_found() -> None:
+    with EmbeddedLangfuse() as engine, pytest.raises(TraceNotFound) as caught:
+        engine.wait_for_trace(TRACE, observations=2, seconds=0.1)
+    text = str(caught.value)
+    assert f"Trace {TRACE} has 0 of 2 observations after 0.1 s on {engine.base_url}" in text
+    assert "Was the SDK flushed" in text
+
+
+def test_wrong_keys_are_not_waited_out() -> None:
+    with EmbeddedLangfuse() as engine:
+        stranger = LangfuseServer(engine.base_url, Keys("x", "pk-lf-test-x", "sk-lf-test-x"))
+        with pytest.raises(httpx.HTTPStatusError, match="401"):
+            stranger.wait_for_trace(TRACE, seconds=5)
+
+
+def test_an_engine_that_cannot_start_shows_its_own_words(tmp_path: Path) -> None:
+    engine = EmbeddedLangfuse(tmp_path / "data", {"INGEST_LAG_MS": "soon"})
+    with pytest.raises(LangfuseFailed, match=r"ended before it listened(.|\n)*INGEST_LAG_MS is 'soon'"):
+        engine.start()
+
+
+def test_nothing_stays_behind() -> None:
+    with EmbeddedLangfuse() as engine:
+        assert engine.data_dir.exists()
+        process = engine.process
+    assert process is not None
+    assert process.returncode == 0
+    assert not engine.data_dir.parent.exists()
