@@ -59,6 +59,8 @@ CAPABILITIES = {
 }
 ROOT_USERS = frozenset({"caddy"})  # the volumes of its image belong to root; it has no capability over others
 
+STACK_READERS = frozenset({"exporter"})  # it reads every project with its key, and when jobs succeeded
+
 TWO_NUMBER_VERSIONS = frozenset({"postgres", "seaweedfs"})  # their releases have no third one
 
 # Passwords and keys that stand in public example files.
@@ -288,6 +290,10 @@ def networks_are_as_drawn(config: Config) -> Iterator[Finding]:
             yield name, "is internal against the drawing, or open against it"
 
 
+def _may_be_read(service: str, source: str) -> bool:
+    return "/config/" in source or (service in STACK_READERS and source.endswith("/.stack"))
+
+
 def host_files_are_read_only(config: Config) -> Iterator[Finding]:
     """From the host come files of `config/`, to be read; data lies in named volumes."""
     for name, service in _services(config):
@@ -295,7 +301,7 @@ def host_files_are_read_only(config: Config) -> Iterator[Finding]:
             source = str(volume.get("source") or "")
             if volume["type"] == "volume" and not source:
                 yield name, f"{volume['target']} is an anonymous volume"
-            elif volume["type"] == "bind" and not ("/config/" in source and volume.get("read_only")):
+            elif volume["type"] == "bind" and not (_may_be_read(name, source) and volume.get("read_only")):
                 yield name, f"{source} of the host is not a file of config/, or can be written"
 
 

@@ -319,6 +319,12 @@ _MONITORING = Group(
             used_by=(Reader.COMPOSE, Reader.SCRIPTS),
         ),
         Setting(
+            name="EXPORTER_USER",
+            description="User and group of the exporter's container, `uid:gid`: those who run `make up`, as "
+            "credentials are readable by their owner only.",
+            default="1000:1000",
+        ),
+        Setting(
             name="EXPORTER_INTERVAL_S",
             description="Time between two readings of a project's metrics.",
             kind=integer(1, 3600),
