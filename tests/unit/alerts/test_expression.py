@@ -60,7 +60,8 @@ def test_a_share_counts_values_of_its_own_or_of_another_metric() -> None:
     condition = parse_condition('share(>= 90%) < 60% and share(gap_type == "producer") > 0.3')
     assert isinstance(condition, Logic)
     assert condition.left.left == Aggregate("share", "", Criterion(">=", 0.9), 1)  # type: ignore[union-attr]
-    assert condition.right.left == Aggregate("share", "gap_type", Criterion("==", "producer"), 25)  # type: ignore[union-attr]
+    other = Aggregate("share", "gap_type", Criterion("==", "producer"), 25)
+    assert condition.right.left == other  # type: ignore[union-attr]
 
 
 def test_metrics_with_a_hyphen_stand_in_quotes() -> None:
