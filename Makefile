@@ -11,7 +11,7 @@ UV ?= uv
 RUN = .venv/bin/python -m scripts
 PIP_INSTALL = -m pip install -qq --disable-pip-version-check --require-hashes -r
 
-.PHONY: help up down status logs bootstrap smoke alerts alerts-check exporter dashboard canary backup backups backup-verify restore export import destroy test test-clients lint types bench docs lock-python
+.PHONY: help up down status logs bootstrap smoke alerts alerts-check exporter dashboard canary backup backups backup-verify restore export import destroy test rehearse test-clients lint types bench docs lock-python
 
 help: ## Help: show this; explain a group or all [GROUP=]
 	@echo "Langfuse Stack: make TARGET [SETTING=value ...]"
@@ -82,6 +82,9 @@ test: .venv/.dev .venv-sdk4/.runtime ## Develop: all tests that need no Docker
 
 test-clients: .venv/.dev .venv-clients/.runtime build/js-client/.installed ## Develop: official clients and instrumentations against the embedded engine
 	@.venv/bin/python -m pytest -q tests/clients $(ARGS)
+
+rehearse: .venv/.dev ## Develop: compose stack on stand-in images [YES=1 ARGS=]
+	@$(RUN) rehearse $(if $(YES),--yes) $(ARGS)
 
 lint: .venv/.dev ## Develop: style, and whether generated documents are up to date
 	@.venv/bin/ruff check --quiet . && .venv/bin/ruff format --quiet --check . && $(RUN) docs --check

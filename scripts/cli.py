@@ -267,3 +267,11 @@ def selftest(
     from . import selftest as verb
 
     execute(lambda context: verb.run(context, sdk4_python=sdk4_python))
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def rehearse(call: typer.Context, yes: Yes = False) -> None:
+    """Try the compose stack on stand-in images in a real Docker engine; further arguments go to pytest."""
+    from . import rehearse as verb
+
+    execute(lambda context: verb.run(context, yes=yes, arguments=call.args))

@@ -70,7 +70,7 @@ class Stack:
         return httpx.Client(base_url=f"http://127.0.0.1:{port}", auth=auth, timeout=10)
 
     def leftovers(self) -> dict[str, list[str]]:
-        """Return the names of all containers, networks and volumes of this stack, by kind; empty when none."""
+        """Return the names of what Docker holds of this stack, by kind; empty when nothing."""
         label = {"label": f"com.docker.compose.project={self.name}"}
         with closing(docker.from_env()) as engine:
             found = {

@@ -1,0 +1,64 @@
+"""`rehearse`: try the compose stack on stand-in images in a real Docker engine.
+
+This rehearses the wiring, not Langfuse itself (docs/reference/rehearsal.md). Where an engine ran before, the
+images stay in it, and nothing else; one that is started for the rehearsal is removed with all it holds.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Sequence
+
+from rehearsal.engine import docker_engine
+from rehearsal.images import build_images
+
+from .core.context import Context
+from .core.docker import find_engine
+from .core.errors import EXIT_FAILED, EXIT_OK, UsageError
+from .core.runner import checked
+
+SCENARIOS = ("-m", "pytest", "-p", "no:cacheprovider", "-v", "tests/scenarios", "--durations=0")
+INSTALL_TIMEOUT_S = 600
+INSTALL_ENGINE = ("rehearsal/install_engine.sh",)
+INSTALL_BOOTSTRAP = ("apt-get", "install", "--quiet", "--yes", "--no-install-recommends", "mmdebstrap")
+
+
+def run(context: Context, *, yes: bool, arguments: Sequence[str]) -> int:
+    """The verb. `arguments` go to pytest."""
+    installations = missing_programs(context)
+    if installations:
+        require_consent(context, installations, yes=yes)
+        for argv in installations:
+            with context.console.working(f"Running {' '.join(argv)}"):
+                checked(argv, context.runner.run(argv, timeout_s=INSTALL_TIMEOUT_S))
+    with docker_engine(context.runner) as engine:
+        context.console.note(f"Engine: {engine}")
+        build_images(context.runner, context.console)
+        context.console.note("This rehearses the wiring, not Langfuse itself.")
+        code = context.runner.stream([sys.executable, *SCENARIOS, *arguments], env=context.environment)
+    return EXIT_OK if code == 0 else EXIT_FAILED
+
+
+def missing_programs(context: Context) -> list[Sequence[str]]:
+    """Return the commands that install what is not here yet."""
+    needed: list[Sequence[str]] = []
+    if (
+        not find_engine(context.runner).usable
+        and context.runner.run([*INSTALL_ENGINE, "--check"]).returncode != 0
+    ):
+        needed.append(INSTALL_ENGINE)
+    if shutil.which("mmdebstrap") is None:
+        needed.append(INSTALL_BOOTSTRAP)
+    return needed
+
+
+def require_consent(context: Context, installations: Sequence[Sequence[str]], *, yes: bool) -> None:
+    """Return when these commands may be run. Raises UsageError."""
+    commands = "; ".join(" ".join(argv) for argv in installations)
+    if yes or context.environment.get("CI"):
+        return
+    context.console.print(f"The rehearsal needs programs that are not here. To be run: {commands}")
+    answer = context.console.ask("Go on? [y/N] ")
+    if answer is None or answer.strip().lower() not in {"y", "yes"}:
+        raise UsageError("Nothing was installed.", fix=f"make rehearse YES=1, or run yourself: {commands}")
