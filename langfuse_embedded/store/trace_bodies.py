@@ -1,8 +1,8 @@
 """Put together what the observations of a trace say of it: input, output, metadata and tags.
 
-The rules are the server's for `dual` mode: a root counts with its input, output and metadata; any observation
-may add what it says of the trace (`Event.trace`), which goes before. Of what is said twice the later arrival
-counts; tags are united.
+The rules are the server's for `dual` mode: a root (a span whose parent is not in the trace) counts with its
+input, output and metadata; any observation may add what it says of the trace (`Event.trace`), which goes
+before. Of what is said twice the later arrival counts; tags are united.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import orjson
 from .bodies import BlockReader, Body
 
 _OBSERVATIONS = """
-    select parent_span_id, block, position from observations
+    select span_id, parent_span_id, block, position from observations
     where project = ? and trace_id = ? and seq <= ? order by seq
 """
 
@@ -29,13 +29,15 @@ def trace_body(
     given: dict[str, str | None] = {}
     of_root: dict[str, str | None] = {}
     metadata: dict[str, str] = {}
-    for row in connection.execute(_OBSERVATIONS, (project, trace_id, upto)).fetchall():
+    rows = connection.execute(_OBSERVATIONS, (project, trace_id, upto)).fetchall()
+    inside = {row["span_id"] for row in rows}
+    for row in rows:
         try:
             body = blocks.body(row["block"], row["position"])
         except LookupError:
             continue  # deleted in between
         said = body.more.get("trace") or {}
-        is_root = row["parent_span_id"] is None
+        is_root = row["parent_span_id"] not in inside
         if is_root:
             of_root = {"input": body.input, "output": body.output}
         given |= {part: said[part] for part in ("input", "output") if said.get(part)}

@@ -29,16 +29,21 @@ def _last(column: str) -> str:
     return f"substr(max(iif({column} <> '', printf('%020d', o.seq) || {column}, null)), 21)"
 
 
+# A root, or a span whose parent is elsewhere: with a trace id of the caller's own the SDK makes a parent up.
+_IS_TOP = (
+    "not exists (select 1 from observations p"
+    " where p.project = o.project and p.trace_id = o.trace_id and p.span_id = o.parent_span_id)"
+)
 _TRACES = f"""
     select o.trace_id as id, min(o.start_time) as timestamp,
         max(coalesce(o.end_time, o.start_time)) - min(o.start_time) as latency,
-        coalesce({_last("o.trace_name")}, {_last("iif(o.parent_span_id is null, o.name, '')")}, '') as name,
+        coalesce({_last("o.trace_name")}, {_last(f"iif({_IS_TOP}, o.name, '')")}, '') as name,
         coalesce({_last("o.user_id")}, '') as user_id, coalesce({_last("o.session_id")}, '') as session_id,
         coalesce({_last("o.version")}, '') as version, coalesce({_last("o.release")}, '') as release,
         {_last("o.environment")} as environment, united_tags(group_concat(distinct o.tags)) as tags,
         max(o.public) as public, coalesce(sum(o.total_cost), 0) as total_cost,
         coalesce(sum(o.total_tokens), 0) as total_tokens, min(o.created_at) as created_at,
-        max(o.created_at) as updated_at, min(iif(o.parent_span_id is null, o.seq, null)) as root
+        max(o.created_at) as updated_at, min(iif({_IS_TOP}, o.seq, null)) as root
     from observations o where o.project = ? and o.seq <= ? {{condition}} group by o.trace_id
 """
 _COLUMNS = (

@@ -128,6 +128,17 @@ def test_any_observation_may_add_to_its_trace(dual: httpx.Client) -> None:
     assert [(one["input"], one["tags"]) for one in listed["data"]] == [({"from": "inner"}, ["a", "b", "c"])]
 
 
+def test_a_span_whose_parent_is_elsewhere_is_the_root_of_its_trace(dual: httpx.Client) -> None:
+    trace, root, child = trace_id(), span_id(), span_id()
+    inner = {"langfuse.observation.input": "of the child"}
+    outer = {"langfuse.observation.input": "of the root", "langfuse.observation.metadata.own": "kept"}
+    send(dual, span(trace, "inner", id=child, parent=root, attributes=inner))
+    send(dual, span(trace, "elsewhere", id=root, parent=span_id(), attributes=outer))
+    found = get(dual, f"traces/{trace}")
+    assert (found["name"], found["input"], found["metadata"]["own"]) == ("elsewhere", "of the root", "kept")
+    assert [one["id"] for one in get(dual, "traces", name="elsewhere")["data"]] == [trace]
+
+
 def test_observations_of_a_trace_carry_usage_cost_and_prices(dual: httpx.Client) -> None:
     trace, root, _ = send_trace(dual, **attributes("priced"))
     chat, agent = get(dual, f"traces/{trace}")["observations"]
