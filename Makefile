@@ -11,7 +11,7 @@ UV ?= uv
 RUN = .venv/bin/python -m scripts
 PIP_INSTALL = -m pip install -qq --disable-pip-version-check --require-hashes -r
 
-.PHONY: help up down status logs bootstrap smoke alerts alerts-check exporter dashboard canary backup backups backup-verify restore export import destroy test rehearse test-clients lint types bench docs lock-python
+.PHONY: help up down status logs bootstrap smoke alerts alerts-check exporter dashboard canary backup backups backup-verify restore export import destroy test rehearse test-clients api-reference lint types bench docs lock-python
 
 help: ## Help: show this; explain a group or all [GROUP=]
 	@echo "Langfuse Stack: make TARGET [SETTING=value ...]"
@@ -94,6 +94,11 @@ types: .venv/.dev ## Develop: static types
 
 docs: .venv/.runtime ## Develop: regenerate .env.example and the settings page
 	@$(RUN) docs
+
+api-reference: .venv/.dev ## Develop: run the engine's tests and write docs/reference/embedded-api.md
+	@rm -rf build/operations
+	@.venv/bin/python -m pytest -q -n 2 -p tests.operation_recorder tests/embedded
+	@.venv/bin/python -m tests.api_reference --record
 
 lock-python: ## Develop: resolve the Python lock files anew (needs uv)
 	@for lock in "requirements.lock pyproject.toml" "requirements-dev.lock pyproject.toml --extra dev" \
