@@ -32,7 +32,7 @@ _JSON = {
     "langfuse.trace.tags": "tags",
 }
 # The server adds these to the metadata of every span itself, from what the export says of its source.
-_SOURCE = ("resourceAttributes", "scope", "attributes")
+_RESOURCE, _SCOPE = "resourceAttributes.", "scope."
 
 
 def export_of(rows: Iterable[Row]) -> Row:
@@ -40,8 +40,7 @@ def export_of(rows: Iterable[Row]) -> Row:
     groups: dict[str, tuple[Row, Row, list[Row]]] = {}
     for row in rows:
         metadata = parsed(row.get("metadata")) or {}
-        resource = parsed(metadata.get("resourceAttributes")) or {}
-        scope = parsed(metadata.get("scope")) or {}
+        resource, scope = _below(metadata, _RESOURCE), _below(metadata, _SCOPE)
         key = json.dumps([resource, scope], sort_keys=True)
         groups.setdefault(key, (resource, scope, []))[2].append(_span(row, metadata))
     return {
@@ -53,7 +52,7 @@ def export_of(rows: Iterable[Row]) -> Row:
                         "scope": {
                             "name": str(scope.get("name") or "langfuse-sdk"),
                             "version": str(scope.get("version") or ""),
-                            "attributes": _attributes(parsed(scope.get("attributes")) or {}),
+                            "attributes": _attributes(_below(scope, "attributes.")),
                         },
                         "spans": spans,
                     }
@@ -62,6 +61,10 @@ def export_of(rows: Iterable[Row]) -> Row:
             for resource, scope, spans in groups.values()
         ]
     }
+
+
+def _below(values: Mapping[str, Any], prefix: str) -> Row:
+    return {key.removeprefix(prefix): value for key, value in values.items() if key.startswith(prefix)}
 
 
 def _span(row: Row, metadata: Mapping[str, Any]) -> Row:
@@ -76,7 +79,7 @@ def _span(row: Row, metadata: Mapping[str, Any]) -> Row:
     if str(row.get("public")).lower() == "true":
         attributes["langfuse.trace.public"] = True
     for key, value in metadata.items():
-        if key not in _SOURCE:
+        if not key.startswith((_RESOURCE, _SCOPE)):
             text = value if isinstance(value, str) else json.dumps(value)
             attributes[f"langfuse.observation.metadata.{key}"] = text
     span = {
@@ -95,7 +98,7 @@ def _span(row: Row, metadata: Mapping[str, Any]) -> Row:
 
 
 def parsed(value: Any) -> Any:
-    """Return a nested value, which Parquet and CSV hold as JSON text."""
+    """Return a nested value, which Parquet and CSV hold as JSON text; None for a text that is no JSON."""
     if not isinstance(value, str):
         return value
     try:
