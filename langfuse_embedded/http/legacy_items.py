@@ -11,6 +11,7 @@ from langfuse_embedded.clock import iso, iso_or_none
 from langfuse_embedded.http.lossless_json import parse_lossless
 from langfuse_embedded.pricing.model import Model
 from langfuse_embedded.store.observation_query import StoredObservation
+from langfuse_embedded.store.trace_bodies import own_metadata
 from langfuse_embedded.store.traces import Trace
 
 # Objects whose keys have dots of their own.
@@ -69,7 +70,7 @@ def legacy_observation(
         "updatedAt": iso(row["created_at"]),
         "input": _document(body.input if body else None),
         "output": _document(body.output if body else None),
-        "metadata": nested_metadata(body.metadata if body else ()),
+        "metadata": nested_metadata(own_metadata(body) if body else ()),
         "model": row["model"] or None,
         "modelParameters": None if plain else _object(row["model_parameters"]),
         "completionStartTime": iso_or_none(row["completion_start_time"]),

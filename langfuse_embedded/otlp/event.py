@@ -68,6 +68,8 @@ class TraceAttributes:
     output: str | None
     metadata_names: list[str]
     """Names in the observation's metadata that are the trace's, with all dotted paths below them."""
+    shared_names: list[str]
+    """Those of them that are the observation's too."""
 
 
 @dataclass(slots=True)

@@ -12,6 +12,7 @@ def trace_attributes(attributes: Attributes) -> TraceAttributes | None:
     """Return the trace's input and output and the names of its metadata, as far as the span gives any."""
     given, answered = (attributes.get(f"langfuse.trace.{part}") for part in ("input", "output"))
     names = list(metadata_under("langfuse.trace.metadata", attributes))
+    own = metadata_under("langfuse.observation.metadata", attributes) if names else {}
     if given is None and answered is None and not names:
         return None
-    return TraceAttributes(text(given), text(answered), names)
+    return TraceAttributes(text(given), text(answered), names, [name for name in names if name in own])

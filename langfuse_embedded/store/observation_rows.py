@@ -156,7 +156,12 @@ def body_of(event: Event) -> Body:
     if event.tool_calls:
         more["tool_calls"] = event.tool_calls
     if trace := event.trace:
-        more["trace"] = {"input": trace.input, "output": trace.output, "metadata": trace.metadata_names}
+        more["trace"] = {
+            "input": trace.input,
+            "output": trace.output,
+            "metadata": trace.metadata_names,
+            "shared": trace.shared_names,
+        }
     if experiment := event.experiment:
         more["experiment"] = {
             "description": experiment.description,

@@ -48,6 +48,16 @@ def trace_body(
     return Body(whole.get("input"), whole.get("output"), list(metadata.items()), {})
 
 
+def own_metadata(body: Body) -> list[Sequence[str]]:
+    """Return the metadata of an observation without what it says of its trace alone."""
+    said = body.more.get("trace")
+    if not said:
+        return list(body.metadata)
+    names = [name for name in said["metadata"] if name not in said["shared"]]
+    of_trace = {pair[0] for pair in _below(names, body.metadata)}
+    return [pair for pair in body.metadata if pair[0] not in of_trace]
+
+
 def register_tags(connection: sqlite3.Connection) -> None:
     """Teach the connection `united_tags(lists)`: JSON arrays joined by commas become one, or null."""
     connection.create_function("united_tags", 1, _united_tags, deterministic=True)

@@ -122,6 +122,10 @@ def test_any_observation_may_add_to_its_trace(dual: httpx.Client) -> None:
     assert (found["input"], found["output"]) == ({"from": "inner"}, "said of the trace")
     said = {name: value for name, value in found["metadata"].items() if name in ("step", "region", "own")}
     assert said == {"step": "outer", "region": "eu"}
+    own = {one["name"]: one["metadata"] for one in found["observations"]}
+    assert own["inner"]["own"] == "not of the trace"
+    assert "region" not in own["inner"]
+    assert "step" not in own["outer"]
     assert found["tags"] == ["a", "b", "c"]
     named = [{"type": "string", "column": "id", "operator": "=", "value": trace}]
     listed = get(dual, "traces", filter=json.dumps(named))
