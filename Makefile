@@ -11,7 +11,7 @@ UV ?= uv
 RUN = .venv/bin/python -m scripts
 PIP_INSTALL = -m pip install -qq --disable-pip-version-check --require-hashes -r
 
-.PHONY: help up down status logs bootstrap smoke alerts alerts-check exporter dashboard canary backup backups backup-verify restore export import destroy test rehearse test-clients api-reference lint types bench docs lock-python
+.PHONY: help up down status logs bootstrap smoke alerts alerts-check exporter dashboard canary backup backups backup-verify restore export import retention erase destroy test rehearse test-clients api-reference lint types bench docs lock-python
 
 help: ## Help: show this; explain a group or all [GROUP=]
 	@echo "Langfuse Stack: make TARGET [SETTING=value ...]"
@@ -58,6 +58,13 @@ export: .venv/.runtime ## Data: write a project to Parquet, JSONL or CSV [INTO= 
 import: .venv/.runtime ## Data: load an export into a project [FROM= PROJECT= BASE_URL= DRY_RUN=1]
 	@$(RUN) import $(FROM) $(if $(PROJECT),--project $(PROJECT)) $(if $(BASE_URL),--base-url $(BASE_URL)) \
 	  $(if $(DRY_RUN),--dry-run)
+
+retention: .venv/.runtime ## Data: traces that are too old [APPLY=1]
+	@$(RUN) retention $(if $(APPLY),--apply)
+
+erase: .venv/.runtime ## Data: all of a subject [USER_ID= SESSION_ID= TRACE_ID= TAG= APPLY=1 BY=]
+	@$(RUN) erase $(if $(USER_ID),user '$(USER_ID)') $(if $(SESSION_ID),session '$(SESSION_ID)') \
+	  $(if $(TRACE_ID),trace '$(TRACE_ID)') $(if $(TAG),tag '$(TAG)') $(if $(APPLY),--apply) $(if $(BY),--by '$(BY)')
 
 alerts: .venv/.runtime ## Watch: compile config/alerts.yaml for Prometheus [DRY_RUN=1]
 	@$(RUN) alerts $(if $(DRY_RUN),--dry-run)

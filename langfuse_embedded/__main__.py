@@ -58,12 +58,13 @@ def provision(data_dir: Path, lines: TextIO, out: TextIO) -> int:
 
 
 def upkeep(arguments: argparse.Namespace, out: TextIO) -> int:
-    """Copy a data directory, or describe one; write what it contains as one line of JSON.
+    """Copy, describe or clean a data directory; write what it contains, or what went, as one line of JSON.
 
     Raises:
         EngineError: the data cannot be read, or the copy cannot be written.
     """
     from .upkeep.contents import describe, schema_levels
+    from .upkeep.purge import purge
     from .upkeep.snapshot import take_snapshot
 
     if arguments.command == "schema":
@@ -71,6 +72,8 @@ def upkeep(arguments: argparse.Namespace, out: TextIO) -> int:
     elif arguments.command == "snapshot":
         take_snapshot(arguments.data_dir, arguments.into)
         answer = describe(arguments.into)
+    elif arguments.command == "purge":
+        answer = purge(arguments.data_dir, json.load(sys.stdin))
     else:
         answer = describe(arguments.data_dir, check=arguments.check)
     out.write(json.dumps(answer) + "\n")
@@ -114,8 +117,11 @@ def _parser() -> argparse.ArgumentParser:
     snapshot_command.add_argument("--into", type=Path, required=True, help="directory to make")
     describe_command = commands.add_parser("describe", help="say what the data consists of")
     describe_command.add_argument("--check", action="store_true", help="look for damage too")
+    purge_command = commands.add_parser(
+        "purge", help="remove what hangs on the traces and sessions on standard input; the engine is stopped"
+    )
     commands.add_parser("schema", help="say which schemas of the data this version knows")
-    for command in (serve_command, provision_command, snapshot_command, describe_command):
+    for command in (serve_command, provision_command, snapshot_command, describe_command, purge_command):
         command.add_argument("--data-dir", type=Path, required=True, help="where all data lies")
     return parser
 

@@ -26,6 +26,7 @@ app = typer.Typer(
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 EXPORTED = "observations,scores,datasets,dataset_items"
 Backup = Annotated[str, typer.Option(help="Id of a backup, or latest.")]
+Apply = Annotated[bool, typer.Option("--apply", help="Delete, not only show.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")]
 
 
@@ -199,6 +200,27 @@ def load(
     execute(
         lambda context: verb.run(context, project=project, base_url=base_url, source=source, dry_run=dry_run)
     )
+
+
+@app.command()
+def retention(apply: Apply = False) -> None:
+    """Show the traces that config/retention.yaml lets go; with --apply, delete them."""
+    from .retention import retention as verb
+
+    execute(lambda context: verb.run(context, apply=apply))
+
+
+@app.command()
+def erase(
+    way: Annotated[str, typer.Argument(help="user, session, trace or tag.")],
+    value: Annotated[str, typer.Argument(help="Its id.")],
+    apply: Apply = False,
+    by: Annotated[str, typer.Option(help="Who answers for it; stands in the record.")] = "",
+) -> None:
+    """Show everything of a person, session, trace or tag; with --apply, delete it and leave a record."""
+    from .retention import erase as verb
+
+    execute(lambda context: verb.run(context, way=way, value=value, apply=apply, by=by))
 
 
 @app.command()

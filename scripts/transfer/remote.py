@@ -69,6 +69,11 @@ class Remote:
         content = orjson.dumps(body)
         return self._call("POST", path, content=content, headers={"content-type": "application/json"})
 
+    def delete(self, path: str, body: object) -> None:
+        """DELETE with a JSON body below `/api/public/`. Raises TransferError."""
+        content = orjson.dumps(body)
+        self._call("DELETE", path, content=content, headers={"content-type": "application/json"})
+
     def by_cursor(
         self, path: str, query: Mapping[str, str | int], cursor: str
     ) -> Iterator[tuple[list[Row], str]]:

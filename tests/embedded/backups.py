@@ -99,7 +99,8 @@ def stack_in(root: Path, runner: Runner | None = None) -> Stack:
     """Return a stack that is not started yet; backups use restic unless `runner` does otherwise."""
     (root / "config").mkdir(parents=True)
     (root / "config" / "stack.yaml").write_text(GOOD)
-    shutil.copy(REPOSITORY / "config" / "backup.yaml", root / "config")
+    for name in ("backup.yaml", "retention.yaml"):
+        shutil.copy(REPOSITORY / "config" / name, root / "config")
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(root),

@@ -1,0 +1,161 @@
+"""Find traces through the public API, delete them in bounded batches, and see that they are gone."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from scripts.core.context import Context
+from scripts.core.engines.base import EngineName
+from scripts.core.engines.embedded import MODULE
+from scripts.core.settings.values import Settings
+from scripts.core.waiting import Look, tail, wait_until
+from scripts.transfer.export import remote_of
+from scripts.transfer.remote import Remote, Row, TransferError
+
+from .rules import Trace
+
+# The server runs an audit transaction per id and fails above a few hundred.
+BATCH = 100
+_GONE_TIMEOUT_S = 600.0
+_QUERY: Mapping[str, str | int] = {"fields": "core,basic,trace_context", "limit": 1000}
+
+
+@dataclass(slots=True)
+class Subject:
+    """What goes in one project."""
+
+    traces: dict[str, Trace] = field(default_factory=dict)
+    observations: list[str] = field(default_factory=list)
+    sessions: set[str] = field(default_factory=set)
+
+
+def projects_of(context: Context) -> list[str]:
+    """Return the projects that this stack has a key for."""
+    return sorted(path.stem for path in context.layout.credentials_dir.glob("*.env"))
+
+
+def open_project(context: Context, project: str) -> Remote:
+    """Return a project of this stack."""
+    return remote_of(context, project, "")
+
+
+def observations(remote: Remote, conditions: Sequence[Row], **query: str) -> Iterator[Row]:
+    """Yield the observations that fit all conditions of the JSON filter."""
+    wanted = {**_QUERY, **query}
+    if conditions:
+        wanted["filter"] = json.dumps(list(conditions))
+    for page, _ in remote.by_cursor("v2/observations", wanted, ""):
+        yield from page
+
+
+def whole_traces(remote: Remote, ids: Sequence[str]) -> Subject:
+    """Return traces as a whole, with the sessions that consist of them alone."""
+    found = Subject()
+    seen: set[str] = set()
+    for begin in range(0, len(ids), BATCH):
+        rows: dict[str, list[Row]] = {}
+        for row in observations(remote, [_any_of("traceId", ids[begin : begin + BATCH])]):
+            rows.setdefault(row["traceId"], []).append(row)
+        for trace_id, of_trace in rows.items():
+            found.traces[trace_id] = trace_of(trace_id, of_trace)
+            found.observations += [row["id"] for row in of_trace]
+            seen.update(row["sessionId"] for row in of_trace if row["sessionId"])
+    for session in seen:
+        members = {row["traceId"] for row in observations(remote, [], sessionId=session)}
+        if members <= found.traces.keys():
+            found.sessions.add(session)
+    return found
+
+
+def trace_of(trace_id: str, rows: Sequence[Row]) -> Trace:
+    """Return a trace from all its observations."""
+    return Trace(
+        id=trace_id,
+        last=max(row["startTime"] for row in rows),
+        environments=frozenset(row["environment"] for row in rows),
+        names=frozenset(row["traceName"] for row in rows if row["traceName"]),
+        levels=frozenset(row["level"] for row in rows),
+        tags=frozenset(tag for row in rows for tag in row["tags"]),
+        users=frozenset(row["userId"] for row in rows if row["userId"]),
+    )
+
+
+def delete(context: Context, settings: Settings, subjects: Mapping[str, Subject]) -> Mapping[str, int]:
+    """Delete the traces, wait until they are gone, and remove what hangs on them; return counts by kind.
+
+    Raises:
+        StackError: something failed; a repeated call goes on.
+    """
+    counts = {
+        "traces": sum(len(subject.traces) for subject in subjects.values()),
+        "observations": sum(len(subject.observations) for subject in subjects.values()),
+        "sessions": sum(len(subject.sessions) for subject in subjects.values()),
+    }
+    for project, subject in subjects.items():
+        with open_project(context, project) as remote, context.console.working(f"Deleting in {project}"):
+            ids = list(subject.traces)
+            for begin in range(0, len(ids), BATCH):
+                remote.delete("traces", {"traceIds": ids[begin : begin + BATCH]})
+            wait_until_gone(remote, ids)
+    return {**counts, **purge(context, settings, subjects)}
+
+
+def wait_until_gone(remote: Remote, ids: Sequence[str]) -> None:
+    """Return when no observation of the traces can be read any more; a server may take minutes."""
+
+    def look() -> Look:
+        left = 0
+        for begin in range(0, len(ids), BATCH):
+            batch = [_any_of("traceId", ids[begin : begin + BATCH])]
+            left += sum(1 for _ in observations(remote, batch))
+        return Look(done=left == 0, state=f"{left} observations are still there")
+
+    wait_until(
+        look,
+        what="The deleted traces are still readable",
+        timeout_s=_GONE_TIMEOUT_S,
+        last_lines=list,
+        fix="look at the queue trace-delete, then repeat.",
+        interval_s=1,
+    )
+
+
+def purge(context: Context, settings: Settings, subjects: Mapping[str, Subject]) -> Mapping[str, int]:
+    """Remove what refers to deleted traces, and their bytes, from the stores; the engine stops for a moment.
+
+    Raises:
+        TransferError: that failed.
+    """
+    engine = context.current_engine(settings)
+    if engine.name is not EngineName.EMBEDDED:
+        return {}
+    request = {
+        project: {
+            "traces": list(subject.traces),
+            "observations": subject.observations,
+            "sessions": sorted(subject.sessions),
+        }
+        for project, subject in subjects.items()
+    }
+    argv = [sys.executable, "-m", MODULE, "purge", "--data-dir", str(context.layout.embedded_dir)]
+    was_running = engine.stop()
+    try:
+        done = context.runner.run(argv, env=context.environment, stdin=json.dumps(request), timeout_s=3600)
+    finally:
+        if was_running:
+            engine.start({})
+    if done.returncode != 0:
+        raise TransferError(
+            "The traces are deleted, but their bytes are still in the files.",
+            details=tail(done.stderr),
+            fix="correct what the lines name, then repeat.",
+        )
+    counts: Mapping[str, int] = json.loads(done.stdout)
+    return counts
+
+
+def _any_of(column: str, values: Sequence[str]) -> Row:
+    return {"column": column, "type": "stringOptions", "operator": "any of", "value": list(values)}
