@@ -100,17 +100,13 @@ def _observe(exporter: RunningExporter, seconds: float) -> dict[str, float]:
         "CPU, % of one core": used / wall * 100,
         "resident, MB": process.memory_info().rss / 1e6,
         "reading all projects, s": exporter.value("langfuse_exporter_cycle_seconds") or 0.0,
-        "queries per reading": sum(
-            value for _, value in exporter.metrics()["langfuse_exporter_queries_total"]
-        )
-        / max(1, round(wall // INTERVAL_S) + 1),
     }
 
 
 def main() -> None:
     """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=70, help="how long to scrape (default: 70)")
+    parser.add_argument("--seconds", type=float, default=INTERVAL_S, help="how long; use multiples of 60")
     for what, value in measure(parser.parse_args().seconds).items():
         print(f"{what:<40} {value:10.1f}")
 
