@@ -109,6 +109,7 @@ class Health(BaseHTTPRequestHandler):
 def main() -> int:
     """Check the stores, then work until SIGTERM."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     signal.signal(signal.SIGTERM, _stop)
     log.info("This is a stand-in for the worker: it rehearses the wiring, it is not Langfuse.")
     if wrong := verify(os.environ, identity="worker"):

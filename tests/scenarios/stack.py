@@ -71,7 +71,7 @@ class Stack:
 
     def leftovers(self) -> dict[str, list[str]]:
         """Return the names of what Docker holds of this stack, by kind; empty when nothing."""
-        label = {"label": f"com.docker.compose.project={self.name}"}
+        label: dict[str, str | list[str] | bool] = {"label": f"com.docker.compose.project={self.name}"}
         with closing(docker.from_env()) as engine:
             found = {
                 "containers": [str(one.name) for one in engine.containers.list(all=True, filters=label)],

@@ -1,0 +1,1 @@
+"""The pure parts of the stand-ins; the rest is tried by the scenarios."""
