@@ -45,24 +45,24 @@ backup: .venv/.runtime ## Data: save everything, encrypted, as one set [DRY_RUN=
 backups: .venv/.runtime ## Data: list the backups [JSON=1]
 	@$(RUN) backups $(if $(JSON),--json)
 
-backup-verify: .venv/.runtime ## Data: prove that a backup restores [BACKUP= READ_ALL=1]
+backup-verify: .venv/.runtime ## Data: prove that it restores [BACKUP= READ_ALL=1]
 	@$(RUN) backup-verify $(if $(BACKUP),--backup $(BACKUP)) $(if $(READ_ALL),--read-all)
 
-restore: .venv/.runtime ## Data: bring a backup back [BACKUP= DRY_RUN=1 REPLACE=1 SMOKE=0]
+restore: .venv/.runtime ## Data: bring a backup back [BACKUP= REPLACE=1 SMOKE=0]
 	@$(RUN) restore $(if $(BACKUP),--backup $(BACKUP)) $(if $(DRY_RUN),--dry-run) $(if $(REPLACE),--replace) \
 	  $(if $(filter 0,$(SMOKE)),--no-smoke)
 
-export: .venv/.runtime ## Data: write a project to Parquet, JSONL or CSV [INTO= PROJECT= FORMAT= ARGS=]
+export: .venv/.runtime ## Data: write files [INTO= PROJECT= FORMAT=parquet|jsonl|csv]
 	@$(RUN) export --into $(INTO) $(if $(PROJECT),--project $(PROJECT)) $(if $(FORMAT),--format $(FORMAT)) $(ARGS)
 
-import: .venv/.runtime ## Data: load an export into a project [FROM= PROJECT= BASE_URL= DRY_RUN=1]
+import: .venv/.runtime ## Data: load an export [FROM= PROJECT= BASE_URL= DRY_RUN=1]
 	@$(RUN) import $(FROM) $(if $(PROJECT),--project $(PROJECT)) $(if $(BASE_URL),--base-url $(BASE_URL)) \
 	  $(if $(DRY_RUN),--dry-run)
 
 retention: .venv/.runtime ## Data: traces that are too old [APPLY=1]
 	@$(RUN) retention $(if $(APPLY),--apply)
 
-erase: .venv/.runtime ## Data: all of a subject [USER_ID= SESSION_ID= TRACE_ID= TAG= APPLY=1 BY=]
+erase: .venv/.runtime ## Data: a USER_ID=, SESSION_ID=, TRACE_ID= or TAG= [APPLY=1]
 	@$(RUN) erase $(if $(USER_ID),user '$(USER_ID)') $(if $(SESSION_ID),session '$(SESSION_ID)') \
 	  $(if $(TRACE_ID),trace '$(TRACE_ID)') $(if $(TAG),tag '$(TAG)') $(if $(APPLY),--apply) $(if $(BY),--by '$(BY)')
 

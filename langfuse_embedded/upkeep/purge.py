@@ -105,7 +105,8 @@ def _purge_state(state: sqlite3.Connection, project: str) -> Counts:
     statements = {
         "comments": f"delete from comments where project_id = ?1 and (object_type, object_id) in ({targets})",
         "queue_items": "delete from annotation_queue_items where queue_id in"
-        f" (select id from annotation_queues where project_id = ?1) and (object_type, object_id) in ({targets})",
+        " (select id from annotation_queues where project_id = ?1)"
+        f" and (object_type, object_id) in ({targets})",
         "run_items": "delete from dataset_run_items where run_id in (select id from dataset_runs where"
         f" project_id = ?1) and (trace_id in {traces} or dataset_item_id in {items})",
         "item_media": f"delete from dataset_item_media where project_id = ?1 and dataset_item_id in {items}",
