@@ -6,12 +6,14 @@ images stay in it, and nothing else; one that is started for the rehearsal is re
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import sys
 from collections.abc import Sequence
 
 from rehearsal.engine import docker_engine
 from rehearsal.images import build_images
+from rehearsal.leftovers import remove_leftovers
 
 from .core.context import Context
 from .core.docker import find_engine
@@ -36,7 +38,13 @@ def run(context: Context, *, yes: bool, arguments: Sequence[str]) -> int:
         context.console.note(f"Engine: {engine}")
         build_images(context.runner, context.console)
         context.console.note("This rehearses the wiring, not Langfuse itself.")
-        code = context.runner.stream([sys.executable, *SCENARIOS, *arguments], env=context.environment)
+        name = f"rehearsal-{secrets.token_hex(3)}"
+        try:
+            environment = {**context.environment, "REHEARSAL_RUN": name}
+            code = context.runner.stream([sys.executable, *SCENARIOS, *arguments], env=environment)
+        finally:
+            for leftover in remove_leftovers(name):
+                context.console.warn(f"removed what an interrupted scenario left: {leftover}")
     return EXIT_OK if code == 0 else EXIT_FAILED
 
 

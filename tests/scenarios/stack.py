@@ -91,7 +91,8 @@ class Stack:
 
 def new_stack(directory: Path) -> Stack:
     """Return a stack that has not been started, on free ports, with a name that nothing else has."""
-    name = f"rehearsal-{secrets.token_hex(4)}"
+    # The run is known to `make rehearse`, which removes what an interruption leaves.
+    name = f"{os.environ.get('REHEARSAL_RUN', 'rehearsal')}-{secrets.token_hex(4)}"
     console, runner = Console(), SubprocessRunner(ROOT)
     layout = Layout(ROOT, directory / ".env", directory / "stack")
     bare = environment_of_tests(Context(layout, os.environ, console, runner))
