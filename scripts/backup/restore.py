@@ -55,7 +55,7 @@ def run(context: Context, *, backup: str, dry_run: bool, replace_data: bool, wit
             refuse_data(context, plan)
         if dry_run:
             return EXIT_OK
-        work = context.layout.stack_dir / "restore"
+        work = context.layout.restore_dir
         require_space(work, plan.manifest.bytes)
         with staged(work / "download"):
             with context.console.working(f"Fetching {size_text(plan.manifest.bytes)}"):
@@ -74,7 +74,7 @@ def run(context: Context, *, backup: str, dry_run: bool, replace_data: bool, wit
 
 def undo_unfinished(context: Context) -> None:
     """Bring back what a restore that was killed has moved away."""
-    work = context.layout.stack_dir / "restore"
+    work = context.layout.restore_dir
     unfinished = Replacement.unfinished(work)
     if unfinished is None:
         shutil.rmtree(work, ignore_errors=True)  # what a restore that succeeded had no time to remove
@@ -83,6 +83,7 @@ def undo_unfinished(context: Context) -> None:
     settings = context.lenient_settings()
     context.engine(EngineName.EMBEDDED, settings).stop()
     unfinished.undo()
+    shutil.rmtree(work)
 
 
 def make_plan(context: Context, settings: Settings, backup: str) -> Plan:

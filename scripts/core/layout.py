@@ -51,6 +51,16 @@ class Layout:
         """Log of the embedded engine."""
         return self.stack_dir / "logs" / "embedded.log"
 
+    @property
+    def restore_dir(self) -> Path:
+        """Where a restore works, and keeps what was there until the new state has proven itself."""
+        return self.stack_dir / "restore"
+
+    @property
+    def restore_journal(self) -> Path:
+        """What a restore has moved; it exists only while one is under way, or after it was killed."""
+        return self.restore_dir / "journal.json"
+
     def shown(self, path: Path) -> str:
         """Return the path as a person in the repository would type it."""
         return str(path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)

@@ -20,6 +20,7 @@ from scripts.backup import backup, listing, verify
 from scripts.backup.errors import BackupError, NoRepository, Refused, RepositoryError, WrongPassword
 from scripts.backup.manifest import NAME, key_fingerprints, parse_manifest
 from scripts.core import host
+from scripts.core.engines.base import EngineName
 from scripts.core.errors import StackError, UsageError
 from scripts.core.heartbeats import heartbeats_dir, last_successes
 from scripts.core.layout import only_one_verb
@@ -95,7 +96,7 @@ def empty(encrypted: Stack) -> Stack:
 def files_of(stack: Stack) -> dict[str, bytes]:
     """Return data, credentials and settings of a stopped stack."""
     paths = [stack.layout.env_file, *stack.layout.stack_dir.rglob("*")]
-    skipped = {"cache", "lock", "heartbeats"}
+    skipped = {"cache", "lock", "heartbeats", "logs"}
     return {
         str(path): path.read_bytes()
         for path in paths
@@ -508,17 +509,26 @@ def test_a_backup_killed_in_any_phase_is_made_by_the_next_run(stack: Stack, plac
     ],
 )
 def test_a_restore_killed_in_any_phase_is_done_by_the_next_run(stack: Stack, place: str) -> None:
-    stack.up()
-    with stack.client() as client:
-        wanted = everything(client)
-        fill(client, traces=1)
-    stack.stop()
+    newer = stack.layout.embedded_dir / "written-after-the-backup"
+    newer.touch()
     run_killed(stack, place, "restore")
     assert stack.restore(replace_data=True) == 0
+    assert not newer.exists()
     with stack.client() as client:
-        assert everything(client) == wanted
-    left = sorted(path.name for path in (stack.layout.stack_dir / "restore").glob("*"))
-    assert left == []
+        assert len(read(client)) == 100
+    assert list(stack.layout.restore_dir.glob("*")) == []
+
+
+def test_what_was_there_comes_back_after_a_restore_was_killed(stack: Stack) -> None:
+    before = files_of(stack)
+    run_killed(stack, "scripts.backup.restore:prove", "restore")
+    stack.stop()
+    engine = stack.context.engine(EngineName.EMBEDDED, stack.context.settings())
+    assert "A restore did not get to its end" in engine.obstacles()[0].reason
+    with pytest.raises(Refused, match="has data"):
+        stack.restore()
+    assert files_of(stack) == before
+    assert engine.obstacles() == []
 
 
 def test_two_verbs_do_not_run_at_once(stack: Stack) -> None:

@@ -119,6 +119,13 @@ class EmbeddedEngine:
         if process:
             return []
         found = []
+        if self.layout.restore_journal.exists():
+            found.append(
+                Obstacle(
+                    "A restore did not get to its end: what was there before it still waits to be put back.",
+                    "repeat it: make restore (it first puts back what was there)",
+                )
+            )
         if not host.port_is_free(self.address, self.port):
             found.append(
                 Obstacle(
