@@ -54,6 +54,11 @@ class MetricsProjection:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="metrics-feed", daemon=True)
 
+    @property
+    def watermark(self) -> int:
+        """The number in the sequence of `events.db` up to which rows are copied."""
+        return self._seen["rows"]
+
     def start(self) -> None:
         """Begin to copy in the background; not to be used where rows become visible with a lag."""
         self._thread.start()
@@ -246,14 +251,15 @@ class MetricsProjection:
     # The background thread.
 
     def _follow(self) -> None:
-        before = -1
+        before, failing = -1, False
         while not self._stopping.wait(_LOOK_EVERY_S):
             try:
-                before = self._look(before)
+                before, failing = self._look(before), False
             except Exception:
-                # A query meets the same trouble and reports it to its client.
-                log.exception("copying to %s failed; the next query tries again", self.path)
-                return
+                # A query meets the same trouble and reports it to its client: the log says it once.
+                if not failing:
+                    log.exception("copying to %s failed, and is tried again", self.path)
+                failing = True
 
     def _look(self, before: int) -> int:
         """Copy when it is time to; return the last number of `events.db`."""
