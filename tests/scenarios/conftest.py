@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
+import docker
 import pytest
 
 from scripts.core.errors import StackError
@@ -45,3 +47,10 @@ def make_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[]
 def stack(make_stack: Callable[[], Stack]) -> Stack:
     """Return one stack, not started yet."""
     return make_stack()
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[docker.DockerClient]:
+    """Return a client of the Docker engine."""
+    with closing(docker.from_env()) as client:
+        yield client

@@ -150,9 +150,11 @@ def readable(client: httpx.Client, trace_id: str) -> set[str]:
             return found
 
 
-def wait_readable(client: httpx.Client, trace_id: str, span_ids: set[str]) -> set[str]:
-    """Return which of the spans cannot be read within a minute; empty as soon as all can be."""
-    deadline = time.monotonic() + READABLE_WITHIN_S
+def wait_readable(
+    client: httpx.Client, trace_id: str, span_ids: set[str], within_s: float = READABLE_WITHIN_S
+) -> set[str]:
+    """Return which of the spans cannot be read within that time; empty as soon as all can be."""
+    deadline = time.monotonic() + within_s
     while missing := span_ids - readable(client, trace_id):
         if time.monotonic() > deadline:
             break

@@ -1,0 +1,75 @@
+"""Load on a stack while something is done to one of its containers."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import docker
+import httpx
+from docker.models.containers import Container
+
+from .stack import Stack, export, new_id
+
+SPANS_PER_EXPORT = 5
+HEALTHY_WITHIN_S = 90.0
+
+
+class Load:
+    """Sends exports one after the other, and keeps the ids of the spans that were acknowledged."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.trace_id = new_id(16)
+        self.acknowledged: set[str] = set()
+        self.refused = 0
+        self._stack = stack
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def start(self) -> None:
+        """Send until told to stop."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Wait for the last answer."""
+        self._over.set()
+        self._thread.join()
+
+    def go_on_for(self, seconds: float) -> None:
+        """Return after a time in which the load goes on: that is how long the fault lasts."""
+        self._over.wait(seconds)
+
+    def wait_for(self, more: int) -> None:
+        """Return when that many further spans were acknowledged."""
+        wanted, deadline = len(self.acknowledged) + more, time.monotonic() + HEALTHY_WITHIN_S
+        while len(self.acknowledged) < wanted:
+            assert time.monotonic() < deadline, f"only {len(self.acknowledged)} of {wanted} were acknowledged"
+            time.sleep(0.05)
+
+    def _run(self) -> None:
+        with self._stack.client() as client:
+            while not self._over.wait(0.02):
+                span_ids = [new_id(8) for _ in range(SPANS_PER_EXPORT)]
+                try:
+                    answer = export(client, self.trace_id, span_ids)
+                except httpx.HTTPError:
+                    self.refused += SPANS_PER_EXPORT
+                    continue
+                if answer.status_code == 200:
+                    self.acknowledged |= set(span_ids)
+                else:
+                    self.refused += SPANS_PER_EXPORT
+
+
+def container(engine: docker.DockerClient, stack: Stack, service: str) -> Container:
+    """Return the container of a service."""
+    label = [f"com.docker.compose.project={stack.name}", f"com.docker.compose.service={service}"]
+    return engine.containers.list(all=True, filters={"label": label})[0]
+
+
+def wait_healthy(stack: Stack) -> None:
+    """Return when every part is healthy again."""
+    deadline = time.monotonic() + HEALTHY_WITHIN_S
+    while not (state := stack.state()).healthy:
+        assert time.monotonic() < deadline, state.detail
+        time.sleep(0.5)
