@@ -15,7 +15,7 @@ from .files import FORMATS, Manifest, load_manifest, write_part
 from .kinds import KINDS, Kind
 from .remote import Remote, Row
 
-PART_ROWS = 20_000
+PART_ROWS = 10_000
 """Rows of a file at most: what is in memory at a time, and what an interruption costs."""
 
 
