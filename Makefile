@@ -11,7 +11,7 @@ UV ?= uv
 RUN = .venv/bin/python -m scripts
 PIP_INSTALL = -m pip install -qq --disable-pip-version-check --require-hashes -r
 
-.PHONY: help up down status logs bootstrap smoke alerts alerts-check exporter dashboard canary backup backups backup-verify restore export import retention erase destroy test rehearse test-clients api-reference lint types bench docs lock-python
+.PHONY: help up down status logs bootstrap smoke alerts alerts-check exporter dashboard canary backup backups backup-verify restore export import retention erase destroy test test-slow test-clients rehearse api-reference lint types bench docs lock-python
 
 help: ## Help: show this; explain a group or all [GROUP=]
 	@echo "Langfuse Stack: make TARGET [SETTING=value ...]"
@@ -84,10 +84,13 @@ canary: .venv/.runtime ## Watch: write a span and a score, read them back
 bench: .venv/.dev ## Check: speed and footprint of the embedded engine
 	@.venv/bin/python -m benchmarks.engine $(ARGS)
 
-test: .venv/.dev .venv-sdk4/.runtime ## Develop: all tests that need no Docker
+test: .venv/.dev .venv-sdk4/.runtime ## Develop: tests of the code, smoke tests with two SDK lines
 	@$(RUN) selftest --sdk4-python .venv-sdk4/bin/python
 
-test-clients: .venv/.dev .venv-clients/.runtime build/js-client/.installed ## Develop: official clients and instrumentations against the embedded engine
+test-slow: .venv/.dev ## Develop: alerts, backups, browser, API description: minutes
+	@.venv/bin/python -m pytest -q -n 2 -m slow tests/unit tests/embedded $(ARGS)
+
+test-clients: .venv/.dev .venv-clients/.runtime build/js-client/.installed ## Develop: official clients against the embedded engine
 	@.venv/bin/python -m pytest -q tests/clients $(ARGS)
 
 rehearse: .venv/.dev ## Develop: compose stack on stand-in images [YES=1 ARGS=]
@@ -102,7 +105,7 @@ types: .venv/.dev ## Develop: static types
 docs: .venv/.runtime ## Develop: regenerate .env.example and the settings page
 	@$(RUN) docs
 
-api-reference: .venv/.dev ## Develop: run the engine's tests and write docs/reference/embedded-api.md
+api-reference: .venv/.dev ## Develop: run the tests, write docs/reference/embedded-api.md
 	@rm -rf build/operations
 	@.venv/bin/python -m pytest -q -n 2 -p tests.operation_recorder tests/embedded
 	@.venv/bin/python -m tests.api_reference --record

@@ -15,6 +15,8 @@ from .exporting import IN_ROOT, write_keys
 from .harness import DEFAULT_KEYS, REPOSITORY, RunningEngine
 from .seeding import Seed, make_seed, push
 
+pytestmark = pytest.mark.slow
+
 Verb = Callable[..., subprocess.CompletedProcess[str]]
 
 

@@ -31,6 +31,8 @@ from .backups import QUICK, Stack, everything, fill, span_of, stack_in
 from .harness import REPOSITORY
 from .spans import read, send, trace_id
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:

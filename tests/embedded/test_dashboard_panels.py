@@ -15,6 +15,8 @@ from .exporting import RunningExporter, poll
 from .harness import DEFAULT_KEYS, REPOSITORY, RunningEngine
 from .seeding import COUNT, Seed, expected_panels, make_seed, push
 
+pytestmark = pytest.mark.slow
+
 DASHBOARDS = REPOSITORY / "config" / "grafana" / "dashboards"
 ADMIN_KEY = "a" * 64
 # Metrics API v2 estimates percentiles, and the exact one of 60 values depends on the interpolation.

@@ -15,6 +15,8 @@ from .exporting import RunningExporter, poll
 from .harness import DEFAULT_KEYS, RunningEngine
 from .spans import send, span, span_id, trace_id
 
+pytestmark = pytest.mark.slow
+
 ALERTS = """
 actions:
   hook: {type: webhook, url: http://127.0.0.1:9/}

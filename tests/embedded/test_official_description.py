@@ -22,6 +22,8 @@ from tests.api_reference import state_of
 from .harness import RunningEngine
 from .spans import send, span, span_id, trace_id
 
+pytestmark = pytest.mark.slow
+
 schemathesis = pytest.importorskip("schemathesis", reason="run make: schemathesis is not installed")
 
 EXAMPLES = 8

@@ -18,6 +18,8 @@ from .backups import QUICK, Stack, stack_in, write
 from .spans import read, send, span, trace_id
 from .test_media import Upload
 
+pytestmark = pytest.mark.slow
+
 OLD = 1_700_000_000_000  # November 2023
 NOW = datetime(2024, 3, 1, tzinfo=UTC)
 

@@ -20,6 +20,8 @@ from scripts.transfer.remote import TransferError
 from .backups import QUICK, Stack, everything, fill, stack_in
 from .spans import send, span, trace_id
 
+pytestmark = pytest.mark.slow
+
 # The project, what the server computes, and the moment of writing differ after an import.
 OWN = {"projectId", "createdAt", "updatedAt", "datasetId", "authorUserId", "source"}
 

@@ -16,6 +16,8 @@ from .harness import REPOSITORY, RunningEngine
 from .viewer_client import EMAIL, PASSWORD
 from .viewer_data import ANSWER, support_trace
 
+pytestmark = pytest.mark.slow
+
 PICTURES = REPOSITORY / "reports" / "viewer"
 _FLAGS = (
     "--headless",

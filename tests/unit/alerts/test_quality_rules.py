@@ -18,6 +18,8 @@ from scripts.alerts.series import Series, sample_count, series_of
 from .promtool import CONFIG, RuleTest, firing
 from .quality_cases import CASES, Statistics
 
+pytestmark = pytest.mark.slow
+
 FILE = CONFIG / "alerts.yaml"
 SHIPPED = load_alerts(FILE, "config/alerts.yaml")
 ALERTS = {alert.name: alert for alert in SHIPPED.alerts}

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import yaml
 
 from .promtool import CONFIG, RuleTest, firing
+
+pytestmark = pytest.mark.slow
 
 RULES = CONFIG / "prometheus" / "rules" / "stack.yaml"
 
