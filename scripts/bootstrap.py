@@ -13,7 +13,8 @@ from .core.engines.base import Engine, EngineName, WantedProject
 from .core.errors import EngineError, ProvisioningError
 from .core.layout import only_one_verb
 from .core.settings.values import Settings
-from .core.stack_file import Project, Stack, load_stack
+from .provision.loading import load_stack
+from .provision.stack import Project, Stack
 
 
 class Action(StrEnum):

@@ -12,10 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from scripts.provision.stack import Project
+
 from .errors import UsageError
 from .layout import write_private
 from .settings.envfile import read_env
-from .stack_file import Project
 
 
 @dataclass(frozen=True, slots=True)

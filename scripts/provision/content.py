@@ -12,7 +12,7 @@ from .patterns import check_pattern
 from .widget_fields import Aggregation, ChartType, Preset, ViewName, fault_of
 
 Label = Annotated[str, Field(max_length=36, pattern=r"^[a-z0-9_\-.]+$")]
-DataFile = Annotated[str, Field(pattern=r"\.(jsonl|csv|yaml|yml)$")]
+DataFile = Annotated[str, Field(pattern=r"\.(jsonl|csv)$")]
 GRID_COLUMNS = 12
 
 
@@ -125,7 +125,9 @@ class Message(Strict):
     def _is_one_of_two(self) -> Self:
         parts = self.role is not None, self.content is not None
         if not all(parts) if self.placeholder is None else any(parts):
-            raise refuse("this is neither a message nor a placeholder", "give role and content, or placeholder")
+            raise refuse(
+                "this is neither a message nor a placeholder", "give role and content, or placeholder"
+            )
         return self
 
 
@@ -212,7 +214,7 @@ class Dataset(Strict):
     expected_output_schema: JsonObject | None = None
     items: list[DatasetItem] = []
     items_from: DataFile | None = None
-    """A JSONL, CSV or YAML file, relative to the file that names it."""
+    """A JSONL or CSV file, relative to the file that names it."""
 
     @field_validator("input_schema", "expected_output_schema")
     @classmethod
@@ -300,7 +302,16 @@ class Tile(Strict):
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
-        own = {"name", "description", "view", "dimensions", "metrics", "filters", "chart_type", "chart_config"}
+        own = {
+            "name",
+            "description",
+            "view",
+            "dimensions",
+            "metrics",
+            "filters",
+            "chart_type",
+            "chart_config",
+        }
         if self.preset:
             if own & self.model_fields_set:
                 raise refuse("a preset has no settings but its place", "remove them, or remove preset")

@@ -1,4 +1,4 @@
-"""What widgets can show: the views of the Metrics API with their dimensions and measures, chart types, presets."""
+"""What widgets can show: views with their dimensions and measures, chart types, presets."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import pytest
 
 from scripts.core.credentials import CredentialsStore
 from scripts.core.errors import UsageError
-from scripts.core.stack_file import FixedKey, Project
+from scripts.provision.stack import FixedKey, Project
 
 URL = "http://localhost:3000"
 KOSMOS = Project(id="kosmos", name="kosmos")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from scripts.core.errors import StackFileError
-from scripts.core.stack_file import load_stack, parse_stack
+from scripts.provision.loading import load_stack, parse_stack
 
 ROOT = Path(__file__).parents[3]
 GOOD = """\
@@ -64,10 +64,10 @@ def test_all_faults_are_named_at_once() -> None:
     assert len(found) == 3  # a bad id, an unknown key, a missing name
 
 
-@pytest.mark.parametrize(("text", "place"), [("a: [1", "line 1, column 6"), ("a: b: c", "line 1, column 5")])
+@pytest.mark.parametrize(("text", "place"), [("a: [1", "2:1"), ("a: b: c", "1:5")])
 def test_what_is_not_yaml_is_refused_with_its_place(text: str, place: str) -> None:
-    with pytest.raises(StackFileError, match=f"stack.yaml is not YAML: {place}"):
-        parse_stack(text, "stack.yaml")
+    (fault,) = faults(text)
+    assert fault.startswith(f"stack.yaml:{place}: this is not YAML: ")
 
 
 @pytest.mark.parametrize("text", ["", "- a\n", "projects: []\n"])
@@ -83,9 +83,9 @@ def test_an_absent_file_is_refused_with_the_way_back(tmp_path: Path) -> None:
 
 def test_a_secret_in_the_place_of_a_variable_name_is_refused_and_not_shown() -> None:
     text = GOOD + "    key: {public: pk-lf-test-zeus, secret_from: sk-lf-test-secret}\n"
-    (fault,) = faults(text)
-    assert "give the NAME of an environment variable" in fault
-    assert "sk-lf-test-secret" not in fault
+    found = faults(text)
+    assert any("give the NAME of an environment variable" in fault for fault in found)
+    assert not any("sk-lf-test-secret" in fault for fault in found)
 
 
 def test_two_projects_with_one_key_are_refused() -> None:

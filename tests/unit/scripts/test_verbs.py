@@ -30,7 +30,7 @@ from scripts.core.layout import only_one_verb
 from scripts.core.runner import Completed, SubprocessRunner
 from scripts.core.settings.envfile import read_env
 from scripts.core.settings.values import Settings
-from scripts.core.stack_file import parse_stack
+from scripts.provision.loading import parse_stack
 from scripts.selftest import free_port
 
 from .fakes import FakeRunner, Screen, layout_in
