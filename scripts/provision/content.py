@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from .json_schemas import schema_problem
 from .model_base import Finite, FolderName, JsonObject, Price, Strict, Text, Variable
 from .patterns import check_pattern
 from .widget_fields import Aggregation, ChartType, Preset, ViewName, fault_of
@@ -219,14 +220,8 @@ class Dataset(Strict):
     @field_validator("input_schema", "expected_output_schema")
     @classmethod
     def _is_a_schema(cls, schema: JsonObject | None) -> JsonObject | None:
-        if schema is not None:
-            from jsonschema.exceptions import SchemaError
-            from jsonschema.validators import validator_for
-
-            try:
-                validator_for(schema).check_schema(schema)
-            except SchemaError as error:
-                raise refuse(f"this is no JSON Schema: {error.message}", "correct it") from error
+        if schema is not None and (problem := schema_problem(schema)):
+            raise refuse(f"the server refuses this JSON Schema: {problem}", "correct it")
         return schema
 
     @model_validator(mode="after")

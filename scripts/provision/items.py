@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 from .content import Dataset, DatasetItem
+from .json_schemas import value_problem
 
 # Control characters but tab, line feed, form feed and carriage return, which the server's store cannot hold.
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f]")
@@ -38,13 +39,9 @@ def schema_fault(dataset: Dataset, item: DatasetItem) -> str:
         ("input", dataset.input_schema, item.input),
         ("expected_output", dataset.expected_output_schema, item.expected_output),
     ):
-        if schema is None:
-            continue
-        from jsonschema.validators import validator_for
-
-        error = next(validator_for(schema)(schema).iter_errors(stored(value)), None)
-        if error is not None:
-            return f"the {name} does not fit the dataset's schema: {error.message}"
+        problem = value_problem(schema, stored(value)) if schema is not None else ""
+        if problem:
+            return f"the {name} does not fit the dataset's schema: {problem}"
     return ""
 
 

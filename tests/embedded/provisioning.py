@@ -17,9 +17,9 @@ from .harness import REPOSITORY, Keys, RunningEngine
 
 EXAMPLE = REPOSITORY / "tests" / "unit" / "provision" / "example"
 SECRETS = {"ACME_GATEWAY_KEY": "test-gateway-key-1", "ACME_TENANT": "acme"}
-# The engine looks addresses up; an address in the documentation range needs no name server.
+# The engine looks names up and calls nobody: a public address needs no name server.
 EXAMPLE_URL = "https://llm.acme.example/v1"
-REACHABLE_URL = "https://192.0.2.10/v1"
+REACHABLE_URL = "https://8.8.8.8/v1"
 
 
 def copy_of_example(into: Path) -> Path:

@@ -53,10 +53,10 @@ def test_from_empty_to_the_described_state_and_then_nothing_to_do(
 ) -> None:
     first = plan(engine, keys, config)
     assert {change.action for change in first.changes} == {"create"}
-    assert apply(engine, keys, config) == len(first.changes) == 22
+    assert apply(engine, keys, config) == len(first.changes) == 24
     second = plan(engine, keys, config)
     assert shown(second) == []
-    assert second.kept == 22
+    assert second.kept == 24
     assert second.left == ()
 
     answer = prompt(engine, keys, "athena/answer")
@@ -88,7 +88,7 @@ EDITS = [
     ("scores.yaml", "How sure", "How very sure", ("update", "score config", "attribution_confidence")),
     ("scores.yaml", "label: HIGH", "label: TOP", ("update", "score config", "confidence_tier")),
     ("scores.yaml", "data_type: TEXT", "data_type: BOOLEAN", ("replace", "score config", "remark")),
-    ("scores.yaml", "    min_value: 0\n", "", ("replace", "score config", "attribution_confidence")),
+    ("scores.yaml", ", max_value: 2000", "", ("replace", "score config", "latency-sla")),
     ("scores.yaml", ", archived: true", "", ("update", "score config", "old-quality")),
     ("models.yaml", "0.0000006", "0.0000007", ("update", "model", "acme-7b")),
     ("models.yaml", "value: 200000", "value: 300000", ("update", "model", "acme-7b")),
@@ -101,7 +101,7 @@ EDITS = [
     ("datasets/sets.yaml", "owner: zeus", "owner: athena", ("update", "dataset", "golden/routing")),
     (
         "datasets/sets.yaml",
-        "    input_schema: {type: object, required: [request]}\n",
+        "    input_schema: {type: object, properties: {request: {type: string}}, required: [request]}\n",
         "",
         ("update", "dataset", "golden/routing"),
     ),
@@ -225,7 +225,7 @@ def test_prune_takes_away_what_no_file_describes_and_nothing_else(
     planned = plan(engine, keys, config, prune=True)
     assert {change.action for change in planned.changes} == {"delete", "blocked"}
     assert [change.key for change in planned.changes if change.action == "blocked"] == ["review"]
-    assert apply(engine, keys, config, prune=True) == 10
+    assert apply(engine, keys, config, prune=True) == 11
     assert rows(engine, keys, "v2/prompts") == []
     assert rows(engine, keys, "unstable/dashboards") == []
     assert rows(engine, keys, "unstable/dashboard-widgets") == []

@@ -12,6 +12,7 @@ from scripts.provision.server import Server, segment
 from .datasets import ITEM, Datasets
 
 _PATH = "dataset-items"
+_ASKED_FOR = 200
 _FIELDS = (
     *("datasetName", "input", "expectedOutput", "metadata", "status"),
     *("sourceTraceId", "sourceObservationId"),
@@ -49,7 +50,11 @@ class DatasetItems:
         sets = dict.fromkeys(one.body["datasetName"] for one in wanted)
         rows = [row for name in sets if name in known for row in server.pages(_PATH, datasetName=name)]
         listed = {row["id"] for row in rows}
-        hidden = [one.key for one in wanted if one.body["status"] == "ARCHIVED" and one.key not in listed]
+        missing = [one for one in wanted if one.body["datasetName"] in known and one.key not in listed]
+        # Archived items have to be asked for one by one, so where many are missing they count as new.
+        hidden = [
+            one.key for one in missing if one.body["status"] == "ARCHIVED" or len(missing) <= _ASKED_FOR
+        ]
         rows += [
             row
             for row in server.each(lambda key: server.get_or_none(f"{_PATH}/{segment(key)}"), hidden)
@@ -90,9 +95,9 @@ class DatasetItems:
 
 
 def read_items_of(server: Server, datasets: Sequence[str]) -> list[Found]:
-    """Return the active items of datasets, in the order in which they were made."""
+    """Return the active items of datasets, by id."""
     rows = [row for name in datasets for row in server.pages(_PATH, datasetName=name)]
-    return [_found(row) for row in sorted(rows, key=lambda row: (row["createdAt"], row["id"]))]
+    return [_found(row) for row in sorted(rows, key=lambda row: str(row["id"]))]
 
 
 def _found(row: Body) -> Found:

@@ -50,6 +50,8 @@ class ScoreConfigs:
         chosen: dict[str, Found] = {}
         for row in server.pages(_PATH):
             one = Found(row["name"], _body(row), row["id"])
+            # A queue may still refer to one that has been replaced.
+            server.note_id(self.name, f"{one.key} (archived, {one.id})", one.id)
             other = chosen.get(one.key)
             # The newest comes first. One in use wins, so that an archived namesake does not count.
             if other is None or (other.body["isArchived"] and not one.body["isArchived"]):
