@@ -11,7 +11,7 @@ UV ?= uv
 RUN = .venv/bin/python -m scripts
 PIP_INSTALL = -m pip install -qq --disable-pip-version-check --require-hashes -r
 
-.PHONY: help up down status logs bootstrap smoke alerts alerts-check exporter dashboard canary backup backups backup-verify restore export import retention erase destroy test test-slow test-clients rehearse api-reference lint types bench docs lock-python
+.PHONY: help up down status logs bootstrap plan validate credentials export-config smoke alerts alerts-check exporter dashboard canary backup backups backup-verify restore export import retention erase destroy test test-slow test-clients rehearse api-reference lint types bench docs lock-python
 
 help: ## Help: show this; explain a group or all [GROUP=]
 	@echo "Langfuse Stack: make TARGET [SETTING=value ...]"
@@ -30,8 +30,20 @@ status: .venv/.runtime ## Run: engine, health, URL, data, uptime [JSON=1]
 logs: .venv/.runtime ## Run: last log lines [SERVICE= FOLLOW=1]
 	@$(RUN) logs $(if $(FOLLOW),--follow) $(SERVICE)
 
-bootstrap: .venv/.runtime ## Run: create what config/stack.yaml asks for [DRY_RUN=1]
-	@$(RUN) bootstrap $(if $(DRY_RUN),--dry-run)
+bootstrap: .venv/.runtime ## Run: make the server what config/ describes [PRUNE=1 YES=1]
+	@$(RUN) bootstrap $(if $(DRY_RUN),--dry-run) $(if $(PRUNE),--prune) $(if $(YES),--yes) $(if $(JSON),--json)
+
+plan: .venv/.runtime ## Config: what bootstrap would change [CHECK=1 PRUNE=1 JSON=1]
+	@$(RUN) plan $(if $(CHECK),--check) $(if $(PRUNE),--prune) $(if $(JSON),--json)
+
+validate: .venv/.runtime ## Config: check the files, without a server
+	@$(RUN) validate
+
+credentials: .venv/.runtime ## Config: print a key [PROJECT= KEY= FORMAT=]
+	@$(RUN) credentials $(if $(PROJECT),--project $(PROJECT)) $(if $(KEY),--key $(KEY)) $(if $(FORMAT),--format $(FORMAT))
+
+export-config: .venv/.runtime ## Config: write config files [INTO= PROJECT= BASE_URL=]
+	@$(RUN) export-config --into $(INTO) $(if $(PROJECT),--project $(PROJECT)) $(if $(BASE_URL),--base-url $(BASE_URL))
 
 destroy: .venv/.runtime ## Run: delete all data, after a question [YES=1 DRY_RUN=1]
 	@$(RUN) destroy $(if $(YES),--yes) $(if $(DRY_RUN),--dry-run)

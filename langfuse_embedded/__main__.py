@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
-from .config import InitialProject, InitialUser, config_from_environment
+from .config import config_from_environment
 from .errors import ConfigError, EngineError
 from .lifecycle import main_error, serve
 
@@ -24,37 +24,19 @@ def main(argv: list[str] | None = None) -> int:
             )
             return serve(config)
         if arguments.command == "provision":
-            return provision(arguments.data_dir, sys.stdin, sys.stdout)
+            from .provisioning import provision
+
+            return provision(arguments.data_dir, os.environ.get("SALT", ""), sys.stdin, sys.stdout)
+        if arguments.command == "tenancy":
+            from .provisioning import show_tenancy
+
+            return show_tenancy(arguments.data_dir, sys.stdout)
         return upkeep(arguments, sys.stdout)
     except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except EngineError as error:
         return main_error(error)
-
-
-def provision(data_dir: Path, lines: TextIO, out: TextIO) -> int:
-    """Create the projects described by JSON lines; write one line each with what was created.
-
-    Works beside a running engine, which sees new keys with its next request.
-
-    Raises:
-        ConfigError: a line cannot be used. Lines before it have been applied.
-    """
-    from .store.state import StateStore
-
-    data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    state = StateStore(data_dir, os.environ.get("SALT", ""))
-    try:
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            wanted = _wanted_project(line, number)
-            created = state.tenancy.provision(wanted)
-            out.write(json.dumps({"projectId": wanted.project_id, "created": created}) + "\n")
-    finally:
-        state.close()
-    return 0
 
 
 def upkeep(arguments: argparse.Namespace, out: TextIO) -> int:
@@ -80,26 +62,6 @@ def upkeep(arguments: argparse.Namespace, out: TextIO) -> int:
     return 0
 
 
-def _wanted_project(line: str, number: int) -> InitialProject:
-    try:
-        row = json.loads(line)
-        user = row.get("user")
-        return InitialProject(
-            organization_id=row["organizationId"],
-            organization_name=row["organizationName"],
-            project_id=row["projectId"],
-            project_name=row["projectName"],
-            public_key=row.get("publicKey"),
-            secret_key=row.get("secretKey"),
-            user=InitialUser(user["email"].lower(), user["name"], user["password"]) if user else None,
-        )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ConfigError(
-            f"line {number} of the input does not describe a project ({type(error).__name__}: {error}): "
-            "give organizationId, organizationName, projectId and projectName"
-        ) from None
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m langfuse_embedded", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -109,8 +71,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     serve_command.add_argument("--port", type=int, default=3000, help="0 takes a free one (default: 3000)")
     provision_command = commands.add_parser(
-        "provision", help="create projects from JSON lines on standard input, beside a running engine or not"
+        "provision",
+        help="change projects, keys, members by JSON lines on standard input, beside a running engine or not",
     )
+    tenancy_command = commands.add_parser("tenancy", help="say which projects and members there are")
     snapshot_command = commands.add_parser(
         "snapshot", help="copy the data as it is at one moment, beside a running engine or not"
     )
@@ -121,7 +85,14 @@ def _parser() -> argparse.ArgumentParser:
         "purge", help="remove what hangs on the traces and sessions on standard input; the engine is stopped"
     )
     commands.add_parser("schema", help="say which schemas of the data this version knows")
-    for command in (serve_command, provision_command, snapshot_command, describe_command, purge_command):
+    for command in (
+        serve_command,
+        provision_command,
+        tenancy_command,
+        snapshot_command,
+        describe_command,
+        purge_command,
+    ):
         command.add_argument("--data-dir", type=Path, required=True, help="where all data lies")
     return parser
 

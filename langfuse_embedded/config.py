@@ -17,11 +17,12 @@ WRITE_MODES = (EVENTS_ONLY, "dual")
 
 @dataclass(frozen=True, slots=True)
 class InitialUser:
-    """The login that `LANGFUSE_INIT_USER_*` asks for."""
+    """The login that `LANGFUSE_INIT_USER_*` asks for: an owner, unless told otherwise."""
 
     email: str
     name: str
     password: str
+    role: str = "OWNER"
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,8 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 EXPORTED = "observations,scores,datasets,dataset_items"
 Backup = Annotated[str, typer.Option(help="Id of a backup, or latest.")]
 Apply = Annotated[bool, typer.Option("--apply", help="Delete, not only show.")]
+Prune = Annotated[bool, typer.Option("--prune", help="Delete what config/ does not describe.")]
+AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")]
 
 
@@ -92,11 +94,57 @@ def logs(
 
 
 @app.command()
-def bootstrap(dry_run: DryRun = False) -> None:
-    """Create what config/stack.yaml asks for and the running server lacks."""
+def plan(
+    check: Annotated[bool, typer.Option("--check", help="Exit 3 when anything differs.")] = False,
+    prune: Prune = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show what differs between config/ and the running server."""
     from . import bootstrap as verb
 
-    execute(lambda context: verb.run(context, dry_run=dry_run))
+    execute(lambda context: verb.run(context, dry_run=True, check=check, prune=prune, as_json=as_json))
+
+
+@app.command()
+def bootstrap(
+    dry_run: DryRun = False, prune: Prune = False, yes: Yes = False, as_json: AsJson = False
+) -> None:
+    """Make the running server what config/ describes."""
+    from . import bootstrap as verb
+
+    execute(lambda context: verb.run(context, dry_run=dry_run, prune=prune, yes=yes, as_json=as_json))
+
+
+@app.command()
+def validate() -> None:
+    """Check config/ without a server."""
+    from . import validate as verb
+
+    execute(verb.run)
+
+
+@app.command()
+def credentials(
+    project: Annotated[str, typer.Option(help="Its id; needed with several.")] = "",
+    key: Annotated[str, typer.Option(help="Name of the key; the first where left out.")] = "",
+    file_format: Annotated[str, typer.Option("--format", help="env, json, k8s-secret or github.")] = "env",
+) -> None:
+    """Print the API key of a project, secret included."""
+    from . import credentials as verb
+
+    execute(lambda context: verb.run(context, project=project, key=key, file_format=file_format))
+
+
+@app.command()
+def export_config(
+    into: Annotated[Path, typer.Option(help="New or empty directory.")],
+    project: Annotated[str, typer.Option(help="Its id; needed with several.")] = "",
+    base_url: Annotated[str, typer.Option(help="Another server; its key from the environment.")] = "",
+) -> None:
+    """Write a project's prompts, datasets and other objects as files for config/."""
+    from . import export_config as verb
+
+    execute(lambda context: verb.run(context, into=into, project=project, base_url=base_url))
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

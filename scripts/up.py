@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from .bootstrap import Bootstrap
+from .bootstrap import apply
 from .core.api import Api
 from .core.context import Context
 from .core.engines.base import Engine, EngineName
@@ -13,6 +13,8 @@ from .core.layout import only_one_verb, write_private
 from .core.settings.envfile import EnvChange, plan_env_change, write_env_change
 from .core.settings.table import GROUPS
 from .core.settings.values import Settings
+from .provision.run import planned
+from .provision.tenancy import Bootstrap
 
 
 def run(context: Context) -> int:
@@ -37,8 +39,9 @@ def run(context: Context) -> int:
         started = engine.start(bootstrap.init_variables())
         write_private(context.layout.engine_file, f"{engine.name}\n")
         with Api(engine.local_url) as api:
-            plan = bootstrap.plan(api, first_was_created=started)
-            bootstrap.apply(engine, api, plan)
+            tenancy = bootstrap.plan(engine, api, first_was_created=started)
+            with planned(bootstrap, tenancy, engine.local_url, prune=False) as runs:
+                apply(context.console, bootstrap, engine, api, tenancy, runs)
             version = api.version()
     if not started:
         context.console.note("It was running already.")

@@ -168,6 +168,35 @@ class Tenancy:
         self._db.execute("commit")
         return created
 
+    def update_project(self, project_id: str, name: str, metadata: dict[str, Any]) -> bool:
+        """Give a project another name and metadata; return whether there is such a project."""
+        cursor = self._db.execute(
+            "update projects set name = ?, metadata = ? where id = ?",
+            (name, json.dumps(metadata), project_id),
+        )
+        return bool(cursor.rowcount)
+
+    def revoke_key(self, public_key: str) -> bool:
+        """Delete one key; return whether there was one."""
+        return bool(self._db.execute("delete from api_keys where public_key = ?", (public_key,)).rowcount)
+
+    def remove_member(self, organization_id: str, email: str) -> bool:
+        """Take a user out of an organization; return whether it was a member."""
+        cursor = self._db.execute(
+            "delete from memberships where organization_id = ?"
+            " and user_id in (select id from users where email = ?)",
+            (organization_id, email.lower()),
+        )
+        return bool(cursor.rowcount)
+
+    def members(self) -> list[dict[str, str]]:
+        """Return all memberships: organization, e-mail, name and role."""
+        rows = self._db.execute(
+            "select m.organization_id as organizationId, u.email, u.name, m.role from memberships m"
+            " join users u on u.id = m.user_id order by m.organization_id, u.email"
+        )
+        return [dict(row) for row in rows]
+
     def _provision_organization(self, wanted: InitialProject, created: list[str]) -> None:
         cursor = self._db.execute(
             "insert into organizations (id, name, created_at) values (?, ?, ?) on conflict do nothing",
@@ -218,7 +247,7 @@ class Tenancy:
             )
             created.append("user")
         self._db.execute(
-            "insert into memberships (organization_id, user_id, role) values (?, ?, 'OWNER')"
-            " on conflict do update set role = 'OWNER'",
-            (organization_id, user_id),
+            "insert into memberships (organization_id, user_id, role) values (?, ?, ?)"
+            " on conflict do update set role = excluded.role",
+            (organization_id, user_id, user.role),
         )

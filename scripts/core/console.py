@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TextIO
 
 from rich.console import Console as RichConsole
+from rich.progress import Progress
 from rich.text import Text
 
 from .errors import StackError
@@ -62,6 +63,22 @@ class Console:
             return
         with self._err.status(text):
             yield
+
+    def styled(self, text: str, style: str) -> None:
+        """Print a line of the result in a colour (`green`, `dim`, ...) where the terminal has colours."""
+        self._out.print(Text(text, style=style))
+
+    @contextmanager
+    def progress(self, text: str, total: int) -> Iterator[Callable[[], None]]:
+        """Show how far something is: a bar on a terminal, else one line. The body calls what it gets."""
+        if not self._animated or not total:
+            if total:
+                self.note(f"{text} ({total}) ...")
+            yield lambda: None
+            return
+        with Progress(console=self._err, transient=True) as bar:
+            task = bar.add_task(text, total=total)
+            yield lambda: bar.advance(task)
 
     def ask(self, question: str) -> str | None:
         """Return what the person types, or None where nobody can."""

@@ -31,12 +31,14 @@ class ProjectPlan:
         changes: in the order in which they are made.
         left: what is left alone.
         kept: how many objects are as wanted.
+        scope: `project`, or `organization` for members.
     """
 
     project: str
     changes: tuple[Change, ...]
     left: tuple[Left, ...] = ()
     kept: int = 0
+    scope: str = "project"
 
     @property
     def doable(self) -> tuple[Change, ...]:

@@ -29,7 +29,7 @@ Line = tuple[str, str]
 def lines(plans: Sequence[ProjectPlan]) -> Iterator[Line]:
     """Yield the plans for people, grouped by project."""
     for plan in plans:
-        yield f"project {plan.project}", "bold"
+        yield f"{plan.scope} {plan.project}", "bold"
         yield from _changes(plan.changes)
         if not plan.changes:
             yield f"    {plan.kept} as wanted", ""
@@ -56,15 +56,14 @@ def summary(plans: Sequence[ProjectPlan]) -> str:
     return ", ".join(parts) + "."
 
 
-def as_json(plans: Sequence[ProjectPlan], tenancy: Sequence[dict[str, Any]] = ()) -> str:
-    """Return the plans for programs: `{"changes": n, "tenancy": [...], "projects": [...]}`."""
+def as_json(plans: Sequence[ProjectPlan]) -> str:
+    """Return the plans for programs: `{"changes": n, "plans": [...]}`."""
     return json.dumps(
         {
-            "changes": len(tenancy) + sum(len(plan.changes) for plan in plans),
-            "tenancy": list(tenancy),
-            "projects": [
+            "changes": sum(len(plan.changes) for plan in plans),
+            "plans": [
                 {
-                    "project": plan.project,
+                    plan.scope: plan.project,
                     "kept": plan.kept,
                     "changes": [
                         {

@@ -90,6 +90,31 @@ class WantedProject:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class WantedMember:
+    """A login in an organization, as an engine has to create it."""
+
+    organization_id: str
+    organization_name: str
+    email: str
+    name: str
+    role: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownTenancy:
+    """What an engine says of its projects and members.
+
+    Attributes:
+        projects: project id -> name and metadata.
+        members: organization id and e-mail in lower case -> role.
+    """
+
+    projects: Mapping[str, tuple[str, Mapping[str, object]]]
+    members: Mapping[tuple[str, str], str]
+
+
 class Engine(Protocol):
     """One engine of one stack."""
 
@@ -123,6 +148,18 @@ class Engine(Protocol):
         Raises:
             StackError: that failed.
         """
+
+    def tenancy(self) -> KnownTenancy | None:
+        """Return the projects and members there are, or None where the engine cannot be asked."""
+
+    def revoke(self, public_keys: Sequence[str]) -> None:
+        """Delete API keys; one that is gone already is no error. Raises StackError."""
+
+    def set_members(self, members: Sequence[WantedMember]) -> None:
+        """Create logins and set their roles. Raises StackError where the engine cannot."""
+
+    def set_project(self, project_id: str, name: str, metadata: Mapping[str, object]) -> None:
+        """Give a project its name and metadata. Raises StackError where the engine cannot."""
 
     def follow_logs(self, *, lines: int, follow: bool, service: str) -> int:
         """Show the log on the screen; return an exit code."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -17,11 +18,22 @@ from scripts.core.settings.table import SETTINGS
 from scripts.core.settings.values import Settings
 from scripts.core.waiting import Clock, Look, tail, wait_until
 
-from .base import GIB, EngineName, EngineState, Obstacle, Part, Progress, WantedProject
+from .base import (
+    GIB,
+    EngineName,
+    EngineState,
+    KnownTenancy,
+    Obstacle,
+    Part,
+    Progress,
+    WantedMember,
+    WantedProject,
+)
 from .embedded import local_url
 
 WEB = "langfuse-web"
 MIN_FREE_BYTES = 10 * GIB
+_PUBLIC_KEY = re.compile(r"pk-lf-[A-Za-z0-9_-]+")
 # Pulling 2 GB of images over a slow line comes first, then 480 migrations.
 START_TIMEOUT_S = 1800
 PROVISION_TIMEOUT_S = 180.0
@@ -151,6 +163,40 @@ class ComposeEngine:
         for project in projects:
             with self.progress.working(f"Creating project {project.project_id}"):
                 self._provision(project)
+
+    def tenancy(self) -> KnownTenancy | None:
+        """See Engine. Without a licence no API lists projects or members."""
+        return None
+
+    def revoke(self, public_keys: Sequence[str]) -> None:
+        """See Engine. No API deletes a single key without a licence, so it is done in the database.
+
+        `/api/admin/api-keys` could only delete all keys of a project, also those made in the user interface.
+        """
+        known = [key for key in public_keys if _PUBLIC_KEY.fullmatch(key)]
+        if not known:
+            return
+        listed = ", ".join(f"'{key}'" for key in known)
+        statement = f"DELETE FROM api_keys WHERE public_key IN ({listed})"  # noqa: S608 - checked by _PUBLIC_KEY
+        argv = ["exec", "-T", "postgres", "psql", "--username", "langfuse", "--dbname", "langfuse"]
+        fix = "with a database of your own, run that statement there"
+        self._checked(*argv, "--set", "ON_ERROR_STOP=1", "--command", statement, fix=fix)
+        with Api(self.local_url) as api:
+            api.forget_rejected_keys(self.settings["ADMIN_API_KEY"])
+
+    def set_members(self, members: Sequence[WantedMember]) -> None:
+        """See Engine."""
+        raise ProvisioningError(
+            "Members cannot be provisioned on the compose engine without a licence.",
+            fix="invite them in the user interface.",
+        )
+
+    def set_project(self, project_id: str, name: str, metadata: Mapping[str, object]) -> None:
+        """See Engine."""
+        raise ProvisioningError(
+            f"Name and metadata of project {project_id} cannot be changed without a licence.",
+            fix="change them in the user interface.",
+        )
 
     def follow_logs(self, *, lines: int, follow: bool, service: str) -> int:
         """See Engine."""

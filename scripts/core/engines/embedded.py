@@ -24,7 +24,17 @@ from scripts.core.settings.table import SETTINGS
 from scripts.core.settings.values import Settings
 from scripts.core.waiting import Clock, Look, tail, wait_until
 
-from .base import MIB, EngineName, EngineState, Obstacle, Part, Progress, WantedProject
+from .base import (
+    MIB,
+    EngineName,
+    EngineState,
+    KnownTenancy,
+    Obstacle,
+    Part,
+    Progress,
+    WantedMember,
+    WantedProject,
+)
 
 MODULE = "langfuse_embedded"
 START_TIMEOUT_S = 30.0
@@ -186,16 +196,56 @@ class EmbeddedEngine:
 
     def provision(self, projects: Sequence[WantedProject]) -> None:
         """See Engine."""
-        lines = "".join(json.dumps(_provision_row(project)) + "\n" for project in projects)
-        argv = [self.python, "-m", self.module, "provision", "--data-dir", str(self.layout.embedded_dir)]
-        done = self.runner.run(argv, env=self._environment({}), stdin=lines)
+        names = ", ".join(project.project_id for project in projects)
+        self._provision([_provision_row(project) for project in projects], f"create {names}")
+
+    def tenancy(self) -> KnownTenancy | None:
+        """See Engine."""
+        known = json.loads(self._ask("tenancy", "", "say which projects it has"))
+        return KnownTenancy(
+            {one["id"]: (one["name"], one["metadata"]) for one in known["projects"]},
+            {(one["organizationId"], one["email"]): one["role"] for one in known["members"]},
+        )
+
+    def revoke(self, public_keys: Sequence[str]) -> None:
+        """See Engine."""
+        self._provision([{"revoke": key} for key in public_keys], f"revoke {', '.join(public_keys)}")
+
+    def set_members(self, members: Sequence[WantedMember]) -> None:
+        """See Engine."""
+        rows: list[dict[str, object]] = [
+            {
+                "organizationId": member.organization_id,
+                "organizationName": member.organization_name,
+                "user": {
+                    "email": member.email,
+                    "name": member.name,
+                    "password": member.password,
+                    "role": member.role,
+                },
+            }
+            for member in members
+        ]
+        self._provision(rows, f"create {', '.join(member.email for member in members)}")
+
+    def set_project(self, project_id: str, name: str, metadata: Mapping[str, object]) -> None:
+        """See Engine."""
+        row = {"update": project_id, "name": name, "metadata": dict(metadata)}
+        self._provision([row], f"change project {project_id}")
+
+    def _provision(self, rows: Sequence[Mapping[str, object]], what: str) -> None:
+        self._ask("provision", "".join(json.dumps(row) + "\n" for row in rows), what)
+
+    def _ask(self, verb: str, stdin: str, what: str) -> str:
+        argv = [self.python, "-m", self.module, verb, "--data-dir", str(self.layout.embedded_dir)]
+        done = self.runner.run(argv, env=self._environment({}), stdin=stdin)
         if done.returncode != 0:
-            names = ", ".join(project.project_id for project in projects)
             raise ProvisioningError(
-                f"The embedded engine could not create {names}.",
+                f"The embedded engine could not {what}.",
                 details=tail(done.stderr or done.stdout),
                 fix="see `make logs`, then run make bootstrap again.",
             )
+        return done.stdout
 
     def follow_logs(self, *, lines: int, follow: bool, service: str) -> int:
         """See Engine."""

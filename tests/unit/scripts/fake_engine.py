@@ -74,5 +74,9 @@ def provision() -> None:
         add_key(row["publicKey"], row["secretKey"], row["projectId"])
 
 
+def tenancy() -> None:
+    print(json.dumps({"projects": [], "members": []}))
+
+
 if __name__ == "__main__":
-    {"serve": serve, "provision": provision}[sys.argv[1]]()
+    {"serve": serve, "provision": provision, "tenancy": tenancy}[sys.argv[1]]()

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from scripts import bootstrap, destroy, down, logs, smoke, status, up
-from scripts.bootstrap import Action, plan_bootstrap
 from scripts.core.console import Console
 from scripts.core.context import Context
 from scripts.core.credentials import CredentialsStore
@@ -31,6 +30,7 @@ from scripts.core.runner import Completed, SubprocessRunner
 from scripts.core.settings.envfile import read_env
 from scripts.core.settings.values import Settings
 from scripts.provision.loading import parse_stack
+from scripts.provision.tenancy import Action, plan_keys
 from scripts.selftest import free_port
 
 from .fakes import FakeRunner, Screen, layout_in
@@ -188,15 +188,12 @@ def test_a_new_project_is_created_by_bootstrap_and_only_once(context: FakeContex
     assert not (context.layout.credentials_dir / "hermes.env").exists()
     assert bootstrap.run(context, dry_run=False) == 0
     assert bootstrap.run(context, dry_run=False) == 0
-    plan = ["  project kosmos is there", "  project zeus is there", "+ project hermes"]
-    there = [*plan[:2], "  project hermes is there"]
-    assert screen.out.getvalue()[begin:].splitlines() == [
-        *plan,
-        *plan,
-        "1 created, 1 credentials files written.",
-        *there,
-        "Nothing to change.",
-    ]
+    first, second, third = screen.out.getvalue()[begin:].split("project kosmos\n")[1:]
+    there = "    1 as wanted\nproject zeus\n    1 as wanted\nproject hermes\n"
+    assert first.startswith(f"{there}  + project hermes\n  + API key pk-lf-")
+    assert first.endswith("2 to create.\n")
+    assert second.endswith("2 to create.\n1 changes made, 1 credentials files written.\n")
+    assert third == f"{there}    1 as wanted\nNothing to change.\n"
     assert credentials(context, "hermes")["LANGFUSE_PROJECT_ID"] == "hermes"
 
 
@@ -220,9 +217,11 @@ def test_a_key_the_server_never_had_is_not_shown_to_it(tmp_path: Path) -> None:
     stack = parse_stack(GOOD, "stack.yaml")
     store = CredentialsStore(tmp_path)
     keys = [store.load(project, "http://localhost:3000", {}) for project in stack.projects]
-    plan = plan_bootstrap(stack, keys, {"kosmos": True, "zeus": None})
-    assert [step.action for step in plan.steps] == [Action.KEEP, Action.CREATE]
-    assert [step.project.id for step in plan.changes] == ["zeus"]
+    steps = plan_keys(stack, keys, {"kosmos": True, "zeus": None})
+    assert [(step.project.id, step.action) for step in steps] == [
+        ("kosmos", Action.KEEP),
+        ("zeus", Action.CREATE),
+    ]
 
 
 def test_status_as_json_tells_engine_health_and_data(context: FakeContext, screen: Screen) -> None:
