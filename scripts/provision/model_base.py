@@ -28,4 +28,4 @@ JsonObject = dict[str, Any]
 class Strict(BaseModel):
     """A mapping of the configuration: unknown keys and values of another type are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
