@@ -108,8 +108,12 @@ test-clients: .venv/.dev .venv-clients/.runtime build/js-client/.installed ## De
 rehearse: .venv/.dev ## Develop: compose stack on stand-in images [YES=1 ARGS=]
 	@$(RUN) rehearse $(if $(YES),--yes) $(ARGS)
 
-lint: .venv/.dev ## Develop: style, and whether generated documents are up to date
+## Shell scripts are found by their first line.
+lint: .venv/.dev .venv-tools/.runtime ## Develop: style, shell, Dockerfiles, CI, generated documents
 	@.venv/bin/ruff check --quiet . && .venv/bin/ruff format --quiet --check . && $(RUN) docs --check
+	@git grep -lE '^#!.*[/ ](ba)?sh$$' | xargs .venv-tools/bin/shellcheck
+	@git ls-files '*Dockerfile' | xargs .venv-tools/bin/hadolint
+	@.venv-tools/bin/zizmor --offline --quiet --no-progress .github
 
 types: .venv/.dev ## Develop: static types
 	@.venv/bin/mypy
@@ -124,7 +128,8 @@ api-reference: .venv/.dev ## Develop: run the tests, write docs/reference/embedd
 
 lock-python: ## Develop: resolve the Python lock files anew (needs uv)
 	@for lock in "requirements.lock pyproject.toml" "requirements-dev.lock pyproject.toml --extra dev" \
-	  "requirements-sdk4.lock requirements-sdk4.in" "requirements-clients.lock requirements-clients.in"; do \
+	  "requirements-sdk4.lock requirements-sdk4.in" "requirements-clients.lock requirements-clients.in" \
+	  "requirements-tools.lock requirements-tools.in"; do \
 	  set -- $$lock; output=$$1; shift; \
 	  $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	    --custom-compile-command 'make lock-python' --output-file "$$output" "$$@" || exit 1; \
@@ -132,7 +137,7 @@ lock-python: ## Develop: resolve the Python lock files anew (needs uv)
 
 ## Environments. A stamp is newer than its lock file when everything is installed.
 
-.venv/bin/python .venv-sdk4/bin/python .venv-clients/bin/python:
+.venv/bin/python .venv-sdk4/bin/python .venv-clients/bin/python .venv-tools/bin/python:
 	@python=$$(sh scripts/find-python.sh $(PYTHON)) && $$python -m venv $(@D)/.. || { \
 	  rm -rf $(@D)/..; \
 	  echo "error: the environment $(@D) could not be made." >&2; \
@@ -156,6 +161,12 @@ lock-python: ## Develop: resolve the Python lock files anew (needs uv)
 .venv-clients/.runtime: requirements-clients.lock | .venv-clients/bin/python
 	@echo "Installing clients and instrumentations into .venv-clients (up to a minute) ..." >&2
 	@.venv-clients/bin/python $(PIP_INSTALL) requirements-clients.lock
+	@touch $@
+
+## Wheels only: a source package of such a program would download it from somewhere else.
+.venv-tools/.runtime: requirements-tools.lock | .venv-tools/bin/python
+	@echo "Installing linters and scanners into .venv-tools ..." >&2
+	@.venv-tools/bin/python $(PIP_INSTALL) requirements-tools.lock --only-binary :all:
 	@touch $@
 
 ## Without Node.js the tests of the JavaScript SDK are skipped, and say so.

@@ -48,6 +48,7 @@ apt() {
 
 ## The code names of the Debian suites that apt knows, and where the first of them comes from.
 known_suites() {
+  # shellcheck disable=SC2016 # apt-get replaces these, not the shell
   apt-get indextargets --format '$(LABEL) $(CODENAME) $(REPO_URI)' 'Created-By: Packages' |
     awk '$1 == "Debian" && !seen[$2]++ { print $2, $3 }'
 }

@@ -6,7 +6,7 @@ if [ ! -s "$PGDATA/PG_VERSION" ]; then
   : "${POSTGRES_PASSWORD:?a database without a password is refused}"
   password=$(mktemp)
   printf '%s\n' "$POSTGRES_PASSWORD" >"$password"
-  ## shellcheck disable=SC2086 -- several options in one variable
+  # shellcheck disable=SC2086 # several options in one variable
   initdb --username="$POSTGRES_USER" --pwfile="$password" ${POSTGRES_INITDB_ARGS:-}
   rm "$password"
   printf 'host all all all scram-sha-256\n' >>"$PGDATA/pg_hba.conf"
