@@ -1,15 +1,17 @@
 """ClickHouse's HTTP interface, small, over the engine of ClickHouse as a library (chdb-core).
 
-It reads the users of `/etc/clickhouse-server/users.d` and the time zone of `config.d` as the server does,
-refuses who is not among them, and answers `/ping`, queries with parameters and inserts. The native port only
-accepts connections. This stands in for the server where no registry can be reached; it is not the server.
+It reads the configuration of the stack as the server does, refuses who is not among its users, and answers
+`/ping`, queries with parameters, inserts, BACKUP and RESTORE, and `/metrics` for Prometheus. The native port
+only accepts connections. It stands in for the server where no registry can be reached; it is not the server.
 """
 
 from __future__ import annotations
 
 import base64
 import hmac
+import json
 import os
+import re
 import signal
 import socketserver
 import threading
@@ -18,45 +20,20 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
-from xml.etree import ElementTree as ET
+
+from .configuration import engine_configuration, read_timezone, read_users
 
 CONFIGURATION = Path("/etc/clickhouse-server")
 DATA = Path("/var/lib/clickhouse/data")
-HTTP_PORT, NATIVE_PORT = 8123, 9000
+ENGINE_CONFIGURATION = Path("/tmp/engine.xml")  # noqa: S108 - memory of the container
+HTTP_PORT, NATIVE_PORT, METRICS_PORT = 8123, 9000, 9363
 AUTHENTICATION_FAILED = "Code: 516. DB::Exception: {user}: Authentication failed: password is incorrect, or there is no user with such name. (AUTHENTICATION_FAILED)\n"  # noqa: E501
-
-
-class BadConfiguration(Exception):
-    """A file that the server would refuse, too."""
-
-
-def read_users(path: Path, environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the passwords of all users by name. Raises BadConfiguration."""
-    users: dict[str, str] = {}
-    for file in sorted(path.glob("*.xml")):
-        for user in ET.parse(file).getroot().findall("./users/*"):  # noqa: S314 - a file of the operator
-            if user.get("remove") is None:
-                users[user.tag] = _value(user.find("password"), environment, f"{file}: user {user.tag}")
-    if not users:
-        raise BadConfiguration(f"{path} names no user")
-    return users
-
-
-def read_timezone(path: Path) -> str:
-    """Return the time zone that the configuration sets, or an empty string."""
-    roots = [ET.parse(file).getroot() for file in sorted(path.glob("*.xml"))]  # noqa: S314 - as above
-    zones = [root.findtext("timezone") for root in roots]
-    return next((zone.strip() for zone in zones if zone), "")
-
-
-def _value(element: ET.Element | None, environment: Mapping[str, str], where: str) -> str:
-    if element is None:
-        raise BadConfiguration(f"{where} has no password")
-    name = element.get("from_env")
-    value = environment.get(name, "") if name else element.text or ""
-    if not value:
-        raise BadConfiguration(f"{where}: the password is empty{f' ({name} is not set)' if name else ''}")
-    return value
+_METRICS = (
+    "SELECT 'ClickHouseMetrics_' || metric AS name, toFloat64(value) AS value FROM system.metrics"
+    " UNION ALL SELECT 'ClickHouseProfileEvents_' || event, toFloat64(value) FROM system.events"
+    " ORDER BY name"
+)
+_ERROR_CODE = re.compile(r"Code: (\d+)\.")
 
 
 class Front(ThreadingHTTPServer):
@@ -97,7 +74,7 @@ class Handler(BaseHTTPRequestHandler):
         arguments = {name: values[-1] for name, values in parse_qs(urlsplit(self.path).query).items()}
         user, password = self._credentials(arguments)
         if not self.server.knows(user, password):
-            self._answer(403, AUTHENTICATION_FAILED.format(user=user).encode())
+            self._answer(403, AUTHENTICATION_FAILED.format(user=user).encode(), code="516")
             return
         parts = [part for part in (arguments.get("query", ""), body.decode()) if part]
         parameters = {
@@ -109,7 +86,8 @@ class Handler(BaseHTTPRequestHandler):
         try:
             result = self.server.session.query("\n".join(parts), form, params=parameters)
         except Exception as error:  # noqa: BLE001 - whatever the engine refuses is the answer to this query
-            self._answer(500, f"{error}\n".encode())
+            found = _ERROR_CODE.search(str(error))
+            self._answer(500, f"{error}\n".encode(), code=found[1] if found else "1001")
             return
         self._answer(200, result.bytes())
 
@@ -123,15 +101,47 @@ class Handler(BaseHTTPRequestHandler):
             return header, self.headers.get("x-clickhouse-key", "")
         return arguments.get("user", "default"), arguments.get("password", "")
 
-    def _answer(self, status: int, body: bytes) -> None:
+    def _answer(self, status: int, body: bytes, code: str = "") -> None:
         self.send_response(status)
         self.send_header("content-type", "text/plain; charset=UTF-8")
         self.send_header("content-length", str(len(body)))
+        if code:
+            self.send_header("x-clickhouse-exception-code", code)
         self.end_headers()
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
         """Stay quiet: queries may hold what users wrote."""
+
+
+class Metrics(ThreadingHTTPServer):
+    """The port that Prometheus reads."""
+
+    daemon_threads = True
+
+    def __init__(self, session: Any) -> None:
+        super().__init__(("0.0.0.0", METRICS_PORT), MetricsHandler)  # noqa: S104 - inside a container
+        self.session = session
+
+
+class MetricsHandler(BaseHTTPRequestHandler):
+    """One scrape."""
+
+    server: Metrics
+
+    def do_GET(self) -> None:
+        """Answer with the engine's own counters, as text for Prometheus."""
+        lines = self.server.session.query(_METRICS, "JSONEachRow").bytes().splitlines()
+        rows = [json.loads(line) for line in lines]
+        body = "".join(f"{row['name']} {row['value']}\n" for row in rows).encode()
+        self.send_response(200)
+        self.send_header("content-type", "text/plain; version=0.0.4; charset=UTF-8")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing about scrapes."""
 
 
 def main() -> None:
@@ -140,12 +150,14 @@ def main() -> None:
     zone = read_timezone(CONFIGURATION / "config.d")
     if zone:
         os.environ["TZ"] = zone  # before the library reads it
+    ENGINE_CONFIGURATION.write_bytes(engine_configuration(CONFIGURATION / "config.d", os.environ))
 
     from chdb.session import Session
 
-    front = Front(users, Session(str(DATA)))
+    front = Front(users, Session(f"{DATA}?config-file={ENGINE_CONFIGURATION}"))
     native = socketserver.ThreadingTCPServer(("0.0.0.0", NATIVE_PORT), socketserver.BaseRequestHandler)  # noqa: S104
-    threading.Thread(target=native.serve_forever, daemon=True).start()
+    for beside in (native, Metrics(front.session)):
+        threading.Thread(target=beside.serve_forever, daemon=True).start()
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=front.shutdown).start())
     print(f"rehearsal: the engine of ClickHouse as a library, not its server; port {HTTP_PORT}", flush=True)
     front.serve_forever()
