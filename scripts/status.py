@@ -1,24 +1,66 @@
-"""`status`: show which engine runs, how it is, and where its data lies."""
+"""`status`: show which engine runs, how it and each of its parts is, and where its data lies."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 
 from .core.context import Context
-from .core.engines.base import Engine, EngineState
+from .core.engines.base import MIB, Engine, EngineState, Part
 from .core.errors import EXIT_FAILED, EXIT_OK
+
+HEADS = ("Service", "State", "Up for", "Restarts", "Memory MiB", "Reached at")
 
 
 def run(context: Context, *, as_json: bool) -> int:
     """The verb. Exit code 0: runs and is healthy; 1: otherwise."""
     engine = context.current_engine(context.lenient_settings())
     state = engine.state()
+    memory = engine.memory() if state.running else {}
     if as_json:
-        context.console.print(json.dumps({"engine": engine.name, **asdict(state)}, indent=2))
+        context.console.print(json.dumps(as_document(engine, state, memory), indent=2))
     else:
         context.console.rows(status_rows(engine, state))
+        if state.parts:
+            context.console.print()
+            now = datetime.now(UTC)
+            context.console.table(HEADS, [part_row(part, memory.get(part.name), now) for part in state.parts])
     return EXIT_OK if state.healthy else EXIT_FAILED
+
+
+def as_document(engine: Engine, state: EngineState, memory: Mapping[str, int]) -> dict[str, object]:
+    """Return the state for programs; times in ISO 8601, memory in bytes."""
+    parts = [
+        {
+            **asdict(part),
+            "started": part.started.isoformat() if part.started else None,
+            "memory_bytes": memory.get(part.name),
+        }
+        for part in state.parts
+    ]
+    return {"engine": engine.name, **asdict(state), "parts": parts}
+
+
+def part_row(part: Part, memory_bytes: int | None, now: datetime) -> Sequence[str]:
+    """Return the line of a part in the table."""
+    up = part.state == "running" and part.started
+    return (
+        part.name,
+        (part.health or part.state) if part.state == "running" else part.state,
+        duration((now - part.started).total_seconds()) if up and part.started else "",
+        str(part.restarts) if part.restarts else "",
+        memory_words(memory_bytes, part.memory_limit_bytes),
+        " ".join(port.partition("->")[0] for port in part.ports),
+    )
+
+
+def memory_words(used: int | None, limit: int) -> str:
+    """Return memory and its limit, where there is one, in MiB: `312/2048`."""
+    if used is None:
+        return ""
+    return f"{used // MIB}/{limit // MIB}" if limit else str(used // MIB)
 
 
 def status_rows(engine: Engine, state: EngineState) -> list[tuple[str, str]]:
@@ -34,12 +76,16 @@ def status_rows(engine: Engine, state: EngineState) -> list[tuple[str, str]]:
         rows.append(("URL", state.url))
     if state.uptime_s is not None:
         rows.append(("Uptime", duration(state.uptime_s)))
-    rows.append(("Data", ", ".join(state.data) or "none yet"))
-    rows += [
-        ("Part", f"{part.name}: {part.state}{f', {part.health}' if part.health else ''}")
-        for part in state.parts
-    ]
+    rows.append(("Data", data_words(state.data)))
     return rows
+
+
+def data_words(data: Sequence[str]) -> str:
+    """Return where the data lies; the names of volumes without repeating what they are."""
+    volumes = [name.removeprefix("volume ") for name in data if name.startswith("volume ")]
+    if volumes and len(volumes) == len(data):
+        return f"volumes {', '.join(volumes)}"
+    return ", ".join(data) or "none yet"
 
 
 def duration(seconds: float) -> str:

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TextIO
+from typing import Literal, TextIO
 
 from rich.console import Console as RichConsole
+from rich.live import Live
 from rich.progress import Progress
+from rich.spinner import Spinner
+from rich.table import Table
 from rich.text import Text
 
 from .errors import StackError
+
+WAITING = "waiting"
+RIGHT_COLUMNS = frozenset({"Memory MiB", "Restarts"})
 
 
 class Console:
@@ -64,6 +71,55 @@ class Console:
         with self._err.status(text):
             yield
 
+    @contextmanager
+    def steps(self, text: str) -> Iterator[Callable[[Mapping[str, str]], None]]:
+        """Show how the parts of something get on. The body reports the state of each part, by name.
+
+        On a terminal a table that stays where it is; else a line whenever a part gets into another state.
+        """
+        begin = time.monotonic()
+        seen: dict[str, tuple[str, float]] = {}
+
+        def note_changes(states: Mapping[str, str]) -> dict[str, str]:
+            now = time.monotonic() - begin
+            changed = {name: state for name, state in states.items() if seen.get(name, ("",))[0] != state}
+            seen.update({name: (state, now) for name, state in changed.items()})
+            return changed
+
+        def print_changes(states: Mapping[str, str]) -> None:
+            now = time.monotonic() - begin
+            for name, state in note_changes(states).items():
+                if state != WAITING:
+                    self.note(f"{now:5.0f} s  {name}: {state}")
+
+        if not self._animated:
+            self.note(f"{text} ...")
+            yield print_changes
+            return
+        spinner = Spinner("dots", Text(text))
+        with Live(spinner, console=self._err, transient=True, refresh_per_second=8) as live:
+
+            def draw(states: Mapping[str, str]) -> None:
+                note_changes(states)
+                live.update(_steps_table(spinner, seen))
+
+            yield draw
+        for name, (state, at) in seen.items():
+            self._err.print(
+                Text.assemble((f"{at:5.0f} s  ", "dim"), f"{name:<18}", (state, step_style(state)))
+            )
+
+    def table(self, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Print a table of the result; a column of states is coloured where the terminal has colours."""
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+        for head in heads:
+            # What does not fit goes on in the last column, and nowhere else.
+            justify: Literal["right", "left"] = "right" if head in RIGHT_COLUMNS else "left"
+            table.add_column(head, no_wrap=head != heads[-1], overflow="fold", justify=justify)
+        for row in rows:
+            table.add_row(*(Text(cell, style=step_style(cell)) for cell in row))
+        self._out.print(table, soft_wrap=False)
+
     def styled(self, text: str, style: str) -> None:
         """Print a line of the result in a colour (`green`, `dim`, ...) where the terminal has colours."""
         self._out.print(Text(text, style=style))
@@ -88,3 +144,24 @@ class Console:
             return input(question)
         except EOFError:
             return None
+
+
+def step_style(state: str) -> str:
+    """Return the colour of the words for a state."""
+    if state in {"healthy", "done"}:
+        return "green"
+    if state.startswith(("unhealthy", "exited", "dead", "restarting")):
+        return "red"
+    return "yellow" if state.startswith(("starting", "created")) else ""
+
+
+def _steps_table(spinner: Spinner, seen: Mapping[str, tuple[str, float]]) -> Table:
+    """A heading that moves, and below it a line for each part."""
+    table = Table.grid(padding=(0, 2, 0, 0))
+    rows = Table.grid(padding=(0, 2, 0, 2))
+    for name, (state, at) in seen.items():
+        when = f"{at:4.0f} s" if state != WAITING else ""
+        rows.add_row(name, Text(state, style=step_style(state)), Text(when, style="dim"))
+    table.add_row(spinner)
+    table.add_row(rows)
+    return table

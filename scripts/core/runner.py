@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
-from collections.abc import Mapping, Sequence
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
 from .errors import CommandFailed, StackError
+
+# A program that is told to end while it talks to the Docker engine needs a moment to say goodbye.
+END_TIMEOUT_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,20 @@ class Runner(Protocol):
 
         Raises:
             StackError: the program does not exist or took longer than `timeout_s` seconds.
+        """
+
+    def watched(
+        self,
+        argv: Sequence[str],
+        look: Callable[[str], None],
+        *,
+        env: Mapping[str, str] | None = None,
+        every_s: float = 1.0,
+        timeout_s: float = 60,
+    ) -> Completed:
+        """Run to the end as `run` does, and call `look` with what was said so far every `every_s` seconds.
+
+        Whatever `look` raises, an interruption too, ends the program and goes on to the caller.
         """
 
     def stream(self, argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> int:
@@ -70,11 +90,40 @@ class SubprocessRunner:
         except FileNotFoundError as error:
             raise _not_found(argv) from error
         except subprocess.TimeoutExpired as error:
-            raise StackError(
-                f"`{' '.join(argv)}` did not end within {timeout_s:.0f} s.",
-                fix="look at what it waits for, then repeat.",
-            ) from error
+            raise _too_slow(argv, timeout_s) from error
         return Completed(done.returncode, done.stdout, done.stderr)
+
+    def watched(
+        self,
+        argv: Sequence[str],
+        look: Callable[[str], None],
+        *,
+        env: Mapping[str, str] | None = None,
+        every_s: float = 1.0,
+        timeout_s: float = 60,
+    ) -> Completed:
+        """See Runner."""
+        # Files, not pipes: nobody reads while it works, and a full pipe would stop it.
+        with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+            try:
+                process = subprocess.Popen(
+                    argv, cwd=self.cwd, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=err
+                )
+            except FileNotFoundError as error:
+                raise _not_found(argv) from error
+            deadline = time.monotonic() + timeout_s
+            try:
+                while not _ends_within(process, every_s):
+                    if time.monotonic() >= deadline:
+                        raise _too_slow(argv, timeout_s)
+                    look(_so_far(err))
+            except BaseException:
+                process.terminate()
+                if not _ends_within(process, END_TIMEOUT_S):
+                    process.kill()
+                    process.wait()
+                raise
+            return Completed(process.returncode, _so_far(out), _so_far(err))
 
     def stream(self, argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> int:
         """See Runner."""
@@ -99,3 +148,23 @@ def checked(argv: Sequence[str], done: Completed, *, fix: str = "") -> Completed
 
 def _not_found(argv: Sequence[str]) -> StackError:
     return StackError(f"The program {argv[0]} was not found.", fix=f"install {argv[0]} or add it to PATH.")
+
+
+def _too_slow(argv: Sequence[str], timeout_s: float) -> StackError:
+    return StackError(
+        f"`{' '.join(argv)}` did not end within {timeout_s:.0f} s.",
+        fix="look at what it waits for, then repeat.",
+    )
+
+
+def _ends_within(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def _so_far(file: IO[str]) -> str:
+    """Return what a program has written into a file that both hold open."""
+    return os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0).decode(errors="replace")

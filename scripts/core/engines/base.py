@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
@@ -21,11 +22,22 @@ class EngineName(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One service or process of an engine."""
+    """One service or process of an engine.
+
+    Attributes:
+        restarts: how often it was started again without being asked to.
+        started: when it started last, or None.
+        memory_limit_bytes: 0 without a limit.
+        ports: on this machine, as `address:port->port inside`.
+    """
 
     name: str
     state: str
     health: str = ""
+    restarts: int = 0
+    started: datetime | None = None
+    memory_limit_bytes: int = 0
+    ports: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +139,9 @@ class Engine(Protocol):
     def state(self) -> EngineState:
         """Return what it is doing now. Changes nothing."""
 
+    def memory(self) -> Mapping[str, int]:
+        """Return how many bytes each running part uses; may take seconds."""
+
     def obstacles(self) -> Sequence[Obstacle]:
         """Return what a start would fail on. Changes nothing; empty when it runs already as configured."""
 
@@ -171,11 +186,17 @@ class Engine(Protocol):
         """Stop it and delete its data for good."""
 
 
+Show = Callable[[Mapping[str, str]], None]
+
+
 class Progress(Protocol):
     """How an engine shows that something takes a while."""
 
     def working(self, text: str) -> AbstractContextManager[None]:
         """Show `text` while the body runs."""
+
+    def steps(self, text: str) -> AbstractContextManager[Show]:
+        """Show `text`, and below it what the body reports: the state of each part, by name."""
 
     def note(self, text: str) -> None:
         """Say something in one line."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from scripts.core import host
 from scripts.core.api import Api
 from scripts.core.compose_profiles import compose_profiles
-from scripts.core.docker import parse_json_rows
 from scripts.core.errors import EngineError, ProvisioningError, StackError
 from scripts.core.layout import Layout
 from scripts.core.runner import Completed, Runner, checked
@@ -24,11 +24,12 @@ from .base import (
     EngineState,
     KnownTenancy,
     Obstacle,
-    Part,
     Progress,
     WantedMember,
     WantedProject,
 )
+from .compose_failure import progress_of, start_failure
+from .compose_parts import Container, read_containers, read_memory
 from .embedded import local_url
 
 WEB = "langfuse-web"
@@ -40,6 +41,8 @@ PROVISION_TIMEOUT_S = 180.0
 STOP_TIMEOUT_S = 300.0
 # A service that the settings ask for no longer may still run or have a volume: stopping means all of them.
 ALL_PROFILES = {"COMPOSE_PROFILES": "*"}
+# No cursor movements in what we read ourselves, whatever the terminal.
+PLAIN = ("--ansi", "never", "--progress", "plain")
 MIGRATIONS_OFF = {
     "LANGFUSE_AUTO_POSTGRES_MIGRATION_DISABLED": "true",
     "LANGFUSE_AUTO_CLICKHOUSE_MIGRATION_DISABLED": "true",
@@ -77,6 +80,12 @@ def published_ports(settings: Settings) -> list[tuple[str, str]]:
     return ports
 
 
+def _uptime(containers: Sequence[Container]) -> float | None:
+    """Return for how many seconds web has been running."""
+    started = [one.started for one in containers if one.service == WEB and one.started]
+    return (datetime.now(UTC) - started[0]).total_seconds() if started else None
+
+
 @dataclass
 class ComposeEngine:
     """The compose engine of one stack."""
@@ -96,13 +105,14 @@ class ComposeEngine:
 
     def state(self) -> EngineState:
         """See Engine."""
-        parts = self._parts()
-        running = any(part.state == "running" for part in parts)
-        if not running:
-            return EngineState(running=False, data=tuple(self.data()), parts=tuple(parts))
+        containers = self._containers()
+        # A one-shot service that ended well is no part of what runs.
+        parts = tuple(one.part() for one in containers if not one.done)
+        if not self._runs(containers):
+            return EngineState(running=False, data=tuple(self.data()), parts=parts)
         with Api(self.local_url) as api:
             detail, version = api.ready(), api.version()
-        sick = [part.name for part in parts if part.state != "running" or part.health not in {"", "healthy"}]
+        sick = [one.service for one in containers if not one.well]
         if sick:
             detail = f"not healthy: {', '.join(sick)}"
         return EngineState(
@@ -111,9 +121,14 @@ class ComposeEngine:
             url=self.local_url,
             detail=detail,
             version=version,
+            uptime_s=_uptime(containers),
             data=tuple(self.data()),
-            parts=tuple(parts),
+            parts=parts,
         )
+
+    def memory(self) -> Mapping[str, int]:
+        """See Engine."""
+        return read_memory(self.runner, self._containers())
 
     def obstacles(self) -> Sequence[Obstacle]:
         """See Engine."""
@@ -121,7 +136,7 @@ class ComposeEngine:
         config = self._compose("config", "--quiet")
         if config.returncode != 0:
             found.append(Obstacle(f"compose.yaml is not usable: {config.stderr.strip()}", "correct it"))
-        elif any(part.state == "running" for part in self._parts()):
+        elif self._runs(self._containers()):
             return []
         for setting, address in published_ports(self.settings):
             port = self.settings.integer(setting)
@@ -137,26 +152,24 @@ class ComposeEngine:
 
     def start(self, init: Mapping[str, str]) -> bool:
         """See Engine."""
-        was_running = any(part.state == "running" for part in self._parts())
-        argv = ["up", "--detach", "--wait", "--wait-timeout", str(START_TIMEOUT_S)]
+        before = self._containers()
+        was_running = self._runs(before)
         try:
-            with self.progress.working("Starting the containers (the first start takes minutes)"):
-                done = self._compose(*argv, extra=init, timeout_s=START_TIMEOUT_S + 60)
-                if done.returncode != 0:
-                    raise self._start_failure(done)
+            self._start(init, before)
         except BaseException:
             if not was_running:
+                self.progress.note("Taking down what was started; data that was there stays.")
                 self._compose("down", extra=ALL_PROFILES, timeout_s=STOP_TIMEOUT_S)
             raise
         return not was_running
 
     def stop(self) -> bool:
         """See Engine."""
-        parts = self._parts()
-        if parts:
+        containers = self._containers()
+        if containers:
             with self.progress.working("Stopping the containers"):
                 self._checked("down", extra=ALL_PROFILES, timeout_s=STOP_TIMEOUT_S)
-        return bool(parts)
+        return any(not one.done for one in containers)
 
     def provision(self, projects: Sequence[WantedProject]) -> None:
         """See Engine. One short-lived web container for each project: a server creates one when it starts."""
@@ -253,28 +266,38 @@ class ComposeEngine:
         done = self.runner.run(["docker", "logs", "--tail", "15", container])
         return tail(done.stdout + done.stderr)
 
-    def _start_failure(self, done: Completed) -> StackError:
-        lines = tail(done.stderr, 5)
-        for part in self._parts():
-            if part.state != "running" or part.health not in {"", "healthy"}:
-                lines.append(f"{part.name}: {part.state} {part.health}".rstrip())
-                log = self._compose("logs", "--no-log-prefix", "--tail", "10", part.name)
-                lines += [f"  {line}" for line in tail(log.stdout, 10)]
-        return EngineError(
-            "The containers did not start.",
-            details=lines,
-            fix="correct what the lines above name, then run make up again.",
-        )
+    def _start(self, init: Mapping[str, str], before: Sequence[Container]) -> None:
+        # What lay there stopped or sick is not judged before it was started anew.
+        old = {(one.id, one.started) for one in before}
+        services = self._checked("config", "--services").stdout.split()
+        argv = [*self._command(), *PLAIN, "up", "--detach", "--wait", "--wait-timeout", str(START_TIMEOUT_S)]
+        with self.progress.steps("Starting the containers (the first start takes minutes)") as show:
 
-    def _parts(self) -> list[Part]:
-        done = self._checked("ps", "--all", "--format", "json")
-        rows = parse_json_rows(done.stdout)
-        # A one-shot service that ended well is no part of what runs.
-        return [
-            Part(str(row["Service"]), str(row["State"]), str(row.get("Health") or ""))
-            for row in rows
-            if not (row["State"] == "exited" and row.get("ExitCode") == 0)
-        ]
+            def look(said: str) -> None:
+                containers = self._containers()
+                show(progress_of(services, containers, said))
+                hopeless = [one for one in containers if one.hopeless and (one.id, one.started) not in old]
+                if hopeless:
+                    raise self._start_failure(hopeless, said)
+
+            done = self.runner.watched(
+                argv, look, env=self._environment(init), timeout_s=START_TIMEOUT_S + 60
+            )
+            containers = self._containers()
+            show(progress_of(services, containers, ""))
+        if done.returncode != 0:
+            raise self._start_failure([one for one in containers if not one.well], done.stderr)
+
+    def _start_failure(self, guilty: Sequence[Container], said: str) -> StackError:
+        reports = [(one, self._container_log(one.id)) for one in guilty]
+        return start_failure(reports, said)
+
+    def _containers(self) -> list[Container]:
+        return read_containers(self.runner, self.settings["COMPOSE_PROJECT_NAME"])
+
+    @staticmethod
+    def _runs(containers: Sequence[Container]) -> bool:
+        return any(one.state == "running" for one in containers)
 
     def _command(self) -> list[str]:
         return compose_command(self.layout, self.settings)

@@ -115,6 +115,17 @@ class EmbeddedEngine:
             parts=(Part(f"process {process.pid}", "running", "unhealthy" if detail else "healthy"),),
         )
 
+    def memory(self) -> Mapping[str, int]:
+        """See Engine. The process and those that it has started."""
+        process = self.find()
+        if not process:
+            return {}
+        try:
+            family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+            return {f"process {process.pid}": sum(one.memory_info().rss for one in family)}
+        except psutil.Error:
+            return {}
+
     def obstacles(self) -> Sequence[Obstacle]:
         """See Engine."""
         process = self.find()

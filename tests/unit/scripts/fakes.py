@@ -48,6 +48,20 @@ class FakeRunner:
             raise answer
         return answer if isinstance(answer, Completed) else answer(argv, env)
 
+    def watched(
+        self,
+        argv: Sequence[str],
+        look: Callable[[str], None],
+        *,
+        env: Mapping[str, str] | None = None,
+        every_s: float = 1.0,
+        timeout_s: float = 60,
+    ) -> Completed:
+        """Look once while it runs."""
+        done = self.run(argv, env=env)
+        look(done.stderr)
+        return done
+
     def stream(self, argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> int:
         return self.run(argv, env=env).returncode
 
@@ -69,6 +83,11 @@ class QuietProgress:
 
     def note(self, text: str) -> None:
         self.said.append(text)
+
+    @contextmanager
+    def steps(self, text: str) -> Iterator[Callable[[Mapping[str, str]], None]]:
+        self.said.append(text)
+        yield lambda states: self.said.extend(f"{name}: {state}" for name, state in states.items())
 
 
 def jumping_clock() -> Clock:

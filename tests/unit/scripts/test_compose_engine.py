@@ -3,24 +3,48 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from scripts.core import host
 from scripts.core.engines.base import Part
 from scripts.core.engines.compose import ComposeEngine
+from scripts.core.engines.compose_parts import parse_bytes
 from scripts.core.errors import CommandFailed, EngineError, ProvisioningError
 from scripts.core.runner import Completed
 
-from .fakes import FakeRunner, QuietProgress, jumping_clock, layout_in, settings_with
+from .fakes import Answer, FakeRunner, QuietProgress, jumping_clock, layout_in, settings_with
 from .test_embedded_engine import KOSMOS
 
 COMPOSE = "docker compose --project-name langfuse-stack"
 
 
-def row(service: str, state: str = "running", health: str = "healthy", code: int = 0) -> str:
-    return json.dumps({"Service": service, "State": state, "Health": health, "ExitCode": code})
+def container(service: str, state: str = "running", health: str = "healthy", **more: Any) -> dict[str, Any]:
+    """What `docker inspect` prints of a container; `more` goes into its State."""
+    probe = [{"Output": more.pop("probe")}] if "probe" in more else []
+    return {
+        "Id": f"{service}-id",
+        "RestartCount": more.pop("restarts", 0),
+        "Config": {"Labels": {"com.docker.compose.service": service}},
+        "HostConfig": {"Memory": more.pop("memory", 0)},
+        "NetworkSettings": {"Ports": more.pop("ports", {})},
+        "State": {
+            "Status": state,
+            "Health": {"Status": health, "Log": probe} if health else None,
+            "StartedAt": "2026-11-21T08:00:00.123456789Z",
+            "ExitCode": more.pop("code", 0),
+            **more,
+        },
+    }
+
+
+def docker_shows(*containers: dict[str, Any]) -> dict[str, Answer]:
+    """Rules of a FakeRunner for an engine that has these containers."""
+    ids = "\n".join(one["Id"] for one in containers)
+    return {"docker ps": Completed(0, ids), "docker inspect": Completed(0, json.dumps(containers))}
 
 
 def make_engine(directory: Path, runner: FakeRunner, **settings: str) -> ComposeEngine:
@@ -39,59 +63,145 @@ def test_commands_begin_with_the_stack_its_size_and_its_settings(tmp_path: Path)
     (tmp_path / "config" / "sizes" / "ci.env").touch()
     (tmp_path / ".env").touch()
     runner = FakeRunner()
-    make_engine(tmp_path, runner, COMPOSE_PROJECT_NAME="zeus", STACK_SIZE="ci").stop()
+    make_engine(tmp_path, runner, COMPOSE_PROJECT_NAME="zeus", STACK_SIZE="ci").destroy()
     assert runner.calls == [
         [
             *("docker", "compose", "--project-name", "zeus"),
             *("--env-file", str(tmp_path / "config" / "sizes" / "ci.env")),
             *("--env-file", str(tmp_path / ".env")),
-            *("ps", "--all", "--format", "json"),
+            *("down", "--volumes", "--remove-orphans"),
         ]
     ]
+
+
+PS = (
+    "docker ps --all --quiet --no-trunc --filter label=com.docker.compose.project=langfuse-stack "
+    "--filter label=com.docker.compose.oneoff=False"
+)
+UP = f"{COMPOSE} --ansi never --progress plain up --detach --wait --wait-timeout 1800"
 
 
 def test_a_start_waits_for_health_and_carries_the_first_project(tmp_path: Path) -> None:
     runner = FakeRunner()
     assert make_engine(tmp_path, runner).start(KOSMOS.init_variables()) is True
-    assert runner.lines() == [
-        f"{COMPOSE} ps --all --format json",
-        f"{COMPOSE} up --detach --wait --wait-timeout 1800",
-    ]
-    environment = runner.environments[1]
+    assert runner.lines() == [PS, f"{COMPOSE} config --services", UP, PS, PS]
+    environment = runner.environments[2]
     assert environment is not None
     assert environment["LANGFUSE_INIT_PROJECT_PUBLIC_KEY"] == "pk-lf-test"
     assert environment["LANGFUSE_PORT"] == "3000"
 
 
+def test_a_start_shows_how_every_service_gets_on(tmp_path: Path) -> None:
+    progress = QuietProgress()
+    rules = docker_shows(container("postgres"), container("clickhouse", health="starting"))
+    said = " valkey Pulling \n valkey Pulled \n langfuse-web Pulling \n"
+    rules["config --services"] = Completed(0, "clickhouse\nlangfuse-web\npostgres\nvalkey\nlangfuse-worker\n")
+    rules["up --detach"] = Completed(0, "", said)
+    engine = make_engine(tmp_path, FakeRunner(rules))
+    engine.progress = progress
+    engine.start({})
+    assert progress.said[:6] == [
+        "Starting the containers (the first start takes minutes)",
+        "clickhouse: starting",
+        "langfuse-web: pulling the image",
+        "postgres: healthy",
+        "valkey: image pulled",
+        "langfuse-worker: waiting",
+    ]
+
+
 def test_a_start_of_what_runs_is_told_apart(tmp_path: Path) -> None:
-    runner = FakeRunner({"ps --all": Completed(0, row("langfuse-web"))})
+    runner = FakeRunner(docker_shows(container("langfuse-web")))
     assert make_engine(tmp_path, runner).start({}) is False
 
 
-def test_a_failed_first_start_shows_the_guilty_service_and_takes_everything_down(tmp_path: Path) -> None:
-    started = []
+def failing_start(
+    directory: Path, *containers: dict[str, Any], **answers: Completed
+) -> tuple[FakeRunner, Any]:
+    """Start a stack that is empty before, and has these containers once compose is at work."""
+    started: list[bool] = []
 
     def ps(_argv: object, _env: object) -> Completed:
-        return Completed(0, row("clickhouse", "exited", "", 1) + "\n" + row("valkey") if started else "")
+        return Completed(0, "\n".join(one["Id"] for one in containers) if started else "")
 
     def up(_argv: object, _env: object) -> Completed:
         started.append(True)
-        return Completed(1, "", "container clickhouse exited (1)\n")
+        return answers.get("up", Completed(1, "", "dependency failed to start\n"))
 
-    runner = FakeRunner({"ps --all": ps, "up --detach": up, "logs": Completed(0, "Cannot allocate memory\n")})
-    with pytest.raises(EngineError, match="The containers did not start") as caught:
-        make_engine(tmp_path, runner).start({})
-    assert caught.value.details == (
-        "container clickhouse exited (1)",
-        "clickhouse: exited",
-        "  Cannot allocate memory",
+    rules: dict[str, Answer] = {**docker_shows(*containers), "docker ps": ps, "up --detach": up}
+    if "log" in answers:
+        rules["docker logs"] = answers["log"]
+    runner = FakeRunner(rules)
+    with pytest.raises(EngineError) as caught:
+        make_engine(directory, runner).start({})
+    return runner, caught.value
+
+
+def test_a_failed_first_start_shows_the_guilty_service_and_takes_everything_down(tmp_path: Path) -> None:
+    runner, error = failing_start(
+        tmp_path,
+        container("clickhouse", "exited", "", code=137, OOMKilled=True),
+        container("valkey"),
+        container("langfuse-web", "created", ""),
+        log=Completed(0, "Loading tables\n", "Cannot allocate memory\n"),
     )
-    assert f"{COMPOSE} logs --no-log-prefix --tail 10 clickhouse" in runner.lines()
+    assert error.message == "The containers did not start: clickhouse failed."
+    assert error.details == (
+        "clickhouse: exited with code 137, out of memory",
+        "  | Loading tables",
+        "  | Cannot allocate memory",
+    )
+    assert error.fix == "raise CLICKHOUSE_MEMORY in .env, or choose a larger STACK_SIZE."
+    assert "docker logs --tail 15 clickhouse-id" in runner.lines()
     assert runner.lines()[-1] == f"{COMPOSE} down"
 
 
+def test_an_unhealthy_service_is_shown_with_what_its_check_said(tmp_path: Path) -> None:
+    _, error = failing_start(tmp_path, container("valkey", health="unhealthy", probe="NOAUTH required.\n"))
+    assert error.details == ("valkey: unhealthy", "  health check: NOAUTH required.")
+    assert error.fix.endswith("More: make logs SERVICE=valkey")
+
+
+def test_a_container_that_crashes_again_and_again_ends_the_wait(tmp_path: Path) -> None:
+    # Compose itself would wait for its health until the deadline.
+    looping = container("langfuse-web", "restarting", "starting", code=1, restarts=3)
+    _, error = failing_start(tmp_path, looping, up=Completed(0))
+    assert error.details == ("langfuse-web: restarting with code 1, restarted 3 times",)
+
+
+def test_what_compose_says_is_shown_where_no_container_is_guilty(tmp_path: Path) -> None:
+    said = "Pulling\nfailed to resolve reference: no such host\n"
+    _, error = failing_start(tmp_path, up=Completed(1, "", said))
+    assert error.details == ("Pulling", "failed to resolve reference: no such host")
+    assert "make images-load FILE=" in error.fix
+
+
+@pytest.mark.parametrize(
+    ("said", "fix"),
+    [
+        ("range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available", "this host has 2.00 CPUs"),
+        ("error setting rlimits for ready process: operation not permitted", "open 262144 files"),
+        ("Bind for 127.0.0.1:3000 failed: port is already allocated", "stop what holds that port"),
+        ('FATAL:  password authentication failed for user "langfuse"', "put that one back into .env"),
+        ("write /var/lib: no space left on device", "free disk space"),
+        ("mkdir /data/x: Permission denied", "belongs to another user"),
+    ],
+)
+def test_known_complaints_come_with_a_remedy(tmp_path: Path, said: str, fix: str) -> None:
+    refused = container("postgres", "created", "", Error=said)
+    _, error = failing_start(tmp_path, refused)
+    assert error.details[1] == f"  docker: {said}"
+    assert fix in error.fix
+
+
+def test_what_lay_there_broken_before_is_not_blamed_before_it_was_started(tmp_path: Path) -> None:
+    runner = FakeRunner(docker_shows(container("postgres", "exited", "", code=137)))
+    assert make_engine(tmp_path, runner).start({}) is True
+
+
 def test_a_failed_restart_leaves_what_ran_before(tmp_path: Path) -> None:
-    runner = FakeRunner({"ps --all": Completed(0, row("langfuse-web")), "up --detach": Completed(1, "", "x")})
+    rules = docker_shows(container("langfuse-web"))
+    runner = FakeRunner({**rules, "up --detach": Completed(1, "", "x")})
     with pytest.raises(EngineError):
         make_engine(tmp_path, runner).start({})
     assert f"{COMPOSE} down" not in runner.lines()
@@ -108,7 +218,7 @@ def test_an_interrupted_first_start_is_taken_down(tmp_path: Path) -> None:
 
 
 def test_a_stop_keeps_the_volumes(tmp_path: Path) -> None:
-    runner = FakeRunner({"ps --all": Completed(0, row("langfuse-web"))})
+    runner = FakeRunner(docker_shows(container("langfuse-web")))
     assert make_engine(tmp_path, runner).stop() is True
     assert runner.lines()[-1] == f"{COMPOSE} down"
 
@@ -121,7 +231,7 @@ def test_destroying_deletes_the_volumes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("verb", ["stop", "destroy"])
 def test_stopping_means_services_too_that_the_settings_ask_for_no_longer(tmp_path: Path, verb: str) -> None:
-    runner = FakeRunner({"ps --all": Completed(0, row("langfuse-web"))})
+    runner = FakeRunner(docker_shows(container("langfuse-web")))
     engine = make_engine(tmp_path, runner)
     engine.stop() if verb == "stop" else engine.destroy()
     environment = runner.environments[-1]
@@ -186,18 +296,51 @@ def test_a_web_container_that_stays_unhealthy_is_removed_at_the_deadline(tmp_pat
 
 
 def test_services_that_are_not_healthy_are_named(tmp_path: Path) -> None:
-    rows = [
-        row("langfuse-web"),
-        row("clickhouse", health="unhealthy"),
-        row("langfuse-worker", "restarting", ""),
-        row("buckets", "exited", ""),
-    ]
-    runner = FakeRunner({"ps --all": Completed(0, "\n".join(rows))})
+    runner = FakeRunner(
+        docker_shows(
+            container("langfuse-web"),
+            container("clickhouse", health="unhealthy"),
+            container("langfuse-worker", "restarting", ""),
+            container("buckets", "exited", ""),
+        )
+    )
     state = make_engine(tmp_path, runner, LANGFUSE_PORT="1").state()
     assert (state.running, state.healthy) == (True, False)
     assert state.detail == "not healthy: clickhouse, langfuse-worker"
-    assert Part("clickhouse", "running", "unhealthy") in state.parts
     assert "buckets" not in {part.name for part in state.parts}
+
+
+def test_a_part_says_since_when_it_runs_what_it_may_use_and_where_it_is_reached(tmp_path: Path) -> None:
+    ports = {"9333/tcp": None, "8333/tcp": [{"HostIp": "127.0.0.1", "HostPort": "9090"}]}
+    shown = container("seaweedfs", restarts=2, memory=2**30, ports=ports)
+    state = make_engine(tmp_path, FakeRunner(docker_shows(shown)), LANGFUSE_PORT="1").state()
+    assert state.parts == (
+        Part(
+            "seaweedfs",
+            "running",
+            "healthy",
+            restarts=2,
+            started=datetime(2026, 11, 21, 8, tzinfo=UTC),
+            memory_limit_bytes=2**30,
+            ports=("127.0.0.1:9090->8333",),
+        ),
+    )
+
+
+def test_memory_is_what_docker_measures_of_running_containers(tmp_path: Path) -> None:
+    rules = docker_shows(container("valkey"), container("buckets", "exited", ""))
+    rules["docker stats"] = Completed(0, "valkey-id\t13.5MiB / 768MiB\nstranger\t1GiB / 2GiB\n")
+    runner = FakeRunner(rules)
+    assert make_engine(tmp_path, runner).memory() == {"valkey": round(13.5 * 2**20)}
+    assert runner.calls[-1][-1] == "valkey-id"
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("0B", 0), ("1.5GiB", 3 * 2**29), ("12kB", 12_000), ("many", None), ("5 parsecs", None)],
+)
+def test_sizes_are_read_as_docker_prints_them(text: str, size: int | None) -> None:
+    assert parse_bytes(text) == size
 
 
 def test_a_stopped_stack_is_not_running(tmp_path: Path) -> None:
@@ -223,13 +366,13 @@ def test_taken_ports_a_small_disk_and_a_bad_file_are_all_obstacles(
 
 def test_a_running_stack_has_no_obstacles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(host, "port_is_free", lambda _host, _port: False)
-    runner = FakeRunner({"ps --all": Completed(0, row("langfuse-web"))})
+    runner = FakeRunner(docker_shows(container("langfuse-web")))
     assert make_engine(tmp_path, runner).obstacles() == []
 
 
 def test_a_compose_command_that_fails_is_shown_with_its_last_lines(tmp_path: Path) -> None:
-    runner = FakeRunner({"ps --all": Completed(1, "", "permission denied\n")})
-    with pytest.raises(CommandFailed, match="ps --all --format json` failed with exit code 1") as caught:
+    runner = FakeRunner({"docker ps": Completed(1, "", "permission denied\n")})
+    with pytest.raises(CommandFailed, match="oneoff=False` failed with exit code 1") as caught:
         make_engine(tmp_path, runner).state()
     assert caught.value.details == ("permission denied",)
 
