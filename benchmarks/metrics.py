@@ -73,7 +73,7 @@ def seed(data_dir: Path, rows: int) -> None:
         (
             row_of(
                 event,
-                Priced(cost=event.cost),
+                Priced(usage=event.usage, cost=event.cost),
                 "",
                 seq=first + number,
                 project=project,

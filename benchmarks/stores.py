@@ -189,7 +189,7 @@ def _rows(events: list[Event], before: int) -> list[tuple[Any, ...]]:
     return [
         row_of(
             event,
-            Priced(cost=event.cost),
+            Priced(usage=event.usage, cost=event.cost),
             "",
             seq=before + number + 1,
             project=1,

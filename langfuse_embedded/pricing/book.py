@@ -38,9 +38,15 @@ class Billable(Protocol):
     @property
     def model_parameters(self) -> str: ...
     @property
-    def usage(self) -> Mapping[str, int]: ...
+    def usage(self) -> dict[str, int]: ...
     @property
     def cost(self) -> Mapping[str, float]: ...
+    @property
+    def level(self) -> str: ...
+    @property
+    def input(self) -> str | None: ...
+    @property
+    def output(self) -> str | None: ...
     @property
     def metadata(self) -> list[tuple[str, str]]: ...
 
@@ -51,11 +57,13 @@ class Priced:
 
     Attributes:
         model_id: the model that its name belongs to, or empty.
+        usage: units by usage kind, as the client gave them or as counted.
         cost: USD by usage kind with `total`, as the client gave it or as computed; empty when not known.
         tier_id, tier_name: the pricing tier that fits, also when the client gave the cost itself.
     """
 
     model_id: str = ""
+    usage: dict[str, int] = field(default_factory=dict)
     cost: dict[str, float] = field(default_factory=dict)
     tier_id: str | None = None
     tier_name: str | None = None
@@ -85,22 +93,28 @@ class PriceBook:
             self._builtin = None
 
     def price(self, project_id: str, event: Billable) -> Priced:
-        """Return model, tier and cost of an event; a cost that the client gave is never recomputed."""
+        """Return model, usage, tier and cost of an event.
+
+        A cost that the client gave is never recomputed. Tokens are counted where it gave neither usage nor
+        cost and the model has a tokenizer; not those of a failure, whose output is none.
+        """
         name = event.model_name
         model = self._model(project_id, name) if name else None
         usage = event.usage
+        if model and model.counter and not usage and not event.cost and event.level != "ERROR":
+            usage = model.counter.usage(event.input, event.output)
         tier = model.tier(usage, event.model_parameters, event.metadata) if model else None
         if event.cost or model is None or tier is None:
             cost = given_cost(event.cost) if event.cost else {}
             return Priced(
-                model.id if model else "", cost, tier.id if tier else None, tier.name if tier else None
+                model.id if model else "", usage, cost, tier.id if tier else None, tier.name if tier else None
             )
         try:
             cost = cost_of(usage, tier)
         except OverflowError:
             # A client may claim 10^400 tokens; that must not cost the batch.
             cost = {}
-        return Priced(model.id, cost, tier.id, tier.name)
+        return Priced(model.id, usage, cost, tier.id, tier.name)
 
     def _model(self, project_id: str, name: str) -> CompiledModel | None:
         key = (project_id, name)

@@ -32,11 +32,26 @@ _NAMES = {
     "google": "(google(ai)?/)?({})",
 }
 
+# Which models think before they answer: only these have a price for reasoning tokens in the server's list.
+_REASONS = re.compile(r"(o\d|gpt-[5-9]|gemini-(2\.[5-9]|[3-9]))")
+_REASONING = ("output_reasoning_tokens", "output_reasoning")
+
+# The server counts tokens itself where a client reports none. It has a tokenizer for these models of OpenAI
+# (of the older chat models by the newer encoding), and one for all of Anthropic.
+_COUNTED = re.compile(
+    r"(ft:)?(chatgpt-4|gpt-([35-9]|4(?!\.5))|text-embedding|davinci|babbage)"
+    r"(?!.*(audio|realtime|image|transcribe|tts))"
+)
+_CHAT = re.compile(r"(ft:)?(chat)?gpt")
+
+_SHAPE = 2
+"""Raise it when the same library gives other models: what was written before is then written again."""
+
 # Usage kinds that a price of the library pays for. Instrumentations spell them differently; the server's own
 # list has both spellings too.
 _KINDS = {
     "input_mtok": ("input",),
-    "output_mtok": ("output", "output_reasoning_tokens", "output_reasoning"),
+    "output_mtok": ("output",),
     "cache_read_mtok": ("input_cached_tokens", "input_cache_read"),
     "cache_write_mtok": ("input_cache_creation", "input_cache_creation_5m"),
     "cache_write_1h_mtok": ("input_cache_creation_1h",),
@@ -81,8 +96,8 @@ _SERVICE_TIERS = {
 
 
 def price_list_version() -> str:
-    """Return the version of the installed price list."""
-    return version("genai-prices")
+    """Return the version of the installed price list, and of what is made of it here."""
+    return f"{version('genai-prices')}+{_SHAPE}"
 
 
 def builtin_models(today: date) -> tuple[list[Model], date | None]:
@@ -121,14 +136,29 @@ def _models(maker: str, info: ModelInfo, today: date) -> Iterator[Model]:
     standard = info.get_prices(now)
     if standard.input_mtok is not None and standard.output_mtok is None:
         # Embeddings: the server prices the total, because some clients report nothing else.
-        kinds: Mapping[str, tuple[str, ...]] = {"input_mtok": ("total",)}
+        kinds: dict[str, tuple[str, ...]] = {"input_mtok": ("total",)}
     else:
         kinds = {key: (*names, *_KINDS_OF_MAKER[maker].get(key, ())) for key, names in _KINDS.items()}
+        if _REASONS.match(info.id):
+            kinds["output_mtok"] = (*kinds["output_mtok"], *_REASONING)
     identity = "c" + hashlib.sha256(f"{maker}/{info.id}".encode()).hexdigest()[:24]
     tiers = _tiers(identity, [*_service_rates(info, now), _Rate("", [], standard)], kinds)
     if tiers[-1]["prices"]:
         pattern = f"(?i)^{_NAMES[maker].format(clause_pattern(info.match))}$"
-        yield Model(identity, None, info.id, pattern, tiers)
+        tokenizer, config = _tokenizer(maker, info.id)
+        yield Model(identity, None, info.id, pattern, tiers, tokenizer_id=tokenizer, tokenizer_config=config)
+
+
+def _tokenizer(maker: str, name: str) -> tuple[str | None, dict[str, Any] | None]:
+    """Return the id and the configuration of the tokenizer that the server's list gives such a model."""
+    if maker == "anthropic":
+        return "claude", None
+    if maker != "openai" or not _COUNTED.match(name):
+        return None, None
+    if not _CHAT.match(name):
+        return "openai", {"tokenizerModel": "text-embedding-ada-002" if "embedding" in name else name}
+    tokenizer = "gpt-4o" if "gpt-4o" in name else "gpt-3.5-turbo" if "gpt-3.5" in name else "gpt-4"
+    return "openai", {"tokensPerName": 1, "tokenizerModel": tokenizer, "tokensPerMessage": 3}
 
 
 def _service_rates(info: ModelInfo, now: datetime) -> list[_Rate]:

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from .model import Model, Tier
+from .tokens import counter_of
 
 Attributes = Callable[[str], Mapping[str, Any]]
 """Returns the model parameters or the metadata of a generation, by the name of a condition's source."""
@@ -53,10 +54,11 @@ class CompiledTier:
 class CompiledModel:
     """A model with its tiers in the order in which they are tried."""
 
-    __slots__ = ("_by_usage", "_conditional", "_default", "_reads_metadata", "id")
+    __slots__ = ("_by_usage", "_conditional", "_default", "_reads_metadata", "counter", "id")
 
     def __init__(self, model: Model) -> None:
         self.id = model.id
+        self.counter = counter_of(model)
         tiers = sorted(model.tiers, key=lambda tier: tier["priority"])
         self._conditional = [CompiledTier(tier) for tier in tiers if not tier["isDefault"]]
         self._by_usage = [tier for tier in self._conditional if tier.by_usage]

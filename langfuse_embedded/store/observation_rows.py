@@ -95,7 +95,7 @@ def row_of(
 
 def unplaced_row_of(event: Event, price: Priced, prompt_id: str, created_at: int) -> Row:
     """Return the row without its last four columns, which say where it stands."""
-    usage, cost, experiment = event.usage, price.cost, event.experiment
+    usage, cost, experiment = price.usage, price.cost, event.experiment
     return (
         pack(event.trace_id),
         pack(event.span_id),

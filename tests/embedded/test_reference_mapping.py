@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,10 @@ import pytest
 from langfuse_embedded.otlp.decode import DecodeError, decode_json, decode_protobuf
 from langfuse_embedded.otlp.event import Event, Experiment
 from langfuse_embedded.otlp.mapping import map_batch
+from langfuse_embedded.pricing.book import PriceBook
+from langfuse_embedded.pricing.builtin import builtin_models
 from tests.accepted_differences import accepted_cases
+from tests.unit.pricing.builders import Source
 
 _NOW = 1_800_000_000_000
 _SUITE = "otel_mapping"
@@ -205,6 +209,14 @@ def _event_fields(event: Event) -> dict[str, Any]:
     }
 
 
+@cache
+def _price_book() -> PriceBook:
+    """Return the built-in models, whose tokenizers count what a client did not report."""
+    book = PriceBook(Source(builtin=builtin_models(date(2026, 1, 1))[0]))
+    book.refresh()
+    return book
+
+
 def _row_columns(event: Event) -> dict[str, Any]:
     """Return an event under the names of the recorded table's columns."""
     run = event.experiment or Experiment(id="")
@@ -226,7 +238,7 @@ def _row_columns(event: Event) -> dict[str, Any]:
         "provided_model_name": event.model_name,
         "model_parameters": event.model_parameters,
         "completion_start_time": None if completion is None else _column_time(completion),
-        "usage_details": event.usage,
+        "usage_details": _price_book().price("reference", event).usage,
         "provided_cost_details": event.cost,
         "tags": event.tags,
         "public": event.public,

@@ -42,7 +42,7 @@ class Store:
         for seq in range(first, first + count):
             event = Event(f"{seq:032x}", f"{seq:016x}", None, "step", "SPAN", 0, 1, **values)
             place = {"seq": seq, "project": project, "created_at": 0, "block": first, "position": 0}
-            context.db.execute(INSERT, row_of(event, Priced(), "", **place))
+            context.db.execute(INSERT, row_of(event, Priced(usage=event.usage), "", **place))
         context.commit()
         return list(range(first, first + count))
 

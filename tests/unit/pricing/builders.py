@@ -44,6 +44,9 @@ class Generation:
     cost: dict[str, float] = field(default_factory=dict)
     model_parameters: str = "{}"
     metadata: list[tuple[str, str]] = field(default_factory=list)
+    level: str = "DEFAULT"
+    input: str | None = None
+    output: str | None = None
 
 
 @dataclass
