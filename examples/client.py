@@ -35,6 +35,16 @@ def connect() -> Langfuse:
     return langfuse
 
 
+def require_models() -> None:
+    """End the example when the environment names no OpenAI-compatible server.
+
+    Raises:
+        SystemExit: 2 when OPENAI_API_KEY is missing.
+    """
+    if not os.environ.get("OPENAI_API_KEY"):
+        stop(2, "OPENAI_API_KEY not set: `make fake-llm` serves a stand-in and says what to set")
+
+
 def stop(code: int, message: str) -> NoReturn:
     """End the example with a message and an exit code."""
     print(message, file=sys.stderr)

@@ -4,8 +4,14 @@ It serves `POST /v1/chat/completions` (streaming too, with tool calls), `POST /v
 `GET /v1/models`. What it answers follows from the request alone:
 
 - the reply repeats the last user message: `You said: ...`;
-- a request that offers tools, and has no tool result yet, is answered with a call of the first tool, each of
-  its required parameters filled with a value of its type;
+- where a system message ends in a part `Context:`, the reply is its line that shares most words with the last
+  user message, or `I do not know.`;
+- a request that offers tools, and has no tool result yet, is answered with a call of the tool whose name and
+  description share most words with the last user message (the first of several), each of its required
+  parameters filled with a value of its type;
+- a request for JSON (`response_format`) is answered as a judge would: `score` is the share of the words of
+  the line `Answer: ...` that stand in the line `Reference: ...`, and `reason` says how many;
+- texts with the same words have near embeddings;
 - a last user message of `fail with 429` (or another status from 400 to 599) is answered with that error;
 - one token is a word.
 
@@ -16,16 +22,28 @@ It serves `POST /v1/chat/completions` (streaming too, with tool calls), `POST /v
 from __future__ import annotations
 
 import argparse
+import base64
 import hashlib
 import json
+import math
 import re
+import struct
 import sys
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 CREATED = 1_700_000_000
-DIMENSIONS = 8
+DIMENSIONS = 256
+UNKNOWN = "I do not know."
+# Words that say nothing about what a text is about.
+STOP_WORDS = frozenset(
+    (
+        *("a", "all", "an", "and", "are", "as", "at", "be", "by", "can", "do", "does", "for", "from", "has"),
+        *("have", "how", "i", "in", "is", "it", "its", "not", "of", "on", "or", "that", "the", "this", "to"),
+        *("was", "what", "when", "which", "who", "with", "you", "your"),
+    )
+)
 FAILURE = re.compile(r"fail with ([45]\d\d)")
 SAMPLES: dict[str, Any] = {"integer": 1, "number": 1.5, "boolean": True, "array": [], "object": {}}
 
@@ -66,6 +84,54 @@ def sample(schema: dict[str, Any]) -> Any:
     return SAMPLES.get(str(schema.get("type")), "Athens")
 
 
+def words_of(text: str) -> list[str]:
+    """Return the words of a text that carry meaning, in lower case and without the s of a plural."""
+    found = [word.removesuffix("s") for word in re.findall(r"[a-z0-9]+", text.lower())]
+    return [word for word in found if word not in STOP_WORDS]
+
+
+def most_alike(texts: list[str], question: str) -> tuple[int, int]:
+    """Return which text shares most words with the question (the first of several), and how many."""
+    asked = set(words_of(question))
+    shared = [len(asked & set(words_of(text))) for text in texts]
+    best = max(range(len(texts)), key=lambda place: (shared[place], -place))
+    return best, shared[best]
+
+
+def context_of(messages: list[dict[str, Any]]) -> list[str]:
+    """Return the lines below `Context:` in the system messages."""
+    texts = [text_of(message) for message in messages if message.get("role") == "system"]
+    parts = [text.split("Context:\n", 1)[1] for text in texts if "Context:\n" in text]
+    return [line.strip("- ") for part in parts for line in part.splitlines() if line.strip("- ")]
+
+
+def judgement_of(text: str) -> str:
+    """Return, as JSON, the share of the words of `Answer: ...` that stand in `Reference: ...`."""
+    lines = dict(re.findall(r"^(Reference|Answer): *(.*)$", text, re.MULTILINE))
+    said, known = set(words_of(lines.get("Answer", ""))), set(words_of(lines.get("Reference", "")))
+    score = len(said & known) / len(said) if said else 0.0
+    reason = f"{len(said & known)} of {len(said)} words of the answer are in the reference"
+    return json.dumps({"score": round(score, 4), "reason": reason})
+
+
+def reply_to(request: dict[str, Any]) -> str:
+    """Return the text that answers a chat request."""
+    messages = request["messages"]
+    question = last_user_text(messages)
+    if (request.get("response_format") or {}).get("type") in {"json_object", "json_schema"}:
+        return judgement_of(question)
+    if lines := context_of(messages):
+        best, shared = most_alike(lines, question)
+        return lines[best] if shared else UNKNOWN
+    return f"You said: {question}"
+
+
+def chosen_tool(tools: list[dict[str, Any]], question: str) -> dict[str, Any]:
+    """Return the tool whose name and description share most words with the question."""
+    texts = [f"{tool['function']['name']} {tool['function'].get('description', '')}" for tool in tools]
+    return tools[most_alike(texts, question)[0]]
+
+
 def fingerprint(text: str) -> str:
     """Return a short id that follows from a text."""
     return hashlib.sha256(text.encode()).hexdigest()[:12]
@@ -77,11 +143,11 @@ def answer_to(request: dict[str, Any]) -> dict[str, Any]:
     tools = request.get("tools") or []
     called = any(message.get("role") == "tool" for message in messages)
     if tools and not called:
-        calls = [tool_call(tools[0])]
+        calls = [tool_call(chosen_tool(tools, last_user_text(messages)))]
         message: dict[str, Any] = {"role": "assistant", "content": None, "tool_calls": calls}
         finish, produced = "tool_calls", calls[0]["function"]["arguments"]
     else:
-        produced = f"You said: {last_user_text(messages)}"
+        produced = reply_to(request)
         message, finish = {"role": "assistant", "content": produced}, "stop"
     read, written = sum(count_tokens(text_of(one)) for one in messages), count_tokens(produced)
     return {
@@ -115,16 +181,27 @@ def chunks_of(completion: dict[str, Any], *, with_usage: bool) -> Iterator[dict[
 
 
 def embeddings_of(request: dict[str, Any]) -> dict[str, Any]:
-    """Return a vector for each input, from the hash of its text."""
+    """Return a vector of length 1 for each input."""
     inputs = request["input"] if isinstance(request["input"], list) else [request["input"]]
-    data = []
-    for place, text in enumerate(inputs):
-        digest = hashlib.sha256(str(text).encode()).digest()
-        vector = [round(byte / 255 - 0.5, 6) for byte in digest[:DIMENSIONS]]
-        data.append({"object": "embedding", "index": place, "embedding": vector})
+    data = [
+        {"object": "embedding", "index": place, "embedding": vector_of(str(text), request)}
+        for place, text in enumerate(inputs)
+    ]
     tokens = sum(count_tokens(str(text)) for text in inputs)
     usage = {"prompt_tokens": tokens, "total_tokens": tokens}
     return {"object": "list", "model": request["model"], "data": data, "usage": usage}
+
+
+def vector_of(text: str, request: dict[str, Any]) -> list[float] | str:
+    """Return how often each word occurs, each at the place of its hash; packed where `base64` is asked."""
+    vector = [0.0] * DIMENSIONS
+    for word in words_of(text) or [text]:
+        vector[int(fingerprint(word), 16) % DIMENSIONS] += 1
+    length = math.sqrt(sum(value * value for value in vector))
+    vector = [value / length for value in vector]
+    if request.get("encoding_format") == "base64":  # what the official client asks for
+        return base64.b64encode(struct.pack(f"<{DIMENSIONS}f", *vector)).decode()
+    return vector
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -20,7 +20,7 @@ from .spans import send, span, trace_id
 
 STACK_FILE = REPOSITORY / "config" / "stack.yaml"
 OBJECTS = {
-    "score_configs": 18,
+    "score_configs": 19,
     "models": 7,
     "prompts": 5,
     "datasets": 2,
