@@ -47,6 +47,9 @@ NETWORKS: Mapping[str, frozenset[str]] = MappingProxyType(
         "alertmanager": frozenset({"monitoring", "edge"}),
         "grafana": frozenset({"monitoring", "edge"}),
         "statsd-exporter": frozenset({"monitoring"}),
+        "node-exporter": frozenset({"monitoring"}),
+        "postgres-exporter": frozenset({"monitoring", "stores"}),
+        "valkey-exporter": frozenset({"monitoring", "stores"}),
         "exporter": frozenset({"monitoring", "stores"}),
     }
 )
@@ -82,7 +85,7 @@ WELL_KNOWN_SECRETS = frozenset(
     }
 )
 _SECRET_NAME = re.compile(
-    r"(PASSWORD|SECRET|SECRET_KEY|SALT|ENCRYPTION_KEY|API_KEY|_AUTH|ACCESS_KEY|_KEY_ID)$"
+    r"(PASSWORD|_PASS|SECRET|SECRET_KEY|SALT|ENCRYPTION_KEY|API_KEY|_AUTH|ACCESS_KEY|_KEY_ID)$"
 )
 _TAG = re.compile(r".*:v?(?P<version>\d+(\.\d+)+)([.-][0-9A-Za-z.-]+)?")
 
@@ -291,7 +294,8 @@ def networks_are_as_drawn(config: Config) -> Iterator[Finding]:
 
 
 def _may_be_read(service: str, source: str) -> bool:
-    return "/config/" in source or (service in STACK_READERS and source.endswith("/.stack"))
+    shared = source.endswith(("/credentials", "/heartbeats"))
+    return "/config/" in source or (service in STACK_READERS and shared)
 
 
 def host_files_are_read_only(config: Config) -> Iterator[Finding]:

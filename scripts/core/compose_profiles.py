@@ -20,11 +20,20 @@ def split_list(value: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in value.split(",") if word.strip())
 
 
+# Bundled stores that have an exporter of their own in the profile monitoring.
+WATCHED = frozenset({"postgres", "valkey"})
+
+
 def compose_profiles(values: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the profiles of a stack with these settings: bundled stores first, then the wanted extras."""
+    """Return the profiles of a stack with these settings: bundled stores first, then the wanted extras.
+
+    `monitoring` brings `monitoring-<store>` for each bundled store that has an exporter.
+    """
     bundled = [
         profile
         for profile, settings in REPLACED_BY.items()
         if not any(values.get(setting) for setting in settings)
     ]
-    return (*bundled, *split_list(values.get("STACK_PROFILES", "")))
+    extras = split_list(values.get("STACK_PROFILES", ""))
+    exporters = [f"monitoring-{store}" for store in bundled if store in WATCHED and "monitoring" in extras]
+    return (*bundled, *extras, *exporters)

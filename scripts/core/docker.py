@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from .errors import StackError
-from .runner import Runner
+from .errors import CommandFailed, StackError
+from .runner import Runner, checked
 
 ENGINE_TIMEOUT_S = 5.0
 REGISTRY_TIMEOUT_S = 10.0
@@ -45,10 +45,12 @@ def find_images(runner: Runner, compose: Sequence[str], environment: Mapping[str
 
     `compose` is the beginning of a compose command, `environment` what it is run with.
     """
-    listed = runner.run([*compose, "config", "--images"], env=environment)
-    if listed.returncode != 0:
-        return Finding(False, f"compose.yaml is not usable: {listed.stderr.strip()}", "correct compose.yaml")
-    images = sorted(set(listed.stdout.split()))
+    try:
+        images = read_images(runner, compose, environment).pulled
+    except CommandFailed as error:
+        return Finding(
+            False, f"compose.yaml is not usable: {' '.join(error.details)}", "correct compose.yaml"
+        )
     absent = [image for image in images if runner.run(["docker", "image", "inspect", image]).returncode != 0]
     if not absent:
         return Finding(True, f"all {len(images)} images are here")
@@ -58,7 +60,7 @@ def find_images(runner: Runner, compose: Sequence[str], environment: Mapping[str
             False,
             f"{len(unavailable)} of {len(images)} images are neither here nor to be pulled "
             f"({', '.join(unavailable[:2])}{', ...' if len(unavailable) > 2 else ''})",
-            "give this machine access to a registry, or bring the images with docker load",
+            "give this machine access to a registry, or bring the images: make images-load FILE=",
         )
     return Finding(True, f"{len(absent)} of {len(images)} images can be pulled")
 
@@ -70,6 +72,34 @@ def parse_json_rows(text: str) -> list[dict[str, object]]:
         rows: list[dict[str, object]] = json.loads(stripped)
         return rows
     return [json.loads(line) for line in stripped.splitlines() if line.strip()]
+
+
+@dataclass(frozen=True, slots=True)
+class StackImages:
+    """The images of a stack as it is configured, sorted.
+
+    Attributes:
+        pulled: those of registries.
+        built: those that are made from this repository; no registry has them.
+    """
+
+    pulled: tuple[str, ...]
+    built: tuple[str, ...]
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """Both."""
+        return (*self.pulled, *self.built)
+
+
+def read_images(runner: Runner, compose: Sequence[str], environment: Mapping[str, str]) -> StackImages:
+    """Return which images the stack needs. Raises CommandFailed: the compose file is not usable."""
+    argv = [*compose, "config", "--format", "json"]
+    services = json.loads(checked(argv, runner.run(argv, env=environment)).stdout)["services"].values()
+    built = {service["image"] for service in services if service.get("build")}
+    return StackImages(
+        tuple(sorted({service["image"] for service in services} - built)), tuple(sorted(built))
+    )
 
 
 def _not_in_registry(runner: Runner, images: Sequence[str]) -> list[str]:

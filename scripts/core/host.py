@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 from collections.abc import Sequence
@@ -10,6 +11,8 @@ from pathlib import Path
 import psutil
 
 HIGHEST_PORT = 65535
+# Nobody's number on usual systems: the user of images that have no user of their own.
+STRANGER = 65532
 
 
 def port_is_free(host: str, port: int) -> bool:
@@ -23,6 +26,11 @@ def port_is_free(host: str, port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def unprivileged_user() -> tuple[int, int]:
+    """Return user and group of a container that reads our files: our own, a stranger's for root."""
+    return (os.getuid(), os.getgid()) if os.getuid() else (STRANGER, STRANGER)
 
 
 def other_port(port: int) -> int:

@@ -103,11 +103,25 @@ def only_one_verb(layout: Layout) -> Iterator[None]:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Replace a file in one step; only its owner can read it, and its directory."""
+    """Replace a file in one step; only its owner can read it, and its directory.
+
+    What root writes belongs to the owner of the directory, as a container may have to read it (`give_to`).
+    """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
+        if os.getuid() == 0:
+            owner = path.parent.stat()
+            os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
     fresh.replace(path)
+
+
+def give_to(directory: Path, user: int, group: int) -> None:
+    """Make a private directory and what lies in it belong to a user. Does nothing unless we are root."""
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if os.getuid() == 0:
+        for path in (directory, *directory.iterdir()):
+            os.chown(path, user, group)

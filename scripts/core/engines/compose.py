@@ -11,7 +11,8 @@ from scripts.core import host
 from scripts.core.api import Api
 from scripts.core.compose_profiles import compose_profiles
 from scripts.core.errors import EngineError, ProvisioningError, StackError
-from scripts.core.layout import Layout
+from scripts.core.heartbeats import heartbeats_dir
+from scripts.core.layout import Layout, give_to
 from scripts.core.runner import Completed, Runner, checked
 from scripts.core.settings.model import SetBy
 from scripts.core.settings.table import SETTINGS
@@ -77,6 +78,8 @@ def published_ports(settings: Settings) -> list[tuple[str, str]]:
         ports.append(("S3_PORT", settings["LANGFUSE_BIND_ADDRESS"]))
     if "tls" in profiles:
         ports += [(name, settings["TLS_BIND_ADDRESS"]) for name in ("HTTPS_PORT", "HTTP_PORT")]
+    if "monitoring" in profiles:
+        ports.append(("GRAFANA_PORT", settings["GRAFANA_BIND_ADDRESS"]))
     return ports
 
 
@@ -154,6 +157,8 @@ class ComposeEngine:
         """See Engine."""
         before = self._containers()
         was_running = self._runs(before)
+        if "monitoring" in compose_profiles(self.settings.values):
+            self._let_exporter_read()
         try:
             self._start(init, before)
         except BaseException:
@@ -266,6 +271,12 @@ class ComposeEngine:
         done = self.runner.run(["docker", "logs", "--tail", "15", container])
         return tail(done.stdout + done.stderr)
 
+    def _let_exporter_read(self) -> None:
+        """Make what its container mounts, and let its user read the keys of the projects."""
+        user, group = map(int, self.settings["EXPORTER_USER"].split(":"))
+        give_to(self.layout.credentials_dir, user, group)
+        heartbeats_dir(self.layout).mkdir(parents=True, exist_ok=True)
+
     def _start(self, init: Mapping[str, str], before: Sequence[Container]) -> None:
         # What lay there stopped or sick is not judged before it was started anew.
         old = {(one.id, one.started) for one in before}
@@ -303,7 +314,8 @@ class ComposeEngine:
         return compose_command(self.layout, self.settings)
 
     def _environment(self, extra: Mapping[str, str]) -> dict[str, str]:
-        return {**compose_environment(self.environment, self.settings), **extra}
+        ours = compose_environment(self.environment, self.settings)
+        return {**ours, "STACK_DIR": str(self.layout.stack_dir), **extra}
 
     def _compose(
         self, *arguments: str, extra: Mapping[str, str] | None = None, timeout_s: float = 60

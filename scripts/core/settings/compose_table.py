@@ -22,7 +22,7 @@ from .kinds import (
     text,
     url,
 )
-from .model import Computed, Group, Reader, SetBy, Setting
+from .model import Computed, Group, Reader, SetBy, Setting, follows
 
 COMPOSE_AND_SCRIPTS = (Reader.COMPOSE, Reader.SCRIPTS)
 
@@ -369,6 +369,32 @@ OBSERVATION = Group(
             description="Who receives the worker's DogStatsD metrics on port 8125. "
             "The profile monitoring brings a receiver.",
             default=Computed("", _statsd_receiver),
+        ),
+        Setting(
+            name="GRAFANA_PORT",
+            description="Port of the dashboards (profile monitoring).",
+            kind=PORT,
+            default="3001",
+        ),
+        Setting(
+            name="GRAFANA_BIND_ADDRESS",
+            description="Address that they listen on; 0.0.0.0 opens them to other machines.",
+            kind=IP_ADDRESS,
+            default="127.0.0.1",
+        ),
+        Setting(
+            name="GRAFANA_URL",
+            description="Where people reach the dashboards.",
+            kind=url("http", "https"),
+            default=follows("http://localhost:${GRAFANA_PORT}"),
+        ),
+        Setting(
+            name="GRAFANA_ADMIN_PASSWORD",
+            description="Password of the user `admin` of Grafana, as of its first start.",
+            kind=text(min_length=12),
+            generate=random_hex(16),
+            set_by=SetBy.GENERATED,
+            secret=True,
         ),
         Setting(
             name="PROMETHEUS_RETENTION",

@@ -192,6 +192,9 @@ ACCESS_KEY = _matching(
     "is shorter than 16 characters or has some that no access key has",
     "copy it once more, or: openssl rand -hex 20",
 )
+USER_AND_GROUP = _matching(
+    "uid:gid", r"[1-9][0-9]*:[1-9][0-9]*", "is not a user and group, or is root", "write it as 1000:1000"
+)
 PROJECT_NAME = _matching(
     "name",
     r"[a-z0-9][a-z0-9_-]{0,62}",

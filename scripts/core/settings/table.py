@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from scripts.core.compose_profiles import EXTRAS
+from scripts.core.host import unprivileged_user
 
 from .backup_table import BACKUPS
 from .compose_table import (
@@ -24,6 +27,7 @@ from .kinds import (
     PROJECT_NAME,
     TEXT,
     URL_SAFE_SECRET,
+    USER_AND_GROUP,
     VERSION,
     choice,
     choices,
@@ -32,7 +36,7 @@ from .kinds import (
     random_hex,
     url,
 )
-from .model import Group, Reader, SetBy, Setting
+from .model import Computed, Group, Reader, SetBy, Setting
 from .sizes_table import SIZES
 
 COMPOSE = (Reader.COMPOSE,)
@@ -89,7 +93,7 @@ _STACK = Group(
             "repository. Read from the environment only.",
             default=".stack",
             set_by=SetBy.ENVIRONMENT,
-            used_by=SCRIPTS,
+            used_by=(Reader.COMPOSE, Reader.SCRIPTS),
         ),
     ),
 )
@@ -295,6 +299,12 @@ _EMBEDDED = Group(
     ),
 )
 
+
+def _exporter_user(_values: Mapping[str, str]) -> str:
+    user, group = unprivileged_user()
+    return f"{user}:{group}"
+
+
 _MONITORING = Group(
     "Monitoring",
     (
@@ -320,9 +330,10 @@ _MONITORING = Group(
         ),
         Setting(
             name="EXPORTER_USER",
-            description="User and group of the exporter's container, `uid:gid`: those who run `make up`, as "
-            "credentials are readable by their owner only.",
-            default="1000:1000",
+            description="User and group of the exporter's container. It reads the credentials, which only their "
+            "owner can: who runs `make up`, or the user that `make up` gives them to when root runs it.",
+            kind=USER_AND_GROUP,
+            default=Computed("yours (65532:65532 for root)", _exporter_user),
         ),
         Setting(
             name="EXPORTER_INTERVAL_S",

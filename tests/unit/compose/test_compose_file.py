@@ -89,7 +89,10 @@ def test_profiles_add_their_services_and_nothing_else(render: Render) -> None:
         *("langfuse-web", "langfuse-worker", "postgres", "clickhouse", "valkey", "seaweedfs", "buckets")
     }
     assert set(render(STACK_PROFILES="tls")["services"]) - core == {"caddy"}
-    assert {"prometheus", "alertmanager"} <= set(render(STACK_PROFILES="monitoring")["services"]) - core
+    assert set(render(STACK_PROFILES="monitoring")["services"]) - core == {
+        *("prometheus", "alertmanager", "grafana", "exporter"),
+        *("statsd-exporter", "postgres-exporter", "valkey-exporter", "node-exporter"),
+    }
 
 
 @pytest.mark.parametrize(
@@ -193,7 +196,8 @@ PAGE = (ROOT / "docs" / "reference" / "compose.md").read_text(encoding="utf-8")
 def test_the_reference_page_has_image_and_user_of_every_service(render: Render) -> None:
     for name, service in render(STACK_PROFILES="tls,monitoring")["services"].items():
         row = next((line for line in PAGE.splitlines() if line.startswith(f"| `{name}`")), "")
-        assert f"| `{service['image']}` | `{service['user']}` |" in row, name
+        user = "EXPORTER_USER" if name == "exporter" else service["user"]
+        assert f"| `{service['image']}` | `{user}` |" in row, name
 
 
 @pytest.mark.parametrize("size", SIZE_NAMES)

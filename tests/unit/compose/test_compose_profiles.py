@@ -32,7 +32,19 @@ def test_a_store_of_ones_own_takes_the_bundled_one_out(setting: str, value: str,
 
 def test_extras_come_after_the_stores() -> None:
     values = {"S3_ENDPOINT": "https://s3.acme.example", "STACK_PROFILES": "tls, monitoring"}
-    assert compose_profiles(values) == ("postgres", "clickhouse", "valkey", "tls", "monitoring")
+    stores = ("postgres", "clickhouse", "valkey")
+    exporters = ("monitoring-postgres", "monitoring-valkey")
+    assert compose_profiles(values) == (*stores, "tls", "monitoring", *exporters)
+
+
+def test_a_store_of_ones_own_has_no_exporter_here() -> None:
+    values = {"DATABASE_URL": "postgresql://u:p@db.acme.example/x", "STACK_PROFILES": "monitoring"}
+    assert "monitoring-postgres" not in compose_profiles(values)
+    assert "monitoring-valkey" in compose_profiles(values)
+
+
+def test_without_monitoring_no_store_has_an_exporter() -> None:
+    assert compose_profiles({}) == ("postgres", "clickhouse", "valkey", "s3")
 
 
 def test_the_environment_of_compose_carries_the_profiles() -> None:

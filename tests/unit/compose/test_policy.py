@@ -191,6 +191,27 @@ MUTATIONS: tuple[tuple[str, Change], ...] = (
     ("grace", put("services/seaweedfs/stop_grace_period", "20s")),
     ("open-files", drop("services/clickhouse/ulimits")),
     ("open-files", put("services/clickhouse/ulimits/nofile/soft", 1024)),
+    # The services of monitoring see much, so they get little.
+    ("exact-tags", put("services/grafana/image", "docker.io/grafana/grafana:12.4")),
+    ("no-known-secrets", put("services/grafana/environment/GF_SECURITY_ADMIN_PASSWORD", "admin")),
+    ("no-known-secrets", put("services/postgres-exporter/environment/DATA_SOURCE_PASS", "postgres")),
+    ("only-listed-ports", publish("prometheus", 9090)),
+    ("only-listed-ports", publish("exporter", 9464)),
+    ("ports-on-known-addresses", port_on("grafana", "192.168.1.2")),
+    ("limits", drop("services/node-exporter/deploy/resources/limits/memory")),
+    ("not-root", put("services/exporter/user", "0:0")),
+    ("not-root", put("services/node-exporter/user", "root")),
+    ("health-checks", drop("services/statsd-exporter/healthcheck")),
+    ("read-only", drop("services/grafana/read_only")),
+    ("networks", put("services/postgres-exporter/networks", {"monitoring": None, "edge": None})),
+    ("networks", put("services/node-exporter/network_mode", "host")),
+    ("nothing-of-the-host", put("services/node-exporter/pid", "host")),
+    ("host-files", mount("node-exporter", type="bind", source="/", target="/host", read_only=True)),
+    ("host-files", mount("exporter", type="bind", source="/r/.stack", target="/x", read_only=True)),
+    (
+        "host-files",
+        mount("grafana", type="bind", source="/r/.stack/credentials", target="/x", read_only=True),
+    ),
 )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from scripts.core.choice import Probes, choose_engine
-from scripts.core.docker import Finding, find_engine, find_images, parse_json_rows
+from scripts.core.docker import Finding, find_engine, find_images, parse_json_rows, read_images
 from scripts.core.errors import StackError, UsageError
 from scripts.core.runner import Completed
 
@@ -85,12 +87,20 @@ def test_docker_probe(rules: dict[str, Completed | StackError], usable: bool, re
     assert (finding.usable, finding.reason) == (usable, reason)
 
 
+def stack_of(*images: str, built: str = "") -> Completed:
+    """What `docker compose config` prints of a stack of these images."""
+    services: dict[str, object] = {image: {"image": image} for image in images}
+    if built:
+        services[built] = {"image": built, "build": {"context": "."}}
+    return Completed(0, json.dumps({"services": services}))
+
+
 def test_images_that_are_here_need_no_registry() -> None:
-    runner = FakeRunner({"config --images": Completed(0, "b:1\na:1\nb:1\n")})
+    runner = FakeRunner({"config": stack_of("b:1", "a:1", "b:1")})
     finding = find_images(runner, ["docker", "compose"], {})
     assert (finding.usable, finding.reason) == (True, "all 2 images are here")
     assert runner.lines() == [
-        "docker compose config --images",
+        "docker compose config --format json",
         "docker image inspect a:1",
         "docker image inspect b:1",
     ]
@@ -99,7 +109,7 @@ def test_images_that_are_here_need_no_registry() -> None:
 def test_only_absent_images_are_looked_up_in_the_registry() -> None:
     runner = FakeRunner(
         {
-            "config --images": Completed(0, "a:1\nb:1\n"),
+            "config": stack_of("a:1", "b:1"),
             "image inspect b:1": Completed(1, "", "No such image"),
         }
     )
@@ -111,7 +121,7 @@ def test_only_absent_images_are_looked_up_in_the_registry() -> None:
 def test_a_registry_that_does_not_answer_makes_the_images_unavailable() -> None:
     runner = FakeRunner(
         {
-            "config --images": Completed(0, "a:1\nb:1\n"),
+            "config": stack_of("a:1", "b:1"),
             "image inspect": Completed(1),
             "manifest inspect": StackError("did not end within 10 s"),
         }
@@ -119,6 +129,18 @@ def test_a_registry_that_does_not_answer_makes_the_images_unavailable() -> None:
     finding = find_images(runner, ["docker", "compose"], {})
     assert not finding.usable
     assert finding.reason == "2 of 2 images are neither here nor to be pulled (a:1, b:1)"
+
+
+def test_an_image_that_is_built_here_is_in_no_registry() -> None:
+    runner = FakeRunner({"config": stack_of("a:1", built="exporter:1"), "image inspect e": Completed(1)})
+    assert find_images(runner, ["docker", "compose"], {}).usable
+    assert read_images(runner, ["docker", "compose"], {}).all == ("a:1", "exporter:1")
+
+
+def test_a_compose_file_that_cannot_be_read_is_no_stack() -> None:
+    runner = FakeRunner({"config": Completed(15, "", "services.web must be a mapping\n")})
+    finding = find_images(runner, ["docker", "compose"], {})
+    assert finding.reason == "compose.yaml is not usable: services.web must be a mapping"
 
 
 @pytest.mark.parametrize("text", ['[{"A": 1}, {"A": 2}]', '{"A": 1}\n{"A": 2}\n'])
