@@ -15,8 +15,6 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from langfuse_embedded.otlp.decode import DecodeError, gunzip
 
-QUEUE = "rehearsal:otel-ingestion-queue"
-TAKEN = "rehearsal:otel-ingestion-queue:active"
 UNREADABLE = (DecodeError, ProtobufError, ValueError, TypeError, KeyError, AttributeError)
 _IDS = ("traceId", "spanId", "parentSpanId")
 

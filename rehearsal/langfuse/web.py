@@ -1,8 +1,8 @@
 """Stand-in for web: the embedded engine in front of the real stores. Rehearses the wiring, is not Langfuse.
 
-A trace export goes the server's way: into the events bucket, into the queue, through the worker into
-ClickHouse; the engine shows what stands in ClickHouse and nothing else. Any other write is applied to the
-engine and kept in PostgreSQL. The engine's own files lie in memory: a start fills it anew from both stores.
+A trace export or a score goes the server's way: into the events bucket, into a queue, through the worker into
+ClickHouse; the engine shows what stands in ClickHouse and nothing else. Everything else is kept in PostgreSQL
+before it is answered. The engine's own files lie in memory: a start fills it anew from both stores.
 """
 
 from __future__ import annotations
@@ -14,14 +14,12 @@ import os
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import botocore.exceptions
 import httpx
 import psycopg
-import redis
 import uvicorn
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -31,28 +29,27 @@ from starlette.types import Message, Receive, Scope, Send
 from langfuse_embedded.app import App
 from langfuse_embedded.config import EngineConfig, config_from_environment
 from langfuse_embedded.engine import Engine
-from langfuse_embedded.http.errors import ApiError
-from langfuse_embedded.store.writer.client import CommandRefused
 
-from .batches import Batches
-from .exports import QUEUE, UNREADABLE, object_key, resource_spans
-from .ledger import Ledger, Write
+from .admin import Admin
+from .connections import Connections
+from .feed import Feed
+from .media import MediaUrls
+from .migrations import CURRENT, MigrationFailed, migrate_clickhouse, migrate_postgres
+from .mirror import Mirror
+from .postgres import Postgres
+from .queues import Queues
 from .stores import Bucket, ClickHouse, open_valkey, verify
+from .tenancy import Tenancy
+from .writer import STORE_ERRORS, Outbox, QueuedWriter
 
 log = logging.getLogger("rehearsal.web")
 
 DATA = Path("/tmp/engine")  # noqa: S108 - memory of the container
-EXPORT_PATH = "/api/public/otel/v1/traces"
-HEALTH_PATH = "/api/public/health"
+HEALTH_PATHS = ("/api/public/health", "/api/public/ready")
+QUEUES_PATH, REPLAY_PATH = "/api/admin/bullmq", "/api/admin/ingestion-replay"
+FAULT_PATH = "/api/rehearsal/worker-fault"
+MEDIA_PATH, CONNECTIONS_PATH = "/api/public/media", "/api/public/llm-connections"
 LOOK_INTERVAL_S = 0.1
-KEPT_HEADERS = ("authorization", "content-type", "content-encoding")
-STORE_ERRORS = (
-    botocore.exceptions.BotoCoreError,
-    botocore.exceptions.ClientError,
-    httpx.HTTPError,
-    psycopg.Error,
-    redis.RedisError,
-)
 
 
 class Web:
@@ -60,57 +57,66 @@ class Web:
 
     def __init__(self, config: EngineConfig, environment: Mapping[str, str]) -> None:
         self._config = config
-        self._engine = Engine(config)
+        self._version = environment.get("REHEARSAL_VERSION", CURRENT)
+        # PostgreSQL says what exists; the engine gets it from there.
+        self._engine = Engine(replace(config, init=None))
         self._app = App(self._engine)
-        self._ledger = Ledger(environment)
-        self._batches = Batches(ClickHouse.of(environment))
-        self._events = Bucket.of(environment, "EVENT_UPLOAD")
-        self._valkey = open_valkey(environment)
+        self._postgres = Postgres(environment)
+        self._clickhouse = ClickHouse.of(environment)
+        queues = Queues(open_valkey(environment))
+        writer = QueuedWriter(
+            config.data_dir, Outbox(Bucket.of(environment, "EVENT_UPLOAD"), queues, self._postgres)
+        )
+        self._engine.writer = writer
+        self._tenancy = Tenancy(self._postgres, self._engine.state, config.salt)
+        self._mirror = Mirror(self._postgres, self._engine.state)
+        self._connections = Connections(self._postgres, config.encryption_key)
+        self._admin = Admin(queues, config.admin_api_key)
+        self._media = MediaUrls(environment)
+        self._feed = Feed(self._clickhouse, writer)
         self._feeder: asyncio.Task[None] | None = None
 
-    def migrate(self) -> None:
-        """Make the tables in both databases."""
-        self._ledger.migrate()
-        self._batches.migrate()
+    def migrate_postgres(self) -> None:
+        """Bring PostgreSQL to the level of this version."""
+        count = migrate_postgres(self._postgres, self._version)
+        self._mirror.migrate()
+        log.info("PostgreSQL: %d migrations applied", count)
+
+    def migrate_clickhouse(self) -> None:
+        """Bring ClickHouse to the level of this version. Raises MigrationFailed."""
+        log.info("ClickHouse: %d migrations applied", migrate_clickhouse(self._clickhouse, self._version))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["type"] == "http":
-            await self._http(Request(scope, receive), send)
+            response = await self._answer(Request(scope, receive))
+            await response(scope, receive, send)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
         await self._engine.open()
         if self._config.init:
-            await run_in_threadpool(self._ledger.add_project, self._config.init)
-        await self._fill()
-        self._feeder = asyncio.create_task(self._feed())
+            await run_in_threadpool(self._tenancy.provision, self._config.init)
+        self._tenancy.sync()
+        kept = self._mirror.load()
+        for name in await run_in_threadpool(self._connections.unreadable):
+            log.error("wrong: ENCRYPTION_KEY: the secret of the LLM connection %s cannot be decrypted", name)
+        shown = await self._feed.show_new()
+        log.info("filled with %d rows from ClickHouse and %d from PostgreSQL", shown, kept)
+        self._feeder = asyncio.create_task(self._follow())
         await send({"type": "lifespan.startup.complete"})
         await receive()
         self._feeder.cancel()
         await self._engine.close()
         await send({"type": "lifespan.shutdown.complete"})
 
-    async def _fill(self) -> None:
-        await self._learn_projects()
-        batches = await self._show_new_batches()
-        writes = await run_in_threadpool(self._ledger.writes)
-        async with httpx.AsyncClient(
-            transport=httpx.ASGITransport(app=self._app), base_url="http://rehearsal"
-        ) as client:
-            for write in writes:
-                await client.request(
-                    write.method, write.target, headers=dict(write.headers), content=write.body
-                )
-        log.info("filled with %d exports from ClickHouse and %d writes from PostgreSQL", batches, len(writes))
-
-    async def _feed(self) -> None:
+    async def _follow(self) -> None:
         away = False
         while True:
             try:
-                await self._show_new_batches()
+                await self._feed.show_new()
                 away = False
             except httpx.HTTPError as error:
                 if not away:
@@ -118,111 +124,91 @@ class Web:
                 away = True
             await asyncio.sleep(LOOK_INTERVAL_S)
 
-    async def _show_new_batches(self) -> int:
-        count = 0
-        batches = self._batches.new()
-        while (batch := await run_in_threadpool(next, batches, None)) is not None:
-            project_id, spans = batch
-            arguments = {
-                "project": project_id,
-                "gzip": False,
-                "json": True,
-                "limit": self._config.max_otlp_bytes,
-                "refusal": None,
-            }
-            export = f'{{"resourceSpans":{spans}}}'.encode()
-            try:
-                await self._engine.writer.submit("ingest_otlp", arguments, export)
-            except CommandRefused as error:
-                # As a job that fails in the worker: it must not keep those behind it from coming through.
-                log.warning("an export of %s cannot be shown: %s", project_id, error)
-            count += 1
-        return count
-
-    async def _learn_projects(self) -> None:
-        for wanted in await run_in_threadpool(self._ledger.new_projects):
-            await run_in_threadpool(self._engine.state.tenancy.provision, wanted)
-
-    async def _http(self, request: Request, send: Send) -> None:
+    async def _answer(self, request: Request) -> Response:
+        if "authorization" in request.headers:
+            with suppress(psycopg.Error):  # known keys go on working, as those in the server's cache do
+                if self._tenancy.sync():
+                    self._engine.authenticator.forget()
         try:
-            response = await self._own_answer(request)
+            return await self._own_answer(request) or await self._engines_answer(request)
         except STORE_ERRORS as error:
             log.warning("%s %s: a store is away: %s", request.method, request.url.path, error)
-            response = JSONResponse({"message": "Internal Server Error", "error": "InternalServerError"}, 500)
-        if response is not None:
-            await response(request.scope, request.receive, send)
-            return
-        if request.method in ("GET", "HEAD", "OPTIONS"):
-            await self._app(request.scope, request.receive, send)
-        else:
-            await self._apply_and_keep(request, send)
+            return JSONResponse({"message": "Internal Server Error", "error": "InternalServerError"}, 500)
 
     async def _own_answer(self, request: Request) -> Response | None:
         path = request.url.path
-        if path == HEALTH_PATH and request.query_params.get("failIfDatabaseUnavailable") == "true":
+        if path in HEALTH_PATHS:
+            return await run_in_threadpool(self._health, request.query_params)
+        if path in (REPLAY_PATH, FAULT_PATH) and request.method == "POST":
+            if not self._admin.allows(request):
+                return JSONResponse({"error": "Unauthorized: Invalid token"}, 401)
             try:
-                await run_in_threadpool(self._ledger.check)
-            except psycopg.Error as error:
-                return JSONResponse({"status": "Database not available", "error": str(error)}, 503)
-        if "authorization" in request.headers:
-            with suppress(psycopg.Error):  # known keys go on working, as those in the server's cache do
-                await self._learn_projects()
-        if path == EXPORT_PATH and request.method == "POST":
-            return await self._export(request)
+                body = await request.json()
+            except ValueError:
+                return JSONResponse({"error": "Invalid JSON"}, 400)
+            act = self._admin.replay if path == REPLAY_PATH else self._admin.set_fault
+            return await run_in_threadpool(act, body)
         return None
 
-    async def _export(self, request: Request) -> Response | None:
-        """Take an export the server's way; None: the engine shall word the refusal."""
-        match = self._app.router.match(EXPORT_PATH)
-        content_type = request.headers.get("content-type", "").lower()
-        version = request.headers.get("x-langfuse-ingestion-version", "4")
-        is_json = "application/json" in content_type
-        if match is None or version != "4" or not (is_json or "application/x-protobuf" in content_type):
-            return None
-        body = await request.body()
-        try:
-            principal = self._engine.authenticator.principal(match.operations["POST"], request.headers)
-            spans = resource_spans(
-                body,
-                is_json=is_json,
-                is_gzip="gzip" in request.headers.get("content-encoding", "").lower(),
-                limit=self._config.max_otlp_bytes,
-            )
-        except (ApiError, *UNREADABLE):
-            return None
-        await run_in_threadpool(self._accept, principal.project_id, spans)
-        return JSONResponse({})
+    def _health(self, query: Mapping[str, str]) -> Response:
+        if query.get("failIfDatabaseUnavailable") == "true":
+            try:
+                self._postgres.rows("select 1")
+            except psycopg.Error as error:
+                return JSONResponse({"status": "Database not available", "error": str(error)}, 503)
+        return JSONResponse({"status": "OK", "version": self._version})
 
-    def _accept(self, project_id: str, spans: list[dict[str, Any]]) -> None:
-        key = object_key(project_id, datetime.now(UTC))
-        self._events.put(key, json.dumps(spans).encode())
-        self._valkey.lpush(QUEUE, json.dumps({"key": key, "project_id": project_id}))
-
-    async def _apply_and_keep(self, request: Request, send: Send) -> None:
-        """Let the engine answer; what it accepted is in PostgreSQL before the answer goes out."""
+    async def _engines_answer(self, request: Request) -> Response:
+        """Let the engine answer; what it changed is in PostgreSQL before the answer goes out."""
         body = await request.body()
-        answer: list[Message] = []
+        status, headers, answer = await self._ask_engine(request, body)
+        if request.method not in ("GET", "HEAD", "OPTIONS") and status < 400:
+            self._mirror.flush()
+            await run_in_threadpool(self._keep_beside, request, body)
+        if b"/api/embedded/media/" in answer:
+            announced = request.url.path == MEDIA_PATH
+            answer = self._media.announced(answer, body) if announced else self._media.shown(answer)
+        elif request.url.path == QUEUES_PATH and request.method == "GET" and status == 200:
+            answer = await run_in_threadpool(self._admin.with_counts, answer)
+        response = Response(answer, status)
+        response.raw_headers = [
+            *((name, value) for name, value in headers if name.lower() != b"content-length"),
+            (b"content-length", str(len(answer)).encode()),
+        ]
+        return response
+
+    def _keep_beside(self, request: Request, body: bytes) -> None:
+        """Do what a request asks for beside the engine."""
+        path = request.url.path
+        if path == QUEUES_PATH:
+            self._admin.manage(json.loads(body))
+        elif path == CONNECTIONS_PATH and request.method == "PUT":
+            self._keep_connection(request, json.loads(body))
+        elif path.startswith(CONNECTIONS_PATH):
+            self._connections.forget_deleted()
+
+    def _keep_connection(self, request: Request, body: Mapping[str, Any]) -> None:
+        match = self._app.router.match(CONNECTIONS_PATH)
+        assert match is not None
+        principal = self._engine.authenticator.principal(match.operations["PUT"], request.headers)
+        self._connections.keep(
+            principal.project_id, body["provider"], body["adapter"], body["secretKey"], body.get("baseURL")
+        )
+
+    async def _ask_engine(
+        self, request: Request, body: bytes
+    ) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+        messages: list[Message] = []
 
         async def receive() -> Message:
             return {"type": "http.request", "body": body, "more_body": False}
 
         async def hold(message: Message) -> None:
-            answer.append(message)
+            messages.append(message)
 
         await self._app(request.scope, receive, hold)
-        if answer[0]["status"] < 400:
-            headers = {name: request.headers[name] for name in KEPT_HEADERS if name in request.headers}
-            query = f"?{request.url.query}" if request.url.query else ""
-            write = Write(request.method, f"{request.scope['path']}{query}", headers, body)
-            try:
-                await run_in_threadpool(self._ledger.add_write, write)
-            except psycopg.Error as error:
-                log.warning("PostgreSQL is away: %s", error)
-                failure = JSONResponse({"message": "Internal Server Error"}, 500)
-                await failure(request.scope, request.receive, send)
-                return
-        for message in answer:
-            await send(message)
+        answer = b"".join(message.get("body", b"") for message in messages[1:])
+        return messages[0]["status"], list(messages[0].get("headers", [])), answer
 
 
 def main() -> int:
@@ -240,8 +226,14 @@ def main() -> int:
     )
     DATA.mkdir(mode=0o700, exist_ok=True)
     web = Web(config, environment)
-    if environment.get("LANGFUSE_AUTO_POSTGRES_MIGRATION_DISABLED") != "true":
-        web.migrate()
+    try:
+        if environment.get("LANGFUSE_AUTO_POSTGRES_MIGRATION_DISABLED") != "true":
+            web.migrate_postgres()
+        if environment.get("LANGFUSE_AUTO_CLICKHOUSE_MIGRATION_DISABLED") != "true":
+            web.migrate_clickhouse()
+    except MigrationFailed as error:
+        log.error("%s", error)
+        return 1
     uvicorn.run(
         web,
         host=config.host,

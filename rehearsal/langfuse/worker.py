@@ -1,7 +1,8 @@
 """Stand-in for the worker: takes jobs from Valkey, reads their objects, writes rows to ClickHouse.
 
-Not Langfuse: it rehearses what the containers around it must offer. Like the worker it gives a row up after
-`LANGFUSE_INGESTION_CLICKHOUSE_MAX_ATTEMPTS` attempts, and unlike it, it holds nothing in memory.
+Not Langfuse: it rehearses what the containers around it must offer. Like the worker it gives rows up after
+`LANGFUSE_INGESTION_CLICKHOUSE_MAX_ATTEMPTS` attempts; unlike it, it holds nothing once a job is done.
+What it does wrong on purpose is told to it through Valkey (queues.FAULTS) or `REHEARSAL_WORKER_FAULT`.
 """
 
 from __future__ import annotations
@@ -13,34 +14,64 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import FrameType
-from typing import ClassVar
+from typing import Any, ClassVar
+from urllib.parse import parse_qs, urlsplit
 
 import botocore.exceptions
 import httpx
 import psycopg
 import redis
 
-from .exports import QUEUE, TAKEN
+from langfuse_embedded.otlp.batch import DecodeError
+from langfuse_embedded.store.score_rows import Score, StoredScore, merged
+
+from .migrations import finish_background_migrations
+from .postgres import Postgres
+from .queues import INGESTION, OTEL, SCORE_DELETE, SECONDARY, TRACE_DELETE, Queues
+from .rows import event_rows, file_row, json_lines, score_row
+from .statsd import Statsd
 from .stores import Bucket, ClickHouse, open_postgres, open_valkey, verify
 
 log = logging.getLogger("rehearsal.worker")
 
 NEXT_TRY_S = 0.25
-TAKE_TIMEOUT_S = 1
+TAKE_TIMEOUT_S = 0.25
+STORE_AWAY = (
+    redis.RedisError,
+    psycopg.Error,
+    httpx.HTTPError,
+    botocore.exceptions.BotoCoreError,
+    botocore.exceptions.ClientError,
+)
+_OF_TRACES = "WHERE project_id = {project:String} AND trace_id IN {ids:Array(String)}"
+
+
+class Dropped(Exception):
+    """Rows were given up; their job counts as done."""
 
 
 class Worker:
-    """The one consumer of the queue."""
+    """The one consumer of the queues."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
-        self._valkey = open_valkey(environment)
+        self._queues = Queues(open_valkey(environment))
+        self._postgres = Postgres(environment)
         self._clickhouse = ClickHouse.of(environment)
         self._events = Bucket.of(environment, "EVENT_UPLOAD")
+        self._statsd = Statsd.of(environment)
         self._attempts = int(environment["LANGFUSE_INGESTION_CLICKHOUSE_MAX_ATTEMPTS"])
         self._interval_s = int(environment["LANGFUSE_INGESTION_CLICKHOUSE_WRITE_INTERVAL_MS"]) / 1000
+        self._fault = environment.get("REHEARSAL_WORKER_FAULT", "")
+        self._jobs: Mapping[str, Callable[[Mapping[str, Any]], None]] = {
+            OTEL: self._write_spans,
+            INGESTION: self._write_score,
+            SECONDARY: self._write_score,
+            TRACE_DELETE: self._delete_traces,
+            SCORE_DELETE: self._delete_scores,
+        }
 
     def run(self) -> None:
         """Work for ever; a store that is away is waited for."""
@@ -48,50 +79,132 @@ class Worker:
         while True:
             try:
                 if not recovered:
-                    while self._valkey.lmove(TAKEN, QUEUE, "RIGHT", "RIGHT"):
-                        log.info("a job that a killed worker had taken goes back")
+                    if count := self._queues.recover():
+                        log.info("%d jobs that a killed worker had taken go back", count)
                     recovered = True
-                job = self._valkey.blmove(QUEUE, TAKEN, TAKE_TIMEOUT_S, "RIGHT", "LEFT")
-                if job:
-                    self._do(json.loads(job))
-                    self._valkey.lrem(TAKEN, 1, job)
-            except (
-                redis.RedisError,
-                botocore.exceptions.BotoCoreError,
-                botocore.exceptions.ClientError,
-            ) as error:
+                self._statsd.show(self._queues)
+                self._next()
+            except STORE_AWAY as error:
                 # The job stays among those taken and is found there again.
                 log.warning("a store is away: %s", error)
                 recovered = False
                 time.sleep(NEXT_TRY_S)
 
-    def _do(self, job: Mapping[str, str]) -> None:
-        row = {**job, "body": self._events.get(job["key"]).decode()}
-        sql = f"INSERT INTO rehearsal_batches (key, project_id, body) FORMAT JSONEachRow\n{json.dumps(row)}"
+    def _next(self) -> None:
+        fault = self._fault or self._queues.fault
+        if fault == "stall":
+            time.sleep(NEXT_TRY_S)
+            return
+        taken = self._queues.take(TAKE_TIMEOUT_S)
+        if taken is None:
+            return
+        queue, text = taken
+        job = json.loads(text)
+        try:
+            if fault == "fail":
+                raise ValueError("told to fail")
+            if fault == "drop":
+                raise Dropped("told to drop")
+            self._jobs[queue](job)
+        except Dropped as reason:
+            self._statsd.dropped()
+            log.error("ClickhouseWriter: Max attempts reached, dropped %s: %s", job, reason)
+        except (ValueError, KeyError, TypeError, DecodeError) as error:
+            log.error("a job of %s failed: %s: %s", queue, job, error)
+            self._queues.failed(queue, text)
+            return
+        self._queues.done(queue, text)
+
+    def _write_spans(self, job: Mapping[str, Any]) -> None:
+        spans = json.loads(self._events.get(job["key"]))
+        self._insert("events_full", event_rows(job["project_id"], job["key"], spans))
+
+    def _write_score(self, job: Mapping[str, Any]) -> None:
+        project_id = job["project_id"]
+        for score in json.loads(self._events.get(job["key"])):
+            self._insert("scores", [score_row(project_id, self._merged(project_id, score))])
+            log_row = file_row(project_id, "score", score["id"], self._events.name, job["key"])
+            self._insert("blob_storage_file_log", [log_row])
+
+    def _merged(self, project_id: str, score: Score) -> Score:
+        """Return a score with what was stored of it before."""
+        found = self._clickhouse.rows(
+            "SELECT rehearsal_source AS source FROM scores WHERE project_id = {project:String}"
+            " AND id = {id:String} ORDER BY event_ts DESC LIMIT 1",
+            project=project_id,
+            id=score["id"],
+        )
+        if not found:
+            return score
+        earlier: Score = json.loads(found[0]["source"])
+        return merged(_stored(earlier), _stored(score))
+
+    def _insert(self, table: str, rows: list[dict[str, Any]]) -> None:
+        """Write rows, in as many attempts as the server makes. Raises Dropped."""
+        sql = f"INSERT INTO {table} ({', '.join(rows[0])}) FORMAT JSONEachRow\n{json_lines(rows)}"
         for attempt in range(1, self._attempts + 1):
             try:
                 self._clickhouse.run(sql)
             except httpx.HTTPError as error:
-                log.warning("ClickHouse refused %s, attempt %d: %s", job["key"], attempt, error)
+                log.warning("ClickHouse refused rows of %s, attempt %d: %s", table, attempt, error)
                 time.sleep(self._interval_s)
             else:
                 return
-        log.error("Max attempts reached, dropped %s", job["key"])
+        raise Dropped(f"{len(rows)} rows of {table}")
+
+    def _delete_traces(self, job: Mapping[str, Any]) -> None:
+        project_id, trace_ids = job["project_id"], job["ids"]
+        arguments = {"project": project_id, "ids": _array(trace_ids)}
+        scores = self._clickhouse.rows(f"SELECT DISTINCT id FROM scores {_OF_TRACES}", **arguments)
+        self._delete_objects(project_id, [row["id"] for row in scores])
+        for table in ("events_full", "events_core", "scores"):
+            self._clickhouse.run(f"DELETE FROM {table} {_OF_TRACES}", **arguments)
+        self._postgres.run(
+            "update pending_deletions set is_deleted = true, updated_at = now()"
+            " where project_id = %s and object = 'trace' and object_id = any(%s)",
+            project_id,
+            trace_ids,
+        )
+
+    def _delete_scores(self, job: Mapping[str, Any]) -> None:
+        self._delete_objects(job["project_id"], job["ids"])
+        self._clickhouse.run(
+            "DELETE FROM scores WHERE project_id = {project:String} AND id IN {ids:Array(String)}",
+            project=job["project_id"],
+            ids=_array(job["ids"]),
+        )
+
+    def _delete_objects(self, project_id: str, score_ids: list[str]) -> None:
+        """Delete what the bucket holds of scores. Exports of spans stay there, as they do in Langfuse."""
+        arguments = {"project": project_id, "ids": _array(score_ids)}
+        where = (
+            "WHERE project_id = {project:String} AND entity_type = 'score'"
+            " AND entity_id IN {ids:Array(String)}"
+        )
+        query = f"SELECT bucket_path FROM blob_storage_file_log {where}"
+        for row in self._clickhouse.rows(query, **arguments):
+            self._events.delete(row["bucket_path"])
+        self._clickhouse.run(f"DELETE FROM blob_storage_file_log {where}", **arguments)
 
 
 class Health(BaseHTTPRequestHandler):
-    """`/api/health`: whether PostgreSQL and Valkey answer."""
+    """`/api/health`: whether PostgreSQL and Valkey answer, and whether jobs are taken."""
 
     environment: ClassVar[Mapping[str, str]] = os.environ
 
     def do_GET(self) -> None:
         """Answer 200 or 503."""
+        query = parse_qs(urlsplit(self.path).query)
         try:
             with open_postgres(self.environment) as connection:
                 connection.execute("select 1")
-            open_valkey(self.environment).ping()
+            fault = Queues(open_valkey(self.environment)).fault
         except (psycopg.Error, redis.RedisError) as error:
             self._answer(503, {"status": "error", "error": str(error)})
+            return
+        # The server says so after an hour.
+        if fault == "stall" and query.get("failIfQueueConsumptionStuck") == ["true"]:
+            self._answer(503, {"status": "error", "error": "queue consumption is stuck"})
         else:
             self._answer(200, {"status": "ok"})
 
@@ -112,17 +225,32 @@ def main() -> int:
     logging.getLogger("httpx").setLevel(logging.WARNING)
     signal.signal(signal.SIGTERM, _stop)
     log.info("This is a stand-in for the worker: it rehearses the wiring, it is not Langfuse.")
-    if wrong := verify(os.environ, identity="worker"):
+    environment = os.environ
+    if wrong := verify(environment, identity="worker"):
         for error in wrong:
             log.error("wrong: %s", error)
         return 1
-    threading.Thread(target=Worker(os.environ).run, daemon=True).start()
-    ThreadingHTTPServer((os.environ["HOSTNAME"], int(os.environ["PORT"])), Health).serve_forever()
+    if environment.get("REHEARSAL_BACKGROUND_MIGRATIONS") != "unfinished":
+        count = finish_background_migrations(Postgres(environment))
+        log.info("%d background migrations finished", count)
+    threading.Thread(target=Worker(environment).run, daemon=True).start()
+    ThreadingHTTPServer((environment["HOSTNAME"], int(environment["PORT"])), Health).serve_forever()
     return 0
+
+
+def _stored(score: Score) -> StoredScore:
+    # ClickHouse has these two times in columns of their own.
+    return {**score, "created_at": 0, "updated_at": 0}
 
 
 def _stop(_number: int, _frame: FrameType | None) -> None:
     raise SystemExit(0)
+
+
+def _array(texts: list[str]) -> str:
+    """Return texts as a parameter of type Array(String)."""
+    escaped = (text.replace("\\", "\\\\").replace("'", "\\'") for text in texts)
+    return "['" + "','".join(escaped) + "']"
 
 
 if __name__ == "__main__":
