@@ -11,6 +11,7 @@ from typing import Literal, TextIO
 
 from rich.console import Console as RichConsole
 from rich.live import Live
+from rich.padding import Padding
 from rich.progress import Progress
 from rich.spinner import Spinner
 from rich.table import Table
@@ -121,8 +122,16 @@ class Console:
         self._out.print(table, soft_wrap=False)
 
     def styled(self, text: str, style: str) -> None:
-        """Print a line of the result in a colour (`green`, `dim`, ...) where the terminal has colours."""
-        self._out.print(Text(text, style=style))
+        """Print a line of the result in a colour (`green`, `dim`, ...) where the terminal has colours.
+
+        On a terminal what does not fit goes on in the next line at the same indent.
+        """
+        if not self._out.is_terminal:
+            self._out.print(Text(text))
+            return
+        bare = text.lstrip(" ")
+        indent = (0, 0, 0, len(text) - len(bare))
+        self._out.print(Padding(Text(bare, style=style), indent, expand=False), soft_wrap=False)
 
     @contextmanager
     def progress(self, text: str, total: int) -> Iterator[Callable[[], None]]:

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from .kinds import KINDS
 from .kinds.dataset_items import read_items_of
 from .kinds.datasets import ITEM, Datasets
 from .resources import Found
 from .server import Server
+from .yaml_text import as_file
 
 # More items than this stand in a file of their own.
 _INLINE_ITEMS = 20
@@ -46,7 +45,7 @@ def files_of(everything: Mapping[str, Sequence[Found]]) -> list[ExportedFile]:
         if kind.section == "datasets":
             bodies = [_with_items_beside(body, files) for body in bodies]
         if bodies:
-            files.append(ExportedFile(f"{kind.section}.yaml", _yaml({kind.section: bodies})))
+            files.append(ExportedFile(f"{kind.section}.yaml", as_file({kind.section: bodies})))
     return files
 
 
@@ -70,22 +69,3 @@ def _with_items_beside(body: dict[str, Any], files: list[ExportedFile]) -> dict[
         path = f"items/{name}-{number}.jsonl"
     files.append(ExportedFile(path, "".join(json.dumps(item, ensure_ascii=False) + "\n" for item in items)))
     return {**{key: value for key, value in body.items() if key != "items"}, "items_from": path}
-
-
-class _Dumper(yaml.SafeDumper):
-    """YAML as people write it: texts of several lines stand as blocks, nothing is an alias."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        return True
-
-
-def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = "|" if "\n" in text else None
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
-
-
-_Dumper.add_representer(str, _text)
-
-
-def _yaml(content: Mapping[str, Any]) -> str:
-    return yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)

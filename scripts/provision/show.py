@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from .plan import ProjectPlan
 from .resources import Action, Change, Difference
+from .yaml_text import as_line, as_lines
 
 _SIGNS = {
     Action.CREATE: ("+", "green"),
@@ -20,7 +22,11 @@ _SIGNS = {
 }
 # Of one kind and sign more are counted instead of shown; --json has all.
 _MOST = 20
-_LONGEST = 100
+_MOST_LINES = 40
+_LONGEST = 500
+# What fits here stands in one line as `old -> new`; the rest is compared line by line.
+_WIDTH = 80
+_AT_THE_BEGIN = re.compile(r"@@ -[01][ ,]")
 
 Line = tuple[str, str]
 """Text and colour; an empty colour is the terminal's own."""
@@ -107,19 +113,26 @@ def _changes(changes: Sequence[Change]) -> Iterator[Line]:
 
 def _difference(difference: Difference) -> Iterator[Line]:
     old, new = difference.old, difference.new
-    if isinstance(old, str) and isinstance(new, str) and ("\n" in old or "\n" in new):
-        yield f"      {difference.field}:", ""
-        for line in list(difflib.unified_diff(old.splitlines(), new.splitlines(), lineterm="", n=1))[2:]:
-            yield f"        {line}", {"+": "green", "-": "red"}.get(line[:1], "dim")
+    line = f"      {difference.field}: {_one_line(old)} -> {_one_line(new)}"
+    if len(line) <= _WIDTH and "\\n" not in line:
+        yield line, ""
         return
-    yield f"      {difference.field}: {_short(old)} -> {_short(new)}", ""
+    yield f"      {difference.field}:", ""
+    compared = list(difflib.unified_diff(as_lines(old), as_lines(new), lineterm="", n=1))[2:]
+    for number, text in enumerate(compared[:_MOST_LINES]):
+        if number or not _AT_THE_BEGIN.match(text):
+            spaced = text if text.startswith("@@") else f"{text[:1]} {text[1:]}"
+            yield f"        {_cut(spaced)}", {"+": "green", "-": "red"}.get(text[:1], "dim")
+    if len(compared) > _MOST_LINES:
+        yield f"        ... and {_plural(len(compared) - _MOST_LINES, 'more line')}", "dim"
 
 
-def _short(value: Any) -> str:
-    if value is None:
-        return "nothing"
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+def _one_line(value: Any) -> str:
+    return "nothing" if value is None else as_line(value)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}... ({len(text)} characters)"
 
 
 def _plural(count: int, name: str) -> str:
