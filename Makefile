@@ -11,7 +11,7 @@ UV ?= uv
 RUN = .venv/bin/python -m scripts
 PIP_INSTALL = -m pip install -qq --disable-pip-version-check --require-hashes -r
 
-.PHONY: help up down status logs bootstrap plan validate credentials export-config smoke alerts alerts-check exporter dashboard canary backup backups backup-verify restore export import retention erase destroy test test-slow test-clients rehearse api-reference lint types bench docs lock-python
+.PHONY: help up down status logs bootstrap plan validate credentials export-config smoke alerts alerts-check exporter dashboard canary backup backups backup-verify restore export import retention erase destroy test test-slow test-clients rehearse api-reference lint audit types bench docs lock-python
 
 help: ## Help: show this; explain a group or all [GROUP=]
 	@echo "Langfuse Stack: make TARGET [SETTING=value ...]"
@@ -114,6 +114,9 @@ lint: .venv/.dev .venv-tools/.runtime ## Develop: style, shell, Dockerfiles, CI,
 	@git grep -lE '^#!.*[/ ](ba)?sh$$' | xargs .venv-tools/bin/shellcheck
 	@git ls-files '*Dockerfile' | xargs .venv-tools/bin/hadolint
 	@.venv-tools/bin/zizmor --offline --quiet --no-progress .github
+
+audit: .venv/.runtime .venv-tools/.runtime ## Develop: known vulnerabilities of packages [ARGS=--required]
+	@$(RUN) audit $(ARGS)
 
 types: .venv/.dev ## Develop: static types
 	@.venv/bin/mypy

@@ -319,6 +319,17 @@ def canary() -> None:
 
 @app.command()
 def docs(
+@app.command()
+def audit(
+    database: Annotated[str, typer.Option(help="OSV interface to ask.")] = "https://api.osv.dev/v1/query",
+    required: Annotated[bool, typer.Option("--required", help="Fail where it cannot be reached.")] = False,
+) -> None:
+    """Look up every pinned Python package in a database of known vulnerabilities."""
+    from . import audit as verb
+
+    execute(lambda context: verb.run(context, database=database, required=required))
+
+
     check: Annotated[bool, typer.Option("--check", help="Only say what is out of date; exit 1.")] = False,
 ) -> None:
     """Generate .env.example and docs/reference/environment.md from the settings table."""
