@@ -173,6 +173,12 @@ DOMAIN = _matching(
     "is not a full host name",
     "write it as langfuse.acme.example, in lower case, without scheme and port",
 )
+HOST_AND_PORT = _matching(
+    "host or host:port",
+    r"[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?",
+    "is not a host name with an optional port",
+    "write it as time.acme.example or 192.0.2.1:123",
+)
 BUCKET = _matching(
     "bucket",
     r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]",

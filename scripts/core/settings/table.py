@@ -37,6 +37,7 @@ from .kinds import (
     url,
 )
 from .model import Computed, Group, Reader, SetBy, Setting
+from .operations_table import OPERATIONS
 from .sizes_table import SIZES
 
 COMPOSE = (Reader.COMPOSE,)
@@ -473,6 +474,7 @@ GROUPS: tuple[Group, ...] = (
     _EMBEDDED,
     _MONITORING,
     BACKUPS,
+    OPERATIONS,
     _INIT,
 )
 SETTINGS: tuple[Setting, ...] = tuple(setting for group in GROUPS for setting in group.settings)
