@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from .choice import Choice, Probes, choose_engine
 from .console import Console
-from .docker import find_engine, find_images
+from .docker import Finding, find_engine, find_images
 from .engines.base import Engine, EngineName
 from .engines.compose import ComposeEngine, compose_command, compose_environment
 from .engines.embedded import EmbeddedEngine
+from .images_lock import pinned_environment
 from .layout import Layout
 from .runner import Runner
 from .settings.envfile import EnvFile, read_env
@@ -53,15 +54,14 @@ class Context:
 
     def choose(self, settings: Settings) -> Choice:
         """Return the engine that a start has to use. Raises UsageError."""
-        probes = Probes(
-            docker=lambda: find_engine(self.runner),
-            images=lambda: find_images(
-                self.runner,
-                compose_command(self.layout, settings),
-                compose_environment(self.environment, settings),
-            ),
-        )
+        probes = Probes(docker=lambda: find_engine(self.runner), images=lambda: self._find_images(settings))
         return choose_engine(settings.get("ENGINE"), self.remembered_engine(), probes)
+
+    def _find_images(self, settings: Settings) -> Finding:
+        command = compose_command(self.layout, settings)
+        environment = compose_environment(self.environment, settings)
+        pinned = pinned_environment(self.layout, self.runner, command, environment)
+        return find_images(self.runner, command, pinned)
 
     def engine(self, name: EngineName, settings: Settings) -> Engine:
         """Return the engine of that name."""

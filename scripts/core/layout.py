@@ -32,6 +32,11 @@ class Layout:
         return self.root / "config" / "stack.yaml"
 
     @property
+    def images_lock(self) -> Path:
+        """The digests of images that `make lock` resolved."""
+        return self.root / "images.lock"
+
+    @property
     def credentials_dir(self) -> Path:
         """One `<project>.env` for each project."""
         return self.stack_dir / "credentials"

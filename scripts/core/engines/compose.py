@@ -12,6 +12,7 @@ from scripts.core.api import Api
 from scripts.core.compose_profiles import compose_profiles
 from scripts.core.errors import EngineError, ProvisioningError, StackError
 from scripts.core.heartbeats import heartbeats_dir
+from scripts.core.images_lock import pinned_environment
 from scripts.core.layout import Layout, give_to
 from scripts.core.runner import Completed, Runner, checked
 from scripts.core.settings.model import SetBy
@@ -243,7 +244,9 @@ class ComposeEngine:
         names = [argument for name in variables for argument in ("--env", name)]
         argv = ["run", "--detach", "--no-deps", *names, WEB]
         fix = "see `make logs SERVICE=langfuse-web`, then run make bootstrap again"
-        container = self._checked(*argv, extra=variables, fix=fix).stdout.strip().splitlines()[-1]
+        command = [*self._command(), *argv]
+        done = self.runner.run(command, env=self._pinned(variables))
+        container = checked(command, done, fix=fix).stdout.strip().splitlines()[-1]
         try:
             wait_until(
                 lambda: self._look_at(container),
@@ -278,6 +281,7 @@ class ComposeEngine:
         heartbeats_dir(self.layout).mkdir(parents=True, exist_ok=True)
 
     def _start(self, init: Mapping[str, str], before: Sequence[Container]) -> None:
+        environment = self._pinned(init)
         # What lay there stopped or sick is not judged before it was started anew.
         old = {(one.id, one.started) for one in before}
         services = self._checked("config", "--services").stdout.split()
@@ -291,9 +295,7 @@ class ComposeEngine:
                 if hopeless:
                     raise self._start_failure(hopeless, said)
 
-            done = self.runner.watched(
-                argv, look, env=self._environment(init), timeout_s=START_TIMEOUT_S + 60
-            )
+            done = self.runner.watched(argv, look, env=environment, timeout_s=START_TIMEOUT_S + 60)
             containers = self._containers()
             show(progress_of(services, containers, ""))
         if done.returncode != 0:
@@ -316,6 +318,10 @@ class ComposeEngine:
     def _environment(self, extra: Mapping[str, str]) -> dict[str, str]:
         ours = compose_environment(self.environment, self.settings)
         return {**ours, "STACK_DIR": str(self.layout.stack_dir), **extra}
+
+    def _pinned(self, extra: Mapping[str, str]) -> dict[str, str]:
+        """Return the environment with which locked images are used."""
+        return pinned_environment(self.layout, self.runner, self._command(), self._environment(extra))
 
     def _compose(
         self, *arguments: str, extra: Mapping[str, str] | None = None, timeout_s: float = 60

@@ -51,10 +51,11 @@ HINTS: tuple[tuple[str, str], ...] = (
 def progress_of(services: Sequence[str], containers: Sequence[Container], said: str) -> dict[str, str]:
     """Return the state of every service in a few words; `said` is what compose has written so far."""
     known = {one.service: one.described() for one in containers if one.state != "created"}
-    return {name: known.get(name) or _pulling(name, said) or WAITING for name in services}
+    return {name: known.get(name) or pull_state(name, said) or WAITING for name in services}
 
 
-def _pulling(service: str, said: str) -> str:
+def pull_state(service: str, said: str) -> str:
+    """Return how far the image of a service is, by what compose has written; empty when unknown."""
     words = re.findall(rf"^ ?{re.escape(service)} (Pulling|Pulled)", said, re.MULTILINE)
     return {"Pulling": "pulling the image", "Pulled": "image pulled"}.get(words[-1], "") if words else ""
 
