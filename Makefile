@@ -11,7 +11,7 @@ UV ?= uv
 RUN = .venv/bin/python -m scripts
 PIP_INSTALL = -m pip install -qq --disable-pip-version-check --require-hashes -r
 
-.PHONY: help up down status logs bootstrap plan validate credentials export-config smoke alerts alerts-check exporter dashboard canary backup backups backup-verify restore export import retention erase destroy test test-slow test-clients rehearse api-reference lint audit types bench docs lock-python
+.PHONY: help up down status logs pull lock images-save images-load bootstrap plan validate credentials export-config smoke alerts alerts-check exporter dashboard canary backup backups backup-verify restore export import retention erase destroy test test-slow test-clients rehearse api-reference lint audit types bench docs lock-python
 
 help: ## Help: show this; explain a group or all [GROUP=]
 	@echo "Langfuse Stack: make TARGET [SETTING=value ...]"
@@ -47,6 +47,18 @@ export-config: .venv/.runtime ## Config: write config files [INTO= PROJECT= BASE
 
 destroy: .venv/.runtime ## Run: delete all data, after a question [YES=1 DRY_RUN=1]
 	@$(RUN) destroy $(if $(YES),--yes) $(if $(DRY_RUN),--dry-run)
+
+pull: .venv/.runtime ## Images: bring the images of the compose stack
+	@$(RUN) pull
+
+lock: .venv/.runtime ## Images: pin them by digest in images.lock [DRY_RUN=1]
+	@$(RUN) lock $(if $(DRY_RUN),--dry-run)
+
+images-save: .venv/.runtime ## Images: write them to a file with checksums [FILE=]
+	@$(RUN) images save $(FILE)
+
+images-load: .venv/.runtime ## Images: load such a file, checked [FILE= DRY_RUN=1]
+	@$(RUN) images load $(FILE) $(if $(DRY_RUN),--dry-run)
 
 smoke: .venv/.runtime ## Run: smoke tests of the running stack [BASE_URL= ARGS=]
 	@$(RUN) smoke $(ARGS)

@@ -291,6 +291,43 @@ def alerts_check(
 
 
 @app.command()
+def pull() -> None:
+    """Bring the images of the compose stack: pulled, or built from this repository."""
+    from .images import verbs
+
+    execute(verbs.pull)
+
+
+@app.command()
+def lock(dry_run: DryRun = False) -> None:
+    """Resolve the digests of the images and write images.lock, which up uses from then on."""
+    from .images import verbs
+
+    execute(lambda context: verbs.lock(context, dry_run=dry_run))
+
+
+images = typer.Typer(help="Carry images to a host that reaches no registry.", no_args_is_help=True)
+app.add_typer(images, name="images")
+ImagesFile = Annotated[Path, typer.Argument(help="File of the images.")]
+
+
+@images.command("save")
+def images_save(file: ImagesFile) -> None:
+    """Write all images of the stack into one file with checksums."""
+    from .images import verbs
+
+    execute(lambda context: verbs.save(context, file))
+
+
+@images.command("load")
+def images_load(file: ImagesFile, dry_run: DryRun = False) -> None:
+    """Check such a file, then put its images into the Docker engine."""
+    from .images import verbs
+
+    execute(lambda context: verbs.load(context, file, dry_run=dry_run))
+
+
+@app.command()
 def exporter() -> None:
     """Serve Prometheus metrics about the server and the applications."""
     from .exporter import verb
