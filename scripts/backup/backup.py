@@ -20,7 +20,7 @@ from scripts.core.settings.values import Settings
 from .drivers import driver_for
 from .drivers.base import Driver
 from .errors import BackupError
-from .manifest import NAME, Manifest, key_fingerprints, list_files
+from .manifest import KINDS, NAME, Contents, Manifest, key_fingerprints, list_files
 from .policy import Policy, load_policy
 from .repository import Repository, Saved, open_repository
 
@@ -74,6 +74,11 @@ def make_plan(context: Context, settings: Settings, *, create: bool) -> Plan:
     policy = load_policy(context.layout.root / "config" / "backup.yaml")
     if not driver.has_data():
         raise UsageError(f"The {engine.name} engine has no data: there is nothing to save.", fix="make up")
+    obstacles = driver.obstacles()
+    if obstacles:
+        raise BackupError(
+            "The stack is not in a state to be saved.", details=obstacles, fix="make up, then repeat."
+        )
     staging = context.layout.stack_dir / "backup"
     require_space(staging, driver.size())
     repository = open_repository(context, settings, create=create)
@@ -106,7 +111,7 @@ def staged(directory: Path) -> Iterator[None]:
 def capture(context: Context, settings: Settings, plan: Plan) -> Manifest:
     """Copy everything that belongs to the set into the staging directory, with its manifest."""
     started = _now()
-    contents = plan.driver.capture(plan.staging / STORES)
+    captured = plan.driver.capture(plan.staging / STORES)
     ended = _now()
     layout = context.layout
     if layout.env_file.exists():
@@ -121,9 +126,10 @@ def capture(context: Context, settings: Settings, plan: Plan) -> Manifest:
         fingerprints=key_fingerprints(settings),
         started=started,
         ended=ended,
-        consistency=plan.driver.consistency,
-        contents=contents,
+        consistency=captured.consistency,
+        contents=captured.contents,
         files=list_files(plan.staging),
+        images=captured.images,
     )
     write_private(plan.staging / NAME, manifest.text())
     return manifest
@@ -133,7 +139,7 @@ def store(plan: Plan, manifest: Manifest) -> Saved:
     """Save the staging directory in the repository."""
     facts = {
         "engine": manifest.engine,
-        "observations": str(manifest.contents.total("observations")),
+        "observations": str(manifest.contents.amount("observations")),
         "bytes": str(manifest.bytes),
     }
     return plan.repository.save(plan.staging, plan.stack, facts)
@@ -141,17 +147,19 @@ def store(plan: Plan, manifest: Manifest) -> Saved:
 
 def summary(manifest: Manifest, saved: Saved, removed: int) -> list[tuple[str, str]]:
     """Return the result for people."""
-    counts = ", ".join(
-        f"{manifest.contents.total(table):,} {table.replace('_', ' ')}"
-        for table in ("observations", "scores", "prompts", "dataset_items", "media")
-    )
     return [
         ("Backup", saved.snapshot_id[:8]),
-        ("Content", counts),
+        ("Content", content_text(manifest.contents)),
+        ("Moment", manifest.consistency),
         ("Size", f"{size_text(manifest.bytes)}, {size_text(saved.added_bytes)} new in the repository"),
         ("Removed", f"{removed} older by the policy"),
         ("Next", "make backup-verify (prove that it restores), make backups"),
     ]
+
+
+def content_text(contents: Contents) -> str:
+    """Return what contents consist of in a few words."""
+    return ", ".join(f"{contents.amount(kind):,} {kind}" for kind in KINDS)
 
 
 def size_text(count: int) -> str:

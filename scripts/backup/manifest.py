@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,15 @@ FORMAT = 1
 NAME = "manifest.json"
 KEYS = ("SALT", "ENCRYPTION_KEY")
 """Without these two the stored API keys and secrets are useless."""
+
+KINDS: Mapping[str, tuple[str, ...]] = {
+    "observations": ("observations", "clickhouse.events_full"),
+    "scores": ("scores", "clickhouse.scores"),
+    "prompts": ("prompts", "postgres.prompts"),
+    "dataset items": ("dataset_items", "postgres.dataset_items"),
+    "media": ("media", "postgres.media"),
+}
+"""What people ask for first, and its table on either engine."""
 
 _CHUNK = 1 << 20
 
@@ -58,6 +67,10 @@ class Contents:
         """Return the rows of a table."""
         return sum(self.counts.get(table, {}).values())
 
+    def amount(self, kind: str) -> int:
+        """Return how many there are of one of KINDS, whatever the engine calls the table."""
+        return sum(map(self.total, KINDS[kind]))
+
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
@@ -66,6 +79,7 @@ class Manifest:
     Attributes:
         consistency: in which sense the stores belong together.
         fingerprints: of the keys that the data needs; not the keys.
+        images: by service, the image that it ran and the id of its content.
     """
 
     engine: str
@@ -77,6 +91,7 @@ class Manifest:
     consistency: str
     contents: Contents
     files: Sequence[StoredFile]
+    images: Mapping[str, str] = field(default_factory=dict)
     format: int = FORMAT
 
     @property

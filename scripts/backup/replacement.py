@@ -35,7 +35,10 @@ class Replacement:
 
     @staticmethod
     def plan(directory: Path, wanted: Sequence[tuple[Path, Path]]) -> Replacement:
-        """Return the moves that put each incoming path in its place. All lie on one file system."""
+        """Return the moves that put each incoming path in its place. All lie on one file system.
+
+        Where nothing comes the place is empty afterwards.
+        """
         moves = tuple(
             Move(incoming, place, directory / f"old-{number}", place.exists())
             for number, (incoming, place) in enumerate(wanted)
@@ -73,7 +76,8 @@ class Replacement:
             if move.was_there:
                 move.place.rename(move.old)
             move.place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            move.incoming.rename(move.place)
+            if move.incoming.exists():
+                move.incoming.rename(move.place)
 
     def undo(self) -> None:
         """Bring everything back to how it was before `begin`, however far that came. May be repeated."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import filecmp
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,12 +15,22 @@ from scripts.core.errors import EXIT_OK
 from scripts.core.layout import only_one_verb, write_private
 from scripts.core.settings.values import Settings
 
-from .backup import CONFIG, CREDENTIALS, SETTINGS, STORES, require_space, size_text, staged
+from .backup import (
+    CONFIG,
+    CREDENTIALS,
+    SETTINGS,
+    STORES,
+    content_text,
+    require_space,
+    size_text,
+    staged,
+)
 from .drivers import driver_for
 from .drivers.base import Driver
 from .errors import BackupError, Refused
 from .manifest import (
     NAME,
+    Contents,
     Manifest,
     count_differences,
     file_differences,
@@ -34,20 +45,30 @@ from .repository import Repository, Snapshot, choose, open_repository
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is restored, and into what."""
+    """What is restored, and into what. `only`: just these stores; all where it is empty."""
 
     repository: Repository
     snapshot: Snapshot
     manifest: Manifest
     driver: Driver
+    only: Sequence[str] = ()
 
 
-def run(context: Context, *, backup: str, dry_run: bool, replace_data: bool, with_smoke: bool) -> int:
+def run(
+    context: Context,
+    *,
+    backup: str,
+    dry_run: bool,
+    replace_data: bool,
+    with_smoke: bool,
+    only: Sequence[str] = (),
+) -> int:
     """The verb. Refuses before it touches anything; a failure leaves what was there."""
     with only_one_verb(context.layout):
         undo_unfinished(context)
         settings = context.lenient_settings()
-        plan = make_plan(context, settings, backup)
+        plan = replace(make_plan(context, settings, backup), only=only)
+        refuse_unknown_stores(plan)
         show(context, plan)
         refuse_foreign_keys(context, settings, plan.manifest)
         refuse_newer(plan)
@@ -76,12 +97,17 @@ def undo_unfinished(context: Context) -> None:
     """Bring back what a restore that was killed has moved away."""
     work = context.layout.restore_dir
     unfinished = Replacement.unfinished(work)
+    settings = context.lenient_settings()
     if unfinished is None:
         shutil.rmtree(work, ignore_errors=True)  # what a restore that succeeded had no time to remove
         return
     context.console.note("An earlier restore did not get to its end: what was there before is put back.")
-    settings = context.lenient_settings()
-    context.engine(EngineName.EMBEDDED, settings).stop()
+    # The engine that was restored is noted there until the files are put back.
+    name = EngineName(context.remembered_engine() or EngineName.EMBEDDED)
+    context.engine(name, settings).stop()
+    stores = driver_for(context, settings, name).unfinished(work)
+    if stores:
+        stores.undo()
     unfinished.undo()
     shutil.rmtree(work)
 
@@ -100,8 +126,7 @@ def show(context: Context, plan: Plan) -> None:
     contents = plan.manifest.contents
     context.console.note(
         f"Backup {plan.snapshot.short_id} of {plan.manifest.stack} ({plan.manifest.engine} engine), "
-        f"{plan.manifest.ended}: {contents.total('observations'):,} observations, "
-        f"{contents.total('scores'):,} scores, {size_text(plan.manifest.bytes)}"
+        f"{plan.manifest.ended}: {content_text(contents)}, {size_text(plan.manifest.bytes)}"
     )
 
 
@@ -120,18 +145,23 @@ def refuse_foreign_keys(context: Context, settings: Settings, manifest: Manifest
 
 
 def refuse_newer(plan: Plan) -> None:
-    """Raise Refused when the data has a schema that this version of the engine does not know."""
-    known = plan.driver.known_schema()
-    newer = [
-        f"{name} has schema {level}, this version knows {known.get(name, 0)}"
-        for name, level in plan.manifest.contents.schema.items()
-        if level > known.get(name, 0)
-    ]
+    """Raise Refused when this stack does not know what the backup consists of."""
+    newer = plan.driver.newer(plan.manifest)
     if newer:
         raise Refused(
             "The backup was made by a newer version. Nothing was changed.",
             details=newer,
             fix=f"use this repository as of Langfuse {plan.manifest.versions['langfuse']} or newer.",
+        )
+
+
+def refuse_unknown_stores(plan: Plan) -> None:
+    """Raise Refused when a store is asked for that the engine of the backup does not have."""
+    unknown = [store for store in plan.only if store not in plan.driver.stores]
+    if unknown:
+        raise Refused(
+            f"The {plan.manifest.engine} engine has no store {', '.join(unknown)}. Nothing was changed.",
+            fix=f"ONLY= takes {', '.join(plan.driver.stores)}, with commas.",
         )
 
 
@@ -166,7 +196,7 @@ def fetch(plan: Plan, into: Path) -> Path:
 
 
 def put_in_place(context: Context, plan: Plan, capture: Path, work: Path) -> Engine:
-    """Exchange the files, start the engine and prove the new state; on any failure the old one comes back.
+    """Exchange the stores, start the engine and prove the new state; on any failure the old one comes back.
 
     Raises:
         StackError: the new state did not prove itself.
@@ -176,28 +206,46 @@ def put_in_place(context: Context, plan: Plan, capture: Path, work: Path) -> Eng
     takes_settings = stored_settings.exists() and not layout.env_file.exists()
     settings = settings_after(context, stored_settings if takes_settings else None)
     engine = context.engine(EngineName(plan.manifest.engine), settings)
+    driver = driver_for(context, settings, plan.manifest.engine)
     was_running = engine.stop()
     write_private(capture / "engine", f"{plan.manifest.engine}\n")
-    wanted = [*plan.driver.replacements(capture / STORES), (capture / "engine", layout.engine_file)]
-    if (capture / CREDENTIALS).is_dir():
+    wanted = [*driver.replacements(capture / STORES, plan.only), (capture / "engine", layout.engine_file)]
+    if (capture / CREDENTIALS).is_dir() and not plan.only:
         wanted.append((capture / CREDENTIALS, layout.credentials_dir))
-    replacement = Replacement.plan(work, wanted)
+    files = Replacement.plan(work, wanted)
+    stores = driver.exchange(capture / STORES, work, plan.only)
     try:
-        replacement.begin()
+        files.begin()
+        if stores:
+            with context.console.working("Filling the stores"):
+                stores.begin()
         engine.start({})
         with context.console.working("Reading known data back"):
-            prove(engine, layout.credentials_dir, plan.manifest)
+            prove(engine, layout.credentials_dir, samples_of(plan))
         if takes_settings:
             write_private(layout.env_file, stored_settings.read_text(encoding="utf-8"))
         keep_other_config(context, capture / CONFIG)
     except BaseException:
         engine.stop()
-        replacement.undo()
+        if stores:
+            stores.undo()
+        files.undo()
         if was_running:
             engine.start({})
         raise
-    replacement.commit()
+    if stores:
+        stores.commit()
+    files.commit()
     return engine
+
+
+def samples_of(plan: Plan) -> Contents:
+    """Return the contents with the samples that the restored stores decide about."""
+    contents = plan.manifest.contents
+    if not plan.only:
+        return contents
+    kinds = frozenset().union(*(plan.driver.stores[store] for store in plan.only))
+    return replace(contents, samples=[one for one in contents.samples if one.kind in kinds])
 
 
 def settings_after(context: Context, env_file: Path | None) -> Settings:
@@ -207,17 +255,17 @@ def settings_after(context: Context, env_file: Path | None) -> Settings:
     return replace(context, layout=replace(context.layout, env_file=env_file)).settings()
 
 
-def prove(engine: Engine, credentials_dir: Path, manifest: Manifest) -> int:
+def prove(engine: Engine, credentials_dir: Path, contents: Contents) -> int:
     """Return how many known things were read back through the API.
 
     Raises:
         BackupError: something differs from the manifest, or nothing could be read although there is data.
     """
     try:
-        problems, read = read_back(engine.local_url, credentials_dir, manifest.contents)
+        problems, read = read_back(engine.local_url, credentials_dir, contents)
     except OSError as error:
         problems, read = [str(error)], 0
-    if not problems and not read and manifest.contents.samples:
+    if not problems and not read and contents.samples:
         problems = [f"no project of the backup has its key in {credentials_dir}"]
     if problems:
         raise BackupError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import socket
 import tempfile
@@ -57,26 +58,44 @@ def start_and_prove(context: Context, manifest: Manifest, capture: Path, directo
     stack = throw_away(context, directory)
     stored = capture / SETTINGS
     settings = settings_after(stack, stored if stored.exists() else None)
-    for source, place in driver_for(stack, settings, manifest.engine).replacements(capture / STORES):
+    driver = driver_for(stack, settings, manifest.engine)
+    for source, place in driver.replacements(capture / STORES, ()):
         shutil.move(source, place)
-    engine = stack.engine(EngineName(manifest.engine), settings)
+    stores = driver.exchange(capture / STORES, directory, ())
     try:
-        engine.start({})
-        return prove(engine, capture / CREDENTIALS, manifest)
+        if stores:
+            with context.console.working("Filling the stores of a throw-away stack"):
+                stores.begin()
+        driver.start_to_read()
+        with context.console.working("Reading known data back"):
+            engine = stack.engine(EngineName(manifest.engine), settings)
+            return prove(engine, capture / CREDENTIALS, manifest.contents)
     finally:
-        engine.stop()
+        driver.discard()
 
 
 def throw_away(context: Context, directory: Path) -> Context:
     """Return a context for a stack of its own: other data, another port."""
     layout = Layout(context.layout.root, directory / ".env", directory / "stack")
     layout.stack_dir.mkdir(mode=0o700)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port, s3_port = free_ports()
     environment = {
         **context.environment,
+        "COMPOSE_PROJECT_NAME": f"langfuse-verify-{secrets.token_hex(4)}",
         "LANGFUSE_BIND_ADDRESS": "127.0.0.1",
         "LANGFUSE_PORT": str(port),
+        "S3_PORT": str(s3_port),
+        "S3_PUBLIC_ENDPOINT": f"http://127.0.0.1:{s3_port}",
+        "NEXTAUTH_URL": f"http://127.0.0.1:{port}",
+        "STACK_PROFILES": "",
+        "STACK_SIZE": "ci",
     }
     return replace(context, layout=layout, environment=environment)
+
+
+def free_ports() -> tuple[int, int]:
+    """Return two ports of this machine that nothing listens on."""
+    with socket.socket() as one, socket.socket() as other:
+        for probe in (one, other):
+            probe.bind(("127.0.0.1", 0))
+        return one.getsockname()[1], other.getsockname()[1]

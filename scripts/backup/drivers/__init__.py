@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from scripts.core.context import Context
 from scripts.core.engines.base import EngineName
-from scripts.core.errors import UsageError
+from scripts.core.engines.compose import ComposeEngine
+from scripts.core.engines.embedded import EmbeddedEngine
 from scripts.core.settings.values import Settings
 
 from .base import Driver
+from .compose import ComposeDriver, require_bundled
 from .embedded import EmbeddedDriver
+from .services import Services
 
 
 def driver_for(context: Context, settings: Settings, name: str) -> Driver:
     """Return the driver of an engine.
 
     Raises:
-        UsageError: backups of that engine are not supported.
+        UsageError: a store of the stack is not run by it.
     """
-    if name != EngineName.EMBEDDED:
-        raise UsageError(
-            f"Backups of the {name} engine are not supported yet.",
-            fix="use pg_dump, ClickHouse BACKUP and a mirror of the media bucket.",
-        )
-    return EmbeddedDriver(context.layout, settings, context.environment, context.runner)
+    layout, environment, runner = context.layout, context.environment, context.runner
+    if name == EngineName.EMBEDDED:
+        embedded = EmbeddedEngine(layout, settings, environment, runner, context.console)
+        return EmbeddedDriver(layout, settings, environment, runner, embedded)
+    require_bundled(settings.values)
+    engine = ComposeEngine(layout, settings, environment, runner, context.console)
+    return ComposeDriver(engine, Services(layout, settings, environment, runner))

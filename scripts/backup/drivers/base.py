@@ -3,10 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from scripts.backup.manifest import Contents
+from scripts.backup.manifest import Contents, Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """What a capture holds.
+
+    Attributes:
+        consistency: in which sense its stores belong together.
+        images: by service, the image that it ran and the id of its content.
+    """
+
+    contents: Contents
+    consistency: str
+    images: Mapping[str, str] = field(default_factory=dict)
+
+
+class Exchange(Protocol):
+    """New stores in the place of the old ones, which stay until it is clear that the new ones work.
+
+    A process that is killed in between leaves a journal, from which the next one undoes it.
+    """
+
+    def begin(self) -> None:
+        """Put the new stores in place; the engine is stopped. Raises StackError."""
+
+    def undo(self) -> None:
+        """Bring the old ones back, however far `begin` came; the engine is stopped. May be repeated."""
+
+    def commit(self) -> None:
+        """Let go of the old ones; there is no way back."""
 
 
 class Driver(Protocol):
@@ -15,25 +46,24 @@ class Driver(Protocol):
     A capture is a directory of files that holds all stores. Its form is the driver's own business.
     """
 
-    @property
-    def consistency(self) -> str:
-        """In which sense the stores of a capture belong together, for the manifest."""
-
     def size(self) -> int:
         """Return how large the stores are, in bytes."""
 
     def has_data(self) -> bool:
         """Return whether there is anything that a restore would replace."""
 
-    def capture(self, into: Path) -> Contents:
+    def obstacles(self) -> Sequence[str]:
+        """Return what a backup would fail on, a line each. Changes nothing."""
+
+    def capture(self, into: Path) -> Captured:
         """Copy all stores to a directory that does not exist, also while the engine works; say what is in it.
 
         Raises:
             StackError: that failed.
         """
 
-    def known_schema(self) -> Mapping[str, int]:
-        """Return the newest migration level of each database that the engine of this stack can use.
+    def newer(self, manifest: Manifest) -> Sequence[str]:
+        """Return what of a backup was made by something newer than this stack, a line each.
 
         Raises:
             StackError: the engine does not say.
@@ -46,5 +76,31 @@ class Driver(Protocol):
             StackError: it is damaged.
         """
 
-    def replacements(self, capture: Path) -> Sequence[tuple[Path, Path]]:
-        """Return which path of a capture has to take which place while the engine is stopped."""
+    def replacements(self, capture: Path, only: Sequence[str]) -> Sequence[tuple[Path, Path]]:
+        """Return which path of a capture takes which place here while the engine is stopped.
+
+        A path that the capture does not have leaves its place empty. `only` are some of `stores`, or nothing.
+        """
+
+    def exchange(self, capture: Path, work: Path, only: Sequence[str]) -> Exchange | None:
+        """Return how stores that are no files here take their places; None where all are files.
+
+        `work` is for the journal and for what is replaced.
+        """
+
+    def unfinished(self, work: Path) -> Exchange | None:
+        """Return the exchange that a killed process has left open, or None."""
+
+    @property
+    def stores(self) -> Mapping[str, frozenset[str]]:
+        """The stores that can be restored alone, each with the kinds of samples that it decides about."""
+
+    def start_to_read(self) -> None:
+        """Start what is needed to read through the API, and nothing that acts by itself.
+
+        Raises:
+            StackError: it does not start.
+        """
+
+    def discard(self) -> None:
+        """Stop a throw-away stack and remove its data."""

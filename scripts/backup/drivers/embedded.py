@@ -10,14 +10,23 @@ from pathlib import Path
 from typing import Any
 
 from scripts.backup.errors import BackupError
-from scripts.backup.manifest import Contents, parse_contents
-from scripts.core.engines.embedded import MODULE
+from scripts.backup.manifest import Contents, Manifest, parse_contents
+from scripts.core.engines.embedded import MODULE, EmbeddedEngine
 from scripts.core.layout import Layout
 from scripts.core.runner import Runner
 from scripts.core.settings.values import Settings
 from scripts.core.waiting import tail
 
+from .base import Captured, Exchange
+
 _TIMEOUT_S = 4 * 3600.0
+
+# The logs of a database and what is derived from it belong to it.
+_FILES = {
+    "events": ("events.db", "events.db-wal", "events.db-shm", "metrics.duckdb", "metrics.duckdb.wal"),
+    "state": ("state.db", "state.db-wal", "state.db-shm"),
+    "media": ("media",),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +37,7 @@ class EmbeddedDriver:
     settings: Settings
     environment: Mapping[str, str]
     runner: Runner
-    consistency: str = "all databases as of one moment; media files never change"
+    engine: EmbeddedEngine
 
     def size(self) -> int:
         """See Driver."""
@@ -38,13 +47,27 @@ class EmbeddedDriver:
         """See Driver."""
         return (self.layout.embedded_dir / "state.db").exists()
 
-    def capture(self, into: Path) -> Contents:
+    def obstacles(self) -> Sequence[str]:
+        """See Driver."""
+        return []
+
+    def capture(self, into: Path) -> Captured:
         """See Driver."""
         data = str(self.layout.embedded_dir)
-        return parse_contents(self._engine("snapshot", "--data-dir", data, "--into", str(into)))
+        contents = parse_contents(self._engine("snapshot", "--data-dir", data, "--into", str(into)))
+        return Captured(contents, "all databases as of one moment; media files never change")
+
+    def newer(self, manifest: Manifest) -> Sequence[str]:
+        """See Driver."""
+        known = self.known_schema()
+        return [
+            f"{name} has schema {level}, this version knows {known.get(name, 0)}"
+            for name, level in manifest.contents.schema.items()
+            if level > known.get(name, 0)
+        ]
 
     def known_schema(self) -> Mapping[str, int]:
-        """See Driver."""
+        """Return the newest migration level of each database that this version can use."""
         levels: Mapping[str, int] = self._engine("schema")
         return levels
 
@@ -52,9 +75,37 @@ class EmbeddedDriver:
         """See Driver."""
         return parse_contents(self._engine("describe", "--check", "--data-dir", str(capture)))
 
-    def replacements(self, capture: Path) -> Sequence[tuple[Path, Path]]:
+    @property
+    def stores(self) -> Mapping[str, frozenset[str]]:
         """See Driver."""
-        return [(capture, self.layout.embedded_dir)]
+        return {
+            "events": frozenset({"trace", "score"}),
+            "state": frozenset({"prompt", "dataset_item", "llm_connection"}),
+            "media": frozenset(),
+        }
+
+    def replacements(self, capture: Path, only: Sequence[str]) -> Sequence[tuple[Path, Path]]:
+        """See Driver."""
+        place = self.layout.embedded_dir
+        if not only:
+            return [(capture, place)]
+        return [(capture / name, place / name) for store in only for name in _FILES[store]]
+
+    def exchange(self, capture: Path, work: Path, only: Sequence[str]) -> Exchange | None:
+        """See Driver."""
+        return None
+
+    def unfinished(self, work: Path) -> Exchange | None:
+        """See Driver."""
+        return None
+
+    def start_to_read(self) -> None:
+        """See Driver."""
+        self.engine.start({})
+
+    def discard(self) -> None:
+        """See Driver. The directory of the throw-away stack goes with everything in it."""
+        self.engine.stop()
 
     def _engine(self, *arguments: str) -> Any:
         argv = [sys.executable, "-m", MODULE, *arguments]

@@ -1,0 +1,145 @@
+"""ClickHouse of a compose stack: its own BACKUP and RESTORE through the disk `backups` of its data volume."""
+
+# ruff: noqa: S608 - statements are made of constants and of names that ClickHouse itself gave
+from __future__ import annotations
+
+import json
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scripts.backup.errors import BackupError
+from scripts.core.errors import CommandFailed
+
+from .services import Services
+
+SERVICE = "clickhouse"
+DIRECTORY = "/var/lib/clickhouse/backups"
+"""Where the disk `backups` lies (config/clickhouse/config.d/langfuse.xml)."""
+BEFORE = "before-restore"
+"""The backup that a restore makes of what it replaces."""
+
+Counts = dict[str, dict[str, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class ClickHouse:
+    """The bundled ClickHouse, database `name`. Methods raise StackError when they fail."""
+
+    services: Services
+    database: str = "default"
+
+    def query(self, statement: str) -> str:
+        """Return the answer to a statement."""
+        try:
+            # User and password are in the environment of the service, where the client looks for them.
+            return self.services.execute(SERVICE, ["clickhouse-client"], stdin=statement)
+        except CommandFailed as error:
+            raise BackupError(
+                f"ClickHouse refused: {' '.join(statement.split())[:120]}",
+                details=error.details,
+                fix="look at `make logs SERVICE=clickhouse`.",
+            ) from error
+
+    def rows(self, statement: str) -> list[dict[str, Any]]:
+        """Return the rows of a query."""
+        return [json.loads(line) for line in self.query(f"{statement} FORMAT JSONEachRow").splitlines()]
+
+    def size(self) -> int:
+        """Return the bytes of all parts that are in use."""
+        found = self.rows(
+            f"SELECT toString(sum(bytes_on_disk)) AS bytes FROM system.parts WHERE active AND {self._here}"
+        )
+        return int(found[0]["bytes"])
+
+    def migration(self) -> int:
+        """Return the newest migration, 0 where there is no table of them."""
+        if "schema_migrations" not in self.tables():
+            return 0
+        version = f"SELECT toString(max(version)) AS version FROM {self._table('schema_migrations')}"
+        return int(self.rows(version)[0]["version"])
+
+    def tables(self) -> dict[str, str]:
+        """Return the engine of each table and view."""
+        listed = self.rows(f"SELECT name, engine FROM system.tables WHERE {self._here} ORDER BY name")
+        return {row["name"]: row["engine"] for row in listed}
+
+    def counts(self) -> Counts:
+        """Return the rows of all tables by project; rows that a merge would drop are not counted."""
+        listed = self.rows(
+            f"SELECT table FROM system.columns WHERE {self._here} AND name = 'project_id' ORDER BY table"
+        )
+        of_project = {row["table"] for row in listed}
+        counts: Counts = {}
+        for table, engine in self.tables().items():
+            if "MergeTree" not in engine:
+                continue
+            project = "toString(project_id)" if table in of_project else "''"
+            final = "" if engine in ("MergeTree", "ReplicatedMergeTree") else " FINAL"
+            found = self.rows(
+                f"SELECT {project} AS project, toString(count()) AS rows FROM {self._table(table)}{final}"
+                " GROUP BY project ORDER BY project"
+            )
+            counts[table] = {row["project"]: int(row["rows"]) for row in found}
+        return counts
+
+    def back_up(self, name: str) -> None:
+        """Make a backup on the disk `backups`; one of the same name is replaced."""
+        self.remove(name)
+        answer = self.query(f"BACKUP DATABASE {self.database} TO Disk('backups', '{name}')")
+        if "BACKUP_CREATED" not in answer:
+            raise BackupError(f"ClickHouse did not finish its backup: {answer.strip()[:200]}")
+
+    def restore(self, name: str) -> None:
+        """Put a backup of the disk `backups` in the place of all tables."""
+        for table, engine in sorted(self.tables().items(), key=lambda pair: "View" not in pair[1]):
+            kind = "VIEW" if "View" in engine else "TABLE"
+            self.query(f"DROP {kind} IF EXISTS {self._table(table)} SYNC")
+        answer = self.query(f"RESTORE DATABASE {self.database} FROM Disk('backups', '{name}')")
+        if "RESTORED" not in answer:
+            raise BackupError(f"ClickHouse did not finish its restore: {answer.strip()[:200]}")
+
+    def has(self, name: str) -> bool:
+        """Return whether the disk `backups` has a complete backup of that name."""
+        test = f"test -e {DIRECTORY}/{name}/.backup && echo yes || echo no"
+        return self.services.execute(SERVICE, ["sh", "-c", test]).strip() == "yes"
+
+    def remove(self, name: str) -> None:
+        """Remove a backup from the disk `backups`."""
+        self.services.execute(SERVICE, ["rm", "-rf", f"{DIRECTORY}/{name}"])
+
+    def fetch(self, name: str, into: Path) -> None:
+        """Copy a backup from the disk `backups` to a directory here."""
+        into.mkdir(parents=True, mode=0o700)
+
+        def unpack(stream: Any) -> None:
+            with tarfile.open(fileobj=stream, mode="r|") as archive:
+                archive.extractall(into, filter="data")
+
+        self.services.read(SERVICE, ["tar", "-C", f"{DIRECTORY}/{name}", "-cf", "-", "."], unpack)
+
+    def send(self, source: Path, name: str) -> None:
+        """Copy a backup from a directory here to the disk `backups`."""
+        self.remove(name)
+        target = f"{DIRECTORY}/{name}"
+
+        def pack(stream: Any) -> None:
+            with tarfile.open(fileobj=stream, mode="w|") as archive:
+                archive.add(source, arcname=".", filter=_anonymous)
+
+        unpack = f"mkdir -p {target} && exec tar -C {target} --no-same-owner -xf -"
+        self.services.write(SERVICE, ["sh", "-c", unpack], pack)
+
+    @property
+    def _here(self) -> str:
+        return f"database = '{self.database}'"
+
+    def _table(self, name: str) -> str:
+        return f"`{self.database}`.`{name}`"
+
+
+def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    member.uid = member.gid = 0
+    member.uname = member.gname = ""
+    return member

@@ -1,0 +1,209 @@
+"""The stores of the compose engine: PostgreSQL, ClickHouse and the object store, copied as one set."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from scripts.backup.errors import BackupError
+from scripts.backup.manifest import Contents, Manifest, parse_contents
+from scripts.backup.sampling import take_samples
+from scripts.core.compose_profiles import REPLACED_BY
+from scripts.core.engines.compose import ComposeEngine
+from scripts.core.errors import UsageError
+from scripts.core.layout import write_private
+from scripts.core.s3 import Bucket
+
+from . import objects, queues
+from .base import Captured, Exchange
+from .clickhouse import ClickHouse
+from .compose_exchange import JOURNAL, ComposeExchange, Parts, prefixed
+from .event_objects import objects_between, projects_in
+from .postgres import Postgres
+from .services import WEB, WORKER, Services
+from .valkey import Valkey
+
+CONTENTS = "contents.json"
+RUNNING = "backup"
+"""The backup on ClickHouse's disk that is on its way here."""
+
+DRAIN_S = 30.0
+"""How long the queues may take to get empty before the worker rests."""
+EVENTS_WINDOW = timedelta(hours=1)
+"""How far back incoming batches belong to the set: among them is what was acknowledged but not stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class ComposeDriver:
+    """See Driver."""
+
+    engine: ComposeEngine
+    services: Services
+    sleep: Callable[[float], None] = time.sleep
+
+    @property
+    def stores(self) -> Mapping[str, frozenset[str]]:
+        """See Driver."""
+        return {
+            "postgres": frozenset({"prompt", "dataset_item", "llm_connection"}),
+            "clickhouse": frozenset({"trace", "score"}),
+            "media": frozenset(),
+        }
+
+    def size(self) -> int:
+        """See Driver."""
+        with self._bucket("S3_MEDIA_BUCKET") as media:
+            stored = objects.total_bytes(media.objects())
+        return self._postgres.size() + self._clickhouse.size() + stored
+
+    def has_data(self) -> bool:
+        """See Driver."""
+        return bool(self.services.volumes())
+
+    def obstacles(self) -> Sequence[str]:
+        """See Driver."""
+        states = self.services.states()
+        lines = []
+        # A worker that rests is what a backup leaves that was killed; this one wakes it.
+        for service in (*self.services.bundled(), WEB):
+            state, health = states.get(service, ("not there", ""))
+            if state != "running" or health not in ("", "healthy"):
+                lines.append(f"{service} is {state}{f', {health}' if health else ''}")
+        return lines
+
+    def capture(self, into: Path) -> Captured:
+        """See Driver."""
+        into.mkdir(mode=0o700)
+        since = datetime.now(UTC) - EVENTS_WINDOW
+        with self._worker_at_rest() as waiting:
+            samples = take_samples(
+                self.engine.local_url, self.engine.layout.credentials_dir, self._media_ids()
+            )
+            schema = {"postgres": self._postgres.migrations(), "clickhouse": self._clickhouse.migration()}
+            counts = prefixed("clickhouse", self._clickhouse.counts())
+            self._clickhouse.back_up(RUNNING)
+            counts |= prefixed("postgres", self._postgres.dump(into / "postgres.dump"))
+        self._clickhouse.fetch(RUNNING, into / "clickhouse")
+        self._clickhouse.remove(RUNNING)
+        with self._bucket("S3_MEDIA_BUCKET") as bucket:
+            media = objects.mirror(bucket, bucket.objects(), into / "media")
+        with self._bucket("S3_EVENTS_BUCKET") as bucket:
+            recent = (
+                found for project in projects_in(bucket) for found in objects_between(bucket, project, since)
+            )
+            events = objects.mirror(bucket, recent, into / "events")
+        counts["objects.media"] = objects.by_project(media, 0)
+        counts["objects.events"] = objects.by_project(events, 1)
+        contents = Contents(schema, counts, samples)
+        write_private(into / CONTENTS, json.dumps(asdict(contents), indent=1))
+        return Captured(contents, consistency(waiting), self.services.images())
+
+    def newer(self, manifest: Manifest) -> Sequence[str]:
+        """See Driver."""
+        made, own = manifest.versions["langfuse"], self.engine.settings["LANGFUSE_VERSION"]
+        if _numbers(made) <= _numbers(own):
+            return []
+        return [f"it was made by Langfuse {made}, this stack runs {own}"]
+
+    def describe(self, capture: Path) -> Contents:
+        """See Driver. Its files have been compared with their checksums."""
+        try:
+            return parse_contents(json.loads((capture / CONTENTS).read_text(encoding="utf-8")))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise BackupError(f"{CONTENTS} of the backup cannot be read: {error}.") from error
+
+    def replacements(self, capture: Path, only: Sequence[str]) -> Sequence[tuple[Path, Path]]:
+        """See Driver."""
+        return []
+
+    def exchange(self, capture: Path, work: Path, only: Sequence[str]) -> Exchange | None:
+        """See Driver."""
+        return ComposeExchange(self._parts(only), work, capture, self.describe(capture))
+
+    def unfinished(self, work: Path) -> Exchange | None:
+        """See Driver."""
+        return ComposeExchange(self._parts(()), work) if (work / JOURNAL).exists() else None
+
+    def start_to_read(self) -> None:
+        """See Driver. Not the worker: a restored copy must not send what the original sends."""
+        self.services.up(WEB)
+
+    def discard(self) -> None:
+        """See Driver."""
+        self.engine.destroy()
+
+    @contextmanager
+    def _worker_at_rest(self) -> Iterator[dict[str, int]]:
+        """Stop the worker for the body, which gets the jobs that wait then; more may come in."""
+        key = self.engine.settings["ADMIN_API_KEY"]
+        deadline = time.monotonic() + DRAIN_S
+        while queues.depths(self.engine.local_url, key) and time.monotonic() < deadline:
+            self.sleep(0.5)
+        try:
+            # It writes what it holds in memory before it ends.
+            self.services.stop(WORKER)
+            yield queues.depths(self.engine.local_url, key)
+        finally:
+            self.services.start(WORKER)
+
+    def _media_ids(self) -> list[tuple[str, str]]:
+        """Return project and id of all media: an object is called `<project>/<media id>.<extension>`."""
+        with self._bucket("S3_MEDIA_BUCKET") as bucket:
+            keys = [found.key.split("/") for found in bucket.objects()]
+        return [(parts[0], parts[-1].split(".")[0]) for parts in keys if len(parts) == 2]
+
+    def _parts(self, only: Sequence[str]) -> Parts:
+        return Parts(
+            services=self.services,
+            postgres=self._postgres,
+            clickhouse=self._clickhouse,
+            valkey=Valkey(self.services),
+            media=lambda: self._bucket("S3_MEDIA_BUCKET"),
+            events=lambda: self._bucket("S3_EVENTS_BUCKET"),
+            only=frozenset(only),
+        )
+
+    @property
+    def _postgres(self) -> Postgres:
+        return Postgres(self.services)
+
+    @property
+    def _clickhouse(self) -> ClickHouse:
+        return ClickHouse(self.services, self.engine.settings["CLICKHOUSE_DB"])
+
+    def _bucket(self, setting: str) -> Bucket:
+        return Bucket(objects.location(self.engine.settings, setting))
+
+
+def consistency(waiting: Mapping[str, int]) -> str:
+    """Return in which sense the stores of a capture belong together."""
+    moment = "PostgreSQL and ClickHouse while the worker rested, media after them"
+    if not waiting:
+        return f"{moment}; all queues were empty"
+    jobs = ", ".join(f"{name} {count}" for name, count in sorted(waiting.items()))
+    return f"{moment}; jobs that waited: {jobs}; their batches are in the set and replayed by a restore"
+
+
+def require_bundled(settings: Mapping[str, str]) -> None:
+    """Raise UsageError when a store is one that this stack does not run."""
+    foreign = [
+        setting
+        for store, names in REPLACED_BY.items()
+        if store != "s3"
+        for setting in names
+        if settings.get(setting)
+    ]
+    if foreign:
+        raise UsageError(
+            f"Backups of stores of your own are not made here ({', '.join(foreign)} in .env).",
+            fix="use what their provider offers, and keep .env and config/ with it.",
+        )
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".") if part.isdigit())

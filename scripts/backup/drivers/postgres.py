@@ -1,0 +1,164 @@
+"""PostgreSQL of a compose stack: a dump with row counts of the same moment, and databases side by side."""
+
+# ruff: noqa: S608 - statements are made of constants of this module
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts.backup.errors import BackupError
+from scripts.core.errors import CommandFailed
+
+from .services import Services
+
+SERVICE = "postgres"
+DATABASE = "langfuse"
+RESTORED, BEFORE = "langfuse_restored", "langfuse_before_restore"
+"""The database that a restore fills, and the one that it replaced."""
+
+Counts = dict[str, dict[str, int]]
+
+_LOGIN = 'export PGPASSWORD="$POSTGRES_PASSWORD" PGUSER="$POSTGRES_USER" PGHOST=127.0.0.1 PGDATABASE="$0"; '
+_PSQL = f"{_LOGIN}exec psql --no-psqlrc --quiet --no-align --tuples-only --set ON_ERROR_STOP=1 --file -"
+_RESTORE = f'{_LOGIN}exec pg_restore --exit-on-error --no-owner --no-privileges --dbname "$PGDATABASE"'
+_TRIES = 20
+
+# Writes a statement a table; each gives rows of table, project (empty where it has none) and count as JSON.
+_COUNTS = r"""
+SELECT format('SELECT json_build_array(%L, %s, count(*)) FROM %I.%I %s', table_name,
+    CASE WHEN of_project THEN 'coalesce(project_id::text, '''')' ELSE '''''' END, table_schema, table_name,
+    CASE WHEN of_project THEN 'GROUP BY project_id' ELSE '' END)
+FROM (
+    SELECT table_schema, table_name, EXISTS (
+        SELECT FROM information_schema.columns c
+        WHERE c.table_schema = t.table_schema AND c.table_name = t.table_name AND column_name = 'project_id'
+    ) AS of_project
+    FROM information_schema.tables t WHERE table_schema = 'public' AND table_type = 'BASE TABLE'
+) AS tables
+ORDER BY table_name \gexec
+"""
+# The dump sees what the transaction sees, which has counted the rows before. Its bytes go to standard output,
+# the counts to standard error. Not compressed: the repository does that, and finds what it has already.
+_DUMP = rf"""
+\o |cat >&2
+BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+{_COUNTS}
+SELECT pg_export_snapshot() AS snapshot \gset
+\o
+\setenv SNAPSHOT :snapshot
+\! exec pg_dump --format=custom --compress=0 --no-owner --snapshot="$SNAPSHOT"
+\if :SHELL_ERROR
+    SELECT 1 / 0 AS "pg_dump failed";
+\endif
+COMMIT;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Postgres:
+    """The bundled PostgreSQL. Methods raise StackError when they fail."""
+
+    services: Services
+    sleep: Callable[[float], None] = time.sleep
+
+    def size(self) -> int:
+        """Return the size of the database in bytes."""
+        return int(self.query(f"SELECT pg_database_size('{DATABASE}');"))
+
+    def migrations(self) -> int:
+        """Return how many migrations are done."""
+        if not self.has_table("_prisma_migrations"):
+            return 0
+        return int(self.query("SELECT count(*) FROM _prisma_migrations WHERE finished_at IS NOT NULL;"))
+
+    def has_table(self, name: str) -> bool:
+        """Return whether there is a table of that name."""
+        return self.query(f"SELECT to_regclass('public.{name}') IS NOT NULL;") == "t"
+
+    def counts(self, database: str = DATABASE) -> Counts:
+        """Return the rows of all tables by project."""
+        return read_counts(self.query(_COUNTS, database).splitlines())
+
+    def dump(self, into: Path) -> Counts:
+        """Write a dump to a file; return the rows of all tables as they are in it."""
+        with into.open("wb") as file:
+            said = self.services.diagnose(SERVICE, ["sh", "-c", _PSQL, DATABASE], file, _DUMP)
+        return read_counts(said.splitlines())
+
+    def load(self, dump: Path) -> None:
+        """Fill a database beside the one in use from a dump."""
+        self.drop(RESTORED)
+        self.query(f"CREATE DATABASE {RESTORED} TEMPLATE template0;", "postgres")
+        with dump.open("rb") as file:
+            self.services.write(
+                SERVICE,
+                ["sh", "-c", _RESTORE, RESTORED],
+                lambda stream: _copy(iter(lambda: file.read(1 << 20), b""), stream.write),
+            )
+
+    def exchange(self) -> None:
+        """Put the restored database in the place of the one in use, which stays under another name."""
+        self.drop(BEFORE)
+        self._rename((DATABASE, BEFORE), (RESTORED, DATABASE))
+
+    def exchange_back(self) -> None:
+        """Undo `exchange`, if it was done. May be repeated."""
+        if self.has_database(BEFORE):
+            self.drop(DATABASE)
+            self._rename((BEFORE, DATABASE))
+        self.drop(RESTORED)
+
+    def forget_before(self) -> None:
+        """Remove what `exchange` has replaced."""
+        self.drop(BEFORE)
+
+    def has_database(self, name: str) -> bool:
+        """Return whether there is a database of that name."""
+        return self.query(f"SELECT count(*) FROM pg_database WHERE datname = '{name}';", "postgres") == "1"
+
+    def drop(self, name: str) -> None:
+        """Remove a database, whoever uses it."""
+        self.query(f"DROP DATABASE IF EXISTS {name} WITH (FORCE);", "postgres")
+
+    def query(self, statements: str, database: str = DATABASE) -> str:
+        """Return what psql answers to statements, without the last line end."""
+        return self.services.execute(SERVICE, ["sh", "-c", _PSQL, database], stdin=statements).strip("\n")
+
+    def _rename(self, *pairs: tuple[str, str]) -> None:
+        """Rename databases in one transaction. Health checks and exporters that are in them are sent away."""
+        names = ", ".join(f"'{old}'" for old, _ in pairs)
+        statements = [
+            f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname IN ({names});",
+            "BEGIN;",
+            *(f"ALTER DATABASE {old} RENAME TO {new};" for old, new in pairs),
+            "COMMIT;",
+        ]
+        for attempt in range(1, _TRIES + 1):
+            try:
+                self.query("\n".join(statements), "postgres")
+            except CommandFailed as error:
+                if attempt == _TRIES or "being accessed by other users" not in str(error):
+                    raise
+                self.sleep(0.3)
+            else:
+                return
+
+
+def read_counts(lines: Iterable[str]) -> Counts:
+    """Return rows by table and project from lines of JSON. Raises BackupError for anything else."""
+    counts: Counts = {}
+    for line in filter(None, lines):
+        try:
+            table, project, count = json.loads(line)
+        except ValueError as error:
+            raise BackupError(f"PostgreSQL said more than its row counts: {line[:200]}") from error
+        counts.setdefault(table, {})[project] = count
+    return counts
+
+
+def _copy(chunks: Iterable[bytes], write: Callable[[bytes], object]) -> None:
+    for chunk in chunks:
+        write(chunk)

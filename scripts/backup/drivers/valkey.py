@@ -1,0 +1,51 @@
+"""Valkey of a compose stack: queues and key caches, set aside while a restore proves itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .services import Services
+
+SERVICE = "valkey"
+MARK = "langfuse-stack:before-restore"
+"""Stands in the database that was set aside."""
+
+# FLUSHDB is renamed away (config/valkey/valkey.conf): one of them in a wrong shell empties all queues.
+_CLEAR = "for _, key in ipairs(redis.call('KEYS', '*')) do redis.call('UNLINK', key) end"
+
+
+@dataclass(frozen=True, slots=True)
+class Valkey:
+    """The bundled Valkey. Langfuse uses database 0; what is set aside lies in database 1."""
+
+    services: Services
+
+    def set_aside(self) -> None:
+        """Exchange database 0, whatever is in it, for an empty one."""
+        if self.is_aside():
+            return
+        self._clear("1")
+        self._run("0", "SET", MARK, "1")
+        self._run("0", "SWAPDB", "0", "1")
+
+    def bring_back(self) -> None:
+        """Undo `set_aside`, if it was done. May be repeated."""
+        if self.is_aside():
+            self._clear("0")
+            self._run("0", "SWAPDB", "0", "1")
+        self._run("0", "DEL", MARK)
+
+    def forget(self) -> None:
+        """Remove what was set aside."""
+        if self.is_aside():
+            self._clear("1")
+
+    def is_aside(self) -> bool:
+        """Return whether something is set aside."""
+        return self._run("1", "EXISTS", MARK) == "1"
+
+    def _clear(self, database: str) -> None:
+        self._run(database, "EVAL", _CLEAR, "0")
+
+    def _run(self, database: str, *command: str) -> str:
+        return self.services.execute(SERVICE, ["valkey-cli", "-e", "-n", database, *command]).strip()
