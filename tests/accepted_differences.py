@@ -32,6 +32,9 @@ _PRICES_DIFFER = "The two price lists disagree about an old model; the maintaine
 _NO_DNS = "The server looked the host name up, without a network; the engine calls nobody and asks no DNS"
 _ANY_SPAN = "The server shows the description of any span, here of one without; the engine that of one with"
 
+_AT_ONCE = "The server was still writing what other tests sent at the same time, or requests that were cut"
+_IN_FLIGHT = "Requests in flight at the same time created the items; the replay sends one after another"
+
 _OBSERVATIONS = "GET /api/public/v2/observations"
 
 ACCEPTED = (
@@ -89,6 +92,22 @@ ACCEPTED = (
     ),
     Accepted("sdk5_events_only", "88 GET /api/public/experiments", _ANY_SPAN),
     Accepted("sdk418_events_only", "95 GET /api/public/experiments", _ANY_SPAN),
+    *(
+        Accepted("python_sdk_e2e_dual", f"{number} GET /api/public/traces", _AT_ONCE)
+        for number in (425, 426, 438, 447)
+    ),
+    Accepted(
+        "python_sdk_e2e_dual",
+        "80 GET /api/public/datasets/test-dataset-3ff050e2-03ff-490b-aad9-454762a79ac7/runs"
+        "/Dataset Test 12f3f3da - 2026-11-21T02:28:16.023503Z",
+        _IN_FLIGHT,
+    ),
+    Accepted("python_sdk_e2e_dual", "87 GET /api/public/dataset-run-items", _IN_FLIGHT),
+    Accepted(
+        "python_sdk_e2e_dual",
+        "826 GET /api/public/traces/f77a70a997ef622f1ad3610d220a47db",
+        "The server takes the version of a trace from some observations only; the engine from any",
+    ),
 )
 
 

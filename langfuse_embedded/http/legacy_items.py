@@ -102,7 +102,8 @@ def nested_metadata(pairs: Sequence[Sequence[str]]) -> dict[str, Any]:
     """Return metadata as the objects that its dotted names came from.
 
     The names of resource and span attributes have dots of their own and stay whole. Where a name cannot be
-    nested, because a value stands in its way, it stays dotted.
+    nested, because a value stands in its way, it stays dotted. The scope of an instrumentation always has
+    attributes, if only none.
     """
     result: dict[str, Any] = {}
     for name, value in pairs:
@@ -114,6 +115,9 @@ def nested_metadata(pairs: Sequence[Sequence[str]]) -> dict[str, Any]:
             place.setdefault(last, parse_lossless(value))
         else:
             result.setdefault(name, parse_lossless(value))
+    scope = result.get("scope")
+    if isinstance(scope, dict) and "name" in scope and "resourceAttributes" in result:
+        scope.setdefault("attributes", {})
     return result
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from langfuse_embedded.clock import iso
-from langfuse_embedded.scoring import NUMERIC, metadata_values
+from langfuse_embedded.scoring import NUMERIC, TEXT, metadata_values
 from langfuse_embedded.store.score_rows import StoredScore
 
 
 def legacy_score(project_id: str, score: StoredScore, *, only_trace_targets: bool = False) -> dict[str, Any]:
     """Return a score in the shape of `v2/scores`; `v1` and traces show only targets of their own.
 
-    The value of a score that has none (a category without a config, a correction) is 0.
+    The value of a score that has none (a category without a config, a correction) is 0; that of a text is
+    left out.
     """
     shown = {
         "id": score["id"],
@@ -37,6 +38,8 @@ def legacy_score(project_id: str, score: StoredScore, *, only_trace_targets: boo
         "stringValue": None if score["data_type"] == NUMERIC else score["string_value"],
         "dataType": score["data_type"],
     }
+    if score["data_type"] == TEXT:
+        del shown["value"]
     if only_trace_targets:
         del shown["sessionId"], shown["datasetRunId"]
     return shown

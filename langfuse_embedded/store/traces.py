@@ -34,10 +34,15 @@ _IS_TOP = (
     "not exists (select 1 from observations p"
     " where p.project = o.project and p.trace_id = o.trace_id and p.span_id = o.parent_span_id)"
 )
+# The name that the span which began last gives: by an attribute or, at the top, by its own name. Of spans
+# that began together the attribute counts.
+_GIVEN = f"iif(o.trace_name = '' and {_IS_TOP}, o.name, o.trace_name)"
+_MOMENT = "printf('%020d%d%020d', o.start_time, o.trace_name <> '', o.seq)"
+_NAME = f"substr(max(iif({_GIVEN} <> '', {_MOMENT} || {_GIVEN}, null)), 42)"
 _TRACES = f"""
     select o.trace_id as id, min(o.start_time) as timestamp,
         max(coalesce(o.end_time, o.start_time)) - min(o.start_time) as latency,
-        coalesce({_last("o.trace_name")}, {_last(f"iif({_IS_TOP}, o.name, '')")}, '') as name,
+        coalesce({_NAME}, '') as name,
         coalesce({_last("o.user_id")}, '') as user_id, coalesce({_last("o.session_id")}, '') as session_id,
         coalesce({_last("o.version")}, '') as version, coalesce({_last("o.release")}, '') as release,
         {_last("o.environment")} as environment, united_tags(group_concat(distinct o.tags)) as tags,

@@ -32,9 +32,11 @@ class Likeness:
     """What is known while answers are compared.
 
     `started` is the time at which the replay began (ISO): a received time after it is one of processing.
+    `unordered` names lists whose entries are compared by their ids, whatever their order.
     """
 
     started: str
+    unordered: frozenset[str] = frozenset()
     ids: dict[str, str] = field(default_factory=dict)
 
     def translated(self, text: str) -> str:
@@ -49,6 +51,8 @@ class Likeness:
         if isinstance(recorded, dict) and isinstance(received, dict):
             yield from self._objects(recorded, received, where)
         elif isinstance(recorded, list) and isinstance(received, list):
+            if key in self.unordered:
+                received = self._in_order_of(recorded, received)
             yield from self._lists(recorded, received, where)
         elif not self._same(recorded, received, key):
             yield f"{where or 'the body'}: {_shown(recorded)} became {_shown(received)}"
@@ -67,6 +71,10 @@ class Likeness:
             yield from self.differences(value, received[other], f"{where}.{name}", name)
         for name in new:
             yield f"{where}.{name} is new"
+
+    def _in_order_of(self, recorded: list[Any], received: list[Any]) -> list[Any]:
+        places = {self.translated(_identity(entry)): place for place, entry in enumerate(recorded)}
+        return sorted(received, key=lambda entry: places.get(_identity(entry), len(places)))
 
     def _lists(self, recorded: list[Any], received: list[Any], where: str) -> Iterator[str]:
         if len(recorded) != len(received):
@@ -129,6 +137,10 @@ def _same_moment(one: Any, other: Any) -> bool:
         return False
     key = next((name for name in _ORDERED_BY if name in one and name in other), None)
     return key is None or bool(one[key] == other[key])
+
+
+def _identity(entry: Any) -> str:
+    return str(entry["id"] if isinstance(entry, dict) else entry)
 
 
 def _shown(value: Any) -> str:

@@ -21,6 +21,7 @@ from urllib.parse import quote
 import httpx
 from google.protobuf.json_format import ParseDict
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from langfuse_embedded.clock import iso, now_ms
 from langfuse_embedded.http.router import Router
@@ -29,7 +30,15 @@ from langfuse_embedded.routes import all_operations
 from .likeness import Likeness, without_issues
 
 _TRACES = "/api/public/otel/v1/traces"
+_ITEMS = "/api/public/dataset-items"
+_ONE_TRACE = re.compile(r"/api/public/traces/([0-9a-f]{32})")
+_POLLED = re.compile(r"/api/public/(traces|observations)\b")
 _TOTAL = re.compile(r"\.(meta|pagination)\.total(Items|Pages): ")
+_MAKES_TRACES = frozenset(
+    f"{kind}-{verb}"
+    for kind in ("trace", "span", "generation", "event", "observation")
+    for verb in ("create", "update")
+)
 _SENT_HEADERS = frozenset(
     {"accept", "authorization", "content-type", "x-langfuse-admin-api-key", "x-langfuse-project-id"}
 )
@@ -58,8 +67,9 @@ class Exchange:
 class Report:
     """What a replay found, counted by route; differences are by the name of the exchange.
 
-    `alike` are answers that hold rows which no replayed request wrote: the recorded project was not empty.
-    Their status, their shape and the rows that both show agree, which is all that can be asked.
+    `alike` are answers that hold rows which no replayed request wrote, as the recorded project was not empty,
+    or pages of rows of one moment, whose order follows no rule. Their status, their shape and the rows that
+    both show agree, which is all that can be asked.
     """
 
     compared: Counter[str] = field(default_factory=Counter)
@@ -102,30 +112,52 @@ def read_recording(path: Path) -> list[Exchange]:
 
 
 class Replay:
-    """One engine that recordings are replayed against, and the ids that it gave for the recorded ones."""
+    """One engine that recordings are replayed against, and the ids that it gave for the recorded ones.
 
-    def __init__(self, client: httpx.Client) -> None:
+    Of a recording whose requests were in flight at the same time (`concurrent`), more is not compared: polls
+    between which another request wrote something else, the order of the observations and scores within a
+    trace, which was that of processing, and what asks for a time of the recording or for a trace that only
+    cut requests wrote.
+    """
+
+    def __init__(self, client: httpx.Client, *, concurrent: bool = False) -> None:
         self._client = client
-        self._likeness = Likeness(started=iso(now_ms()))
+        self._concurrent = concurrent
+        unordered = frozenset({"observations", "scores"} if concurrent else ())
+        self._likeness = Likeness(iso(now_ms()), unordered)
         self._router = Router(all_operations())
         self._written = ""
+        self._traces: set[str] = set()
 
     def run(self, exchanges: Sequence[Exchange]) -> Report:
         """Send every request in order and compare the answers."""
         report = Report()
-        polled = set(_superseded(exchanges))
+        polled = set(_superseded(exchanges, across_writes=self._concurrent))
         for exchange in exchanges:
             if exchange.number in polled:
                 report.skipped[exchange.name] = "polled again: the last of equal reads is the settled one"
                 continue
             reason = _not_replayable(exchange)
+            if self._concurrent:
+                reason = reason or self._unknown_state(exchange)
             if reason:
                 report.skipped[exchange.name] = reason
                 continue
             self._compare(exchange, self._send(exchange), report)
             if exchange.method != "GET":
                 self._written += _ids_of(exchange)
+                self._traces.update(_traces_of(exchange))
         return report
+
+    def _unknown_state(self, exchange: Exchange) -> str | None:
+        """Return why an answer depends on what the replay cannot bring about, if it does."""
+        body = exchange.request if isinstance(exchange.request, dict) else {}
+        if body.get("datasetVersion") or (exchange.path == _ITEMS and dict(exchange.query).get("version")):
+            return "it asks for a version by a time of the recording"
+        match = _ONE_TRACE.fullmatch(exchange.path)
+        if match and exchange.status == 200 and match[1] not in self._traces:
+            return "the recording cut the request that wrote the trace"
+        return None
 
     def _send(self, exchange: Exchange) -> httpx.Response:
         headers = {name: value for name, value in exchange.headers.items() if name in _SENT_HEADERS}
@@ -159,7 +191,8 @@ class Replay:
         route = self._route(exchange)
         report.compared[route] += 1
         found = list(self._differences(exchange, answer))
-        if found and self._has_other_rows(exchange, found) and self._is_alike(exchange, answer):
+        other = self._has_other_rows(exchange, found) or _same_moments(exchange, answer)
+        if found and other and self._is_alike(exchange, answer):
             report.alike[route] += 1
         elif found:
             report.differences[exchange.name] = "; ".join(found[:5])
@@ -217,16 +250,25 @@ class Replay:
 def _ids_of(exchange: Exchange) -> str:
     """Return a text that holds every id and name that an exchange wrote."""
     text = json.dumps([exchange.request, exchange.response])
+    return text + "".join(f" {span.trace_id.hex()} {span.span_id.hex()}" for span in _spans_of(exchange))
+
+
+def _traces_of(exchange: Exchange) -> Iterator[str]:
+    """Yield the traces that an exchange wrote observations of; a score alone makes no trace."""
+    for span in _spans_of(exchange):
+        yield span.trace_id.hex()
+    body = exchange.request if isinstance(exchange.request, dict) else {}
+    for event in body.get("batch", ()):
+        if event.get("type") in _MAKES_TRACES:
+            yield event["body"].get("traceId") or event["body"].get("id")
+
+
+def _spans_of(exchange: Exchange) -> Iterator[Span]:
     if isinstance(exchange.request, dict) and "otlp" in exchange.request:
         export = ParseDict(exchange.request["otlp"], ExportTraceServiceRequest())
-        spans = (
-            span
-            for resource in export.resource_spans
-            for scope in resource.scope_spans
-            for span in scope.spans
-        )
-        text += "".join(f" {span.trace_id.hex()} {span.span_id.hex()}" for span in spans)
-    return text
+        for resource in export.resource_spans:
+            for scope in resource.scope_spans:
+                yield from scope.spans
 
 
 def _same_shape(exchange: Exchange, answer: httpx.Response) -> bool:
@@ -239,12 +281,29 @@ def _same_shape(exchange: Exchange, answer: httpx.Response) -> bool:
     return all(one.keys() == other.keys() for one, other in pairs[:1])
 
 
-def _superseded(exchanges: Sequence[Exchange]) -> Iterator[int]:
-    """Yield the reads that are repeated before anything is written: polls before the last one."""
+def _same_moments(exchange: Exchange, answer: httpx.Response) -> bool:
+    """Return whether both pages show rows of the same times, whichever these are."""
+    if not isinstance(exchange.response, dict) or not exchange.response.get("data"):
+        return False
+    if not _same_shape(exchange, answer):
+        return False
+    recorded, received = exchange.response, answer.json()
+    return recorded["meta"] == received["meta"] and _moments(recorded["data"]) == _moments(received["data"])
+
+
+def _moments(rows: Sequence[dict[str, Any]]) -> list[Any]:
+    return [row.get("timestamp") or row.get("startTime") or id(row) for row in rows]
+
+
+def _superseded(exchanges: Sequence[Exchange], *, across_writes: bool) -> Iterator[int]:
+    """Yield the reads that are repeated before anything is written: polls before the last one.
+
+    `across_writes`: reads of traces and observations also when something was written in between.
+    """
     later: dict[tuple[str, str], int] = {}
     for exchange in reversed(exchanges):
         if exchange.method != "GET":
-            later.clear()
+            later = {key: number for key, number in later.items() if across_writes and _POLLED.match(key[0])}
             continue
         key = (exchange.path, json.dumps(exchange.query))
         if key in later:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -27,10 +28,18 @@ _ENVIRONMENT = {
 @pytest.fixture
 def replay(tmp_path: Path) -> Iterator[Replay]:
     """A replay against an empty engine that holds the recorded project."""
-    running = RunningEngine(tmp_path / "data", _ENVIRONMENT, _KEYS).start()
-    with httpx.Client(base_url=running.base_url, timeout=60) as client:
+    with _engine(tmp_path, {}) as client:
         yield Replay(client)
-    assert running.stop() == 0, running.log()
+
+
+@contextmanager
+def _engine(directory: Path, environment: Mapping[str, str]) -> Iterator[httpx.Client]:
+    running = RunningEngine(directory / "data", {**_ENVIRONMENT, **environment}, _KEYS).start()
+    try:
+        with httpx.Client(base_url=running.base_url, timeout=60) as client:
+            yield client
+    finally:
+        assert running.stop() == 0, running.log()
 
 
 def require_explained(suite: str, report: Report) -> None:
@@ -53,3 +62,12 @@ def test_requests_of_the_sdks_are_answered_as_recorded(replay: Replay, reference
     for suite in ("sdk5_events_only", "sdk418_events_only"):
         report = replay.run(read_recording(reference_dir / "recordings" / f"{suite}.jsonl"))
         require_explained(suite, report)
+
+
+@pytest.mark.slow
+def test_requests_of_the_official_suite_are_answered_as_recorded(tmp_path: Path, reference_dir: Path) -> None:
+    with _engine(tmp_path, {"LANGFUSE_MIGRATION_V4_WRITE_MODE": "dual"}) as client:
+        recording = reference_dir / "recordings" / "python_sdk_4.14_e2e_dual.jsonl.gz"
+        report = Replay(client, concurrent=True).run(read_recording(recording))
+    require_explained("python_sdk_e2e_dual", report)
+    assert report.share >= 0.98
