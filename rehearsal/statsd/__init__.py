@@ -1,0 +1,1 @@
+"""Stand-in for prom/statsd-exporter, of which no package exists."""

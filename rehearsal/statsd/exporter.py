@@ -1,0 +1,186 @@
+"""DogStatsD in, Prometheus out, by the mappings of `config/prometheus/statsd.yaml`.
+
+It understands what the stack's file uses: glob and regex matches, labels, scale, ttl and drop, for counters
+and gauges. A stand-in, as no package has the real program.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import socketserver
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+
+_LINE = re.compile(
+    r"(?P<name>[^:|#]+):(?P<value>[-+0-9.eE]+)\|(?P<kind>[cg])(?:\|[^#]*)?(?:\|#(?P<tags>.*))?"
+)
+_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+Labels = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """What a metric becomes. `ttl` is in seconds, 0 for ever."""
+
+    name: str
+    labels: Labels
+    scale: float
+    ttl: float
+
+
+class Mappings:
+    """The rules of a file, first match wins."""
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self._ttl = _seconds(document.get("defaults", {}).get("ttl", "0s"))
+        self._rules = [(_pattern(rule), rule) for rule in document["mappings"]]
+
+    def of(self, name: str) -> Mapped | None:
+        """Return what a metric becomes, or None when it is dropped."""
+        for pattern, rule in self._rules:
+            if found := pattern.search(name):
+                if rule.get("action") == "drop":
+                    return None
+                labels = {label: _filled(text, found) for label, text in rule.get("labels", {}).items()}
+                return Mapped(
+                    _filled(rule["name"], found),
+                    tuple(sorted(labels.items())),
+                    float(rule.get("scale", 1)),
+                    _seconds(rule["ttl"]) if "ttl" in rule else self._ttl,
+                )
+        return Mapped(re.sub(r"[^a-zA-Z0-9_]", "_", name), (), 1.0, self._ttl)
+
+
+class Registry:
+    """The series there are; a gauge or counter that is not renewed within its time vanishes."""
+
+    def __init__(self, mappings: Mappings, clock: Callable[[], float] = time.monotonic) -> None:
+        self._mappings = mappings
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._series: dict[tuple[str, Labels], tuple[float, float]] = {}
+        self._kinds: dict[str, str] = {}
+
+    def take(self, line: str) -> None:
+        """Count one line of DogStatsD; what is none is ignored."""
+        found = _LINE.fullmatch(line.strip())
+        mapped = self._mappings.of(found["name"]) if found else None
+        if found is None or mapped is None:
+            return
+        tags = [tag.partition(":") for tag in (found["tags"] or "").split(",") if tag]
+        labels = tuple(sorted({**{name: value for name, _, value in tags}, **dict(mapped.labels)}.items()))
+        value = float(found["value"]) * mapped.scale
+        until = self._clock() + mapped.ttl if mapped.ttl else float("inf")
+        with self._lock:
+            if found["kind"] == "c":
+                value += self._series.get((mapped.name, labels), (0.0, 0.0))[0]
+            self._kinds[mapped.name] = "counter" if found["kind"] == "c" else "gauge"
+            self._series[mapped.name, labels] = (value, until)
+
+    def text(self) -> str:
+        """Return all series in Prometheus' text format."""
+        with self._lock:
+            self._series = {key: one for key, one in self._series.items() if one[1] > self._clock()}
+            rows = sorted(self._series.items())
+        lines: list[str] = []
+        for (name, labels), (value, _) in rows:
+            if (header := f"# TYPE {name} {self._kinds[name]}") not in lines:
+                lines.append(header)
+            shown = ",".join(f'{label}="{text}"' for label, text in labels)
+            lines.append(f"{name}{{{shown}}} {value:g}")
+        return "".join(f"{line}\n" for line in lines)
+
+
+class Web(ThreadingHTTPServer):
+    """`/metrics`, and `/-/ready` for the health check."""
+
+    daemon_threads = True
+
+    def __init__(self, address: tuple[str, int], registry: Registry) -> None:
+        super().__init__(address, WebHandler)
+        self.registry = registry
+
+
+class WebHandler(BaseHTTPRequestHandler):
+    """One request."""
+
+    server: Web
+
+    def do_GET(self) -> None:
+        """Answer with the series, or that this is ready."""
+        body = self.server.registry.text().encode() if self.path == "/metrics" else b"ready\n"
+        self.send_response(200)
+        self.send_header("content-type", "text/plain; version=0.0.4; charset=UTF-8")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing about scrapes."""
+
+
+class Datagrams(socketserver.UDPServer):
+    """Where the worker sends to."""
+
+    def __init__(self, address: tuple[str, int], registry: Registry) -> None:
+        super().__init__(address, DatagramHandler)
+        self.registry = registry
+
+
+class DatagramHandler(socketserver.BaseRequestHandler):
+    """One datagram: lines of DogStatsD."""
+
+    def handle(self) -> None:
+        """Count its lines."""
+        registry = cast(Datagrams, self.server).registry
+        for line in self.request[0].decode(errors="replace").splitlines():
+            registry.take(line)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Serve until the process is ended."""
+    parser = argparse.ArgumentParser(prog="statsd_exporter")
+    parser.add_argument("--statsd.mapping-config", dest="mappings", type=Path, required=True)
+    parser.add_argument("--statsd.listen-udp", dest="udp", default=":9125")
+    parser.add_argument("--statsd.listen-tcp", dest="tcp", default="", choices=[""])
+    parser.add_argument("--web.listen-address", dest="web", default=":9102")
+    options = parser.parse_args(argv)
+    registry = Registry(Mappings(yaml.safe_load(options.mappings.read_text("utf-8"))))
+    datagrams = Datagrams(_address(options.udp), registry)
+    threading.Thread(target=datagrams.serve_forever, daemon=True).start()
+    Web(_address(options.web), registry).serve_forever()
+    return 0
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    return host or "0.0.0.0", int(port)  # noqa: S104 - inside a container
+
+
+def _pattern(rule: Mapping[str, Any]) -> re.Pattern[str]:
+    if rule.get("match_type", "glob") == "regex":
+        return re.compile(rule["match"])
+    parts = (re.escape(part) for part in rule["match"].split("*"))
+    return re.compile(f"^{'([^.]*)'.join(parts)}$")
+
+
+def _filled(text: str, found: re.Match[str]) -> str:
+    return re.sub(r"\$\{?(\d+)\}?", lambda number: found[int(number[1])], text)
+
+
+def _seconds(text: str) -> float:
+    return float(text[:-1]) * _SECONDS[text[-1]]
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
