@@ -7,11 +7,11 @@ from scripts.core.engines.base import EngineName
 from scripts.core.engines.compose import ComposeEngine
 from scripts.core.engines.embedded import EmbeddedEngine
 from scripts.core.settings.values import Settings
+from scripts.stores.services import Services
 
 from .base import Driver
 from .compose import ComposeDriver, require_bundled
 from .embedded import EmbeddedDriver
-from .services import Services
 
 
 def driver_for(context: Context, settings: Settings, name: str) -> Driver:

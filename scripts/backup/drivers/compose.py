@@ -18,15 +18,17 @@ from scripts.core.engines.compose import ComposeEngine
 from scripts.core.errors import UsageError
 from scripts.core.layout import write_private
 from scripts.core.s3 import Bucket
+from scripts.stores import queues
+from scripts.stores.buckets import EVENTS, MEDIA, open_bucket
+from scripts.stores.clickhouse import ClickHouse
+from scripts.stores.event_batches import objects_between, projects_in
+from scripts.stores.postgres import Postgres
+from scripts.stores.services import WEB, WORKER, Services
+from scripts.stores.valkey import Valkey
 
-from . import objects, queues
+from . import objects
 from .base import Captured, Exchange
-from .clickhouse import ClickHouse
 from .compose_exchange import JOURNAL, ComposeExchange, Parts, prefixed
-from .event_objects import objects_between, projects_in
-from .postgres import Postgres
-from .services import WEB, WORKER, Services
-from .valkey import Valkey
 
 CONTENTS = "contents.json"
 RUNNING = "backup"
@@ -57,7 +59,7 @@ class ComposeDriver:
 
     def size(self) -> int:
         """See Driver."""
-        with self._bucket("S3_MEDIA_BUCKET") as media:
+        with self._bucket(MEDIA) as media:
             stored = objects.total_bytes(media.objects())
         return self._postgres.size() + self._clickhouse.size() + stored
 
@@ -90,9 +92,9 @@ class ComposeDriver:
             counts |= prefixed("postgres", self._postgres.dump(into / "postgres.dump"))
         self._clickhouse.fetch(RUNNING, into / "clickhouse")
         self._clickhouse.remove(RUNNING)
-        with self._bucket("S3_MEDIA_BUCKET") as bucket:
+        with self._bucket(MEDIA) as bucket:
             media = objects.mirror(bucket, bucket.objects(), into / "media")
-        with self._bucket("S3_EVENTS_BUCKET") as bucket:
+        with self._bucket(EVENTS) as bucket:
             recent = (
                 found for project in projects_in(bucket) for found in objects_between(bucket, project, since)
             )
@@ -153,7 +155,7 @@ class ComposeDriver:
 
     def _media_ids(self) -> list[tuple[str, str]]:
         """Return project and id of all media: an object is called `<project>/<media id>.<extension>`."""
-        with self._bucket("S3_MEDIA_BUCKET") as bucket:
+        with self._bucket(MEDIA) as bucket:
             keys = [found.key.split("/") for found in bucket.objects()]
         return [(parts[0], parts[-1].split(".")[0]) for parts in keys if len(parts) == 2]
 
@@ -163,8 +165,8 @@ class ComposeDriver:
             postgres=self._postgres,
             clickhouse=self._clickhouse,
             valkey=Valkey(self.services),
-            media=lambda: self._bucket("S3_MEDIA_BUCKET"),
-            events=lambda: self._bucket("S3_EVENTS_BUCKET"),
+            media=lambda: self._bucket(MEDIA),
+            events=lambda: self._bucket(EVENTS),
             only=frozenset(only),
         )
 
@@ -177,7 +179,7 @@ class ComposeDriver:
         return ClickHouse(self.services, self.engine.settings["CLICKHOUSE_DB"])
 
     def _bucket(self, setting: str) -> Bucket:
-        return Bucket(objects.location(self.engine.settings, setting))
+        return open_bucket(self.engine.settings, setting)
 
 
 def consistency(waiting: Mapping[str, int]) -> str:

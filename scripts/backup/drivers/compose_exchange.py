@@ -15,12 +15,12 @@ from scripts.backup.errors import BackupError
 from scripts.backup.manifest import Contents, count_differences
 from scripts.core.layout import write_private
 from scripts.core.s3 import Bucket
+from scripts.stores.clickhouse import BEFORE, ClickHouse
+from scripts.stores.postgres import Postgres
+from scripts.stores.services import Services
+from scripts.stores.valkey import Valkey
 
 from . import objects
-from .clickhouse import BEFORE, ClickHouse
-from .postgres import Postgres
-from .services import Services
-from .valkey import Valkey
 
 JOURNAL, ADDED = "stores.json", "added-objects.txt"
 INCOMING = "incoming"

@@ -10,8 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from scripts.core.layout import write_private
-from scripts.core.s3 import Bucket, Content, Location, StoredObject
-from scripts.core.settings.values import Settings
+from scripts.core.s3 import Bucket, Content, StoredObject
 
 INDEX = "index.jsonl"
 _THREADS = 8
@@ -31,23 +30,6 @@ class Mirrored:
         """Path of the file within the mirror: a key may be no file name."""
         name = hashlib.sha256(self.key.encode()).hexdigest()
         return f"{name[:2]}/{name}"
-
-
-def location(settings: Settings, bucket_setting: str) -> Location:
-    """Return where a bucket is, seen from this machine."""
-    host = settings["LANGFUSE_BIND_ADDRESS"]
-    if host in ("", "0.0.0.0"):  # noqa: S104 - compared, not bound
-        host = "127.0.0.1"
-    elif host == "::":
-        host = "[::1]"
-    return Location(
-        endpoint=(settings.get("S3_ENDPOINT") or f"http://{host}:{settings['S3_PORT']}").rstrip("/"),
-        region=settings["S3_REGION"],
-        bucket=settings[bucket_setting],
-        access_key=settings["S3_ACCESS_KEY_ID"],
-        secret_key=settings["S3_SECRET_ACCESS_KEY"],
-        path_style=settings["S3_FORCE_PATH_STYLE"] == "true",
-    )
 
 
 def mirror(bucket: Bucket, objects: Iterable[StoredObject], into: Path) -> list[Mirrored]:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scripts.backup.errors import BackupError
 from scripts.core.errors import CommandFailed
 
+from .errors import StoreError
 from .services import Services
 
 SERVICE = "clickhouse"
@@ -36,7 +36,7 @@ class ClickHouse:
             # User and password are in the environment of the service, where the client looks for them.
             return self.services.execute(SERVICE, ["clickhouse-client"], stdin=statement)
         except CommandFailed as error:
-            raise BackupError(
+            raise StoreError(
                 f"ClickHouse refused: {' '.join(statement.split())[:120]}",
                 details=error.details,
                 fix="look at `make logs SERVICE=clickhouse`.",
@@ -89,7 +89,7 @@ class ClickHouse:
         self.remove(name)
         answer = self.query(f"BACKUP DATABASE {self.database} TO Disk('backups', '{name}')")
         if "BACKUP_CREATED" not in answer:
-            raise BackupError(f"ClickHouse did not finish its backup: {answer.strip()[:200]}")
+            raise StoreError(f"ClickHouse did not finish its backup: {answer.strip()[:200]}")
 
     def restore(self, name: str) -> None:
         """Put a backup of the disk `backups` in the place of all tables."""
@@ -98,7 +98,7 @@ class ClickHouse:
             self.query(f"DROP {kind} IF EXISTS {self._table(table)} SYNC")
         answer = self.query(f"RESTORE DATABASE {self.database} FROM Disk('backups', '{name}')")
         if "RESTORED" not in answer:
-            raise BackupError(f"ClickHouse did not finish its restore: {answer.strip()[:200]}")
+            raise StoreError(f"ClickHouse did not finish its restore: {answer.strip()[:200]}")
 
     def has(self, name: str) -> bool:
         """Return whether the disk `backups` has a complete backup of that name."""

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.backup.errors import BackupError
 from scripts.core.errors import CommandFailed
 
+from .errors import StoreError
 from .services import Services
 
 SERVICE = "postgres"
@@ -148,13 +148,13 @@ class Postgres:
 
 
 def read_counts(lines: Iterable[str]) -> Counts:
-    """Return rows by table and project from lines of JSON. Raises BackupError for anything else."""
+    """Return rows by table and project from lines of JSON. Raises StoreError for anything else."""
     counts: Counts = {}
     for line in filter(None, lines):
         try:
             table, project, count = json.loads(line)
         except ValueError as error:
-            raise BackupError(f"PostgreSQL said more than its row counts: {line[:200]}") from error
+            raise StoreError(f"PostgreSQL said more than its row counts: {line[:200]}") from error
         counts.setdefault(table, {})[project] = count
     return counts
 

@@ -1,0 +1,1 @@
+"""The stores of a compose stack, as backups, reconciling and erasure reach them."""
