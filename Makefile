@@ -11,7 +11,7 @@ UV ?= uv
 RUN = .venv/bin/python -m scripts
 PIP_INSTALL = -m pip install -qq --disable-pip-version-check --require-hashes -r
 
-.PHONY: help up down status logs pull lock images-save images-load bootstrap plan validate credentials export-config smoke alerts alerts-check exporter dashboard canary backup backups backup-verify restore export import retention erase destroy test test-slow test-clients rehearse api-reference lint audit types bench docs lock-python
+.PHONY: help up down status logs pull lock images-save images-load bootstrap plan validate credentials export-config smoke alerts alerts-check exporter dashboard canary backup backups backup-verify restore export import retention erase destroy test test-slow test-clients rehearse api-reference lint audit types bench docs lock-python doctor
 
 help: ## Help: show this; explain a group or all [GROUP=]
 	@echo "Langfuse Stack: make TARGET [SETTING=value ...]"
@@ -104,6 +104,10 @@ dashboard: .venv/.runtime ## Watch: cost, quality and alerts as an HTML page [OU
 
 canary: .venv/.runtime ## Watch: write a span and a score, read them back
 	@$(RUN) canary
+
+doctor: .venv/.runtime ## Check: what is wrong and its fix [ONLY= VERBOSE=1 FIX=1 JSON=1]
+	@$(RUN) doctor $(if $(ONLY),--only $(ONLY)) $(if $(VERBOSE),--verbose) $(if $(JSON),--json) $(if $(FIX),--fix) \
+	  $(if $(DRY_RUN),--dry-run) $(if $(YES),--yes) $(if $(READ_ONLY),--read-only)
 
 bench: .venv/.dev ## Check: speed and footprint of the embedded engine
 	@.venv/bin/python -m benchmarks.engine $(ARGS)

@@ -355,6 +355,33 @@ def canary() -> None:
 
 
 @app.command()
+def doctor(
+    only: Annotated[str, typer.Option(help="Ids or groups of checks, with commas.")] = "",
+    as_json: AsJson = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show every check.")] = False,
+    fix: Annotated[bool, typer.Option("--fix", help="Mend what is safe, after a question.")] = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    read_only: Annotated[bool, typer.Option("--read-only", help="Write nothing, no canary either.")] = False,
+) -> None:
+    """Look at everything; say what is wrong and how to mend it."""
+    from .doctor import verb
+
+    execute(
+        lambda context: verb.run(
+            context,
+            only=only,
+            json_output=as_json,
+            verbose=verbose,
+            fix=fix,
+            dry_run=dry_run,
+            yes=yes,
+            read_only=read_only,
+        )
+    )
+
+
+@app.command()
 def docs(
 @app.command()
 def audit(

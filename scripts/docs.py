@@ -9,6 +9,7 @@ from .core.context import Context
 from .core.errors import EXIT_OK, StackError
 from .core.settings.render import env_example, environment_page
 from .core.settings.table import GROUPS
+from .doctor.reference import doctor_page
 from .provision.schema import content_schema, stack_schema
 
 
@@ -17,6 +18,7 @@ def generated_documents() -> Mapping[str, str]:
     return {
         ".env.example": env_example(GROUPS),
         "docs/reference/environment.md": environment_page(GROUPS),
+        "docs/reference/doctor.md": doctor_page(),
         "config/schema/stack.schema.json": stack_schema(),
         "config/schema/content.schema.json": content_schema(),
     }

@@ -27,7 +27,7 @@ def run(context: Context, *, dry_run: bool) -> int:
     for target, text in targets.items():
         changed = not target.exists() or target.read_text(encoding="utf-8") != text
         if changed and not dry_run:
-            _write(target, text)
+            write_compiled(target, text)
         done = "unchanged" if not changed else "would be written" if dry_run else "written"
         context.console.note(f"{context.layout.shown(target)}: {done}")
     return _warn_of_missing_secrets(context, file)
@@ -50,7 +50,7 @@ def plan(file: AlertFile) -> Iterator[str]:
     )
 
 
-def _write(target: Path, text: str) -> None:
+def write_compiled(target: Path, text: str) -> None:
     """Replace the file in one step; readable by the services' users: it holds no secret."""
     target.parent.mkdir(parents=True, exist_ok=True)
     fresh = target.with_name(f".{target.name}.new")

@@ -1,0 +1,1 @@
+"""The checks: a module for each group, each ending with the list of its checks."""

@@ -1,0 +1,204 @@
+"""Checks of what an operator edits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from scripts.alerts.verb import write_compiled
+from scripts.core.context import Context
+from scripts.doctor.facts import Facts, NotGathered
+from scripts.doctor.model import COMPOSE, Check, Repair, Verdict, failed, ok, skipped, warning
+from scripts.doctor.sources.compose_model import ComposeModel
+from scripts.doctor.sources.configuration import Configuration, stale_rules
+from scripts.doctor.sources.containers import Containers
+from scripts.doctor.stack import Stack
+
+
+def _settings(facts: Facts) -> Verdict:
+    problems = facts.of(Configuration).problems
+    return failed("; ".join(problems)) if problems else ok("every setting has a right value")
+
+
+def _env_file(facts: Facts) -> Verdict:
+    if facts.of(Configuration).env_exists:
+        return ok(".env is there")
+    return failed("there is no .env, and so no secrets")
+
+
+def _unknown(facts: Facts) -> Verdict:
+    unknown = facts.of(Configuration).unknown
+    return warning(f"nothing reads {', '.join(unknown)}") if unknown else ok("every name in .env is known")
+
+
+def _stack_file(facts: Facts) -> Verdict:
+    configuration = facts.of(Configuration)
+    if configuration.stack_fault:
+        return failed(configuration.stack_fault)
+    return ok(f"config/stack.yaml describes {len(configuration.projects)} projects")
+
+
+def _alerts(facts: Facts) -> Verdict:
+    fault = facts.of(Configuration).alerts_fault
+    return failed(fault) if fault else ok("config/alerts.yaml has no fault")
+
+
+def _compiled(facts: Facts) -> Verdict:
+    configuration = facts.of(Configuration)
+    if configuration.alerts_fault:
+        raise NotGathered("config/alerts.yaml has faults")
+    if configuration.stale:
+        names = ", ".join(Path(path).name for path in configuration.stale)
+        return warning(f"out of date against config/alerts.yaml: {names}")
+    return ok("Prometheus and Alertmanager have the rules of config/alerts.yaml")
+
+
+def _compose(facts: Facts) -> Verdict:
+    problem = facts.of(ComposeModel).problem
+    return failed(problem) if problem else ok("Compose accepts compose.yaml with these settings")
+
+
+def _policy(facts: Facts) -> Verdict:
+    model = _model(facts)
+    if model.breaches:
+        return warning("; ".join(model.breaches[:5]))
+    return ok("every service is hardened, limited and in its networks")
+
+
+def _applied(facts: Facts) -> Verdict:
+    hashes = _model(facts).hashes
+    running = [one for one in facts.of(Containers).by_service.values() if one.running]
+    if not running:
+        raise NotGathered("no container runs")
+    old = sorted(
+        one.service for one in running if one.service in hashes and one.config_hash != hashes[one.service]
+    )
+    if old:
+        return warning(f"still running with former settings: {', '.join(old)}")
+    return ok(f"{len(running)} containers run with the settings as they stand")
+
+
+def _mail(facts: Facts) -> Verdict:
+    values = facts.of(Stack).values
+    both = [name for name in ("EMAIL_FROM_ADDRESS", "SMTP_CONNECTION_URL") if values.get(name)]
+    if len(both) == 1:
+        return warning(f"{both[0]} alone sends no mail")
+    if not both:
+        return skipped("no mail is set up: there are no invitations and no password resets by mail")
+    return ok("mail is set up")
+
+
+def _login(facts: Facts) -> Verdict:
+    values = facts.of(Stack).values
+    halves = [
+        name.removesuffix("_CLIENT_ID")
+        for name in values
+        if name.startswith("AUTH_")
+        and name.endswith("_CLIENT_ID")
+        and not values.get(f"{name.removesuffix('_CLIENT_ID')}_CLIENT_SECRET")
+    ]
+    if halves:
+        return failed(f"{', '.join(halves)}: a client id without a client secret")
+    if values.get("AUTH_DISABLE_USERNAME_PASSWORD") == "true" and not any(
+        name.endswith("_CLIENT_SECRET") for name in values
+    ):
+        return failed("passwords are switched off and no other way to sign in is set up: nobody can sign in")
+    return ok("somebody can sign in")
+
+
+def _model(facts: Facts) -> ComposeModel:
+    model = facts.of(ComposeModel)
+    if model.problem:
+        raise NotGathered("Compose does not accept compose.yaml")
+    return model
+
+
+def _compile(context: Context) -> None:
+    for path, text in stale_rules(context).items():
+        write_compiled(Path(path), text)
+
+
+CHECKS = (
+    Check(
+        id="configuration.env_file",
+        looks_at="There is a `.env` with this stack's secrets.",
+        fix="make up makes one; for data that exists already take .env from its backup",
+        page="reference/environment.md",
+        judge=_env_file,
+    ),
+    Check(
+        id="configuration.settings",
+        looks_at="Every value in `.env` and the environment is right.",
+        fix="correct it (docs/reference/environment.md explains every setting), then make up",
+        page="reference/environment.md",
+        judge=_settings,
+    ),
+    Check(
+        id="configuration.unknown",
+        looks_at="Every name in `.env` is read by something: others are often typing errors.",
+        fix="correct the name; a variable of Langfuse that is no setting here belongs into .env.langfuse",
+        page="reference/environment.md",
+        judge=_unknown,
+    ),
+    Check(
+        id="configuration.stack_file",
+        looks_at="`config/stack.yaml` and what it includes have no fault.",
+        fix="correct it; make validate shows all faults with their lines",
+        page="how-to/provision.md",
+        judge=_stack_file,
+    ),
+    Check(
+        id="configuration.alerts",
+        looks_at="`config/alerts.yaml` has no fault.",
+        fix="correct it; make alerts DRY_RUN=1 shows the faults with their lines",
+        page="runbooks/AlertsFileInvalid.md",
+        judge=_alerts,
+    ),
+    Check(
+        id="configuration.compiled",
+        looks_at="Rules and routes are compiled from `config/alerts.yaml` as it stands.",
+        fix="make alerts",
+        page="how-to/monitor.md",
+        judge=_compiled,
+        repair=Repair(what="compile config/alerts.yaml, as make alerts does", apply=_compile),
+    ),
+    Check(
+        id="configuration.compose",
+        looks_at="Compose accepts `compose.yaml` with the settings and overrides.",
+        fix="correct the file that the message names (compose.override.yaml is the usual one)",
+        page="reference/compose.md",
+        judge=_compose,
+        engines=COMPOSE,
+    ),
+    Check(
+        id="configuration.policy",
+        looks_at="No override loosens a rule of the stack: users, capabilities, limits, networks, ports.",
+        fix="take that out of compose.override.yaml, or live with it knowingly",
+        page="reference/compose.md#exceptions-from-the-rules",
+        judge=_policy,
+        engines=COMPOSE,
+    ),
+    Check(
+        id="configuration.applied",
+        looks_at="Containers run with the settings as they stand, not with former ones.",
+        fix="make up",
+        page="reference/compose.md",
+        judge=_applied,
+        engines=COMPOSE,
+    ),
+    Check(
+        id="configuration.mail",
+        looks_at="Mail has both of its settings, or none.",
+        fix="set both EMAIL_FROM_ADDRESS and SMTP_CONNECTION_URL, then make up",
+        page="reference/environment.md",
+        judge=_mail,
+        engines=COMPOSE,
+    ),
+    Check(
+        id="configuration.login",
+        looks_at="Every login provider is complete, and there is a way to sign in.",
+        fix="set the client secret beside the client id, then make up",
+        page="how-to/sso.md",
+        judge=_login,
+        engines=COMPOSE,
+    ),
+)

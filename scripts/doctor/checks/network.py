@@ -1,0 +1,177 @@
+"""Checks of ports, names and ways out."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from scripts.core.compose_policy import INTERNAL_NETWORKS, LOOPBACK, PUBLISHED
+from scripts.doctor.facts import Facts, NotGathered
+from scripts.doctor.model import COMPOSE, EMBEDDED, Check, Verdict, failed, ok, skipped, warning
+from scripts.doctor.ports import Ports
+from scripts.doctor.sources.containers import Containers
+from scripts.doctor.sources.inside import Insides
+from scripts.doctor.sources.server import PublicUrl, Server
+from scripts.doctor.stack import Running, Stack
+
+
+def _ports(facts: Facts) -> Verdict:
+    taken = facts.of(Ports).taken
+    if taken:
+        return failed("; ".join(taken))
+    return ok("the ports of this stack are its own, or free")
+
+
+def _exposed(facts: Facts) -> Verdict:
+    containers = facts.of(Containers).by_service.values()
+    wrong = [
+        f"{one.service} port {port.inside} at {port.address}:{port.port}"
+        for one in containers
+        for port in one.ports
+        if (one.service, port.inside) not in PUBLISHED
+    ]
+    if wrong:
+        return failed(f"published, and should not be: {', '.join(wrong)}")
+    return ok("nothing but web, media and the proxy is published")
+
+
+def _plain_http(facts: Facts) -> Verdict:
+    stack = facts.of(Stack)
+    if stack.values["LANGFUSE_BIND_ADDRESS"] in LOOPBACK:
+        return ok("plain HTTP is for this machine only")
+    return warning(
+        f"port {stack.values['LANGFUSE_PORT']} takes logins and keys over plain HTTP from other machines"
+    )
+
+
+def _public_url(facts: Facts) -> Verdict:
+    server, public = facts.of(Server).answering(), facts.of(PublicUrl)
+    if public.problem:
+        return failed(f"NEXTAUTH_URL, {public.url}, {public.problem}")
+    if public.version != server.version:
+        return failed(f"at NEXTAUTH_URL, {public.url}, another server answers (version {public.version})")
+    return ok(f"{public.url} leads to this stack")
+
+
+def _names(facts: Facts) -> Verdict:
+    insides = facts.of(Insides).by_service
+    lost = [
+        f"{service} does not find {name}"
+        for service, inside in sorted(insides.items())
+        for name, found in inside.resolved.items()
+        if not found
+    ]
+    if lost:
+        return failed("; ".join(lost))
+    asked = sum(len(inside.resolved) for inside in insides.values())
+    return (
+        ok(f"{asked} names resolve in containers")
+        if asked
+        else skipped("neither web nor worker could be asked")
+    )
+
+
+def _isolated(facts: Facts) -> Verdict:
+    internal = facts.of(Containers).internal
+    open_ones = sorted(name for name in INTERNAL_NETWORKS if internal.get(name) is False)
+    if open_ones:
+        return failed(f"has a way out to other networks: {', '.join(open_ones)}")
+    if not internal:
+        raise NotGathered("no network of this stack is there")
+    return ok("the networks of the stores have no way out")
+
+
+def _proxy(facts: Facts) -> Verdict:
+    proxy = facts.of(Ports).proxy_for_localhost
+    if proxy:
+        return warning(f"programs on this machine send calls to localhost to the proxy {proxy}")
+    return ok("no proxy stands between this machine and itself")
+
+
+def _outbound(facts: Facts) -> Verdict:
+    if facts.of(Stack).values.get("TELEMETRY_ENABLED") == "true":
+        return warning("the server reports its use to Langfuse (TELEMETRY_ENABLED=true)")
+    return ok("the server reports nothing")
+
+
+def _address(facts: Facts) -> Verdict:
+    stack, state = facts.of(Stack), facts.of(Running).state
+    if not state.url:
+        raise NotGathered("the engine does not run")
+    port = urlsplit(state.url).port
+    if str(port) != stack.values["LANGFUSE_PORT"]:
+        return failed(
+            f"the engine answers at {state.url}, the settings say port {stack.values['LANGFUSE_PORT']}"
+        )
+    return ok(f"the engine answers at {state.url}, as set")
+
+
+CHECKS = (
+    Check(
+        id="network.ports",
+        looks_at="The ports of this stack are held by it, or free for it.",
+        fix="stop what holds the port, or choose another one in .env, then make up",
+        page="how-to/troubleshoot.md",
+        judge=_ports,
+    ),
+    Check(
+        id="network.address",
+        looks_at="The engine listens where the settings say.",
+        fix="make down, then make up",
+        page="how-to/troubleshoot.md",
+        judge=_address,
+        engines=EMBEDDED,
+    ),
+    Check(
+        id="network.exposed",
+        looks_at="No store publishes a port; only web, media and the proxy do.",
+        fix="take its `ports` out of compose.override.yaml, then make up",
+        page="reference/compose.md#parts",
+        judge=_exposed,
+        engines=COMPOSE,
+    ),
+    Check(
+        id="network.plain_http",
+        looks_at="Other machines do not reach web over plain HTTP.",
+        fix="set LANGFUSE_BIND_ADDRESS=127.0.0.1 and add tls to STACK_PROFILES in .env, then make up",
+        page="reference/compose.md#media-and-exports",
+        judge=_plain_http,
+    ),
+    Check(
+        id="network.public_url",
+        looks_at="NEXTAUTH_URL leads to this server: logins and links depend on it.",
+        fix="set NEXTAUTH_URL to the URL that browsers use, without a path, then make up",
+        page="how-to/troubleshoot.md",
+        judge=_public_url,
+    ),
+    Check(
+        id="network.names",
+        looks_at="Web and worker find the stores by name, asked inside their containers.",
+        fix="make down, then make up, which makes the networks anew",
+        page="reference/compose.md#parts",
+        judge=_names,
+        engines=COMPOSE,
+    ),
+    Check(
+        id="network.isolated",
+        looks_at="The networks of the stores have no way out.",
+        fix="take `internal: false` out of compose.override.yaml; make down, then make up",
+        page="reference/compose.md#parts",
+        judge=_isolated,
+        engines=COMPOSE,
+    ),
+    Check(
+        id="network.proxy",
+        looks_at="HTTP_PROXY does not catch calls to this machine.",
+        fix="add localhost,127.0.0.1 to NO_PROXY",
+        page="how-to/troubleshoot.md",
+        judge=_proxy,
+    ),
+    Check(
+        id="network.telemetry",
+        looks_at="The server does not report its use.",
+        fix="set TELEMETRY_ENABLED=false in .env, then make up",
+        page="reference/environment.md",
+        judge=_outbound,
+        engines=COMPOSE,
+    ),
+)

@@ -1,0 +1,226 @@
+"""Checks of versions that must fit together."""
+
+from __future__ import annotations
+
+import re
+
+from scripts.doctor.facts import Facts, NotGathered
+from scripts.doctor.model import COMPOSE, EMBEDDED, Check, Verdict, failed, ok, skipped, warning
+from scripts.doctor.sources.clickhouse import ClickHouse
+from scripts.doctor.sources.containers import Containers
+from scripts.doctor.sources.embedded import EmbeddedData
+from scripts.doctor.sources.lock import ImagesLock
+from scripts.doctor.sources.packages import Packages
+from scripts.doctor.sources.postgres import Postgres
+from scripts.doctor.sources.server import Server
+from scripts.doctor.sources.valkey import Valkey
+from scripts.doctor.stack import Stack
+
+Version = tuple[int, ...]
+
+# https://langfuse.com/docs/observability/sdk/upgrade-path/python-v4-to-v5
+SDK5_SERVER: Version = (4, 59, 0)
+SDK4_SERVER: Version = (4, 16, 0)
+# Langfuse asks for 25.12; 26.4.1.1005 and later have none of the faults that it works around; from 26.8 on
+# inserts fail with Code 407.
+CLICKHOUSE_FROM: Version = (25, 12)
+CLICKHOUSE_GOOD: Version = (26, 4, 1, 1005)
+CLICKHOUSE_BEFORE: Version = (26, 8)
+POSTGRES_FROM = 15
+VALKEY_FROM: Version = (7,)
+PYTHON_FROM: Version = (3, 11)
+# Rehearsals run on other stores; the stand-ins say so in their image names.
+STAND_IN = "rehearsal"
+
+
+def _pair(facts: Facts) -> Verdict:
+    sdk, server = facts.of(Packages).sdk, facts.of(Server).answering().version
+    if not sdk or not server:
+        raise NotGathered("SDK or server do not say their version")
+    need = SDK5_SERVER if _version(sdk) >= (5,) else SDK4_SERVER
+    text = f"SDK {sdk} with server {server}"
+    if _version(server) < need:
+        return failed(
+            f"{text}: this SDK needs {'.'.join(map(str, need))}, with less scores are lost in silence"
+        )
+    return ok(text)
+
+
+def _server(facts: Facts) -> Verdict:
+    wanted, has = facts.of(Stack).values["LANGFUSE_VERSION"], facts.of(Server).answering().version
+    if _version(wanted) != _version(has):
+        return warning(f"the server is {has}, LANGFUSE_VERSION is {wanted}")
+    return ok(f"the server is {has}, as set")
+
+
+def _same(facts: Facts) -> Verdict:
+    containers = facts.of(Containers).by_service
+    tags = {name: containers[name].image.rpartition(":")[2] for name in _APPLICATION if name in containers}
+    if len(tags) < len(_APPLICATION):
+        raise NotGathered("web or worker has no container")
+    if len(set(tags.values())) > 1:
+        return failed(", ".join(f"{name} is {tag}" for name, tag in tags.items()))
+    return ok(f"web and worker are both {tags['langfuse-web']}")
+
+
+def _clickhouse(facts: Facts) -> Verdict:
+    if _stand_in(facts, "clickhouse"):
+        return skipped("a stand-in of the rehearsal")
+    text = str(facts.of(ClickHouse).row("server")["version"])
+    version = _version(text)
+    if version < CLICKHOUSE_FROM:
+        return failed(f"ClickHouse {text} is too old for Langfuse v4")
+    if version >= CLICKHOUSE_BEFORE:
+        return failed(f"ClickHouse {text} refuses the inserts of Langfuse (Code 407)")
+    return (
+        ok(f"ClickHouse {text}")
+        if version >= CLICKHOUSE_GOOD
+        else warning(f"ClickHouse {text} has known faults")
+    )
+
+
+def _postgres(facts: Facts) -> Verdict:
+    major = int(facts.of(Postgres).setting("server_version_num") or 0) // 10_000
+    return ok(f"PostgreSQL {major}") if major >= POSTGRES_FROM else failed(f"PostgreSQL {major} is too old")
+
+
+def _valkey(facts: Facts) -> Verdict:
+    valkey = facts.of(Valkey)
+    text = valkey.said.get("valkey_version") or valkey["redis_version"]
+    return ok(f"Valkey {text}") if _version(text) >= VALKEY_FROM else failed(f"Valkey {text} is too old")
+
+
+def _lock(facts: Facts) -> Verdict:
+    digests = facts.of(ImagesLock).digests
+    if not digests:
+        return skipped("there is no images.lock (make lock on a connected host writes it)")
+    containers = facts.of(Containers)
+    differing = []
+    for one in containers.by_service.values():
+        wanted = digests.get(one.image.partition("@")[0])
+        have = containers.digests.get(one.image_id, ())
+        if wanted and not any(digest.endswith(wanted) for digest in have):
+            differing.append(one.service)
+    if differing:
+        return failed(f"not the image of images.lock: {', '.join(sorted(differing))}")
+    return ok(f"{len(digests)} images are those of images.lock")
+
+
+def _packages(facts: Facts) -> Verdict:
+    differing = facts.of(Packages).differing
+    if differing is None:
+        raise NotGathered("there is no requirements.lock")
+    if differing:
+        return warning(f"{len(differing)} packages differ from requirements.lock: {'; '.join(differing[:3])}")
+    return ok("the Python packages are those of requirements.lock")
+
+
+def _python(facts: Facts) -> Verdict:
+    version = facts.of(Packages).python
+    text = f"Python {'.'.join(map(str, version))}"
+    return ok(text) if version >= PYTHON_FROM else failed(f"{text} is too old")
+
+
+def _schema(facts: Facts) -> Verdict:
+    data = facts.of(EmbeddedData)
+    newer = [
+        f"{name} is at {level}, known is {data.known[name]}"
+        for name, level in data.levels.items()
+        if name in data.known and level > data.known[name]
+    ]
+    if newer:
+        return failed(f"written by a newer version: {'; '.join(newer)}")
+    if not data.known:
+        raise NotGathered("this version does not say its schemas")
+    return ok("the data is not newer than this version") if data.levels else skipped("there is no data yet")
+
+
+def _stand_in(facts: Facts, service: str) -> bool:
+    return STAND_IN in facts.of(Containers).running(service).image
+
+
+def _version(text: str) -> Version:
+    return tuple(int(number) for number in re.findall(r"\d+", text)[:4])
+
+
+_APPLICATION = ("langfuse-web", "langfuse-worker")
+
+CHECKS = (
+    Check(
+        id="versions.pair",
+        looks_at="The Python SDK of this checkout and the server fit: a wrong pair loses scores in silence.",
+        fix="set LANGFUSE_VERSION to 4.59.0 or later, or install langfuse>=4.18,<5 in your applications",
+        page="how-to/troubleshoot.md",
+        judge=_pair,
+    ),
+    Check(
+        id="versions.server",
+        looks_at="The server that runs has the version that is set.",
+        fix="make up starts the version of LANGFUSE_VERSION; go to a newer one by an upgrade with a backup",
+        page="how-to/troubleshoot.md",
+        judge=_server,
+        engines=COMPOSE,
+    ),
+    Check(
+        id="versions.same",
+        looks_at="Web and worker have the same version.",
+        fix="take the image out of compose.override.yaml, then make up",
+        page="how-to/troubleshoot.md",
+        judge=_same,
+        engines=COMPOSE,
+    ),
+    Check(
+        id="versions.clickhouse",
+        looks_at="ClickHouse is 26.4.1.1005 or later and below 26.8.",
+        fix="use the image that compose.yaml names",
+        page="how-to/troubleshoot.md#clickhouse",
+        judge=_clickhouse,
+        engines=COMPOSE,
+    ),
+    Check(
+        id="versions.postgres",
+        looks_at="PostgreSQL is 15 or later.",
+        fix="use the image that compose.yaml names, with the data taken over by a backup and a restore",
+        page="how-to/troubleshoot.md#postgresql",
+        judge=_postgres,
+        engines=COMPOSE,
+    ),
+    Check(
+        id="versions.valkey",
+        looks_at="Valkey (or Redis) is 7 or later.",
+        fix="use the image that compose.yaml names",
+        page="how-to/troubleshoot.md#valkey",
+        judge=_valkey,
+        engines=COMPOSE,
+    ),
+    Check(
+        id="versions.images",
+        looks_at="Every container runs the image, by digest, that `images.lock` names.",
+        fix="make up, after docker load or a pull of the images of images.lock",
+        page="reference/compose.md",
+        judge=_lock,
+        engines=COMPOSE,
+    ),
+    Check(
+        id="versions.packages",
+        looks_at="The Python packages of `.venv` are those of `requirements.lock`.",
+        fix="rm -r .venv, then repeat: make installs them anew",
+        page="how-to/troubleshoot.md",
+        judge=_packages,
+    ),
+    Check(
+        id="versions.python",
+        looks_at="Python is 3.11 or later.",
+        fix="install Python 3.11 or later, rm -r .venv, then repeat",
+        page="how-to/troubleshoot.md",
+        judge=_python,
+    ),
+    Check(
+        id="versions.data",
+        looks_at="The data of the embedded engine was not written by a newer version.",
+        fix="check out the version that wrote it, or restore a backup that this version made",
+        page="how-to/back-up-and-restore.md",
+        judge=_schema,
+        engines=EMBEDDED,
+    ),
+)

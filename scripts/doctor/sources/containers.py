@@ -1,0 +1,237 @@
+"""What Docker says: its engine, and the containers and networks of this stack."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from scripts.core.docker import find_engine
+from scripts.core.errors import StackError
+from scripts.doctor.facts import Facts, NotGathered, Surroundings
+
+from .machine import Disk, disk_at
+
+TIMEOUT_S = 6.0
+SERVICE = "com.docker.compose.service"
+ONE_OFF = "com.docker.compose.oneoff"
+CONFIG_HASH = "com.docker.compose.config-hash"
+
+
+@dataclass(frozen=True, slots=True)
+class Docker:
+    """The engine.
+
+    Attributes:
+        problem: why it cannot be used; the rest is empty then.
+        fix: what to do about that.
+        compose: version of Compose.
+        limits: what it can limit containers in: `memory`, `cpus`, `processes`.
+        disk: file system of images and volumes; None where it is not on this machine.
+    """
+
+    problem: str = ""
+    fix: str = ""
+    version: str = ""
+    compose: str = ""
+    cpus: int = 0
+    memory: int = 0
+    limits: frozenset[str] = frozenset()
+    disk: Disk | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A port of a container that can be reached on an address of this machine."""
+
+    address: str
+    port: int
+    inside: int
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A container of this stack.
+
+    Attributes:
+        health: `healthy`, `unhealthy`, `starting`, or empty without a health check.
+        last_probe: what the last health check said.
+        memory_limit: in bytes, 0 for none; `cpu_limit` in CPUs, 0 for none.
+        environment: its variables; secrets are among them.
+    """
+
+    id: str
+    service: str
+    image: str
+    image_id: str
+    state: str
+    exit_code: int
+    health: str
+    last_probe: str
+    restarts: int
+    out_of_memory: bool
+    started: datetime | None
+    memory_limit: int
+    cpu_limit: float
+    config_hash: str
+    ports: tuple[Published, ...]
+    environment: Mapping[str, str] = field(repr=False)
+
+    @property
+    def running(self) -> bool:
+        """Whether it runs."""
+        return self.state == "running"
+
+    @property
+    def done(self) -> bool:
+        """Whether it is a service that ends, and ended well."""
+        return self.state == "exited" and self.exit_code == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Containers:
+    """The containers of this stack, by service, and its networks.
+
+    Attributes:
+        internal: network -> whether it has no way out.
+        digests: image id -> the digests that it was pulled by.
+    """
+
+    by_service: Mapping[str, Container]
+    internal: Mapping[str, bool]
+    digests: Mapping[str, tuple[str, ...]]
+
+    def running(self, service: str) -> Container:
+        """Return a container that runs. Raises NotGathered."""
+        container = self.by_service.get(service)
+        if container is None:
+            raise NotGathered(f"there is no container {service}")
+        if not container.running:
+            raise NotGathered(f"{service} does not run")
+        return container
+
+
+def gather_docker(surroundings: Surroundings, _facts: Facts) -> Docker:
+    """Return what the engine can."""
+    runner = surroundings.context.runner
+    finding = find_engine(runner)
+    if not finding.usable:
+        return Docker(problem=finding.reason, fix=finding.fix)
+    info = _json(surroundings, ["docker", "info", "--format", "json"])
+    compose = runner.run(["docker", "compose", "version", "--short"], timeout_s=TIMEOUT_S).stdout.strip()
+    return docker_from(info, compose)
+
+
+def docker_from(info: Mapping[str, Any], compose: str) -> Docker:
+    """Return the facts in what `docker info` prints."""
+    limits = {"memory": "MemoryLimit", "cpus": "CpuCfsQuota", "processes": "PidsLimit"}
+    return Docker(
+        version=str(info.get("ServerVersion", "")),
+        compose=compose,
+        cpus=int(info.get("NCPU", 0)),
+        memory=int(info.get("MemTotal", 0)),
+        limits=frozenset(name for name, key in limits.items() if info.get(key)),
+        disk=_disk(str(info.get("DockerRootDir", ""))),
+    )
+
+
+def gather_containers(surroundings: Surroundings, facts: Facts) -> Containers:
+    """Return the containers and networks that carry the name of this stack."""
+    require_docker(facts)
+    label = f"label=com.docker.compose.project={surroundings.settings['COMPOSE_PROJECT_NAME']}"
+    runner = surroundings.context.runner
+    listed = runner.run(["docker", "ps", "--all", "--quiet", "--filter", label], timeout_s=TIMEOUT_S)
+    ids = listed.stdout.split()
+    rows = _json(surroundings, ["docker", "inspect", *ids]) if ids else []
+    images = sorted({row["Image"] for row in rows})
+    found = _json(surroundings, ["docker", "image", "inspect", *images], tolerant=True) if images else []
+    names = runner.run(["docker", "network", "ls", "--quiet", "--filter", label], timeout_s=TIMEOUT_S)
+    networks = names.stdout.split()
+    described = _json(surroundings, ["docker", "network", "inspect", *networks]) if networks else []
+    containers = [container_from(row) for row in rows if row["Config"]["Labels"].get(ONE_OFF) != "True"]
+    return Containers(
+        by_service={container.service: container for container in containers},
+        internal={
+            str(row["Labels"].get("com.docker.compose.network", row["Name"])): bool(row["Internal"])
+            for row in described
+        },
+        digests={str(row["Id"]): tuple(row.get("RepoDigests") or ()) for row in found},
+    )
+
+
+def container_from(row: Mapping[str, Any]) -> Container:
+    """Return the facts in what `docker inspect` prints of a container."""
+    state, config, host = row["State"], row["Config"], row["HostConfig"]
+    health = state.get("Health") or {}
+    probes = health.get("Log") or [{}]
+    return Container(
+        id=row["Id"],
+        service=config["Labels"].get(SERVICE, row["Name"].lstrip("/")),
+        image=config["Image"],
+        image_id=row["Image"],
+        state=state["Status"],
+        exit_code=state["ExitCode"],
+        health=health.get("Status", ""),
+        last_probe=str(probes[-1].get("Output", "")).strip(),
+        restarts=row["RestartCount"],
+        out_of_memory=bool(state.get("OOMKilled")),
+        started=_time(state.get("StartedAt", "")),
+        memory_limit=host.get("Memory") or 0,
+        cpu_limit=(host.get("NanoCpus") or 0) / 1e9,
+        config_hash=config["Labels"].get(CONFIG_HASH, ""),
+        ports=tuple(_ports(row["NetworkSettings"].get("Ports") or {})),
+        environment=dict(entry.partition("=")[::2] for entry in config.get("Env") or ()),
+    )
+
+
+def require_docker(facts: Facts) -> None:
+    """Raise NotGathered when no engine answers."""
+    docker = facts.of(Docker)
+    if docker.problem:
+        raise NotGathered(docker.problem)
+
+
+def run_inside(surroundings: Surroundings, container: Container, argv: Sequence[str], stdin: str = "") -> str:
+    """Return what a program in a container prints.
+
+    Raises:
+        NotGathered: it failed; with the last line of its complaint.
+    """
+    command = ["docker", "exec", "--interactive", container.id, *argv]
+    done = surroundings.context.runner.run(command, stdin=stdin, timeout_s=TIMEOUT_S)
+    if done.returncode != 0:
+        lines = (done.stderr or done.stdout).strip().splitlines() or [f"exit code {done.returncode}"]
+        raise NotGathered(f"{container.service}: {lines[-1]}")
+    return done.stdout
+
+
+def _json(surroundings: Surroundings, argv: Sequence[str], *, tolerant: bool = False) -> Any:
+    done = surroundings.context.runner.run(argv, timeout_s=TIMEOUT_S)
+    if done.returncode != 0 and not tolerant:
+        raise StackError(f"`{' '.join(argv[:3])}` fails: {done.stderr.strip()}")
+    return json.loads(done.stdout or "[]")
+
+
+def _ports(ports: Mapping[str, Any]) -> Sequence[Published]:
+    return [
+        Published(binding["HostIp"], int(binding["HostPort"]), int(inside.partition("/")[0]))
+        for inside, bindings in ports.items()
+        for binding in bindings or ()
+    ]
+
+
+def _time(text: str) -> datetime | None:
+    if not text or text.startswith("0001"):
+        return None
+    # Nanoseconds are more than fromisoformat takes.
+    return datetime.fromisoformat(text[:19] + "+00:00")
+
+
+def _disk(path: str) -> Disk | None:
+    try:
+        return disk_at(Path(path)) if path.startswith("/") else None
+    except OSError:
+        return None

@@ -1,0 +1,69 @@
+"""The object store as it is published on this machine: its buckets, and whether strangers get in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from scripts.core.engines.embedded import local_url
+from scripts.core.s3 import Location, sign
+from scripts.core.settings.values import Settings
+from scripts.doctor.facts import Facts, NotGathered, Surroundings
+
+TIMEOUT_S = 4.0
+BUCKETS = ("S3_EVENTS_BUCKET", "S3_MEDIA_BUCKET", "S3_EXPORTS_BUCKET")
+_EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+@dataclass(frozen=True, slots=True)
+class Objects:
+    """What the object store answers.
+
+    Attributes:
+        statuses: bucket -> HTTP status of asking for it with our keys.
+        anonymous: HTTP status of listing the media bucket without a key.
+        expiry: whether the events bucket has a rule by which objects expire; None: it does not say.
+    """
+
+    statuses: Mapping[str, int]
+    anonymous: int
+    expiry: bool | None
+
+
+def gather(surroundings: Surroundings, _facts: Facts) -> Objects:
+    """Return what it answers. Raises NotGathered when there is no answer."""
+    import httpx
+
+    settings = surroundings.settings
+    endpoint = settings.get("S3_ENDPOINT") or local_url(
+        settings["LANGFUSE_BIND_ADDRESS"], settings.integer("S3_PORT")
+    )
+    with httpx.Client(timeout=TIMEOUT_S, trust_env=False) as client:
+
+        def ask(name: str, query: str = "", *, signed: bool = True) -> int:
+            place = _location(settings, endpoint, settings[name])
+            path = place.base_path if not place.path_style else f"/{place.bucket}"
+            headers = sign(place, "GET", path, query, {}, _EMPTY_SHA256, datetime.now(UTC)) if signed else {}
+            scheme = httpx.URL(endpoint).scheme
+            target = f"{scheme}://{place.host}{path}{f'?{query}' if query else ''}"
+            return client.get(target, headers=headers).status_code
+
+        try:
+            statuses = {settings[name]: ask(name, "list-type=2&max-keys=1") for name in BUCKETS}
+            anonymous = ask("S3_MEDIA_BUCKET", "list-type=2&max-keys=1", signed=False)
+            lifecycle = ask("S3_EVENTS_BUCKET", "lifecycle=")
+        except httpx.HTTPError as error:
+            raise NotGathered(f"{endpoint} does not answer ({type(error).__name__})") from error
+    return Objects(statuses, anonymous, {200: True, 404: False}.get(lifecycle))
+
+
+def _location(settings: Settings, endpoint: str, bucket: str) -> Location:
+    return Location(
+        endpoint,
+        settings["S3_REGION"],
+        bucket,
+        settings.get("S3_ACCESS_KEY_ID"),
+        settings.get("S3_SECRET_ACCESS_KEY"),
+        path_style=settings["S3_FORCE_PATH_STYLE"] == "true",
+    )

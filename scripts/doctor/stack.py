@@ -1,0 +1,63 @@
+"""What the checks have to know of the stack itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from scripts.core.compose_profiles import compose_profiles
+from scripts.core.engines.base import EngineState
+
+from .facts import Facts, Surroundings
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """The stack as its settings describe it, and what the engine says of itself.
+
+    Attributes:
+        values: all settings that have a value; secrets are among them.
+        profiles: of Compose.
+    """
+
+    is_compose: bool
+    size: str
+    profiles: tuple[str, ...]
+    values: Mapping[str, str] = field(repr=False)
+
+    @property
+    def what(self) -> str:
+        """What needs resources, in words."""
+        return f"the size {self.size}" if self.is_compose else "the embedded engine"
+
+    @property
+    def reachable_from_outside(self) -> bool:
+        """Whether other machines reach a port of this stack."""
+        loopback = {"127.0.0.1", "::1"}
+        addresses = [self.values["LANGFUSE_BIND_ADDRESS"]]
+        if "tls" in self.profiles:
+            addresses.append(self.values["TLS_BIND_ADDRESS"])
+        return any(address not in loopback for address in addresses)
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What the engine says of itself."""
+
+    state: EngineState
+
+
+def gather(surroundings: Surroundings, _facts: Facts) -> Stack:
+    """Return what the settings say; never fails."""
+    settings = surroundings.settings
+    return Stack(
+        surroundings.is_compose,
+        settings["STACK_SIZE"],
+        compose_profiles(settings.values) if surroundings.is_compose else (),
+        settings.values,
+    )
+
+
+def gather_running(surroundings: Surroundings, _facts: Facts) -> Running:
+    """Return what the engine says. Raises StackError when it cannot be asked."""
+    return Running(surroundings.engine.state())
