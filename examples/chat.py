@@ -7,8 +7,9 @@ One conversation is one session; every turn of it is a trace:
       save_credit      tool        only when the answer was found
 
 When a gap is filled, or given up after `--turns` turns, its last trace gets the scores `gap_fill_success` and
-`turns_to_fill`; the session gets `user-feedback`. The model and the artist are simulated; all that is random
-follows from `--seed`.
+`turns_to_fill`; the session gets `user-feedback` and `satisfaction`. The type of the gap is a tag of its
+traces, so that dashboards and alerts tell the types apart. The model and the artist are simulated; all that
+is random follows from `--seed`.
 
     set -a; . .stack/credentials/<project>.env; set +a
     python examples/chat.py --gaps 3 --turns 4
@@ -89,10 +90,11 @@ def fill_gap(langfuse: Langfuse, gap: str, most_turns: int, rng: random.Random) 
     """Talk about one gap until it is filled or given up, and score the outcome."""
     trace_ids: list[str] = []
     credit = None
-    while credit is None and len(trace_ids) < most_turns:
-        trace_id, reply = take_turn(langfuse, gap, len(trace_ids) + 1, rng)
-        trace_ids.append(trace_id)
-        credit = reply.credit
+    with propagate_attributes(tags=["example", "chat", gap]):
+        while credit is None and len(trace_ids) < most_turns:
+            trace_id, reply = take_turn(langfuse, gap, len(trace_ids) + 1, rng)
+            trace_ids.append(trace_id)
+            credit = reply.credit
     outcome: dict[str, Any] = {"trace_id": trace_ids[-1], "comment": f"Gap: {gap}"}
     langfuse.create_score(name="gap_fill_success", value=credit is not None, data_type="BOOLEAN", **outcome)
     langfuse.create_score(name="turns_to_fill", value=len(trace_ids), data_type="NUMERIC", **outcome)
@@ -107,16 +109,25 @@ def run(langfuse: Langfuse, options: argparse.Namespace) -> dict[str, Any]:
         trace_name="chat-turn",
         session_id=session_id,
         user_id=f"artist-{rng.randint(1, 50)}",
-        tags=["example", "chat"],
     ):
         gaps = [fill_gap(langfuse, gap, options.turns, rng) for gap in GAPS[: options.gaps]]
     fill_rate = statistics.fmean(gap["credit"] is not None for gap in gaps)
     feedback = 1 if fill_rate >= CONTENT_FROM else 0
+    satisfaction = 1 + round(4 * fill_rate)  # what the artist answers when asked for 1 to 5 stars
     langfuse.create_score(
         session_id=session_id, name="user-feedback", value=feedback, data_type="NUMERIC", comment="thumbs"
     )
+    langfuse.create_score(
+        session_id=session_id, name="satisfaction", value=satisfaction, data_type="NUMERIC", comment="stars"
+    )
     langfuse.flush()
-    return {"session_id": session_id, "gaps": gaps, "fill_rate": fill_rate, "user_feedback": feedback}
+    return {
+        "session_id": session_id,
+        "gaps": gaps,
+        "fill_rate": fill_rate,
+        "user_feedback": feedback,
+        "satisfaction": satisfaction,
+    }
 
 
 def show(langfuse: Langfuse, result: dict[str, Any]) -> None:
@@ -127,7 +138,7 @@ def show(langfuse: Langfuse, result: dict[str, Any]) -> None:
         print(f"  {langfuse.get_trace_url(trace_id=gap['trace_ids'][-1])}")
     print(
         f"session {result['session_id']}: {result['fill_rate']:.0%} of the gaps filled, "
-        f"user feedback {result['user_feedback']}"
+        f"user feedback {result['user_feedback']}, {result['satisfaction']} of 5 stars"
     )
 
 

@@ -1,15 +1,18 @@
-"""Open the Langfuse client that every example uses, or say what is missing."""
+"""What every example needs: a Langfuse client, a wait for what was sent, a message for what is missing."""
 
 from __future__ import annotations
 
+import json
 import os
 import sys
-from typing import NoReturn
+import time
+from typing import Any, NoReturn
 
 import httpx
 from langfuse import Langfuse
 from langfuse.api.core import ApiError
 
+METRICS_DEADLINE_S = 60
 KEYS = ("LANGFUSE_PUBLIC_KEY", "LANGFUSE_SECRET_KEY")
 
 
@@ -43,6 +46,27 @@ def require_models() -> None:
     """
     if not os.environ.get("OPENAI_API_KEY"):
         stop(2, "OPENAI_API_KEY not set: `make fake-llm` serves a stand-in and says what to set")
+
+
+def await_metrics(langfuse: Langfuse, query: dict[str, Any], *, enough: int) -> list[dict[str, Any]]:
+    """Return the rows that the Metrics API answers once they count at least `enough` observations or scores.
+
+    A server shows a span about one second after it was sent and a score after six, so whoever asks at once
+    would add up half of it. The query must have the metric `count`.
+
+    Raises:
+        SystemExit: 1 when that takes longer than METRICS_DEADLINE_S.
+    """
+    started = time.monotonic()
+    while True:
+        answer = langfuse.api.metrics.metrics(query=json.dumps(query))
+        rows: list[dict[str, Any]] = answer.data
+        counted = sum(int(row["count_count"]) for row in rows)
+        if counted >= enough:
+            return rows
+        if time.monotonic() - started > METRICS_DEADLINE_S:
+            stop(1, f"The Metrics API counts {counted} of {enough} after {METRICS_DEADLINE_S} seconds")
+        time.sleep(0.1)
 
 
 def stop(code: int, message: str) -> NoReturn:

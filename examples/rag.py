@@ -9,8 +9,8 @@ The sections of `handbook.md` are embedded once; every question is one trace:
       check_answer           evaluator   manual API; similarity of answer and sources, words nobody should say
     scores of the trace: semantic-similarity, toxicity, user-feedback
 
-Answers that are not near to their sources go to an annotation queue. `--review` takes what waits there and asks
-a person for a grade, which becomes the score `quality` of the source ANNOTATION.
+Answers that are not near to their sources go to an annotation queue. `--review` takes what waits there and
+asks a person for a grade, which becomes the score `quality` of the source ANNOTATION.
 
     set -a; . .stack/credentials/<project>.env; set +a
     export OPENAI_BASE_URL=http://127.0.0.1:8080/v1 OPENAI_API_KEY=none   # what `make fake-llm` serves
@@ -21,7 +21,6 @@ a person for a grade, which becomes the score `quality` of the source ANNOTATION
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
 import math
 import sys
@@ -153,14 +152,15 @@ def cosine(one: list[float], other: list[float]) -> float:
 
 def find_queue(langfuse: Langfuse, name: str) -> Any:
     """Return the annotation queue of that name; end the example where there is none."""
-    pages = 1
-    for page in itertools.takewhile(lambda page: page <= pages, itertools.count(1)):
+    page = 1
+    while True:
         queues = langfuse.api.annotation_queues.list_queues(page=page, limit=100)
-        pages = queues.meta.total_pages
         for queue in queues.data:
             if queue.name == name:
                 return queue
-    return stop(1, f"There is no annotation queue {name}: `make bootstrap` creates it")
+        if page >= queues.meta.total_pages:
+            stop(1, f"There is no annotation queue {name}: `make bootstrap` creates it")
+        page += 1
 
 
 def run(langfuse: Langfuse, options: argparse.Namespace) -> dict[str, Any]:

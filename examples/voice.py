@@ -7,7 +7,7 @@ One call is one session; every turn of it is a trace:
       reply             generation  (simulated) model call; time to first token
       text_to_speech    tool        scores: tts_latency_ms
     scores of the trace: latency-sla (was tts_latency_ms within --sla-ms?)
-    score of the session: user-feedback
+    scores of the session: user-feedback, satisfaction
 
 Speech and model are simulated: they take some ten milliseconds, and what is recorded is measured. What is
 said follows from `--seed`.
@@ -129,10 +129,15 @@ def run(langfuse: Langfuse, options: argparse.Namespace) -> dict[str, Any]:
     langfuse.create_score(
         session_id=session_id, name="user-feedback", value=in_time, data_type="NUMERIC", comment="survey"
     )
+    satisfaction = 1 + round(4 * in_time)  # what the listener answers when asked for 1 to 5 stars
+    langfuse.create_score(
+        session_id=session_id, name="satisfaction", value=satisfaction, data_type="NUMERIC", comment="stars"
+    )
     langfuse.flush()
     return {
         "session_id": session_id,
         "turns": turns,
+        "satisfaction": satisfaction,
         "median_tts_latency_ms": statistics.median(turn["tts_latency_ms"] for turn in turns),
         "in_time": in_time,
     }

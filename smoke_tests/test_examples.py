@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from smoke_tests.helpers.examples import EXAMPLES, result_of, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,32 +15,7 @@ if TYPE_CHECKING:
     from smoke_tests.helpers.server import Row, Server
     from smoke_tests.helpers.target import Target
 
-EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
-TIMEOUT_S = 120.0
-
 pytestmark = pytest.mark.skipif(not EXAMPLES.is_dir(), reason=f"the examples are not at {EXAMPLES}")
-
-
-def run(target: Target, script: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run an example with the keys of the target in its environment, and no other setting of the SDK."""
-    own = ("LANGFUSE_", "OTEL_")
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(own)}
-    return subprocess.run(
-        [sys.executable, str(EXAMPLES / script), *arguments],
-        env=inherited | target.environment() | variables,
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT_S,
-        check=False,
-    )
-
-
-def result_of(target: Target, script: str, *arguments: str) -> dict[str, Any]:
-    done = run(target, script, "--json", *arguments)
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    result: dict[str, Any] = json.loads(done.stdout)
-    return result
 
 
 def by_name_and_subject(scores: list[Row]) -> dict[tuple[str, str], Row]:
@@ -61,7 +34,7 @@ def test_attribution_scores_every_field_and_the_coverage_of_every_query(
     assert len(server.await_count(3 * (4 + len(fields)), sessionId=session_id)) == 3 * 9
     for query in result["queries"]:
         rows = {row["name"]: row for row in server.observations(traceId=query["trace_id"])}
-        scores = server.await_scores(2 * len(fields) + 2, traceId=query["trace_id"])
+        scores = server.await_scores(3 * len(fields) + 2, traceId=query["trace_id"])
         found = by_name_and_subject(scores)
         for field in fields:
             generation = rows[f"attribute_{field}"]
@@ -72,6 +45,8 @@ def test_attribution_scores_every_field_and_the_coverage_of_every_query(
             assert confidence["value"] == pytest.approx(query["confidence"][field], abs=1e-6)
             assert confidence["comment"].startswith(f"Field: {field}, Sources: ")
             assert (tier["value"], tier["dataType"]) == (query["tiers"][field], "CATEGORICAL")
+            sources = found["source_count", generation["id"]]
+            assert sources["value"] == generation["metadata"]["sources"]
         coverage = found["conformal_coverage", query["trace_id"]]
         assert coverage["value"] == pytest.approx(query["coverage"])
         set_size = found["prediction_set_size", query["trace_id"]]
@@ -80,6 +55,17 @@ def test_attribution_scores_every_field_and_the_coverage_of_every_query(
         assert (rows["gap_analysis"]["level"] == "WARNING") == bool(query["gaps"])
         assert rows["source_aggregation"]["type"] == "RETRIEVER"
         assert sorted(rows["attribution_query"]["tags"]) == ["attribution", "example"]
+    coverages = [query["coverage"] for query in result["queries"]]
+    assert result["empirical_coverage"] == pytest.approx(sum(coverages) / 3)
+
+
+@pytest.mark.usefixtures("needs_scores")
+def test_the_coverage_of_many_queries_comes_near_to_what_the_calibration_promises(target: Target) -> None:
+    result = result_of(target, "attribution.py", "--queries", "60", "--alpha", "0.2")
+    coverages = [query["coverage"] for query in result["queries"]]
+    assert result["empirical_coverage"] == pytest.approx(sum(coverages) / 60)
+    # 300 answers: the share of hits strays by 0.023 around 0.8; three times that, and 0.03 for calibration.
+    assert result["empirical_coverage"] == pytest.approx(0.8, abs=0.1)
 
 
 @pytest.mark.usefixtures("needs_scores")
@@ -100,9 +86,12 @@ def test_chat_scores_each_gap_and_the_session(
         scores = {row["name"]: row for row in server.await_scores(2, traceId=gap["trace_ids"][-1])}
         assert scores["gap_fill_success"]["value"] is (gap["credit"] is not None)
         assert scores["turns_to_fill"]["value"] == len(gap["trace_ids"])
-    (feedback,) = server.await_scores(1, sessionId=session_id)
-    assert (feedback["name"], feedback["value"]) == ("user-feedback", result["user_feedback"])
-    assert feedback["subject"] == {"kind": "session", "id": session_id}
+        tags = {tuple(sorted(row["tags"])) for row in rows if row["traceId"] in gap["trace_ids"]}
+        assert tags == {tuple(sorted(["example", "chat", gap["gap"]]))}
+    of_session = {row["name"]: row for row in server.await_scores(2, sessionId=session_id)}
+    assert of_session["user-feedback"]["value"] == result["user_feedback"]
+    assert of_session["satisfaction"]["value"] == result["satisfaction"]
+    assert {row["subject"]["kind"] for row in of_session.values()} == {"session"}
     # The seed was chosen so that both outcomes occur; without them the assertions above would prove little.
     assert 0 < len(filled) < len(result["gaps"])
 
@@ -129,11 +118,17 @@ def test_voice_scores_the_measured_latency_of_every_turn(
             turn["reply"],
         )
         assert 0 < rows["reply"]["timeToFirstToken"] <= rows["reply"]["latency"]
-    (feedback,) = server.await_scores(1, sessionId=session_id)
-    assert feedback["value"] == pytest.approx(result["in_time"])
+    of_session = {row["name"]: row["value"] for row in server.await_scores(2, sessionId=session_id)}
+    assert of_session == {
+        "user-feedback": pytest.approx(result["in_time"]),
+        "satisfaction": result["satisfaction"],
+    }
 
 
-@pytest.mark.parametrize(("script", "amount"), [("attribution.py", "--queries=1"), ("chat.py", "--gaps=2")])
+@pytest.mark.parametrize(
+    ("script", "amount"),
+    [("attribution.py", "--queries=1"), ("chat.py", "--gaps=2"), ("orchestrator.py", "--tasks=3")],
+)
 def test_the_same_seed_gives_the_same_answers(target: Target, script: str, amount: str) -> None:
     volatile = {"session_id", "trace_id", "trace_ids"}
 
@@ -168,7 +163,12 @@ def test_an_example_with_a_wrong_key_says_so(target: Target) -> None:
 
 @pytest.mark.parametrize(
     ("script", "option"),
-    [("attribution.py", "--queries"), ("chat.py", "--turns"), ("voice.py", "--turns")],
+    [
+        ("attribution.py", "--queries"),
+        ("chat.py", "--turns"),
+        ("voice.py", "--turns"),
+        ("orchestrator.py", "--tasks"),
+    ],
 )
 def test_an_example_refuses_nonsense(target: Target, script: str, option: str) -> None:
     done = run(target, script, option, "0")

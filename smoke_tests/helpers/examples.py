@@ -1,0 +1,70 @@
+"""Run the examples as a person runs them, with the keys of the target and the packages they need."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import langfuse
+import pytest
+
+if TYPE_CHECKING:
+    from smoke_tests.helpers.target import Target
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = ROOT / "examples"
+TIMEOUT_S = 120.0
+# The environment of `make test-clients`, which has what examples with a model need.
+CLIENTS_PYTHON = ROOT / ".venv-clients" / "bin" / "python"
+MODEL_PACKAGES = ("openai", "langchain_openai", "langgraph")
+
+
+def run(
+    target: Target,
+    script: str,
+    *arguments: str,
+    python: str = sys.executable,
+    typed: str = "",
+    **variables: str,
+) -> subprocess.CompletedProcess[str]:
+    """Run an example with the keys of the target in its environment, and no other setting of an SDK.
+
+    `typed` is what a person types; `variables` are further variables of the environment.
+    """
+    own = ("LANGFUSE_", "OTEL_", "OPENAI_")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(own)}
+    return subprocess.run(
+        [python, str(EXAMPLES / script), *arguments],
+        env=inherited | target.environment() | variables,
+        input=typed,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+
+
+def result_of(target: Target, script: str, *arguments: str, **options: Any) -> dict[str, Any]:
+    """Run an example to its good end and return what it prints as JSON."""
+    done = run(target, script, "--json", *arguments, **options)
+    assert done.returncode == 0, done.stderr
+    if not options.get("typed"):
+        assert done.stderr == ""
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
+
+
+def python_with_models() -> str:
+    """Return a Python that has the packages of examples with a model; skip the test where there is none."""
+    if not langfuse.__version__.startswith("5."):
+        pytest.skip("examples with a model are tested once, with SDK 5")
+    if all(importlib.util.find_spec(package) for package in MODEL_PACKAGES):
+        return sys.executable
+    if not CLIENTS_PYTHON.exists():
+        pytest.skip(f"needs {', '.join(MODEL_PACKAGES)}: `make test-clients` installs them")
+    return str(CLIENTS_PYTHON)
