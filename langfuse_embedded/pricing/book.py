@@ -10,7 +10,7 @@ from typing import Protocol
 
 from .cost import CompiledModel, cost_of, given_cost
 from .model import Model
-from .patterns import InvalidPattern, compile_pattern
+from .patterns import BoundedPattern, InvalidPattern, compile_pattern
 
 log = logging.getLogger(__name__)
 
@@ -132,9 +132,14 @@ class PriceBook:
         own = self._projects.get(project_id)
         if own is None:
             own = self._projects[project_id] = _rules(self._source.project_models(project_id))
-        for rule in own:
-            if rule.pattern.search(name):
-                return rule.model
+        for rule in list(own):
+            try:
+                if rule.pattern.search(name):
+                    return rule.model
+            except TimeoutError:
+                # One trap may not hold up every name that comes: it is not tried again.
+                own.remove(rule)
+                log.warning("model %s is no longer matched: its pattern takes too long", rule.model.id)
         if self._builtin is None:
             self._builtin = _rules(self._source.builtin_models())
         for rule in self._builtin:
@@ -145,15 +150,16 @@ class PriceBook:
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    pattern: re.Pattern[str]
+    pattern: re.Pattern[str] | BoundedPattern
     model: CompiledModel
 
 
 def _rules(models: list[Model]) -> list[_Rule]:
     rules = []
     for model in models:
+        read = BoundedPattern if model.project_id else compile_pattern
         try:
-            rules.append(_Rule(compile_pattern(model.match_pattern), CompiledModel(model)))
-        except (InvalidPattern, re.error) as error:
+            rules.append(_Rule(read(model.match_pattern), CompiledModel(model)))
+        except InvalidPattern as error:
             log.warning("model %s (%s) is never matched: %s", model.id, model.name, error)
     return rules

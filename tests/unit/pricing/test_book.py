@@ -78,3 +78,12 @@ def test_a_model_with_a_broken_pattern_is_passed_over_and_named_in_the_log(
     with caplog.at_level(logging.WARNING):
         assert _book(source).price("acme", Generation()).model_id == "own"
     assert "broken" in caplog.text
+
+
+def test_a_pattern_that_explodes_holds_up_one_name_once(caplog: pytest.LogCaptureFixture) -> None:
+    trap, plain = model(r"^(\w+\s?)+!$", model_id="trap"), model("^a", model_id="plain")
+    book = PriceBook(Source(own={"acme": [trap, plain]}))
+    book.refresh()
+    names = ["a" * length + "!!" for length in (40, 41, 42)]
+    assert [book.price("acme", Generation(name)).model_id for name in names] == ["plain"] * 3
+    assert caplog.text.count("its pattern takes too long") == 1

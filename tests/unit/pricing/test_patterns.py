@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from langfuse_embedded.pricing.patterns import InvalidPattern, compile_pattern
+from langfuse_embedded.pricing.patterns import BoundedPattern, InvalidPattern, compile_pattern
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,7 @@ from langfuse_embedded.pricing.patterns import InvalidPattern, compile_pattern
 )
 def test_a_pattern_matches_what_the_server_would_match(pattern: str, name: str) -> None:
     assert compile_pattern(pattern).search(name)
+    assert BoundedPattern(pattern).search(name)
 
 
 @pytest.mark.parametrize(
@@ -39,9 +40,17 @@ def test_a_pattern_matches_what_the_server_would_match(pattern: str, name: str) 
 )
 def test_a_pattern_passes_over_what_the_server_would_pass_over(pattern: str, name: str) -> None:
     assert compile_pattern(pattern).search(name) is None
+    assert not BoundedPattern(pattern).search(name)
 
 
 @pytest.mark.parametrize("pattern", ["(unclosed", "[", "*", "(?z)a", "[[:nope:]]", "a{2,1}"])
 def test_a_broken_pattern_is_refused(pattern: str) -> None:
     with pytest.raises(InvalidPattern):
         compile_pattern(pattern)
+    with pytest.raises(InvalidPattern):
+        BoundedPattern(pattern)
+
+
+def test_a_pattern_that_explodes_is_given_up() -> None:
+    with pytest.raises(TimeoutError):
+        BoundedPattern(r"^(?:(?:a|a)+)+$|^(\w+\s?)+!$").search("a" * 40 + "!!")
