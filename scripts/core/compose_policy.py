@@ -14,6 +14,8 @@ from typing import Any, TypeAlias
 
 import yaml
 
+from .images_lock import Locked
+
 Service: TypeAlias = Mapping[str, Any]
 Config: TypeAlias = Mapping[str, Any]
 
@@ -110,13 +112,21 @@ Finding: TypeAlias = tuple[str, str]
 Rule: TypeAlias = Callable[[Config], Iterable[Finding]]
 
 
-def check(config: Config, *, bind_addresses: Iterable[str] = ()) -> list[Breach]:
+def check(
+    config: Config, *, bind_addresses: Iterable[str] = (), lock: Mapping[str, Locked] | None = None
+) -> list[Breach]:
     """Return every breach in a parsed compose configuration, in the order of the rules.
 
-    `bind_addresses` are further addresses that ports may be published on: those that the operator has set.
+    Args:
+        bind_addresses: further addresses that ports may be published on: those that the operator has set.
+        lock: what images.lock says; without one, tags are enough.
     """
     allowed = LOOPBACK | frozenset(bind_addresses)
-    rules: dict[str, Rule] = {**RULES, "ports-on-known-addresses": lambda found: _ports(found, allowed)}
+    rules: dict[str, Rule] = {
+        **RULES,
+        "ports-on-known-addresses": lambda found: _ports(found, allowed),
+        "locked-images": lambda found: _unlocked(found, lock or {}),
+    }
     return [Breach(name, subject, reason) for name, rule in rules.items() for subject, reason in rule(config)]
 
 
@@ -158,6 +168,18 @@ def images_have_exact_tags(config: Config) -> Iterator[Finding]:
         numbers = 2 if repository in TWO_NUMBER_VERSIONS else 3
         if not matched or matched["version"].count(".") + 1 < numbers:
             yield name, f"image {image or 'without a name'} has no exact version"
+
+
+def _unlocked(config: Config, lock: Mapping[str, Locked]) -> Iterator[Finding]:
+    """With a lock, every image of a registry is in it, and no other digest is used."""
+    for name, service in _services(config) if lock else ():
+        reference, _, digest = str(service.get("image", "")).partition("@")
+        if service.get("build"):
+            continue
+        if reference not in lock:
+            yield name, f"images.lock does not know {reference}"
+        elif digest and digest != lock[reference].digest:
+            yield name, f"{reference} is not the image of images.lock"
 
 
 def secrets_are_not_well_known(config: Config) -> Iterator[Finding]:

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from scripts.core.compose_policy import RULES, Breach, check
+from scripts.core.images_lock import Locked, read_lock
 
-from .conftest import Render
+from .conftest import ROOT, Render
 
 Config = dict[str, Any]
 Change = Callable[[Config], object]
@@ -34,7 +35,7 @@ def extras(profiles: str) -> dict[str, str]:
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("profiles", PROFILES)
 def test_every_profile_and_size_keeps_every_rule(render: Render, size: str, profiles: str) -> None:
-    assert check(render(STACK_SIZE=size, **extras(profiles))) == []
+    assert check(render(STACK_SIZE=size, **extras(profiles)), lock=read_lock(ROOT / "images.lock")) == []
 
 
 def test_a_stack_on_stores_of_ones_own_keeps_every_rule(render: Render) -> None:
@@ -226,6 +227,38 @@ def test_what_breaks_a_rule_breaks_exactly_that_rule(render: Render, rule: str, 
 
 def test_every_rule_is_broken_by_a_test() -> None:
     assert {rule for rule, _ in MUTATIONS} == {*RULES, "ports-on-known-addresses"}
+
+
+DIGEST, OTHER = (f"sha256:{letter * 64}" for letter in "ab")
+
+
+def locked(config: Config) -> dict[str, Locked]:
+    images = {service["image"] for service in config["services"].values() if "build" not in service}
+    return {image: Locked(DIGEST, OTHER) for image in images}
+
+
+def test_with_a_lock_of_all_images_tags_and_their_digests_are_both_right(render: Render) -> None:
+    config = render(**EVERYTHING)
+    lock = locked(config)
+    assert check(config, lock=lock) == []
+    put("services/valkey/image", f"{config['services']['valkey']['image']}@{DIGEST}")(config)
+    assert check(config, lock=lock) == []
+
+
+def test_an_image_that_the_lock_does_not_know_is_a_breach(render: Render) -> None:
+    config = render()
+    lock = locked(config)
+    del lock["docker.io/valkey/valkey:8.1.10"]
+    assert [str(breach) for breach in check(config, lock=lock)] == [
+        "valkey: images.lock does not know docker.io/valkey/valkey:8.1.10 (locked-images)"
+    ]
+
+
+def test_another_digest_than_that_of_the_lock_is_a_breach(render: Render) -> None:
+    config = render()
+    lock = locked(config)
+    put("services/valkey/image", f"docker.io/valkey/valkey:8.1.10@{OTHER}")(config)
+    assert {breach.rule for breach in check(config, lock=lock)} == {"locked-images"}
 
 
 def test_a_service_that_nobody_drew_is_a_breach(render: Render) -> None:

@@ -1,0 +1,50 @@
+"""Programs that are watched while they run."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from scripts.core.errors import StackError
+from scripts.core.runner import SubprocessRunner
+
+TALKS = "import sys, time; print('begun', file=sys.stderr, flush=True); time.sleep(0.4); print('result')"
+STAYS = "import os, time; open('pid', 'w').write(str(os.getpid())); time.sleep(60)"
+
+
+def python(text: str) -> list[str]:
+    return [sys.executable, "-c", text]
+
+
+def is_alive(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
+
+
+def test_the_watcher_sees_what_was_said_so_far_and_the_result_is_whole(tmp_path: Path) -> None:
+    seen: list[str] = []
+    done = SubprocessRunner(tmp_path).watched(python(TALKS), seen.append, every_s=0.05, timeout_s=20)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "result\n", "begun\n")
+    assert "begun\n" in seen
+
+
+def test_what_the_watcher_raises_ends_the_program(tmp_path: Path) -> None:
+    def interrupt(_said: str) -> None:
+        if (tmp_path / "pid").exists() and (tmp_path / "pid").read_text():
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        SubprocessRunner(tmp_path).watched(python(STAYS), interrupt, every_s=0.05, timeout_s=20)
+    assert not is_alive(int((tmp_path / "pid").read_text()))
+
+
+def test_a_program_that_takes_too_long_is_ended(tmp_path: Path) -> None:
+    with pytest.raises(StackError, match="did not end within 1 s"):
+        SubprocessRunner(tmp_path).watched(python(STAYS), lambda _said: None, every_s=0.1, timeout_s=0.6)
+    assert not is_alive(int((tmp_path / "pid").read_text()))
+
+
+def test_a_program_that_is_not_installed_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StackError, match="no-such-program was not found"):
+        SubprocessRunner(tmp_path).watched(["no-such-program"], lambda _said: None)
