@@ -53,4 +53,4 @@ def test_a_broken_pattern_is_refused(pattern: str) -> None:
 
 def test_a_pattern_that_explodes_is_given_up() -> None:
     with pytest.raises(TimeoutError):
-        BoundedPattern(r"^(?:(?:a|a)+)+$|^(\w+\s?)+!$").search("a" * 40 + "!!")
+        BoundedPattern(r"^(?:(?:a|a)+)+$").search("a" * 40 + "!!")
