@@ -11,7 +11,7 @@ UV ?= uv
 RUN = .venv/bin/python -m scripts
 PIP_INSTALL = -m pip install -qq --disable-pip-version-check --require-hashes -r
 
-.PHONY: help up down status logs pull lock images-save images-load bootstrap plan validate credentials export-config smoke alerts alerts-check exporter dashboard canary backup backups backup-verify restore export import retention erase destroy test test-slow test-clients rehearse api-reference lint audit types bench docs lock-python doctor
+.PHONY: help up down status logs pull lock images-save images-load bootstrap plan validate credentials export-config smoke alerts alerts-check exporter dashboard canary backup backups backup-verify restore reconcile export import retention erase destroy test test-slow test-clients rehearse api-reference lint audit types bench doctor docs lock-python
 
 help: ## Help: show this; explain a group or all [GROUP=]
 	@echo "Langfuse Stack: make TARGET [SETTING=value ...]"
@@ -72,9 +72,12 @@ backups: .venv/.runtime ## Data: list the backups [JSON=1]
 backup-verify: .venv/.runtime ## Data: prove that it restores [BACKUP= READ_ALL=1]
 	@$(RUN) backup-verify $(if $(BACKUP),--backup $(BACKUP)) $(if $(READ_ALL),--read-all)
 
-restore: .venv/.runtime ## Data: bring a backup back [BACKUP= REPLACE=1 SMOKE=0]
+restore: .venv/.runtime ## Data: bring a backup back [BACKUP= REPLACE=1 ONLY= SMOKE=0]
 	@$(RUN) restore $(if $(BACKUP),--backup $(BACKUP)) $(if $(DRY_RUN),--dry-run) $(if $(REPLACE),--replace) \
-	  $(if $(filter 0,$(SMOKE)),--no-smoke)
+	  $(if $(ONLY),--only $(ONLY)) $(if $(filter 0,$(SMOKE)),--no-smoke)
+
+reconcile: .venv/.runtime ## Data: replay what was acknowledged but lost [SINCE= CHECK=1]
+	@$(RUN) reconcile $(if $(SINCE),--since $(SINCE)) $(if $(CHECK),--check)
 
 export: .venv/.runtime ## Data: write files [INTO= PROJECT= FORMAT=parquet|jsonl|csv]
 	@$(RUN) export --into $(INTO) $(if $(PROJECT),--project $(PROJECT)) $(if $(FORMAT),--format $(FORMAT)) $(ARGS)
@@ -105,7 +108,7 @@ dashboard: .venv/.runtime ## Watch: cost, quality and alerts as an HTML page [OU
 canary: .venv/.runtime ## Watch: write a span and a score, read them back
 	@$(RUN) canary
 
-doctor: .venv/.runtime ## Check: what is wrong and its fix [ONLY= VERBOSE=1 FIX=1 JSON=1]
+doctor: .venv/.runtime ## Check: what is wrong and its fix [ONLY= VERBOSE=1 FIX=1]
 	@$(RUN) doctor $(if $(ONLY),--only $(ONLY)) $(if $(VERBOSE),--verbose) $(if $(JSON),--json) $(if $(FIX),--fix) \
 	  $(if $(DRY_RUN),--dry-run) $(if $(YES),--yes) $(if $(READ_ONLY),--read-only)
 

@@ -197,14 +197,16 @@ def restore(
     backup: Backup = "latest",
     dry_run: DryRun = False,
     replace: Annotated[bool, typer.Option("--replace", help="Replace the data that is there.")] = False,
+    only: Annotated[str, typer.Option(help="Just these stores of the engine, with commas.")] = "",
     smoke: Annotated[bool, typer.Option(help="Run the smoke tests at the end.")] = True,
 ) -> None:
     """Put a backup in place; what was there stays until the new state has proven itself."""
     from .backup import restore as verb
 
+    stores = [store for store in only.split(",") if store]
     execute(
         lambda context: verb.run(
-            context, backup=backup, dry_run=dry_run, replace_data=replace, with_smoke=smoke
+            context, backup=backup, dry_run=dry_run, replace_data=replace, with_smoke=smoke, only=stores
         )
     )
 
@@ -269,6 +271,21 @@ def erase(
     from .retention import erase as verb
 
     execute(lambda context: verb.run(context, way=way, value=value, apply=apply, by=by))
+
+
+@app.command()
+def reconcile(
+    since: Annotated[str, typer.Option(help="From when on: 24h, 7d or a time.")] = "24h",
+    until: Annotated[str, typer.Option(help="To when; default a minute ago.")] = "",
+    rate: Annotated[float, typer.Option(help="Batches replayed in a second at most.", min=0.1)] = 100,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only look; exit 3 when something is missing.")
+    ] = False,
+) -> None:
+    """Find what was acknowledged and cannot be read, and replay it."""
+    from .reconcile import verb
+
+    execute(lambda context: verb.run(context, since=since, until=until, rate=rate, check=check))
 
 
 @app.command()
@@ -355,6 +372,17 @@ def canary() -> None:
 
 
 @app.command()
+def audit(
+    database: Annotated[str, typer.Option(help="OSV interface to ask.")] = "https://api.osv.dev/v1/query",
+    required: Annotated[bool, typer.Option("--required", help="Fail where it cannot be reached.")] = False,
+) -> None:
+    """Look up every pinned Python package in a database of known vulnerabilities."""
+    from . import audit as verb
+
+    execute(lambda context: verb.run(context, database=database, required=required))
+
+
+@app.command()
 def doctor(
     only: Annotated[str, typer.Option(help="Ids or groups of checks, with commas.")] = "",
     as_json: AsJson = False,
@@ -383,17 +411,6 @@ def doctor(
 
 @app.command()
 def docs(
-@app.command()
-def audit(
-    database: Annotated[str, typer.Option(help="OSV interface to ask.")] = "https://api.osv.dev/v1/query",
-    required: Annotated[bool, typer.Option("--required", help="Fail where it cannot be reached.")] = False,
-) -> None:
-    """Look up every pinned Python package in a database of known vulnerabilities."""
-    from . import audit as verb
-
-    execute(lambda context: verb.run(context, database=database, required=required))
-
-
     check: Annotated[bool, typer.Option("--check", help="Only say what is out of date; exit 1.")] = False,
 ) -> None:
     """Generate .env.example and docs/reference/environment.md from the settings table."""

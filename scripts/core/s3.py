@@ -32,6 +32,10 @@ class ObjectStoreError(StackError):
     """The object store refused something or did not answer."""
 
 
+class NoSuchObject(ObjectStoreError):
+    """There is no object of that name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Location:
     """A bucket, and who asks for it. `endpoint` is a URL without a slash at its end."""
@@ -135,7 +139,7 @@ class Bucket:
                 return
 
     def get(self, key: str) -> bytes:
-        """Return an object. Raises ObjectStoreError."""
+        """Return an object. Raises NoSuchObject, or another ObjectStoreError."""
         return self._request("GET", key, {}).content
 
     def save(self, key: str, path: Path) -> Content:
@@ -217,7 +221,8 @@ class Bucket:
             details = [error.response.text[:300]] if error.response.is_stream_consumed else []
         else:
             answer, details = f"does not answer ({type(error).__name__})", []
-        return ObjectStoreError(
+        absent = isinstance(error, httpx.HTTPStatusError) and error.response.status_code == 404
+        return (NoSuchObject if absent else ObjectStoreError)(
             f"The object store ({where}) {answer} to {method} {key or 'the list'}.",
             details=details,
             fix="look at `make status`; the keys are S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY.",

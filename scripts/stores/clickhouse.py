@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import tarfile
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from scripts.core.errors import CommandFailed
 
 from .errors import StoreError
+from .event_batches import SpanId
 from .services import Services
 
 SERVICE = "clickhouse"
@@ -19,6 +21,8 @@ DIRECTORY = "/var/lib/clickhouse/backups"
 """Where the disk `backups` lies (config/clickhouse/config.d/langfuse.xml)."""
 BEFORE = "before-restore"
 """The backup that a restore makes of what it replaces."""
+
+_IDS_A_QUESTION = 5000
 
 Counts = dict[str, dict[str, int]]
 
@@ -84,6 +88,31 @@ class ClickHouse:
             counts[table] = {row["project"]: int(row["rows"]) for row in found}
         return counts
 
+    def stored(self, project: str, spans: Collection[SpanId]) -> set[SpanId]:
+        """Return which of these spans there are."""
+        found: set[SpanId] = set()
+        ordered = sorted(spans)
+        for begin in range(0, len(ordered), _IDS_A_QUESTION):
+            ids = ",".join(literal(span.span) for span in ordered[begin : begin + _IDS_A_QUESTION])
+            rows = self.rows(
+                f"SELECT DISTINCT lower(trace_id) AS trace, lower(span_id) AS span"
+                f" FROM {self._table('events_full')}"
+                f" WHERE project_id = {literal(project)} AND lower(span_id) IN ({ids})"
+            )
+            found |= {SpanId(row["trace"], row["span"]) for row in rows}
+        return found & set(ordered)
+
+    def merge(self, project: str, spans: Collection[SpanId]) -> None:
+        """Let go of second copies of spans now, and not when ClickHouse gets to it."""
+        ids = ",".join(literal(span.span) for span in sorted(spans)[:_IDS_A_QUESTION])
+        for table in ("events_full", "events_core"):
+            rows = self.rows(
+                f"SELECT DISTINCT _partition_id AS id FROM {self._table(table)}"
+                f" WHERE project_id = {literal(project)} AND lower(span_id) IN ({ids})"
+            )
+            for row in rows:
+                self.query(f"OPTIMIZE TABLE {self._table(table)} PARTITION ID {literal(row['id'])} FINAL")
+
     def back_up(self, name: str) -> None:
         """Make a backup on the disk `backups`; one of the same name is replaced."""
         self.remove(name)
@@ -137,6 +166,12 @@ class ClickHouse:
 
     def _table(self, name: str) -> str:
         return f"`{self.database}`.`{name}`"
+
+
+def literal(text: str) -> str:
+    """Return a text as it stands in a statement."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
 
 
 def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:

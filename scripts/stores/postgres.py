@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,6 +77,22 @@ class Postgres:
     def has_table(self, name: str) -> bool:
         """Return whether there is a table of that name."""
         return self.query(f"SELECT to_regclass('public.{name}') IS NOT NULL;") == "t"
+
+    def projects(self) -> set[str]:
+        """Return the ids of the projects that were not deleted."""
+        rows = self.query("SELECT to_json(id) FROM projects WHERE deleted_at IS NULL;")
+        return set(map(json.loads, rows.splitlines()))
+
+    def deleted_traces(self, project: str, traces: Collection[str]) -> set[str]:
+        """Return which of these traces of a project were deleted on purpose."""
+        if not traces or not self.has_table("pending_deletions"):
+            return set()
+        rows = self.query(
+            "SELECT to_json(object_id) FROM pending_deletions"
+            f" WHERE project_id = {literal(project)} AND object = 'trace'"
+            f" AND object_id IN ({', '.join(map(literal, sorted(traces)))});"
+        )
+        return set(map(json.loads, rows.splitlines()))
 
     def counts(self, database: str = DATABASE) -> Counts:
         """Return the rows of all tables by project."""
@@ -162,3 +178,8 @@ def read_counts(lines: Iterable[str]) -> Counts:
 def _copy(chunks: Iterable[bytes], write: Callable[[bytes], object]) -> None:
     for chunk in chunks:
         write(chunk)
+
+
+def literal(text: str) -> str:
+    """Return a text as it stands in a statement."""
+    return "'" + text.replace("'", "''") + "'"

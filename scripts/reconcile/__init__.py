@@ -1,0 +1,1 @@
+"""Find what was acknowledged and cannot be read, and bring it back."""
