@@ -34,6 +34,7 @@ class Container:
         memory_limit: bytes; 0 without a limit.
         ports: `address:port->port inside`.
         last_probe: what its health check printed last.
+        cut_off: whether it is on none of the networks it was started with: its own check cannot see that.
     """
 
     id: str
@@ -48,6 +49,7 @@ class Container:
     memory_limit: int = 0
     ports: tuple[str, ...] = ()
     last_probe: str = ""
+    cut_off: bool = False
 
     @property
     def done(self) -> bool:
@@ -57,7 +59,8 @@ class Container:
     @property
     def well(self) -> bool:
         """Whether it does what it should: it is healthy, or has ended well."""
-        return self.done or (self.state == "running" and self.health in {"", "healthy"})
+        runs = self.state == "running" and self.health in {"", "healthy"} and not self.cut_off
+        return self.done or runs
 
     @property
     def hopeless(self) -> bool:
@@ -75,6 +78,8 @@ class Container:
             words += f" with code {self.exit_code}"
         if self.out_of_memory:
             words += ", out of memory"
+        if self.cut_off and self.state == "running":
+            words += ", cut off the network"
         if self.restarts and not self.well:
             words += f", restarted {_times(self.restarts)}"
         return words
@@ -84,7 +89,7 @@ class Container:
         return Part(
             self.service,
             self.state,
-            self.health,
+            "cut off the network" if self.cut_off else self.health,
             restarts=self.restarts,
             started=self.started,
             memory_limit_bytes=self.memory_limit,
@@ -124,6 +129,7 @@ def container_of(row: Mapping[str, Any]) -> Container:
         memory_limit=int(row["HostConfig"].get("Memory") or 0),
         ports=tuple(_ports(row.get("NetworkSettings", {}).get("Ports") or {})),
         last_probe=(probes[-1].get("Output") or "").strip() if probes else "",
+        cut_off=_is_cut_off(row),
     )
 
 
@@ -165,6 +171,12 @@ def parse_bytes(text: str) -> int | None:
 
 def _times(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
+
+
+def _is_cut_off(row: Mapping[str, Any]) -> bool:
+    mode = row["HostConfig"].get("NetworkMode") or ""
+    borrowed = mode.partition(":")[0] in {"", "container", "host", "none"}
+    return not borrowed and not row.get("NetworkSettings", {}).get("Networks")
 
 
 def _moment(text: str) -> datetime | None:

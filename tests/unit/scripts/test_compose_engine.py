@@ -310,6 +310,26 @@ def test_services_that_are_not_healthy_are_named(tmp_path: Path) -> None:
     assert "buckets" not in {part.name for part in state.parts}
 
 
+@pytest.mark.parametrize(
+    ("mode", "networks", "healthy"),
+    [
+        ("langfuse-stack_stores", {}, False),
+        ("langfuse-stack_stores", {"langfuse-stack_stores": {}}, True),
+        ("container:4711", {}, True),
+    ],
+)
+def test_a_service_that_is_on_no_network_is_named_although_its_own_check_is_content(
+    tmp_path: Path, mode: str, networks: dict[str, Any], healthy: bool
+) -> None:
+    alone = container("valkey")
+    alone["HostConfig"]["NetworkMode"] = mode
+    alone["NetworkSettings"]["Networks"] = networks
+    runner = FakeRunner(docker_shows(alone))
+    state = make_engine(tmp_path, runner, LANGFUSE_PORT="1").state()
+    assert ("valkey" in state.detail) is not healthy
+    assert state.parts[0].health == ("healthy" if healthy else "cut off the network")
+
+
 def test_a_part_says_since_when_it_runs_what_it_may_use_and_where_it_is_reached(tmp_path: Path) -> None:
     ports = {"9333/tcp": None, "8333/tcp": [{"HostIp": "127.0.0.1", "HostPort": "9090"}]}
     shown = container("seaweedfs", restarts=2, memory=2**30, ports=ports)
