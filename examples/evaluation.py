@@ -138,9 +138,9 @@ class Evaluator:
 
 
 def contains_answer(*, output: str, expected_output: str, **_: Any) -> Evaluation:
-    """Rule: every number and every word of six letters or more that is expected is in the answer."""
-    expected = set(re.findall(r"\d+|[a-z]{6,}", expected_output.lower()))
-    found = expected <= set(re.findall(r"\d+|[a-z]{6,}", output.lower()))
+    """Rule: every number and every word of five letters or more that is expected is in the answer."""
+    expected = set(re.findall(r"\d+|[a-z]{5,}", expected_output.lower()))
+    found = expected <= set(re.findall(r"\d+|[a-z]{5,}", output.lower()))
     return Evaluation(name="contains-answer", value=found, data_type="BOOLEAN")
 
 

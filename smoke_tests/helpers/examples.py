@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ import langfuse
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from smoke_tests.helpers.target import Target
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -68,3 +71,16 @@ def python_with_models() -> str:
     if not CLIENTS_PYTHON.exists():
         pytest.skip(f"needs {', '.join(MODEL_PACKAGES)}: `make test-clients` installs them")
     return str(CLIENTS_PYTHON)
+
+
+@contextmanager
+def fake_llm() -> Iterator[dict[str, str]]:
+    """Serve the stand-in for models as long as the block runs; yields the variables that lead to it."""
+    argv = [sys.executable, str(EXAMPLES / "fake_llm.py"), "--port", "0"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            url = process.stdout.readline().partition("listening on ")[2].split()[0]
+            yield {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": "sk-test-none"}
+        finally:
+            process.terminate()
