@@ -11,6 +11,7 @@ from .core.context import Context
 from .core.engines.base import Engine
 from .core.errors import EXIT_DRIFT, EXIT_OK, EngineError, UsageError
 from .core.layout import only_one_verb
+from .core.settings.values import Settings
 from .provision import show
 from .provision.plan import ProjectPlan
 from .provision.run import ProjectRun, apply_all, planned, shown_plans
@@ -29,24 +30,40 @@ def run(
     """The verb: plan, show, apply. With `check`, a plan with changes ends with exit code 3."""
     settings = context.settings()
     bootstrap = Bootstrap.load(context, settings)
-    engine = context.current_engine(settings)
-    if not engine.state().running:
-        raise EngineError(f"The {engine.name} engine does not run.", fix="start it: make up")
+    engine = running_engine(context, settings)
     lock = nullcontext() if dry_run else only_one_verb(context.layout)
     with lock, Api(engine.local_url) as api:
+        bootstrap = bootstrap.with_current_keys()
         with context.console.working("Comparing"):
-            tenancy = bootstrap.plan(engine, api, first_was_created=False)
+            tenancy = bootstrap.plan(engine, api, first_was_created=False, prune=prune)
         with planned(bootstrap, tenancy, engine.local_url, prune=prune) as runs:
             plans = shown_plans(bootstrap, tenancy, runs)
             show_plans(context.console, plans, as_json=as_json)
             if dry_run:
                 return EXIT_DRIFT if check and any(plan.changes for plan in plans) else EXIT_OK
-            confirm_deletions(context.console, runs, yes=yes)
+            count = len(tenancy.pruned) + sum(len(run.plan.deletions) for run in runs)
+            confirm_deletions(context.console, count, yes=yes)
             bootstrap.keep_new_keys()
             done, written = apply(context.console, bootstrap, engine, api, tenancy, runs)
     if not as_json and (done or written):
-        context.console.print(f"{done} changes made, {written} credentials files written.")
+        context.console.print(
+            f"{show.plural(done, 'change')} made, {show.plural(written, 'credentials file')} written."
+        )
     return EXIT_OK
+
+
+def running_engine(context: Context, settings: Settings) -> Engine:
+    """Return the engine that runs. Raises EngineError when none does, or not where the settings say."""
+    engine = context.current_engine(settings)
+    state = engine.state()
+    if not state.running:
+        raise EngineError(f"The {engine.name} engine does not run.", fix="start it: make up")
+    if state.url != engine.local_url:
+        raise EngineError(
+            f"The {engine.name} engine runs at {state.url}, but the settings say {engine.local_url}.",
+            fix="set LANGFUSE_PORT (and LANGFUSE_BIND_ADDRESS) in .env as it was started, or start it anew.",
+        )
+    return engine
 
 
 def apply(
@@ -62,7 +79,8 @@ def apply(
     total = sum(len(run.plan.doable) for run in runs)
     with console.progress("Applying config/", total) as advance:
         done = apply_all(runs, done=lambda _change: advance())
-    return done + len(tenancy.changes) + len(tenancy.retired) + len(tenancy.members), written
+    shown = (*tenancy.organizations, *map(tenancy.of_project, bootstrap.stack.projects))
+    return done + sum(len(plan.doable) for plan in shown), written
 
 
 def show_plans(console: Console, plans: Sequence[ProjectPlan], *, as_json: bool) -> None:
@@ -75,12 +93,12 @@ def show_plans(console: Console, plans: Sequence[ProjectPlan], *, as_json: bool)
     console.print(show.summary(plans))
 
 
-def confirm_deletions(console: Console, runs: Sequence[ProjectRun], *, yes: bool) -> None:
-    """Ask before anything of the content is deleted. Raises UsageError without a yes."""
-    count = sum(len(run.plan.deletions) for run in runs)
+def confirm_deletions(console: Console, count: int, *, yes: bool) -> None:
+    """Ask before anything that no file describes is deleted. Raises UsageError without a yes."""
     if not count or yes:
         return
-    answer = console.ask(f"Delete these {count} objects for good? Type yes: ")
+    what = "this object" if count == 1 else f"these {count} objects"
+    answer = console.ask(f"Delete {what} for good? Type yes: ")
     if answer != "yes":
         raise UsageError(
             "The deletion was not confirmed; nothing was changed.",

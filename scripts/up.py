@@ -35,6 +35,7 @@ def run(context: Context) -> int:
     # Impact.
     with only_one_verb(context.layout):
         write_env(context, env_change)
+        bootstrap = bootstrap.with_current_keys()
         bootstrap.keep_new_keys()
         started = engine.start(bootstrap.init_variables())
         write_private(context.layout.engine_file, f"{engine.name}\n")

@@ -10,11 +10,11 @@ next run revokes it.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from scripts.provision.stack import NamedKey, Project
+from scripts.provision.stack import DEFAULT_KEY, NamedKey, Project
 
 from .errors import UsageError
 from .layout import write_private
@@ -123,10 +123,15 @@ class CredentialsStore:
         """Return the keys that others have replaced and that still work."""
         files = [*self.directory.glob("*.env.retiring"), *self.directory.glob("keys/*.env.retiring")]
         stems = sorted(str(path.relative_to(self.directory)).removesuffix(".env.retiring") for path in files)
-        found = [
-            self._read(stem.removeprefix("keys/").partition(".")[0], stem, ".retiring") for stem in stems
-        ]
+        found = [self._read(project_in(stem), stem, ".retiring") for stem in stems]
         return [one for one in found if one]
+
+    def others(self, stems: Collection[str]) -> list[Credentials]:
+        """Return the working keys whose stem is none of these."""
+        files = [*self.directory.glob("*.env"), *self.directory.glob("keys/*.env")]
+        found = sorted(str(path.relative_to(self.directory)).removesuffix(".env") for path in files)
+        kept = [self.kept(project_in(stem), stem) for stem in found if stem not in stems]
+        return [one for one in kept if one]
 
     def keep_pending(self, credentials: Credentials) -> None:
         """Write a key that no server has accepted yet."""
@@ -148,8 +153,13 @@ class CredentialsStore:
         return changed
 
     def forget_retired(self, credentials: Credentials) -> None:
-        """Delete the file of a key that has been revoked."""
+        """Delete the file of a replaced key that has been revoked."""
         self._file(credentials.stem, ".retiring").unlink(missing_ok=True)
+
+    def forget(self, credentials: Credentials) -> None:
+        """Delete all files of a key that has been revoked and is not wanted any more."""
+        for suffix in (".retiring", ".pending", ""):
+            self._file(credentials.stem, suffix).unlink(missing_ok=True)
 
     def _file(self, stem: str, suffix: str = "") -> Path:
         return self.directory / f"{stem}.env{suffix}"
@@ -175,3 +185,13 @@ def stem_of(project: Project, key: NamedKey) -> str:
     """Return what the file of a key is called: the first key has the project's name."""
     first = project.all_keys[0].name == key.name
     return project.id if first else f"keys/{project.id}.{key.name}"
+
+
+def project_in(stem: str) -> str:
+    """Return the id of the project that the file of a key belongs to."""
+    return stem.removeprefix("keys/").partition(".")[0]
+
+
+def key_in(stem: str) -> str:
+    """Return the name of the key that a file contains."""
+    return stem.removeprefix("keys/").partition(".")[2] or DEFAULT_KEY

@@ -355,3 +355,8 @@ class Content(Strict):
     llm_connections: list[LlmConnection] = []
     annotation_queues: list[AnnotationQueue] = []
     dashboards: list[Dashboard] = []
+
+
+def has_content(content: Content) -> bool:
+    """Return whether any file describes an object of a project."""
+    return any(getattr(content, name) for name in Content.model_fields)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from scripts.core.credentials import Credentials
 
 from .apply import apply_project
-from .content import Content
 from .kinds import KINDS
-from .plan import Desired, ProjectPlan, actual_state, desired_state, plan_project
+from .plan import Desired, ProjectPlan, actual_state, plan_project
 from .resources import Change
 from .server import Server
 from .stack import Project
@@ -39,27 +38,21 @@ def planned(
     Projects without any are not looked into. A project that does not exist yet is planned as an empty one.
 
     Raises:
-        UsageError: a secret of an LLM connection is not set.
         ProvisioningError: the server does not answer as expected.
     """
     with ExitStack() as servers:
         runs = []
         for step in tenancy.steps:
-            if not step.first or not has_content(step.project):
+            desired = bootstrap.desired.get(step.project.id)
+            if not step.first or desired is None:
                 continue
             keys = step.credentials
             server = servers.enter_context(Server(base_url, keys.public_key, keys.secret_key))
-            desired = desired_state(step.project, bootstrap.secrets)
             asked = step.action is Action.KEEP
             actual = actual_state(server, desired) if asked else {kind.name: () for kind in KINDS}
             plan = plan_project(step.project.id, desired, actual, prune=prune)
             runs.append(ProjectRun(step.project, keys, desired, plan, server, asked))
         yield runs
-
-
-def has_content(content: Content) -> bool:
-    """Return whether any file describes an object of a project."""
-    return any(getattr(content, name) for name in Content.model_fields)
 
 
 def apply_all(runs: Sequence[ProjectRun], done: Callable[[Change], None]) -> int:
@@ -76,14 +69,14 @@ def apply_all(runs: Sequence[ProjectRun], done: Callable[[Change], None]) -> int
 
 
 def shown_plans(bootstrap: Bootstrap, tenancy: TenancyPlan, runs: Sequence[ProjectRun]) -> list[ProjectPlan]:
-    """Return the plans of organization and projects with all their changes, for showing."""
-    plans = []
-    if members := tenancy.of_organization():
-        plans.append(ProjectPlan(bootstrap.stack.organization.id, members, scope="organization"))
+    """Return the plans of organizations and projects with all their changes, for showing."""
+    plans = list(tenancy.organizations)
     by_id = {run.project.id: run.plan for run in runs}
     for project in bootstrap.stack.projects:
-        plan = by_id.get(project.id, ProjectPlan(project.id, ()))
-        own = tenancy.of_project(project)
-        keys = sum(step.action is Action.KEEP and step.project.id == project.id for step in tenancy.steps)
-        plans.append(replace(plan, changes=(*own, *plan.changes), kept=plan.kept + keys))
+        own, plan = tenancy.of_project(project), by_id.get(project.id, ProjectPlan(project.id, ()))
+        plans.append(
+            ProjectPlan(
+                project.id, (*own.changes, *plan.changes), (*own.left, *plan.left), own.kept + plan.kept
+            )
+        )
     return plans

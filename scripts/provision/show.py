@@ -37,13 +37,13 @@ def lines(plans: Sequence[ProjectPlan]) -> Iterator[Line]:
     for plan in plans:
         yield f"{plan.scope} {plan.project}", "bold"
         yield from _changes(plan.changes)
-        if not plan.changes:
+        if not plan.changes and (plan.kept or not plan.left):
             yield f"    {plan.kept} as wanted", ""
         left = Counter(one.kind for one in plan.left)
         for kind, count in left.items():
             names = [one.key for one in plan.left if one.kind == kind]
             shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
-            yield f"    left alone, not in config/: {_plural(count, kind)} ({shown})", "dim"
+            yield f"    left alone, not in config/: {plural(count, kind)} ({shown})", "dim"
 
 
 def summary(plans: Sequence[ProjectPlan]) -> str:
@@ -108,7 +108,7 @@ def _changes(changes: Sequence[Change]) -> Iterator[Line]:
             yield from _difference(difference)
     for (sign, kind), count in shown.items():
         if count > _MOST:
-            yield f"  {sign} ... and {_plural(count - _MOST, 'more ' + kind)}", ""
+            yield f"  {sign} ... and {plural(count - _MOST, 'more ' + kind)}", ""
 
 
 def _difference(difference: Difference) -> Iterator[Line]:
@@ -124,7 +124,7 @@ def _difference(difference: Difference) -> Iterator[Line]:
             spaced = text if text.startswith("@@") else f"{text[:1]} {text[1:]}"
             yield f"        {_cut(spaced)}", {"+": "green", "-": "red"}.get(text[:1], "dim")
     if len(compared) > _MOST_LINES:
-        yield f"        ... and {_plural(len(compared) - _MOST_LINES, 'more line')}", "dim"
+        yield f"        ... and {plural(len(compared) - _MOST_LINES, 'more line')}", "dim"
 
 
 def _one_line(value: Any) -> str:
@@ -135,5 +135,6 @@ def _cut(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}... ({len(text)} characters)"
 
 
-def _plural(count: int, name: str) -> str:
+def plural(count: int, name: str) -> str:
+    """Return a count with its noun."""
     return f"{count} {name}" if count == 1 else f"{count} {name}s"

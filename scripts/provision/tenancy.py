@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from scripts.core.api import Api
 from scripts.core.context import Context
-from scripts.core.credentials import Credentials, CredentialsStore
+from scripts.core.credentials import Credentials, CredentialsStore, key_in
 from scripts.core.engines.base import Engine, EngineName, KnownTenancy, WantedMember, WantedProject
 from scripts.core.errors import ProvisioningError, UsageError
 from scripts.core.settings.values import Settings
 
+from .content import has_content
 from .loading import load_stack
+from .plan import Desired, Left, ProjectPlan, desired_state
 from .resources import Action as ContentAction
 from .resources import Change, Difference, differences
-from .stack import Project, Stack
+from .stack import Member, NamedKey, Organization, Project, Stack
 
+_KEY, _MEMBER, _PROJECT = "API key", "member", "project"
 _SHORTEST_PASSWORD = 8  # as the server demands
 
 
@@ -37,6 +40,7 @@ class Step:
     """One key of a plan. The project is created with its first key."""
 
     project: Project
+    key: NamedKey
     credentials: Credentials
     action: Action
     replaces: str = ""
@@ -47,58 +51,65 @@ class Step:
         """Whether it is the key that the project is created with."""
         return self.credentials.stem == self.project.id
 
+    def shown(self) -> tuple[Change, ...]:
+        """Return what it creates. The public part of a generated key is only known once it is made."""
+        if self.action is Action.KEEP:
+            return ()
+        again = "it was there once" if self.action is Action.RESTORE else ""
+        replaces = f"replaces {self.replaces}, which the next run revokes" if self.replaces else ""
+        note = "; ".join(part for part in (self.key.public or "", again, replaces) if part)
+        key = Change(ContentAction.CREATE, _KEY, self.key.name, note=note)
+        if self.replaces or not self.first:
+            return (key,)
+        return Change(ContentAction.CREATE, _PROJECT, self.project.id, note=again), key
+
 
 @dataclass(frozen=True, slots=True)
 class TenancyPlan:
-    """What has to be done about projects, keys and members.
+    """What has to be done about organizations, projects, keys and members.
 
     Attributes:
         steps: all wanted keys.
         retired: keys to revoke: they were replaced in an earlier run.
+        pruned: keys to revoke and to forget: they stand in no file.
+        left: the same keys where they are left alone.
         members: to create or to change.
         projects: those whose name or metadata has to be set.
-        shown: changes of members and projects in words, also those that this engine cannot make.
+        renamed: these projects in words, also those that this engine cannot change.
+        organizations: what happens to members, in words, and the projects and members that are left alone.
     """
 
     steps: tuple[Step, ...]
     retired: tuple[Credentials, ...] = ()
+    pruned: tuple[Credentials, ...] = ()
+    left: tuple[Credentials, ...] = ()
     members: tuple[WantedMember, ...] = ()
     projects: tuple[Project, ...] = ()
-    shown: tuple[Change, ...] = ()
+    renamed: tuple[Change, ...] = ()
+    organizations: tuple[ProjectPlan, ...] = ()
 
     @property
     def changes(self) -> tuple[Step, ...]:
         """The steps that create something."""
         return tuple(step for step in self.steps if step.action is not Action.KEEP)
 
-    @property
-    def count(self) -> int:
-        """How many things change."""
-        return len(self.changes) + len(self.retired) + len(self.shown)
-
-    def of_project(self, project: Project) -> tuple[Change, ...]:
-        """Return the changes of one project, for showing."""
-        shown: list[Change] = []
-        for step in self.changes:
-            if step.project.id != project.id:
-                continue
-            note = {Action.RESTORE: "it was there once"}.get(step.action, "")
-            if step.replaces:
-                note = f"replaces {step.replaces}, which the next run revokes"
-            elif step.first:
-                shown.append(Change(ContentAction.CREATE, "project", project.id, note=note))
-            shown.append(Change(ContentAction.CREATE, "API key", step.credentials.public_key, note=note))
-        shown += [one for one in self.shown if one.kind == "project" and one.key == project.id]
-        shown += [
-            Change(ContentAction.DELETE, "API key", one.public_key, note="it was replaced in an earlier run")
-            for one in self.retired
-            if one.project_id == project.id
-        ]
-        return tuple(shown)
-
-    def of_organization(self) -> tuple[Change, ...]:
-        """Return the changes of members, for showing."""
-        return tuple(one for one in self.shown if one.kind == "member")
+    def of_project(self, project: Project) -> ProjectPlan:
+        """Return what happens to a project and its keys."""
+        steps = [step for step in self.steps if step.project.id == project.id]
+        deletions = (("it was replaced in an earlier run", self.retired), ("not in config/", self.pruned))
+        changes = (
+            *(change for step in steps for change in step.shown()),
+            *(one for one in self.renamed if one.key == project.id),
+            *(
+                Change(ContentAction.DELETE, _KEY, one.public_key, note=why)
+                for why, keys in deletions
+                for one in keys
+                if one.project_id == project.id
+            ),
+        )
+        left = tuple(Left(_KEY, key_in(one.stem)) for one in self.left if one.project_id == project.id)
+        kept = sum(step.action is Action.KEEP for step in steps)
+        return ProjectPlan(project.id, changes, left, kept)
 
 
 def plan_keys(
@@ -116,10 +127,10 @@ def plan_keys(
         replaced: by stem, the public key that a new one replaces.
     """
     actions = {True: Action.KEEP, False: Action.RESTORE, None: Action.CREATE}
-    projects = [project for project in stack.projects for _ in project.all_keys]
+    wanted = [(project, key) for project in stack.projects for key in project.all_keys]
     return tuple(
-        Step(project, keys, actions[known[keys.stem]], (replaced or {}).get(keys.stem, ""))
-        for project, keys in zip(projects, credentials, strict=True)
+        Step(project, key, keys, actions[known[keys.stem]], (replaced or {}).get(keys.stem, ""))
+        for (project, key), keys in zip(wanted, credentials, strict=True)
     )
 
 
@@ -141,28 +152,54 @@ def wanted_project(stack: Stack, settings: Settings, project: Project, keys: Cre
 
 @dataclass(frozen=True, slots=True)
 class Bootstrap:
-    """The desired state with its keys, ready to be compared with a server."""
+    """The desired state with its keys, ready to be compared with a server.
+
+    Attributes:
+        desired: by project id, the content that the files describe; projects without any are left out.
+        credentials: of all keys, in the order of projects and keys.
+        retired: keys that others have replaced.
+        unnamed: keys of described projects that stand in no file any more.
+    """
 
     stack: Stack
     settings: Settings
     store: CredentialsStore
-    credentials: tuple[Credentials, ...]
-    retired: tuple[Credentials, ...]
     secrets: Mapping[str, str]
+    desired: Mapping[str, Desired]
+    credentials: tuple[Credentials, ...] = ()
+    retired: tuple[Credentials, ...] = ()
+    unnamed: tuple[Credentials, ...] = ()
 
     @classmethod
     def load(cls, context: Context, settings: Settings) -> Bootstrap:
-        """Read `config/stack.yaml` and the keys there are; write nothing. Raises UsageError."""
-        layout = context.layout
+        """Read `config/stack.yaml` and the keys there are; write nothing.
+
+        Raises:
+            StackFileError: the files are not usable.
+            UsageError: the secret of a fixed key or of an LLM connection is not set.
+        """
+        layout, secrets = context.layout, context.secrets()
         stack = load_stack(layout.stack_file, layout.shown(layout.stack_file))
+        desired = {one.id: desired_state(one, secrets) for one in stack.projects if has_content(one)}
         store = CredentialsStore(layout.credentials_dir)
-        base_url, secrets = settings["NEXTAUTH_URL"], context.secrets()
+        return cls(stack, settings, store, secrets, desired).with_current_keys()
+
+    def with_current_keys(self) -> Bootstrap:
+        """Return the same with the keys that there are now: another verb may have made some meanwhile."""
+        base_url = self.settings["NEXTAUTH_URL"]
         credentials = tuple(
-            store.load(project, base_url, secrets, key)
-            for project in stack.projects
+            self.store.load(project, base_url, self.secrets, key)
+            for project in self.stack.projects
             for key in project.all_keys
         )
-        return cls(stack, settings, store, credentials, tuple(store.retiring()), secrets)
+        described = {project.id for project in self.stack.projects}
+        others = self.store.others({keys.stem for keys in credentials})
+        return replace(
+            self,
+            credentials=credentials,
+            retired=tuple(self.store.retiring()),
+            unnamed=tuple(one for one in others if one.project_id in described),
+        )
 
     def keep_new_keys(self) -> None:
         """Write the keys that no server has accepted yet, so that an interrupted run goes on with them."""
@@ -176,7 +213,7 @@ class Bootstrap:
             self.stack, self.settings, self.stack.projects[0], self.credentials[0]
         ).init_variables()
 
-    def plan(self, engine: Engine, api: Api, *, first_was_created: bool) -> TenancyPlan:
+    def plan(self, engine: Engine, api: Api, *, first_was_created: bool, prune: bool = False) -> TenancyPlan:
         """Compare with the server.
 
         Only keys that it should know are shown to it: a key that was refused once stays refused for five
@@ -196,40 +233,62 @@ class Bootstrap:
             for keys in self.credentials
             if not keys.verified and (old := self.store.working(keys)) and old.public_key != keys.public_key
         }
-        steps = plan_keys(self.stack, self.credentials, known, replaced)
-        wanted = {keys.public_key for keys in self.credentials}
-        retired = tuple(one for one in self.retired if one.public_key not in wanted)
+        # A run that ended while it put a new key in place left the old one in both files: still in use.
+        in_use = {keys.public_key for keys in self.credentials} | set(replaced.values())
+        plan = TenancyPlan(
+            plan_keys(self.stack, self.credentials, known, replaced),
+            retired=tuple(one for one in self.retired if one.public_key not in in_use),
+            pruned=self.unnamed if prune else (),
+            left=() if prune else self.unnamed,
+        )
         tenancy = engine.tenancy()
         if tenancy is None:
-            return TenancyPlan(steps, retired, shown=self._beyond_the_engine())
-        members, shown_members = self._members(tenancy)
-        projects, shown_projects = self._projects(tenancy)
-        return TenancyPlan(steps, retired, members, projects, (*shown_members, *shown_projects))
+            return self._beyond_the_engine(plan)
+        projects, renamed = self._projects(tenancy)
+        members, organizations = self._members(tenancy)
+        return replace(plan, members=members, projects=projects, renamed=renamed, organizations=organizations)
 
-    def _members(self, known: KnownTenancy) -> tuple[tuple[WantedMember, ...], tuple[Change, ...]]:
-        """Return the members to create or to change, and the same in words."""
-        members, shown = [], []
+    def _members(self, known: KnownTenancy) -> tuple[tuple[WantedMember, ...], tuple[ProjectPlan, ...]]:
+        """Return the members to create or to change, and the organizations in words."""
+        members: list[WantedMember] = []
+        shown: dict[str, list[Change]] = {}
+        admin = self.stack.admin.email.lower()
+        described: set[tuple[str, str]] = set()
         for member in self.stack.members:
             organization = self.stack.organization_of(member)
+            described.add((organization.id, member.email.lower()))
             role = known.members.get((organization.id, member.email.lower()))
             if role == member.role:
                 continue
-            password = self.secrets.get(member.password_from, "")
-            if role is None and len(password) < _SHORTEST_PASSWORD:
-                raise UsageError(
-                    f"The member {member.email} takes the first password from {member.password_from}, "
-                    f"which is not set or shorter than {_SHORTEST_PASSWORD} characters.",
-                    fix=f"set {member.password_from} in the environment or in .env.",
-                )
-            members.append(
-                WantedMember(
-                    organization.id, organization.name, member.email, member.name, member.role, password
-                )
-            )
+            members.append(self._wanted_member(member, organization, is_new=role is None))
             action = ContentAction.CREATE if role is None else ContentAction.UPDATE
             change = (Difference("role", role, member.role),) if role else ()
-            shown.append(Change(action, "member", member.email, change))
-        return tuple(members), tuple(shown)
+            shown.setdefault(organization.id, []).append(Change(action, _MEMBER, member.email, change))
+        left: dict[str, list[Left]] = {}
+        for organization_id, email in known.members:
+            if email != admin and (organization_id, email) not in described:
+                left.setdefault(organization_id, []).append(Left(_MEMBER, email))
+        projects = {project.id for project in self.stack.projects}
+        strangers = [Left(_PROJECT, one) for one in known.projects if one not in projects]
+        left.setdefault(self.stack.organization.id, []).extend(strangers)
+        organizations = tuple(
+            ProjectPlan(one, tuple(shown.get(one, ())), tuple(left.get(one, ())), scope="organization")
+            for one in dict.fromkeys((*shown, *left))
+            if one in shown or left[one]
+        )
+        return tuple(members), organizations
+
+    def _wanted_member(self, member: Member, organization: Organization, *, is_new: bool) -> WantedMember:
+        password = self.secrets.get(member.password_from, "")
+        if is_new and len(password) < _SHORTEST_PASSWORD:
+            raise UsageError(
+                f"The member {member.email} takes the first password from {member.password_from}, "
+                f"which is not set or shorter than {_SHORTEST_PASSWORD} characters.",
+                fix=f"set {member.password_from} in the environment or in .env.",
+            )
+        return WantedMember(
+            organization.id, organization.name, member.email, member.name, member.role, password
+        )
 
     def _projects(self, known: KnownTenancy) -> tuple[tuple[Project, ...], tuple[Change, ...]]:
         """Return the projects whose name or metadata has to be set, and the same in words."""
@@ -243,20 +302,28 @@ class Bootstrap:
             if found:
                 projects.append(project)
             if found and project.id in known.projects:
-                shown.append(Change(ContentAction.UPDATE, "project", project.id, found))
+                shown.append(Change(ContentAction.UPDATE, _PROJECT, project.id, found))
         return tuple(projects), tuple(shown)
 
-    def _beyond_the_engine(self) -> tuple[Change, ...]:
+    def _beyond_the_engine(self, plan: TenancyPlan) -> TenancyPlan:
+        """Return the plan with what this engine cannot do."""
         note = "without a licence only the user interface can do this on the compose engine"
-        blocked = [
-            Change(ContentAction.BLOCKED, "member", member.email, note=note) for member in self.stack.members
-        ]
-        blocked += [
-            Change(ContentAction.BLOCKED, "project", project.id, note=f"metadata: {note}")
-            for project in self.stack.projects
-            if project.metadata
-        ]
-        return tuple(blocked)
+        members: dict[str, list[Change]] = {}
+        for member in self.stack.members:
+            organization = self.stack.organization_of(member).id
+            change = Change(ContentAction.BLOCKED, _MEMBER, member.email, note=note)
+            members.setdefault(organization, []).append(change)
+        return replace(
+            plan,
+            renamed=tuple(
+                Change(ContentAction.BLOCKED, _PROJECT, project.id, note=f"metadata: {note}")
+                for project in self.stack.projects
+                if project.metadata
+            ),
+            organizations=tuple(
+                ProjectPlan(one, tuple(changes), scope="organization") for one, changes in members.items()
+            ),
+        )
 
     def apply(self, engine: Engine, api: Api, plan: TenancyPlan) -> int:
         """Carry out the plan, check every new key, write the credentials; return how many files changed.
@@ -264,10 +331,12 @@ class Bootstrap:
         Raises:
             StackError: something could not be created, or a key does not work afterwards.
         """
-        if plan.retired:
-            engine.revoke([one.public_key for one in plan.retired])
+        if revoked := (*plan.retired, *plan.pruned):
+            engine.revoke([one.public_key for one in revoked])
         for one in self.retired:
             self.store.forget_retired(one)
+        for one in plan.pruned:
+            self.store.forget(one)
         if plan.changes:
             engine.provision(
                 [wanted_project(self.stack, self.settings, s.project, s.credentials) for s in plan.changes]

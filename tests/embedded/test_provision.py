@@ -240,6 +240,7 @@ class Crash(Exception):
     """The end of a run at an arbitrary moment."""
 
 
+@pytest.mark.slow
 def test_a_crash_after_any_step_and_a_rerun_end_in_the_same_state(
     engine: RunningEngine, tmp_path: Path
 ) -> None:

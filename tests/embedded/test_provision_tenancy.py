@@ -7,6 +7,8 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -17,7 +19,7 @@ from scripts.core.api import Api
 from scripts.core.console import Console
 from scripts.core.context import Context
 from scripts.core.credentials import Credentials
-from scripts.core.errors import EXIT_DRIFT, StackError, StackFileError, UsageError
+from scripts.core.errors import EXIT_DRIFT, EngineError, StackError, StackFileError, UsageError
 from scripts.core.layout import Layout, only_one_verb
 from scripts.core.runner import SubprocessRunner
 from scripts.core.settings.envfile import read_env
@@ -38,7 +40,7 @@ class Stack:
         shutil.copytree(REPOSITORY / "config" / "sizes", directory / "config" / "sizes")
         self.port = free_port()
         self.out = io.StringIO()
-        environment = {
+        self.environment = {
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(REPOSITORY),
             "ENGINE": "embedded",
@@ -48,14 +50,25 @@ class Stack:
             **SECRETS,
         }
         self.layout = Layout(directory, directory / ".env", directory / ".stack")
-        console = Console(environment, self.out, io.StringIO())
-        self.context = Context(self.layout, environment, console, SubprocessRunner(directory))
+        console = Console(self.environment, self.out, io.StringIO())
+        self.context = Context(self.layout, self.environment, console, SubprocessRunner(directory))
 
     def edit(self, old: str, new: str, file: str = "stack.yaml") -> None:
         path = self.root / "config" / file
         text = path.read_text()
         assert text.count(old) == 1
         path.write_text(text.replace(old, new))
+
+    @contextmanager
+    def edited(self, old: str, new: str, file: str = "stack.yaml") -> Iterator[None]:
+        """Edit a file for a while."""
+        path = self.root / "config" / file
+        before = path.read_text()
+        self.edit(old, new, file)
+        try:
+            yield
+        finally:
+            path.write_text(before)
 
     def bootstrap(self, **options: bool) -> str:
         """Run bootstrap; return what it printed."""
@@ -77,15 +90,34 @@ class Stack:
         return {"projects": dict(tenancy.projects), "members": dict(tenancy.members)}
 
 
+@contextmanager
+def running(directory: Path) -> Iterator[Stack]:
+    stack = Stack(directory)
+    assert up.run(stack.context) == 0
+    try:
+        yield stack
+    finally:
+        down.run(stack.context)
+
+
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[Stack]:
-    stack = Stack(tmp_path / "stack")
-    assert up.run(stack.context) == 0
-    yield stack
-    down.run(stack.context)
+    """A stack of the test's own."""
+    with running(tmp_path / "stack") as stack:
+        yield stack
 
 
-def test_up_makes_projects_keys_members_and_content_and_bootstrap_finds_nothing_to_do(stack: Stack) -> None:
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack that tests share: they may look at it, and edit only what is put back."""
+    with running(tmp_path_factory.mktemp("untouched") / "stack") as stack:
+        yield stack
+
+
+def test_up_makes_projects_keys_members_and_content_and_bootstrap_finds_nothing_to_do(
+    untouched: Stack,
+) -> None:
+    stack = untouched
     assert stack.status(stack.keys("kosmos")) == 200
     assert stack.status(stack.keys("keys/kosmos.ci")) == 200
     assert stack.keys("zeus") == ("pk-lf-test-zeus", "sk-lf-test-zeus")
@@ -102,7 +134,7 @@ def test_up_makes_projects_keys_members_and_content_and_bootstrap_finds_nothing_
 def test_a_rotated_key_works_beside_the_old_one_until_the_next_run(stack: Stack) -> None:
     old, other = stack.keys("keys/kosmos.ci"), stack.keys("kosmos")
     stack.edit("rotation: 1", "rotation: 2")
-    assert f"replaces {old[0]}, which the next run revokes" in stack.bootstrap()
+    assert f"  + API key ci  (replaces {old[0]}, which the next run revokes)\n" in stack.bootstrap()
     new = stack.keys("keys/kosmos.ci")
     assert new != old
     assert [stack.status(key) for key in (old, new, other)] == [200, 200, 200]
@@ -163,23 +195,24 @@ def test_a_further_key_role_name_and_metadata_show_as_exactly_these_changes(stac
         '      role: "MEMBER" -> "ADMIN"',
     ]
     assert [line for line in lines if line.lstrip().startswith(("+", "~"))][1:] == [
-        f"  + API key {stack.keys('keys/kosmos.batch')[0]}",
+        "  + API key batch",
         "  ~ project kosmos",
     ]
     assert stack.known()["projects"] == {"kosmos": ("kosmos two", {"team": "rag"}), "zeus": ("zeus", {})}
     assert stack.bootstrap().endswith("Nothing to change.\n")
 
 
-def test_check_ends_with_3_on_drift_and_changes_nothing(stack: Stack) -> None:
-    assert bootstrap.run(stack.context, dry_run=True, check=True) == 0
-    stack.edit("max_value: 1\n", "max_value: 3\n", "scores.yaml")
-    begin = len(stack.out.getvalue())
-    assert bootstrap.run(stack.context, dry_run=True, check=True, as_json=True) == EXIT_DRIFT == 3
-    shown = json.loads(stack.out.getvalue()[begin:])
-    assert shown["changes"] == 1
-    (change,) = shown["plans"][0]["changes"]
-    assert change["differences"] == [{"field": "maxValue", "old": 1.0, "new": 3.0}]
-    assert bootstrap.run(stack.context, dry_run=True, check=True) == 3
+def test_check_ends_with_3_on_drift_and_changes_nothing(untouched: Stack) -> None:
+    assert bootstrap.run(untouched.context, dry_run=True, check=True) == 0
+    begin = len(untouched.out.getvalue())
+    with untouched.edited("max_value: 1\n", "max_value: 3\n", "scores.yaml"):
+        assert bootstrap.run(untouched.context, dry_run=True, check=True, as_json=True) == EXIT_DRIFT == 3
+        shown = json.loads(untouched.out.getvalue()[begin:])
+        assert shown["changes"] == 1
+        (change,) = shown["plans"][0]["changes"]
+        assert change["differences"] == [{"field": "maxValue", "old": 1.0, "new": 3.0}]
+        assert bootstrap.run(untouched.context, dry_run=True, check=True) == 3
+    assert bootstrap.run(untouched.context, dry_run=True, check=True) == 0
 
 
 def test_prune_without_anybody_to_ask_deletes_nothing(stack: Stack) -> None:
@@ -191,27 +224,88 @@ def test_prune_without_anybody_to_ask_deletes_nothing(stack: Stack) -> None:
     assert "4 changes made" in stack.bootstrap(prune=True, yes=True)
 
 
-def test_a_second_bootstrap_at_the_same_time_is_refused(stack: Stack) -> None:
-    with only_one_verb(stack.layout), pytest.raises(StackError, match="Another verb"):
-        bootstrap.run(stack.context, dry_run=False)
+def test_keys_projects_and_members_that_left_the_files_are_named_and_only_keys_can_be_pruned(
+    stack: Stack,
+) -> None:
+    ci = stack.keys("keys/kosmos.ci")
+    stack.edit("      - {name: ci, rotation: 1}\n", "")
+    stack.edit("include: [zeus.yaml]", "include: []")
+    stack.edit(
+        "  - {email: hermes@acme.example, name: Hermes, role: MEMBER, password_from: HERMES_PASSWORD}\n", ""
+    )
+    stack.edit("members:\n", "")
+    shown = stack.bootstrap()
+    assert shown.startswith(
+        "organization acme\n"
+        "    left alone, not in config/: 1 member (hermes@acme.example)\n"
+        "    left alone, not in config/: 1 project (zeus)\n"
+    )
+    assert "    left alone, not in config/: 1 API key (ci)\n" in shown
+    assert stack.status(ci) == 200
+    with pytest.raises(UsageError, match="not confirmed; nothing was changed"):
+        bootstrap.run(stack.context, dry_run=False, prune=True)
+    assert stack.status(ci) == 200
+    shown = stack.bootstrap(prune=True, yes=True)
+    assert f"  - API key {ci[0]}  (not in config/)\n" in shown
+    assert stack.status(ci) == 401
+    assert stack.status(stack.keys("kosmos")) == 200
+    assert stack.status(stack.keys("zeus")) == 200
+    assert not (stack.layout.credentials_dir / "keys" / "kosmos.ci.env").exists()
 
 
-def test_an_invalid_configuration_touches_nothing(stack: Stack) -> None:
-    before = {path: path.stat().st_mtime_ns for path in stack.layout.credentials_dir.rglob("*")}
+def test_a_key_that_is_still_in_use_is_not_revoked_after_a_crash_between_two_files(stack: Stack) -> None:
+    old = stack.keys("keys/kosmos.ci")
     stack.edit("rotation: 1", "rotation: 2")
-    stack.edit("data_type: TEXT", "data_type: TEXTS", "scores.yaml")
-    with pytest.raises(StackFileError):
-        bootstrap.run(stack.context, dry_run=False)
-    assert {path: path.stat().st_mtime_ns for path in stack.layout.credentials_dir.rglob("*")} == before
+    path = stack.layout.credentials_dir / "keys" / "kosmos.ci.env"
+    shutil.copy(path, path.with_name(f"{path.name}.retiring"))
+    stack.bootstrap()
+    assert [stack.status(key) for key in (old, stack.keys("keys/kosmos.ci"))] == [200, 200]
+    stack.bootstrap()
+    assert [stack.status(key) for key in (old, stack.keys("keys/kosmos.ci"))] == [401, 200]
 
 
-def test_credentials_come_in_the_forms_that_applications_take(stack: Stack) -> None:
-    public, secret = stack.keys("keys/kosmos.ci")
+def test_a_second_bootstrap_at_the_same_time_is_refused(untouched: Stack) -> None:
+    with only_one_verb(untouched.layout), pytest.raises(StackError, match="Another verb"):
+        bootstrap.run(untouched.context, dry_run=False)
+
+
+def test_settings_that_name_another_port_than_the_running_engine_are_refused(untouched: Stack) -> None:
+    moved = replace(
+        untouched.context, environment={**untouched.context.environment, "LANGFUSE_PORT": str(free_port())}
+    )
+    with pytest.raises(EngineError, match=f"runs at http://127.0.0.1:{untouched.port}, but the settings"):
+        bootstrap.run(moved, dry_run=True)
+
+
+def test_an_invalid_configuration_touches_nothing(untouched: Stack) -> None:
+    directory = untouched.layout.credentials_dir
+    before = {path: path.stat().st_mtime_ns for path in directory.rglob("*")}
+    with (
+        untouched.edited("rotation: 1", "rotation: 2"),
+        untouched.edited("data_type: TEXT", "data_type: TEXTS", "scores.yaml"),
+        pytest.raises(StackFileError),
+    ):
+        bootstrap.run(untouched.context, dry_run=False)
+    assert {path: path.stat().st_mtime_ns for path in directory.rglob("*")} == before
+
+
+def test_a_missing_secret_is_found_before_anything_is_started(tmp_path: Path) -> None:
+    stack = Stack(tmp_path / "stack")
+    del stack.environment["ACME_GATEWAY_KEY"]
+    with pytest.raises(UsageError, match="acme-gateway takes its secret from ACME_GATEWAY_KEY") as caught:
+        up.run(stack.context)
+    assert caught.value.fix == "set ACME_GATEWAY_KEY in the environment or in .env."
+    assert not stack.layout.stack_dir.exists()
+    assert not stack.layout.env_file.exists()
+
+
+def test_credentials_come_in_the_forms_that_applications_take(untouched: Stack) -> None:
+    public, secret = untouched.keys("keys/kosmos.ci")
 
     def shown(file_format: str) -> str:
-        begin = len(stack.out.getvalue())
-        assert credentials.run(stack.context, project="kosmos", key="ci", file_format=file_format) == 0
-        return stack.out.getvalue()[begin:]
+        begin = len(untouched.out.getvalue())
+        assert credentials.run(untouched.context, project="kosmos", key="ci", file_format=file_format) == 0
+        return untouched.out.getvalue()[begin:]
 
     assert f"LANGFUSE_SECRET_KEY={secret}\n" in shown("env")
     assert json.loads(shown("json"))["LANGFUSE_PUBLIC_KEY"] == public
@@ -221,24 +315,27 @@ def test_credentials_come_in_the_forms_that_applications_take(stack: Stack) -> N
     for wrong in ({"project": "hera"}, {"key": "none"}, {"file_format": "xml"}):
         with pytest.raises(UsageError):
             credentials.run(
-                stack.context, **{"project": "kosmos", "key": "ci", "file_format": "env", **wrong}
+                untouched.context, **{"project": "kosmos", "key": "ci", "file_format": "env", **wrong}
             )
 
 
-def test_validate_counts_what_the_files_describe_and_needs_no_server(stack: Stack) -> None:
-    down.run(stack.context)
-    begin = len(stack.out.getvalue())
+def test_validate_counts_what_the_files_describe_and_needs_no_server(tmp_path: Path) -> None:
+    stack = Stack(tmp_path / "stack")
     assert validate.run(stack.context) == 0
-    assert "project kosmos: 6 score configs, 2 models, 4 prompts" in stack.out.getvalue()[begin:]
+    assert "project kosmos: 6 score configs, 2 models, 4 prompts" in stack.out.getvalue()
+    assert not stack.layout.stack_dir.exists()
 
 
-def test_export_config_writes_a_new_directory_only(stack: Stack) -> None:
-    into = stack.root / "out"
-    assert export_config.run(stack.context, into=into, project="kosmos", base_url="") == 0
+def test_export_config_writes_a_new_directory_only(untouched: Stack) -> None:
+    into = untouched.root / "out"
+    assert export_config.run(untouched.context, into=into, project="kosmos", base_url="") == 0
     assert sorted(path.name for path in into.iterdir())[:2] == ["annotation_queues.yaml", "dashboards.yaml"]
     with pytest.raises(UsageError, match="exists already"):
-        export_config.run(stack.context, into=into, project="kosmos", base_url="")
+        export_config.run(untouched.context, into=into, project="kosmos", base_url="")
     with pytest.raises(UsageError, match=r"The key for https://langfuse\.acme\.example is not set"):
         export_config.run(
-            stack.context, into=stack.root / "new", project="", base_url="https://langfuse.acme.example"
+            untouched.context,
+            into=untouched.root / "new",
+            project="",
+            base_url="https://langfuse.acme.example",
         )

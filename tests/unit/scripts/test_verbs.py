@@ -190,9 +190,8 @@ def test_a_new_project_is_created_by_bootstrap_and_only_once(context: FakeContex
     assert bootstrap.run(context, dry_run=False) == 0
     first, second, third = screen.out.getvalue()[begin:].split("project kosmos\n")[1:]
     there = "    1 as wanted\nproject zeus\n    1 as wanted\nproject hermes\n"
-    assert first.startswith(f"{there}  + project hermes\n  + API key pk-lf-")
-    assert first.endswith("2 to create.\n")
-    assert second.endswith("2 to create.\n1 changes made, 1 credentials files written.\n")
+    assert first == f"{there}  + project hermes\n  + API key default\n2 to create.\n"
+    assert second == f"{first}2 changes made, 1 credentials file written.\n"
     assert third == f"{there}    1 as wanted\nNothing to change.\n"
     assert credentials(context, "hermes")["LANGFUSE_PROJECT_ID"] == "hermes"
 
