@@ -82,9 +82,13 @@ def run(
             with context.console.working(f"Fetching {size_text(plan.manifest.bytes)}"):
                 capture = fetch(plan, work / "download")
             engine = put_in_place(context, plan, capture, work)
+            with context.console.working("Looking for what was on its way when the backup was made"):
+                driver = driver_for(context, context.settings(), plan.manifest.engine)
+                replayed = driver.settle(capture / STORES)
     context.console.rows(
         [
             ("Restored", f"{plan.snapshot.short_id} of {plan.manifest.ended}"),
+            ("Replayed", f"{replayed:,} batches that were on their way"),
             ("Langfuse", f"{engine.local_url} ({engine.name} engine)"),
         ]
     )

@@ -6,7 +6,6 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from scripts.backup.drivers.compose import require_bundled
 from scripts.core.context import Context
 from scripts.core.engines.base import EngineName
 from scripts.core.errors import EXIT_DRIFT, EXIT_FAILED, EXIT_OK, UsageError
@@ -15,7 +14,7 @@ from scripts.core.layout import only_one_verb
 from scripts.core.settings.values import Settings
 from scripts.stores.clickhouse import ClickHouse
 from scripts.stores.postgres import Postgres
-from scripts.stores.services import Services
+from scripts.stores.services import Services, require_bundled
 from scripts.transfer.export import remote_of
 
 from . import embedded

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, TypeVar
 
-from scripts.core.compose_profiles import compose_profiles
+from scripts.core.compose_profiles import REPLACED_BY, compose_profiles
 from scripts.core.docker import parse_json_rows
 from scripts.core.engines.compose import compose_command, compose_environment
-from scripts.core.errors import CommandFailed
+from scripts.core.errors import CommandFailed, UsageError
 from scripts.core.layout import Layout
 from scripts.core.runner import Completed, Runner, checked
 from scripts.core.settings.values import Settings
@@ -156,3 +156,19 @@ class Services:
 
     def _environment(self) -> dict[str, str]:
         return compose_environment(self.environment, self.settings)
+
+
+def require_bundled(settings: Mapping[str, str]) -> None:
+    """Raise UsageError when a store is one that this stack does not run."""
+    foreign = [
+        setting
+        for store, names in REPLACED_BY.items()
+        if store != "s3"
+        for setting in names
+        if settings.get(setting)
+    ]
+    if foreign:
+        raise UsageError(
+            f"Stores of your own are not reached from here ({', '.join(foreign)} in .env).",
+            fix="use what their provider offers for backups, and keep .env and config/ with them.",
+        )

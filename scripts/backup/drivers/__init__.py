@@ -7,10 +7,10 @@ from scripts.core.engines.base import EngineName
 from scripts.core.engines.compose import ComposeEngine
 from scripts.core.engines.embedded import EmbeddedEngine
 from scripts.core.settings.values import Settings
-from scripts.stores.services import Services
+from scripts.stores.services import Services, require_bundled
 
 from .base import Driver
-from .compose import ComposeDriver, require_bundled
+from .compose import ComposeDriver
 from .embedded import EmbeddedDriver
 
 

@@ -102,5 +102,12 @@ class Driver(Protocol):
             StackError: it does not start.
         """
 
+    def settle(self, capture: Path) -> int:
+        """Bring back what was on its way into the stores when they were copied; return how many batches.
+
+        Raises:
+            StackError: that failed.
+        """
+
     def discard(self) -> None:
         """Stop a throw-away stack and remove its data."""

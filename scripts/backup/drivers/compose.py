@@ -8,16 +8,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 from pathlib import Path
 
 from scripts.backup.errors import BackupError
 from scripts.backup.manifest import Contents, Manifest, parse_contents
 from scripts.backup.sampling import take_samples
-from scripts.core.compose_profiles import REPLACED_BY
 from scripts.core.engines.compose import ComposeEngine
-from scripts.core.errors import UsageError
 from scripts.core.layout import write_private
 from scripts.core.s3 import Bucket
+from scripts.reconcile.compose import Reconciler
 from scripts.stores import queues
 from scripts.stores.buckets import EVENTS, MEDIA, open_bucket
 from scripts.stores.clickhouse import ClickHouse
@@ -135,6 +135,17 @@ class ComposeDriver:
         """See Driver. Not the worker: a restored copy must not send what the original sends."""
         self.services.up(WEB)
 
+    def settle(self, capture: Path) -> int:
+        """See Driver."""
+        reconciler = Reconciler(self.engine.settings, self._postgres, self._clickhouse, self.engine.local_url)
+        keys = sorted(one.key for one in objects.read_index(capture / "events"))
+        replayed = 0
+        for project, of_project in groupby(keys, key=lambda key: key.split("/")[1]):
+            findings = reconciler.find_among(project, of_project)
+            reconciler.replay(findings)
+            replayed += findings.replayed
+        return replayed
+
     def discard(self) -> None:
         """See Driver."""
         self.engine.destroy()
@@ -189,22 +200,6 @@ def consistency(waiting: Mapping[str, int]) -> str:
         return f"{moment}; all queues were empty"
     jobs = ", ".join(f"{name} {count}" for name, count in sorted(waiting.items()))
     return f"{moment}; jobs that waited: {jobs}; their batches are in the set and replayed by a restore"
-
-
-def require_bundled(settings: Mapping[str, str]) -> None:
-    """Raise UsageError when a store is one that this stack does not run."""
-    foreign = [
-        setting
-        for store, names in REPLACED_BY.items()
-        if store != "s3"
-        for setting in names
-        if settings.get(setting)
-    ]
-    if foreign:
-        raise UsageError(
-            f"Backups of stores of your own are not made here ({', '.join(foreign)} in .env).",
-            fix="use what their provider offers, and keep .env and config/ with it.",
-        )
 
 
 def _numbers(version: str) -> tuple[int, ...]:

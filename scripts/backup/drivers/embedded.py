@@ -103,6 +103,10 @@ class EmbeddedDriver:
         """See Driver."""
         self.engine.start({})
 
+    def settle(self, capture: Path) -> int:
+        """See Driver."""
+        return 0
+
     def discard(self) -> None:
         """See Driver. The directory of the throw-away stack goes with everything in it."""
         self.engine.stop()
