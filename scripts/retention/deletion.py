@@ -12,9 +12,13 @@ from scripts.core.engines.base import EngineName
 from scripts.core.engines.embedded import MODULE
 from scripts.core.settings.values import Settings
 from scripts.core.waiting import Look, tail, wait_until
+from scripts.stores.clickhouse import ClickHouse
+from scripts.stores.postgres import Postgres
+from scripts.stores.services import Services, require_bundled
 from scripts.transfer.export import remote_of
 from scripts.transfer.remote import Remote, Row, TransferError
 
+from .compose_purge import Doomed, Purge
 from .rules import Trace
 
 # The server runs an audit transaction per id and fails above a few hundred.
@@ -124,14 +128,14 @@ def wait_until_gone(remote: Remote, ids: Sequence[str]) -> None:
 
 
 def purge(context: Context, settings: Settings, subjects: Mapping[str, Subject]) -> Mapping[str, int]:
-    """Remove what refers to deleted traces, and their bytes, from the stores; the engine stops for a moment.
+    """Remove what refers to deleted traces, and their bytes, from the stores; the embedded engine stops.
 
     Raises:
         TransferError: that failed.
     """
     engine = context.current_engine(settings)
     if engine.name is not EngineName.EMBEDDED:
-        return {}
+        return purge_compose(context, settings, subjects)
     request = {
         project: {
             "traces": list(subject.traces),
@@ -155,6 +159,19 @@ def purge(context: Context, settings: Settings, subjects: Mapping[str, Subject])
         )
     counts: Mapping[str, int] = json.loads(done.stdout)
     return counts
+
+
+def purge_compose(context: Context, settings: Settings, subjects: Mapping[str, Subject]) -> Mapping[str, int]:
+    """Do the same in the stores of a compose stack, which goes on running."""
+    require_bundled(settings.values)
+    services = Services(context.layout, settings, context.environment, context.runner)
+    clickhouse = ClickHouse(services, settings["CLICKHOUSE_DB"])
+    doomed = {
+        project: Doomed(subject.traces.keys(), subject.observations, subject.sessions)
+        for project, subject in subjects.items()
+    }
+    with context.console.working("Removing payloads and what refers to the traces"):
+        return Purge(settings, services, Postgres(services), clickhouse).run(doomed)
 
 
 def _any_of(column: str, values: Sequence[str]) -> Row:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import tarfile
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,6 +102,25 @@ class ClickHouse:
             found |= {SpanId(row["trace"], row["span"]) for row in rows}
         return found & set(ordered)
 
+    def ids(self, table: str, project: str, column: str, values: Collection[str]) -> set[str]:
+        """Return the ids of a project's rows with one of these values in a column."""
+        found: set[str] = set()
+        for condition in self._conditions(project, column, values):
+            rows = self.rows(f"SELECT DISTINCT id FROM {self._table(table)} WHERE {condition}")
+            found |= {row["id"] for row in rows}
+        return found
+
+    def delete(self, table: str, project: str, column: str, values: Collection[str]) -> None:
+        """Delete a project's rows with one of these values in a column, where the table is there."""
+        if table in self.tables():
+            for condition in self._conditions(project, column, values):
+                self.query(f"DELETE FROM {self._table(table)} WHERE {condition}")
+
+    def apply_deletions(self, table: str) -> None:
+        """Write the parts of a table anew without the rows that are deleted in them."""
+        if table in self.tables():
+            self.query(f"ALTER TABLE {self._table(table)} APPLY DELETED MASK SETTINGS mutations_sync = 1")
+
     def merge(self, project: str, spans: Collection[SpanId]) -> None:
         """Let go of second copies of spans now, and not when ClickHouse gets to it."""
         ids = ",".join(literal(span.span) for span in sorted(spans)[:_IDS_A_QUESTION])
@@ -159,6 +178,13 @@ class ClickHouse:
 
         unpack = f"mkdir -p {target} && exec tar -C {target} --no-same-owner -xf -"
         self.services.write(SERVICE, ["sh", "-c", unpack], pack)
+
+    @staticmethod
+    def _conditions(project: str, column: str, values: Collection[str]) -> Iterator[str]:
+        ordered = sorted(values)
+        for begin in range(0, len(ordered), _IDS_A_QUESTION):
+            listed = ",".join(map(literal, ordered[begin : begin + _IDS_A_QUESTION]))
+            yield f"project_id = {literal(project)} AND {column} IN ({listed})"
 
     @property
     def _here(self) -> str:

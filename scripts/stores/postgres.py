@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from scripts.core.errors import CommandFailed
 
@@ -25,6 +26,7 @@ _LOGIN = 'export PGPASSWORD="$POSTGRES_PASSWORD" PGUSER="$POSTGRES_USER" PGHOST=
 _PSQL = f"{_LOGIN}exec psql --no-psqlrc --quiet --no-align --tuples-only --set ON_ERROR_STOP=1 --file -"
 _RESTORE = f'{_LOGIN}exec pg_restore --exit-on-error --no-owner --no-privileges --dbname "$PGDATABASE"'
 _TRIES = 20
+_TEXTS_A_QUESTION = 1000
 
 # Writes a statement a table; each gives rows of table, project (empty where it has none) and count as JSON.
 _COUNTS = r"""
@@ -93,6 +95,50 @@ class Postgres:
             f" AND object_id IN ({', '.join(map(literal, sorted(traces)))});"
         )
         return set(map(json.loads, rows.splitlines()))
+
+    def ids_naming(self, table: str, project: str, texts: Collection[str]) -> set[str]:
+        """Return the ids of a project's rows of a table that have one of these texts anywhere in them."""
+        rows = self._naming(table, project, texts, f"SELECT to_json(id) FROM {table} t WHERE")
+        return set(map(json.loads, rows))
+
+    def named_in(self, table: str, project: str, texts: Collection[str]) -> set[str]:
+        """Return which of these texts occur in a project's rows of a table."""
+        rows = self._naming(table, project, texts, f"SELECT to_json(t) FROM {table} t WHERE")
+        return {text for text in texts if any(json.dumps(text) in row for row in rows)}
+
+    def delete_naming(self, table: str, project: str, texts: Collection[str]) -> list[Any]:
+        """Delete a project's rows of a table that have one of these texts anywhere; return them as JSON.
+
+        By content and not by column: which column holds the id of a trace has changed between versions of the
+        server. A table that is not there has none.
+        """
+        delete = f"DELETE FROM {table} t WHERE"
+        return [
+            json.loads(row) for row in self._naming(table, project, texts, delete, " RETURNING to_json(t)")
+        ]
+
+    def shrink(self, tables: Iterable[str]) -> None:
+        """Write tables anew without the rows that are deleted in them."""
+        for table in tables:
+            if self.has_table(table):
+                self.query(f"VACUUM FULL {table};")
+
+    def _naming(
+        self, table: str, project: str, texts: Collection[str], select: str, rest: str = ""
+    ) -> list[str]:
+        if not texts or not self.has_table(table):
+            return []
+        found: list[str] = []
+        ordered = sorted(texts)
+        for begin in range(0, len(ordered), _TEXTS_A_QUESTION):
+            listed = ", ".join(map(literal, ordered[begin : begin + _TEXTS_A_QUESTION]))
+            condition = (
+                f" coalesce(to_jsonb(t) ->> 'project_id', {literal(project)}) = {literal(project)}"
+                " AND EXISTS (SELECT FROM jsonb_path_query(to_jsonb(t), 'strict $.**') AS found"
+                f" WHERE found #>> '{{}}' = ANY (ARRAY[{listed}]))"
+            )
+            found += self.query(f"{select}{condition}{rest};").splitlines()
+        return found
 
     def counts(self, database: str = DATABASE) -> Counts:
         """Return the rows of all tables by project."""
