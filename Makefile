@@ -11,7 +11,7 @@ UV ?= uv
 RUN = .venv/bin/python -m scripts
 PIP_INSTALL = -m pip install -qq --disable-pip-version-check --require-hashes -r
 
-.PHONY: help up down status logs pull lock images-save images-load bootstrap plan validate credentials export-config smoke alerts alerts-check exporter dashboard canary backup backups backup-verify restore reconcile export import retention erase destroy test test-slow test-clients rehearse api-reference lint audit types bench doctor docs lock-python
+.PHONY: help up down status logs pull lock images-save images-load bootstrap plan validate credentials export-config smoke alerts alerts-check exporter dashboard report canary backup backups backup-verify restore reconcile export import retention erase destroy test test-slow test-clients rehearse fake-llm api-reference lint audit types bench doctor docs lock-python
 
 help: ## Help: show this; explain a group or all [GROUP=]
 	@echo "Langfuse Stack: make TARGET [SETTING=value ...]"
@@ -105,6 +105,9 @@ exporter: .venv/.runtime ## Watch: serve Prometheus metrics until stopped
 dashboard: .venv/.runtime ## Watch: cost, quality and alerts as an HTML page [OUTPUT=]
 	@$(RUN) dashboard $(if $(OUTPUT),--output $(OUTPUT))
 
+report: .venv/.runtime ## Watch: cost, latency, errors, scores of 30 days [PROJECT= INTO=]
+	@$(RUN) report $(if $(PROJECT),--project $(PROJECT)) $(if $(INTO),--into $(INTO))
+
 canary: .venv/.runtime ## Watch: write a span and a score, read them back
 	@$(RUN) canary
 
@@ -126,6 +129,9 @@ test-clients: .venv/.dev .venv-clients/.runtime build/js-client/.installed ## De
 
 rehearse: .venv/.dev ## Develop: compose stack on stand-in images [YES=1 ARGS=]
 	@$(RUN) rehearse $(if $(YES),--yes) $(ARGS)
+
+fake-llm: .venv/.runtime ## Develop: a stand-in for an OpenAI-compatible server [PORT=]
+	@.venv/bin/python examples/fake_llm.py $(if $(PORT),--port $(PORT))
 
 ## Shell scripts are found by their first line.
 lint: .venv/.dev .venv-tools/.runtime ## Develop: style, shell, Dockerfiles, CI, generated documents

@@ -275,7 +275,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("--port", type=int, default=8080, help="0 takes a free one (default 8080)")
     server = serve(parser.parse_args(arguments).port)
-    print(f"listening on http://127.0.0.1:{server.server_port}/v1", flush=True)
+    url = f"http://127.0.0.1:{server.server_port}/v1"
+    print(f"listening on {url}", flush=True)
+    print(f"export OPENAI_BASE_URL={url} OPENAI_API_KEY=none", flush=True)
     try:
         server.serve_forever()
     except KeyboardInterrupt:

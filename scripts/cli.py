@@ -364,6 +364,18 @@ def dashboard(
 
 
 @app.command()
+def report(
+    project: Annotated[str, typer.Option(help="Its id; all where left out.")] = "",
+    into: Annotated[Path | None, typer.Option(help="Directory; default .stack/report/.")] = None,
+    base_url: Annotated[str, typer.Option(help="Another server than the running engine.")] = "",
+) -> None:
+    """Show cost, latency, errors and scores of 7 and 30 days; write them as CSV, JSON and an HTML page."""
+    from .report import verb
+
+    execute(lambda context: verb.run(context, project=project, into=into, base_url=base_url))
+
+
+@app.command()
 def canary() -> None:
     """Write a span and a score, read them back, say how long that took."""
     from .exporter import canary_verb as verb
