@@ -15,6 +15,7 @@ from scripts.core.errors import UsageError
 from .checks import check_alert, check_observed, unknown
 from .expression import ExpressionError, parse_condition
 from .model import (
+    RUNBOOKS,
     Action,
     ActionType,
     Alert,
@@ -108,7 +109,7 @@ class _File(_Strict):
     variables: dict[Slug, float | _PerProject] = {}
     actions: dict[Slug, Annotated[_Slack | _PagerDuty | _Email | _Webhook, Field(discriminator="type")]] = {}
     stack_alerts: dict[Literal["info", "warning", "critical", "watchdog"], Texts] = {}
-    runbooks: Annotated[str, Field(pattern=r"^\S*/$")] = "docs/runbooks/"
+    runbooks: Annotated[str, Field(pattern=r"^\S*/$")] = RUNBOOKS
     repeat_every: Duration = "4h"
     observe: list[_Observed] = []
     alerts: Annotated[list[_Alert], Field(min_length=1)]
@@ -196,6 +197,7 @@ class _Builder:
             },
             watchdog=" ".join(_texts(self._document.stack_alerts.get("watchdog", []))),
             repeat_every=self._document.repeat_every,
+            runbooks=self._document.runbooks,
         )
 
     def _alert(self, number: int) -> Iterator[tuple[int, Alert]]:

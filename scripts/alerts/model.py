@@ -152,6 +152,10 @@ class Variable:
         return self.projects.get(project, self.default)
 
 
+# In this repository; the rules about the stack itself name them so.
+RUNBOOKS = "docs/runbooks/"
+
+
 @dataclass(frozen=True, slots=True)
 class AlertFile:
     """A whole checked file.
@@ -160,6 +164,7 @@ class AlertFile:
         stack_actions: who hears of the alerts about the stack itself, by severity.
         watchdog: the action that gets the alert which always fires, to notice when it stops.
         repeat_every: how often a message is repeated while an alert fires.
+        runbooks: where the pages are, as a path or a URL; a slash at the end.
     """
 
     alerts: tuple[Alert, ...]
@@ -169,6 +174,7 @@ class AlertFile:
     stack_actions: Mapping[Severity, tuple[str, ...]] = field(default_factory=dict)
     watchdog: str = ""
     repeat_every: str = "4h"
+    runbooks: str = RUNBOOKS
 
     def values(self, project: str) -> dict[str, float]:
         """Return the variables as a project sees them."""

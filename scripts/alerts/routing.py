@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
-from .model import Action, ActionType, AlertFile, Severity
+from .model import RUNBOOKS, Action, ActionType, AlertFile, Severity
 from .rules import HEADER
 
 SECRETS_DIR = "/etc/alertmanager/secrets"
@@ -25,7 +26,7 @@ _TEXT = (
     "{{ with .Labels.group }}Group: {{ . }}\n{{ end }}"
     "{{ with .Annotations.value }}Value: {{ . }}\n{{ end }}"
     "{{ with .Annotations.threshold }}Threshold: {{ . }}\n{{ end }}"
-    "Runbook: {{ .Annotations.runbook_url }}\n"
+    "Runbook: {{ RUNBOOK }}\n"
     "{{ end }}"
 )
 _COLOR = '{{ if eq .Status "firing" }}danger{{ else }}good{{ end }}'
@@ -44,6 +45,7 @@ def alertmanager_file(
 
     The alerts of one group wait `group_wait` for each other; news of a group comes every `group_interval`.
     """
+    templates = _Templates(file.runbooks)
     document = {
         "global": {"resolve_timeout": "5m"},
         "route": {
@@ -57,7 +59,7 @@ def alertmanager_file(
         "inhibit_rules": _inhibitions(),
         "receivers": [
             {"name": "nobody"},
-            *(_receiver(action, secrets_dir) for action in file.actions.values()),
+            *(_receiver(action, secrets_dir, templates) for action in file.actions.values()),
         ],
     }
     return HEADER + yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=1000)
@@ -102,29 +104,49 @@ def _inhibitions() -> list[Mapping[str, Any]]:
     ]
 
 
-def _receiver(action: Action, secrets_dir: str) -> Mapping[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _Templates:
+    """Pieces of messages; `runbooks` is where the pages are."""
+
+    runbooks: str
+
+    def link(self, annotations: str) -> str:
+        """Return the expression of a link to the runbook.
+
+        Rules about the stack name a path in this repository, whose base the alerts file may replace.
+        """
+        if self.runbooks == RUNBOOKS:
+            return f"{annotations}.runbook_url"
+        return f'reReplaceAll "^{RUNBOOKS}" "{self.runbooks}" {annotations}.runbook_url'
+
+    def text(self) -> str:
+        """Return the body of a message."""
+        return _TEXT.replace("RUNBOOK", self.link(".Annotations"))
+
+
+def _receiver(action: Action, secrets_dir: str, templates: _Templates) -> Mapping[str, Any]:
     build = {
         ActionType.SLACK: _slack,
         ActionType.PAGERDUTY: _pagerduty,
         ActionType.EMAIL: _email,
         ActionType.WEBHOOK: _webhook,
     }[action.type]
-    kind, configuration = build(action, f"{secrets_dir}/{action.secret}" if action.secret else "")
+    kind, configuration = build(action, f"{secrets_dir}/{action.secret}" if action.secret else "", templates)
     return {"name": action.name, kind: [{"send_resolved": True, **configuration}]}
 
 
-def _slack(action: Action, secret: str) -> tuple[str, dict[str, Any]]:
+def _slack(action: Action, secret: str, templates: _Templates) -> tuple[str, dict[str, Any]]:
     return "slack_configs", {
         "api_url_file": secret,
         "channel": action.options["channel"],
         "color": _COLOR,
         "title": _TITLE,
-        "title_link": "{{ (index .Alerts 0).Annotations.runbook_url }}",
-        "text": _TEXT,
+        "title_link": f"{{{{ {templates.link('(index .Alerts 0).Annotations')} }}}}",
+        "text": templates.text(),
     }
 
 
-def _pagerduty(_action: Action, secret: str) -> tuple[str, dict[str, Any]]:
+def _pagerduty(_action: Action, secret: str, templates: _Templates) -> tuple[str, dict[str, Any]]:
     return "pagerduty_configs", {
         "routing_key_file": secret,
         "description": _TITLE,
@@ -133,12 +155,12 @@ def _pagerduty(_action: Action, secret: str) -> tuple[str, dict[str, Any]]:
             "project": "{{ .CommonLabels.project }}",
             "value": "{{ .CommonAnnotations.value }}",
             "threshold": "{{ .CommonAnnotations.threshold }}",
-            "runbook": "{{ .CommonAnnotations.runbook_url }}",
+            "runbook": f"{{{{ {templates.link('.CommonAnnotations')} }}}}",
         },
     }
 
 
-def _email(action: Action, secret: str) -> tuple[str, dict[str, Any]]:
+def _email(action: Action, secret: str, templates: _Templates) -> tuple[str, dict[str, Any]]:
     login = {"auth_username": action.options["username"]} if action.options.get("username") else {}
     password = {"auth_password_file": secret} if secret else {}
     return "email_configs", {
@@ -149,10 +171,10 @@ def _email(action: Action, secret: str) -> tuple[str, dict[str, Any]]:
         **password,
         "headers": {"Subject": _TITLE},
         "html": "",
-        "text": _TEXT,
+        "text": templates.text(),
     }
 
 
-def _webhook(action: Action, secret: str) -> tuple[str, dict[str, Any]]:
+def _webhook(action: Action, secret: str, _templates: _Templates) -> tuple[str, dict[str, Any]]:
     token = {"http_config": {"authorization": {"credentials_file": secret}}} if secret else {}
     return "webhook_configs", {"url": action.options["url"], **token}

@@ -44,7 +44,7 @@ NETWORKS: Mapping[str, frozenset[str]] = MappingProxyType(
         "valkey": frozenset({"stores"}),
         "seaweedfs": frozenset({"stores", "edge"}),
         "buckets": frozenset(),
-        "caddy": frozenset({"edge"}),
+        "caddy": frozenset({"edge", "monitoring"}),
         "prometheus": frozenset({"monitoring", "stores"}),
         "alertmanager": frozenset({"monitoring", "edge"}),
         "grafana": frozenset({"monitoring", "edge"}),
@@ -317,6 +317,8 @@ def networks_are_as_drawn(config: Config) -> Iterator[Finding]:
 
 def _may_be_read(service: str, source: str) -> bool:
     shared = source.endswith(("/credentials", "/heartbeats"))
+    if service == "grafana" and source.endswith("/docs/runbooks"):
+        return True
     return "/config/" in source or (service in STACK_READERS and shared)
 
 

@@ -128,7 +128,8 @@ class Exporter:
                 "/api/public/health", params={"failIfDatabaseUnavailable": "true"}
             )
             self._telemetry.server_up.set(answer.is_success)
-            self._telemetry.server.info({"version": str(answer.json().get("version", ""))})
+            version = str(answer.json().get("version", ""))
+            self._telemetry.observe_version(version, self._config.expected_version)
         except (httpx.TransportError, ValueError, AttributeError) as error:
             self._telemetry.server_up.set(0)
             self._failed("health", "unreachable", f"{type(error).__name__}: {error}")

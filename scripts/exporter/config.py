@@ -18,6 +18,7 @@ class ExporterConfig:
         base_url: of the server, as seen from here; no slash at the end.
         public_url: where people reach it; its certificate is watched when it is `https`.
         host, port: to listen on; port 0 takes a free one.
+        expected_version: of the server, as it is set.
         interval_s: seconds between two readings of the metrics of a project.
         max_groups: how many groups of one series are exported, the largest first.
         parallel: how many requests run at once.
@@ -34,6 +35,7 @@ class ExporterConfig:
     credentials_dir: Path
     heartbeats_dir: Path
     admin_api_key: str = field(default="", repr=False)
+    expected_version: str = ""
     host: str = "127.0.0.1"
     port: int = 9464
     interval_s: float = 60
@@ -63,6 +65,7 @@ def exporter_config(context: Context) -> ExporterConfig:
         credentials_dir=context.layout.credentials_dir,
         heartbeats_dir=heartbeats_dir(context.layout),
         admin_api_key=settings.get("ADMIN_API_KEY"),
+        expected_version=settings.get("LANGFUSE_VERSION"),
         host=settings.get("EXPORTER_BIND_ADDRESS"),
         port=int(settings.get("EXPORTER_PORT")),
         interval_s=float(settings.get("EXPORTER_INTERVAL_S")),

@@ -11,6 +11,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from scripts.alerts.series import LABEL_NAMES, PROJECT, Series
+from scripts.core.compatibility import supported_sdks, version_of
 
 from .canary import Result, Run, Step
 
@@ -164,6 +165,17 @@ class Telemetry:
             "langfuse_up", "Whether the server answers that it is healthy.", registry=registry
         )
         self.server = Info("langfuse_server", "The server as it describes itself.", registry=registry)
+        self.version_as_set = Gauge(
+            "langfuse_server_version_as_set",
+            "Whether the server has the version of LANGFUSE_VERSION.",
+            registry=registry,
+        )
+        self.supports_sdk = Gauge(
+            "langfuse_server_supports_sdk",
+            "Whether a line of SDKs works with this version of the server.",
+            ["sdk"],
+            registry=registry,
+        )
         self.queue_jobs = Gauge(
             "langfuse_queue_jobs", "Jobs in the server's queues.", ["queue", "state"], registry=registry
         )
@@ -217,6 +229,14 @@ class Telemetry:
     def exposition(self) -> bytes:
         """Return everything in Prometheus's text form."""
         return generate_latest(self.registry) + self.readings.exposition()
+
+    def observe_version(self, version: str, expected: str) -> None:
+        """Compare the server's version with what is set and with what SDKs need."""
+        self.server.info({"version": version})
+        if version_of(version) and version_of(expected):
+            self.version_as_set.set(version_of(version) == version_of(expected))
+        for sdk, works in supported_sdks(version).items():
+            self.supports_sdk.labels(sdk).set(works)
 
     def observe_canary(self, run: Run) -> None:
         """Count a run of the canary."""

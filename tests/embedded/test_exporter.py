@@ -124,6 +124,27 @@ def test_a_canary_is_written_and_read_back_and_counts_in_no_metric(
     assert exporter.value("langfuse_score", statistic="avg") is None
 
 
+@pytest.mark.parametrize(("wanted", "as_set"), [("4.59.0", 1), ("4.60.0", 0)])
+def test_the_version_is_compared_with_what_is_set_and_what_sdks_need(
+    start_engine: StartEngine, start_exporter: StartExporter, wanted: str, as_set: int
+) -> None:
+    exporter = start_exporter(start_engine().base_url, LANGFUSE_VERSION=wanted)
+    poll(lambda: exporter.value("langfuse_server_version_as_set") == as_set, "the version is compared")
+    assert exporter.value("langfuse_server_supports_sdk", sdk="python-5") == 1
+    assert exporter.value("langfuse_server_supports_sdk", sdk="python-4") == 1
+
+
+def test_a_server_of_before_is_too_old_for_new_sdks(
+    start_engine: StartEngine, start_exporter: StartExporter
+) -> None:
+    exporter = start_exporter(start_engine(EMBEDDED_COMPAT="4.16.0").base_url, LANGFUSE_VERSION="4.16.0")
+    poll(
+        lambda: exporter.value("langfuse_server_supports_sdk", sdk="python-5") == 0, "SDK 5 is not supported"
+    )
+    assert exporter.value("langfuse_server_supports_sdk", sdk="python-4") == 1
+    assert exporter.value("langfuse_server_version_as_set") == 1
+
+
 def test_a_stopped_engine_is_noticed_and_a_started_one_too(
     start_engine: StartEngine, start_exporter: StartExporter
 ) -> None:

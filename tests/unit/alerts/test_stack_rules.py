@@ -30,6 +30,14 @@ CASES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
         {'langfuse_canary_failing{result="slow"}': "1x90"},
         {'langfuse_canary_failing{result="slow"}': "0x4 1 0x4 1 0x80"},
     ),
+    "ServerVersionUnexpected": (
+        {"langfuse_server_version_as_set": "0x90"},
+        {"langfuse_server_version_as_set": "1x70 0x20"},
+    ),
+    "SdkUnsupported": (
+        {'langfuse_server_supports_sdk{sdk="python-5"}': "0x90"},
+        {'langfuse_server_supports_sdk{sdk="python-5"}': "1x90"},
+    ),
     "ProjectUnreadable": (
         {'langfuse_exporter_project_up{project="kosmos"}': "0x90"},
         {'langfuse_exporter_project_up{project="kosmos"}': "1x77 0x10"},
@@ -139,6 +147,30 @@ CASES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
     "BackupTooOld": ({_BACKUP: f"-{26 * 3600 - 4000}x90"}, {_BACKUP: f"-{25 * 3600 - 4800}x90"}),
 }
 
+_STATSD = 'process_start_time_seconds{job="statsd"}'
+
+# Further ways in which an alert fires.
+FURTHER: tuple[tuple[str, dict[str, str], dict[str, str]], ...] = (
+    ("TargetDown", {'up{job="postgres"}': "1x60 _x30"}, {'up{job="postgres"}': "1x90"}),
+    ("ContainerRestarting", {_STATSD: "1x70 2 3 4 5x20"}, {_STATSD: "1x70 2 3x20"}),
+    (
+        "ContainerRestarting",
+        {"pg_postmaster_start_time_seconds": "1x70 2 3 4 5x20"},
+        {"pg_postmaster_start_time_seconds": "1x70 2 3x20"},
+    ),
+    (
+        "ContainerRestarting",
+        {"redis_uptime_in_seconds": "0+60x70 9 8 7 7x20"},
+        {"redis_uptime_in_seconds": "0+60x70 9 8x20"},
+    ),
+    (
+        "ContainerRestarting",
+        {"ClickHouseAsyncMetrics_Uptime": "0+60x70 9 8 7 7x20"},
+        {"ClickHouseAsyncMetrics_Uptime": "0+60x90"},
+    ),
+    ("ContainerOomKilled", {"node_vmstat_oom_kill": "4x75 5x20"}, {"node_vmstat_oom_kill": "4x90"}),
+)
+
 
 def alerts() -> set[str]:
     """Return the names in the file."""
@@ -153,7 +185,7 @@ def test_every_alert_about_the_stack_has_a_firing_and_a_silent_case() -> None:
 def test_prometheus_fires_as_the_table_says(tmp_path: Path) -> None:
     tests = [
         RuleTest(name, series, at=80, fires=expected)
-        for name, case in CASES.items()
+        for name, case in (*CASES.items(), *((name, case) for name, *case in FURTHER))
         for expected, series in zip((1, 0), case, strict=True)
     ]
     # It fires whatever there is; that it is silent means that alerting is broken.
