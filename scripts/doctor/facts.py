@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 
 from scripts.core.context import Context
 from scripts.core.engines.base import Engine, EngineName
+from scripts.core.engines.embedded import EmbeddedEngine
 from scripts.core.errors import StackError
 from scripts.core.settings.values import Settings
 
@@ -51,6 +52,11 @@ class Surroundings:
     def is_compose(self) -> bool:
         """Whether the stack runs on Docker."""
         return self.engine.name is EngineName.COMPOSE
+
+    def url(self) -> str:
+        """Return where the server answers: an embedded engine may still run with former settings."""
+        process = self.engine.find() if isinstance(self.engine, EmbeddedEngine) else None
+        return process.url if process else self.engine.local_url
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from scripts.core.engines.compose import published_ports
 
 from .facts import Facts, NotGathered, Surroundings
 from .sources.containers import Containers
+from .stack import Running
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +50,8 @@ def _held_by_us(surroundings: Surroundings, facts: Facts) -> set[int]:
         except NotGathered:
             return set()
         return {port.port for one in containers for port in one.ports}
-    state = surroundings.engine.state()
-    return {int(state.url.rpartition(":")[2])} if state.url else set()
+    running = facts.of(Running)
+    return {int(running.url.rpartition(":")[2])} if running.url else set()
 
 
 def _proxy(environment: Mapping[str, str]) -> str:

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from scripts.core.compose_profiles import compose_profiles
-from scripts.core.engines.base import EngineState
+from scripts.core.engines.embedded import EmbeddedEngine
 
 from .facts import Facts, Surroundings
+from .sources.containers import Containers
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +43,14 @@ class Stack:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """What the engine says of itself."""
+    """Whether the engine runs, and where it listens.
 
-    state: EngineState
+    Attributes:
+        url: empty when it does not run.
+    """
+
+    running: bool
+    url: str
 
 
 def gather(surroundings: Surroundings, _facts: Facts) -> Stack:
@@ -58,6 +64,11 @@ def gather(surroundings: Surroundings, _facts: Facts) -> Stack:
     )
 
 
-def gather_running(surroundings: Surroundings, _facts: Facts) -> Running:
-    """Return what the engine says. Raises StackError when it cannot be asked."""
-    return Running(surroundings.engine.state())
+def gather_running(surroundings: Surroundings, facts: Facts) -> Running:
+    """Return whether there is a process or container. Whether it answers is another question."""
+    if isinstance(surroundings.engine, EmbeddedEngine):
+        process = surroundings.engine.find()
+        return Running(process is not None, process.url if process else "")
+    web = facts.of(Containers).by_service.get("langfuse-web")
+    running = web is not None and web.running
+    return Running(running, surroundings.engine.local_url if running else "")

@@ -13,8 +13,7 @@ from scripts.doctor.stack import Running, Stack
 
 
 def _running(facts: Facts) -> Verdict:
-    state = facts.of(Running).state
-    return ok("the engine runs") if state.running else failed("the engine does not run")
+    return ok("the engine runs") if facts.of(Running).running else failed("the engine does not run")
 
 
 def _answers(facts: Facts) -> Verdict:
@@ -100,6 +99,8 @@ def _write_mode(facts: Facts) -> Verdict:
 
 
 def _admin_key(facts: Facts) -> Verdict:
+    if not facts.of(Stack).values.get("ADMIN_API_KEY"):
+        return failed("ADMIN_API_KEY is not set", "make up, which makes one")
     status = facts.of(Server).answering().queues_status
     if status in (401, 403):
         return failed("the server refuses ADMIN_API_KEY: queue depths and replay are out of reach")
@@ -143,7 +144,7 @@ def _tracebacks(facts: Facts) -> Verdict:
 
 
 def _require_running(facts: Facts) -> None:
-    if not facts.of(Running).state.running:
+    if not facts.of(Running).running:
         raise NotGathered("the engine does not run")
 
 

@@ -94,15 +94,13 @@ def _outbound(facts: Facts) -> Verdict:
 
 
 def _address(facts: Facts) -> Verdict:
-    stack, state = facts.of(Stack), facts.of(Running).state
-    if not state.url:
+    stack, url = facts.of(Stack), facts.of(Running).url
+    if not url:
         raise NotGathered("the engine does not run")
-    port = urlsplit(state.url).port
+    port = urlsplit(url).port
     if str(port) != stack.values["LANGFUSE_PORT"]:
-        return failed(
-            f"the engine answers at {state.url}, the settings say port {stack.values['LANGFUSE_PORT']}"
-        )
-    return ok(f"the engine answers at {state.url}, as set")
+        return failed(f"the engine answers at {url}, the settings say port {stack.values['LANGFUSE_PORT']}")
+    return ok(f"the engine answers at {url}, as set")
 
 
 CHECKS = (

@@ -34,7 +34,7 @@ class EmbeddedData:
         bytes: of all files; `wal_bytes` of the write-ahead logs.
         observations: rows in the record.
         stale_pid: a pid file whose process is not this engine, or empty.
-        oldest_s: age of the data directory in seconds.
+        oldest_s: seconds since its first project was made.
     """
 
     exists: bool
@@ -58,6 +58,7 @@ def gather(surroundings: Surroundings, _facts: Facts) -> EmbeddedData:
     levels: dict[str, int] = {}
     unchecked = []
     salted: dict[str, str] = {}
+    oldest_s = 0.0
     for name in DATABASES:
         if not (directory / name).exists():
             continue
@@ -68,6 +69,8 @@ def gather(surroundings: Surroundings, _facts: Facts) -> EmbeddedData:
                     unchecked.append(name)
                 if name == "state.db":
                     salted = dict(db.execute("select public_key, secret_hash from api_keys").fetchall())
+                    first = db.execute("select min(created_at) from projects").fetchone()[0]
+                    oldest_s = surroundings.now.timestamp() - first / 1000 if first else 0.0
         except sqlite3.Error as error:
             damage[name] = str(error)
     files = [path for path in directory.rglob("*") if path.is_file()] if directory.exists() else []
@@ -82,9 +85,7 @@ def gather(surroundings: Surroundings, _facts: Facts) -> EmbeddedData:
         bytes=sum(sizes.values()),
         wal_bytes=sum(size for path, size in sizes.items() if path.name.endswith("-wal")),
         stale_pid=_stale_pid(surroundings),
-        oldest_s=max(
-            (time.time() - path.stat().st_ctime for path in files if path.name == "state.db"), default=0
-        ),
+        oldest_s=oldest_s,
     )
 
 

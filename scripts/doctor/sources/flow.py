@@ -53,7 +53,7 @@ def gather_flow(surroundings: Surroundings, facts: Facts) -> Flow:
 
 async def _canary(surroundings: Surroundings, key: ProjectKey) -> Run:
     slow = float(surroundings.settings.get("CANARY_SLOW_S") or DEADLINE_S)
-    async with open_client(surroundings.engine.local_url, TIMEOUT_S) as client:
+    async with open_client(surroundings.url(), TIMEOUT_S) as client:
         return await Canary(client, key, DEADLINE_S, slow).run()
 
 
@@ -77,7 +77,7 @@ def _there_and_back(client: Any, surroundings: Surroundings, key: ProjectKey, co
     """Ask for a place, send, confirm, ask for the place to read, read, compare."""
     import httpx
 
-    base = f"{surroundings.engine.local_url}/api/public/media"
+    base = f"{surroundings.url()}/api/public/media"
     digest = base64.b64encode(hashlib.sha256(content).digest()).decode()
     trace = hashlib.sha256(f"doctor {key.project} {surroundings.now:%Y-%m-%d}".encode()).hexdigest()[:32]
     body = {

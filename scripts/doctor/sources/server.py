@@ -69,7 +69,7 @@ def gather(surroundings: Surroundings, _facts: Facts) -> Server:
     """Return what the server of this stack answers."""
     import httpx
 
-    url = surroundings.engine.local_url
+    url = surroundings.url()
     with httpx.Client(base_url=url, timeout=TIMEOUT_S, trust_env=False) as client:
         try:
             ready = client.get("/api/public/ready")
@@ -95,7 +95,7 @@ def gather_public_url(surroundings: Surroundings, _facts: Facts) -> PublicUrl:
     url = surroundings.settings.get("NEXTAUTH_URL")
     try:
         # What clients trust beyond that is the matter of the group tls.
-        with httpx.Client(timeout=TIMEOUT_S, verify=False, follow_redirects=True) as client:  # noqa: S501
+        with httpx.Client(timeout=TIMEOUT_S, verify=False, follow_redirects=True, trust_env=False) as client:  # noqa: S501
             answer = client.get(f"{url}/api/public/health")
         return PublicUrl(url, _version(answer), "" if _version(answer) else f"answers {answer.status_code}")
     except httpx.HTTPError as error:
@@ -111,7 +111,8 @@ def _ask(surroundings: Surroundings, client: Any, url: str, ready: int, health: 
         models = client.get("/api/public/models", params={"limit": 1}, auth=working.auth)
         prices = int(models.json()["meta"]["totalItems"]) if models.is_success else None
         legacy = client.get("/api/public/traces", params={"limit": 1}, auth=working.auth).status_code
-    admin = {"Authorization": f"Bearer {surroundings.settings.get('ADMIN_API_KEY')}"}
+    # httpx refuses to send a header that ends with a space.
+    admin = {"Authorization": f"Bearer {surroundings.settings.get('ADMIN_API_KEY') or 'none'}"}
     queues = client.get("/api/admin/bullmq", headers=admin)
     return Server(
         url,
