@@ -43,10 +43,11 @@ class ClickHouse:
         return cls(httpx.Client(base_url=environment["CLICKHOUSE_URL"], headers=headers, timeout=TIMEOUT_S))
 
     def run(self, sql: str, **parameters: str) -> str:
-        """Return the answer to a statement, as text. Raises httpx.HTTPError."""
+        """Return the answer to a statement, as text. Raises httpx.HTTPError, with what ClickHouse says."""
         arguments = {f"param_{name}": value for name, value in parameters.items()}
         answer = self.client.post("/", params=arguments, content=sql.encode())
-        answer.raise_for_status()
+        if answer.is_error:
+            raise httpx.HTTPStatusError(answer.text.strip(), request=answer.request, response=answer)
         return answer.text
 
     def rows(self, sql: str, **parameters: str) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from scripts.core import host
 from scripts.core.api import Api
-from scripts.core.compose_profiles import compose_profiles
+from scripts.core.compose_profiles import REPLACED_BY, compose_profiles
 from scripts.core.errors import EngineError, ProvisioningError, StackError
 from scripts.core.heartbeats import heartbeats_dir
 from scripts.core.images_lock import pinned_environment
@@ -152,7 +152,28 @@ class ComposeEngine:
         if free < MIN_FREE_BYTES:
             reason = f"{free / GIB:.1f} GiB are free; images and data need {MIN_FREE_BYTES // GIB}."
             found.append(Obstacle(reason, "free some space: docker system df shows what Docker holds"))
-        return found
+        return [*found, *self._missing_volumes()]
+
+    def _missing_volumes(self) -> list[Obstacle]:
+        """Return the stores whose volume is gone while others of this stack are there.
+
+        Compose would make an empty one without a word, and half of the data would point to nothing.
+        """
+        project = self.settings["COMPOSE_PROJECT_NAME"]
+        stores = [profile for profile in compose_profiles(self.settings.values) if profile in REPLACED_BY]
+        there = {text.removeprefix(f"volume {project}_") for text in self.data()}
+        if there.isdisjoint(stores):
+            return []
+        return [
+            Obstacle(
+                f"Volume {project}_{store} is missing, while others of this stack are there.",
+                "restore a backup; or, to begin that store empty: docker volume create"
+                f" --label com.docker.compose.project={project} --label com.docker.compose.volume={store}"
+                f" {project}_{store}",
+            )
+            for store in stores
+            if store not in there
+        ]
 
     def start(self, init: Mapping[str, str]) -> bool:
         """See Engine."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ from scripts.core.engines.compose import ComposeEngine
 from scripts.core.engines.compose_parts import parse_bytes
 from scripts.core.errors import CommandFailed, EngineError, ProvisioningError
 from scripts.core.runner import Completed
+from scripts.core.settings.envfile import parse_env
+from scripts.core.settings.table import SETTINGS
+from scripts.core.settings.values import load_settings
 
 from .fakes import Answer, FakeRunner, QuietProgress, jumping_clock, layout_in, settings_with
 from .test_embedded_engine import KOSMOS
@@ -382,6 +386,40 @@ def test_taken_ports_a_small_disk_and_a_bad_file_are_all_obstacles(
         "Port 9090 (S3_PORT) is taken by nginx (process 9090).",
         "3.0 GiB are free; images and data need 10.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("stores", "missing"),
+    [
+        ("", []),
+        ("clickhouse postgres s3 valkey caddy", []),
+        ("clickhouse postgres s3", ["valkey"]),
+        ("caddy", []),
+    ],
+)
+def test_a_store_without_its_volume_is_an_obstacle_when_others_have_theirs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stores: str, missing: list[str]
+) -> None:
+    monkeypatch.setattr(host, "port_is_free", lambda _host, _port: True)
+    monkeypatch.setattr(host, "free_bytes", lambda _path: 2**40)
+    listed = "\n".join(f"langfuse-stack_{store}" for store in stores.split())
+    obstacles = make_engine(tmp_path, FakeRunner({"docker volume": Completed(0, listed)})).obstacles()
+    assert [obstacle.reason for obstacle in obstacles] == [
+        f"Volume langfuse-stack_{store} is missing, while others of this stack are there."
+        for store in missing
+    ]
+    assert all(obstacle.fix.endswith("langfuse-stack_valkey") for obstacle in obstacles)
+
+
+def test_a_store_of_ones_own_needs_no_volume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host, "port_is_free", lambda _host, _port: True)
+    monkeypatch.setattr(host, "free_bytes", lambda _path: 2**40)
+    listed = "\n".join(f"langfuse-stack_{store}" for store in ("clickhouse", "postgres", "s3"))
+    engine = make_engine(tmp_path, FakeRunner({"docker volume": Completed(0, listed)}))
+    # Such a setting counts in the file only.
+    written = parse_env("REDIS_HOST=redis.acme.example\nREDIS_AUTH=obviously-fake\n")
+    own = load_settings(SETTINGS, written, engine.settings.values)
+    assert replace(engine, settings=own).obstacles() == []
 
 
 def test_a_running_stack_has_no_obstacles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
