@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import docker
@@ -11,20 +11,92 @@ import pytest
 
 from scripts.core.errors import StackError
 
+from .load import wait_healthy
+from .report import Report
 from .stack import Stack, new_stack
+
+HERE = Path(__file__).parent
+REPORT = pytest.StashKey[Report]()
+
+MakeStack = Callable[[], Stack]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Begin the table that is printed at the end."""
+    config.stash[REPORT] = Report()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark everything in this directory as a scenario."""
-    here = Path(__file__).parent
     for item in items:
-        if item.path.is_relative_to(here):
+        if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.scenario)
 
 
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Add up the time of each scenario."""
+    scenario = Path(report.nodeid.partition("::")[0]).parent
+    if scenario.is_relative_to("tests/scenarios"):
+        _TIMES[scenario.name] = _TIMES.get(scenario.name, 0.0) + report.duration
+
+
+_TIMES: dict[str, float] = {}
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print what was tried and what was lost."""
+    lines = config.stash[REPORT].lines(_TIMES)
+    if lines:
+        terminalreporter.section("scenarios")
+        for line in lines:
+            terminalreporter.write_line(line)
+
+
+@pytest.fixture(scope="session")
+def report(request: pytest.FixtureRequest) -> Report:
+    """Return where scenarios write down which fault they injected and what it cost."""
+    return request.config.stash[REPORT]
+
+
 @pytest.fixture(scope="module")
-def make_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Stack]]:
+def make_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeStack]:
     """Return a function that makes a stack, not started yet; all are destroyed after the module."""
+    with _stacks(tmp_path_factory) as make:
+        yield make
+
+
+@pytest.fixture(scope="module")
+def stack(make_stack: MakeStack) -> Stack:
+    """Return one stack, not started yet."""
+    return make_stack()
+
+
+@pytest.fixture(scope="session")
+def first_start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Return the stack that scenarios share, as its first start has left it."""
+    with _stacks(tmp_path_factory) as make:
+        stack = make()
+        assert stack.leftovers() == {}
+        stack.up()
+        yield stack
+
+
+@pytest.fixture
+def shared(first_start: Stack) -> Stack:
+    """Return the shared stack, running and healthy. A scenario leaves it as it found it: running."""
+    wait_healthy(first_start)
+    return first_start
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[docker.DockerClient]:
+    """Return a client of the Docker engine."""
+    with closing(docker.from_env()) as client:
+        yield client
+
+
+@contextmanager
+def _stacks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeStack]:
     made: list[Stack] = []
 
     def make() -> Stack:
@@ -41,16 +113,3 @@ def make_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[]
         if rest := stack.leftovers():
             left[stack.name] = str(rest)
     assert not left
-
-
-@pytest.fixture(scope="module")
-def stack(make_stack: Callable[[], Stack]) -> Stack:
-    """Return one stack, not started yet."""
-    return make_stack()
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[docker.DockerClient]:
-    """Return a client of the Docker engine."""
-    with closing(docker.from_env()) as client:
-        yield client

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import docker
 import httpx
 from docker.models.containers import Container
 
-from .stack import Stack, export, new_id
+from .stack import Stack, export, new_id, wait_readable
 
 SPANS_PER_EXPORT = 5
 HEALTHY_WITHIN_S = 90.0
@@ -46,6 +48,12 @@ class Load:
             assert time.monotonic() < deadline, f"only {len(self.acknowledged)} of {wanted} were acknowledged"
             time.sleep(0.05)
 
+    def lost(self, within_s: float = 60.0) -> set[str]:
+        """Return what was acknowledged and cannot be read, once the stack is healthy again."""
+        wait_healthy(self._stack)
+        with self._stack.client() as client:
+            return wait_readable(client, self.trace_id, self.acknowledged, within_s)
+
     def _run(self) -> None:
         with self._stack.client() as client:
             while not self._over.wait(0.02):
@@ -59,6 +67,19 @@ class Load:
                     self.acknowledged |= set(span_ids)
                 else:
                     self.refused += SPANS_PER_EXPORT
+
+
+@contextmanager
+def load_on(stack: Stack, before: int = 50, after: int = 50) -> Iterator[Load]:
+    """Run the body under load: so many spans are acknowledged before it, and again after it."""
+    load = Load(stack)
+    load.start()
+    try:
+        load.wait_for(before)
+        yield load
+        load.wait_for(after)
+    finally:
+        load.stop()
 
 
 def container(engine: docker.DockerClient, stack: Stack, service: str) -> Container:
