@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import quote
@@ -57,6 +57,7 @@ class Server:
         self.base_url = base_url
         self.ids: dict[tuple[str, str], str] = {}
         self._lock = threading.Lock()
+        self._over = threading.Event()
         local = base_url.startswith(("http://127.", "http://localhost", "http://[::1]"))
         self._http = httpx.Client(
             base_url=base_url,
@@ -69,7 +70,9 @@ class Server:
         self._retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type((_Busy, httpx.ConnectError)),
             wait=_pause,
-            stop=tenacity.stop_after_attempt(attempts),
+            # Whoever is interrupted does not wait for a server that is away.
+            stop=tenacity.stop_after_attempt(attempts) | tenacity.stop_when_event_set(self._over),
+            sleep=tenacity.sleep_using_event(self._over),
             reraise=True,
         )
 
@@ -79,18 +82,32 @@ class Server:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._over.set()
         self._pool.shutdown(cancel_futures=True)
         self._http.close()
 
     def each(self, work: Callable[[T], R], things: Iterable[T]) -> list[R]:
-        """Return the results of `work`, several at a time; the first error ends it."""
-        futures = [self._pool.submit(work, thing) for thing in things]
+        """Return the results of `work`, several at a time. After the first error none begins any more."""
+        over = threading.Event()
+        errors: list[BaseException] = []
+
+        def guarded(thing: T) -> R:
+            if over.is_set():
+                raise CancelledError
+            try:
+                return work(thing)
+            except BaseException as error:
+                errors.append(error)
+                over.set()
+                raise
+
+        futures = [self._pool.submit(guarded, thing) for thing in things]
         try:
             return [future.result() for future in futures]
-        except BaseException:
-            for future in futures:
-                future.cancel()
-            raise
+        except CancelledError:
+            raise errors[0] from None
+        finally:
+            over.set()
 
     def note_id(self, kind: str, key: str, value: str) -> None:
         """Note the id of an object for others that refer to it."""
@@ -189,6 +206,6 @@ def _message(answer: httpx.Response) -> str:
         return answer.text[:500]
     if not isinstance(content, dict):
         return str(content)[:500]
-    details = content.get("error")
-    message = str(content.get("message") or "")
-    return f"{message} {details if not isinstance(details, str) or details != message else ''}".strip()[:1500]
+    message, details = str(content.get("message") or ""), content.get("error")
+    more = "" if details in (None, "", message) else details
+    return f"{message} {more}".strip()[:1500]

@@ -10,7 +10,7 @@ from scripts.provision.apply import apply_project, nothing
 from scripts.provision.loading import load
 from scripts.provision.plan import ProjectPlan, actual_state, desired_state, plan_project
 from scripts.provision.resources import Change
-from scripts.provision.server import Server
+from scripts.provision.server import CONCURRENCY, Server
 from scripts.provision.stack import Project
 
 from .harness import REPOSITORY, Keys, RunningEngine
@@ -35,9 +35,9 @@ def project_in(stack_file: Path) -> Project:
     return load(stack_file, "config/stack.yaml").stack.projects[0]
 
 
-def server_of(engine: RunningEngine, keys: Keys) -> Server:
+def server_of(engine: RunningEngine, keys: Keys, concurrency: int = CONCURRENCY) -> Server:
     """Return the API of one project."""
-    return Server(engine.base_url, keys.public_key, keys.secret_key)
+    return Server(engine.base_url, keys.public_key, keys.secret_key, concurrency=concurrency)
 
 
 def plan(engine: RunningEngine, keys: Keys, stack_file: Path, *, prune: bool = False) -> ProjectPlan:
@@ -54,10 +54,11 @@ def apply(
     *,
     prune: bool = False,
     done: Callable[[Change], None] = nothing,
+    concurrency: int = CONCURRENCY,
 ) -> int:
     """Plan and apply a configuration; return how many changes were made."""
     desired = desired_state(project_in(stack_file), SECRETS)
-    with server_of(engine, keys) as server:
+    with server_of(engine, keys, concurrency) as server:
         wanted = plan_project(keys.project_id, desired, actual_state(server, desired), prune=prune)
         return apply_project(server, wanted, done)
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from scripts.provision.export import files_of, read_everything
 from scripts.provision.resources import Change
 
-from .harness import Keys, RunningEngine
-from .provisioning import apply, copy_of_example, plan, shown
+from .harness import REPOSITORY, Keys, RunningEngine
+from .provisioning import apply, copy_of_example, plan, server_of, shown
+
+SHIPPED = REPOSITORY / "config" / "stack.yaml"
 
 _numbers = itertools.count()
 
@@ -250,27 +254,42 @@ def test_a_crash_after_any_step_and_a_rerun_end_in_the_same_state(
     expected = everything(engine, whole)
     for step in range(1, steps):
         keys = engine.provision(f"crash-{step}")
-        # Item ids are unique in a project, so every project can have the same.
-        left = itertools.count(1)
-
-        def crash(_change: Change, left: itertools.count[int] = left, step: int = step) -> None:
-            if next(left) >= step:
-                raise Crash
-
         with pytest.raises(Crash):
-            apply(engine, keys, config, done=crash)
-        assert plan(engine, keys, config).changes != () or step >= steps - 1
-        apply(engine, keys, config)
+            apply(engine, keys, config, done=crash_at(step))
+        # Steps run side by side, so that of those that are under way some get to their end.
+        made = steps - len(plan(engine, keys, config).changes)
+        assert step <= made <= steps
+        assert apply(engine, keys, config) == steps - made
         assert plan(engine, keys, config).changes == ()
         assert everything(engine, keys) == expected
 
 
+@pytest.mark.slow
+def test_a_run_that_crashes_after_every_single_step_gets_to_the_shipped_state(engine: RunningEngine) -> None:
+    whole, keys = engine.provision("shipped-at-once"), engine.provision("shipped-step-by-step")
+    steps = apply(engine, whole, SHIPPED)
+    assert steps > 60
+    for left in range(steps, 0, -1):
+        assert len(plan(engine, keys, SHIPPED).changes) == left
+        with pytest.raises(Crash):
+            apply(engine, keys, SHIPPED, done=crash_at(1), concurrency=1)
+    assert plan(engine, keys, SHIPPED).changes == ()
+    assert everything(engine, keys) == everything(engine, whole)
+
+
+def crash_at(step: int) -> Callable[[Change], None]:
+    """Return what raises after that many changes, and after every further one."""
+    done = itertools.count(1)
+
+    def crash(_change: Change) -> None:
+        if next(done) >= step:
+            raise Crash
+
+    return crash
+
+
 def everything(engine: RunningEngine, keys: Keys) -> dict[str, Any]:
     """Return what a project has, without ids and times."""
-    from scripts.provision.export import files_of, read_everything
-
-    from .provisioning import server_of
-
     with server_of(engine, keys) as server:
         files = {file.path: file.text for file in files_of(read_everything(server))}
     counts = {
