@@ -17,6 +17,7 @@ from .kinds import (
     IP_ADDRESS,
     PORT,
     choice,
+    hex_secret,
     integer,
     random_hex,
     text,
@@ -40,6 +41,18 @@ def _https_url(domain: str, otherwise: str) -> Computed:
         return text
 
     return Computed(otherwise, compute)
+
+
+def _status_page(path: str) -> Computed:
+    """Return a default that is a page of STATUS_DOMAIN while these pages are on."""
+
+    def compute(values: Mapping[str, str]) -> str:
+        if values["STATUS_PAGES"] == "off":
+            return ""
+        port = "" if values["HTTPS_PORT"] == "443" else f":{values['HTTPS_PORT']}"
+        return f"https://{values['STATUS_DOMAIN']}{port}{path}"
+
+    return Computed("", compute)
 
 
 def _statsd_receiver(values: Mapping[str, str]) -> str:
@@ -66,9 +79,21 @@ HTTPS = Group(
         Setting(
             name="TLS_ISSUER",
             description="Who signs the certificates: `internal` is an authority of Caddy's own, whose root "
-            "your machines have to trust; `acme` is Let's Encrypt, which must reach this host.",
-            kind=choice("internal", "acme"),
+            "your machines have to trust (make trust); `acme` is a public one, which must reach this host; "
+            "`acme-private` is one in your network; `own` takes your files. See docs/reference/tls.md.",
+            kind=choice("internal", "acme", "acme-private", "own"),
             default="internal",
+        ),
+        Setting(
+            name="ACME_DIRECTORY",
+            description="Directory of the authority, for TLS_ISSUER=acme and acme-private.",
+            kind=url("https"),
+            default="https://acme-v02.api.letsencrypt.org/directory",
+        ),
+        Setting(
+            name="ACME_EMAIL",
+            description="Address that the authority warns, for TLS_ISSUER=acme and acme-private.",
+            kind=EMAIL,
         ),
         Setting(
             name="TLS_BIND_ADDRESS",
@@ -82,6 +107,38 @@ HTTPS = Group(
             description="Port that redirects to HTTPS and answers Let's Encrypt.",
             kind=PORT,
             default="80",
+        ),
+        Setting(
+            name="STATUS_PAGES",
+            description="Whether Prometheus and Alertmanager (profile monitoring) are shown over HTTPS, behind a "
+            "password.",
+            kind=choice("on", "off"),
+            default="off",
+        ),
+        Setting(
+            name="STATUS_DOMAIN",
+            description="Host name of these pages.",
+            kind=DOMAIN,
+            default="status.localhost",
+        ),
+        *(
+            Setting(
+                name=f"{program.upper()}_URL",
+                description=f"Where people find {program}: alerts link there. "
+                "While STATUS_PAGES is on, it follows STATUS_DOMAIN.",
+                kind=url("http", "https"),
+                default=_status_page(f"/{program.lower()}/"),
+            )
+            for program in ("Prometheus", "Alertmanager")
+        ),
+        Setting(name="STATUS_USER", description="Their user.", kind=IDENTIFIER, default="admin"),
+        Setting(
+            name="STATUS_PASSWORD",
+            description="Their password.",
+            kind=hex_secret(12),
+            generate=random_hex(12),
+            set_by=SetBy.GENERATED,
+            secret=True,
         ),
     ),
 )
@@ -335,6 +392,13 @@ NETWORK = Group(
                 ("SSO_DISCOVERY", "login providers"),
             )
             for setting in _allow_list(target, shown)
+        ),
+        Setting(
+            name="PRIVATE_CA",
+            description="Name of a file in config/private-ca/ with certificates (PEM) of authorities that web and "
+            "worker trust besides the public ones.",
+            kind=IDENTIFIER,
+            default="none.pem",
         ),
         Setting(
             name="AUTH_HTTP_PROXY",
