@@ -22,7 +22,8 @@ from langfuse_embedded.otlp.event import Event
 from langfuse_embedded.pricing.book import Priced
 from langfuse_embedded.store.bodies import BlockWriter, Body
 from langfuse_embedded.store.events import EventsReader
-from langfuse_embedded.store.observation_rows import INSERT, row_of
+from langfuse_embedded.store.observation_insert import insert_rows
+from langfuse_embedded.store.observation_rows import row_of
 from langfuse_embedded.store.projection import MetricsProjection
 from langfuse_embedded.store.writer.context import WriteContext
 from tests.embedded.harness import DEFAULT_KEYS, RunningEngine
@@ -68,8 +69,8 @@ def seed(data_dir: Path, rows: int) -> None:
     first = context.take(rows)
     body = BlockWriter().pack([Body("question", "answer", [("tier", "gold")], {})])
     context.db.execute("insert into blocks (id, body) values (?, ?)", (first, body))
-    context.db.executemany(
-        INSERT,
+    insert_rows(
+        context.db,
         (
             row_of(
                 event,

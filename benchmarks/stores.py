@@ -29,7 +29,8 @@ from langfuse_embedded.otlp.mapping import map_batch
 from langfuse_embedded.pricing.book import Priced
 from langfuse_embedded.store.bodies import BlockReader, BlockWriter
 from langfuse_embedded.store.database import migrate, open_database
-from langfuse_embedded.store.observation_rows import COLUMNS, INSERT, body_of, row_of
+from langfuse_embedded.store.observation_insert import insert_rows
+from langfuse_embedded.store.observation_rows import COLUMNS, body_of, row_of
 
 from .load import SPANS_PER_TRACE, exports
 
@@ -75,7 +76,7 @@ class SqliteStore:
                 (*row[:-2], block, position) for position, row in enumerate(rows[start : start + step])
             ]
         self._db.execute("begin immediate")
-        self._db.executemany(INSERT, placed)
+        insert_rows(self._db, placed)
         self._db.executemany("insert into blocks values (?, ?)", blocks)
         self._db.execute("commit")
 

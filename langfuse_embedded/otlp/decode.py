@@ -13,7 +13,7 @@ __all__ = ["DecodeError", "Decoded", "decode_json", "decode_protobuf", "gunzip"]
 _GZIP = 16 + zlib.MAX_WBITS
 
 
-def gunzip(body: bytes, limit: int) -> bytes:
+def gunzip(body: bytes | bytearray, limit: int) -> bytes:
     """Decompress a gzip body of one or more members to at most `limit` bytes.
 
     Raises `DecodeError` when it is not gzip, is cut short, or would grow beyond the limit: a body of a few

@@ -23,7 +23,7 @@ _MAX_NESTING = 100
 """Array values nested deeper are cut to null; protobuf allows about half of it."""
 
 
-def decode_json(body: bytes) -> Decoded:
+def decode_json(body: bytes | bytearray) -> Decoded:
     """Decode an OTLP/JSON trace export; raise `DecodeError` for other bodies and for unusable spans."""
     document = _parse(body)
     resource_spans = document.get("resourceSpans") if isinstance(document, dict) else None
@@ -38,7 +38,7 @@ def decode_json(body: bytes) -> Decoded:
     return Decoded([_resource(entry) for entry in resource_spans if isinstance(entry, dict)])
 
 
-def _parse(body: bytes) -> Any:
+def _parse(body: bytes | bytearray) -> Any:
     """Parse the body; bytes that are not UTF-8 and lone surrogates become U+FFFD."""
     try:
         document = orjson.loads(body)
@@ -50,7 +50,7 @@ def _parse(body: bytes) -> Any:
     return document
 
 
-def _parse_leniently(body: bytes) -> Any:
+def _parse_leniently(body: bytes | bytearray) -> Any:
     try:
         text = body.decode("utf-8", "replace")
         return without_surrogates(json.loads(text, parse_constant=_refuse))

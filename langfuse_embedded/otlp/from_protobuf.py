@@ -10,7 +10,7 @@ from langfuse_embedded.otlp.rejection import Findings
 from langfuse_embedded.otlp.wire import WireError, parse_export
 
 
-def decode_protobuf(body: bytes) -> Decoded:
+def decode_protobuf(body: bytes | bytearray) -> Decoded:
     """Decode an `ExportTraceServiceRequest`; raise `DecodeError` for other bytes and for unusable spans."""
     findings = Findings()
     try:

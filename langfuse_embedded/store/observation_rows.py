@@ -13,6 +13,9 @@ from langfuse_embedded.pricing.book import Priced
 from .bodies import Body
 from .hexid import pack
 
+PLACE = ("seq", "project", "block", "position")
+"""Where a row stands; the writer adds these to what was made of the event."""
+
 COLUMNS = (
     "trace_id",
     "span_id",
@@ -59,13 +62,8 @@ COLUMNS = (
     "experiment_dataset_id",
     "experiment_item_id",
     "experiment_item_root_span_id",
-    # Where the row stands; the writer adds these to what was made of the event.
-    "seq",
-    "project",
-    "block",
-    "position",
+    *PLACE,
 )
-INSERT = f"insert into observations ({', '.join(COLUMNS)}) values ({', '.join('?' * len(COLUMNS))})"
 
 TRACE_ROOT = "t-"
 """What the id of the root observation begins with that stands for a trace of the legacy batch."""
@@ -94,7 +92,7 @@ def row_of(
 
 
 def unplaced_row_of(event: Event, price: Priced, prompt_id: str, created_at: int) -> Row:
-    """Return the row without its last four columns, which say where it stands."""
+    """Return the row without its place."""
     usage, cost, experiment = price.usage, price.cost, event.experiment
     return (
         pack(event.trace_id),

@@ -13,7 +13,7 @@ from typing import Any
 from langfuse_embedded.errors import DataDirectoryError, DirectoryInUse, EngineError, NewerData, WriterDied
 
 from .process import WriterProcess
-from .protocol import FAILED, GREETING, REFUSED, Frame, FrameBuffer, encode
+from .protocol import FAILED, GREETING, REFUSED, Frame, FrameBuffer, encode_head
 
 log = logging.getLogger(__name__)
 
@@ -115,7 +115,7 @@ class WriterClient:
         number = self._numbers
         future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._waiting[number] = future
-        self._transport.write(encode(number, {**arguments, "command": command}, body))
+        self._transport.writelines((encode_head(number, {**arguments, "command": command}, len(body)), body))
         try:
             head = await future
         finally:

@@ -12,19 +12,20 @@ from typing import Any
 from . import legacy, observations, reset, scores
 from .context import WriteContext
 from .errors import Failed, Refused
+from .protocol import Payload
 
-Command = Callable[[WriteContext, dict[str, Any], bytes], Any]
+Command = Callable[[WriteContext, dict[str, Any], Payload], Any]
 
 REFUSE = "refuse"
 FAIL = "fail"
 
 
-def _refuse(_context: WriteContext, head: dict[str, Any], _body: bytes) -> Any:
+def _refuse(_context: WriteContext, head: dict[str, Any], _body: Payload) -> Any:
     """Answer a request that was turned down before it came here."""
     raise Refused(head["message"])
 
 
-def _fail(_context: WriteContext, head: dict[str, Any], _body: bytes) -> Any:
+def _fail(_context: WriteContext, head: dict[str, Any], _body: Payload) -> Any:
     """Answer a request that failed before it came here."""
     raise Failed(head["message"])
 

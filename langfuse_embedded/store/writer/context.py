@@ -11,6 +11,7 @@ from langfuse_embedded.store.database import migrate, open_database
 from langfuse_embedded.store.events import EVENTS_FILE
 
 from .lookups import StateLookups
+from .protocol import Payload
 
 OBSERVATION = "observation"
 SCORE = "score"
@@ -48,7 +49,7 @@ class WriteContext:
         self.now = now_ms()
 
     def run(
-        self, command: Callable[[WriteContext, dict[str, Any], bytes], Any], head: Any, body: bytes
+        self, command: Callable[[WriteContext, dict[str, Any], Payload], Any], head: Any, body: Payload
     ) -> Any:
         """Run one command; when it raises, nothing of it is kept, and other requests of the group are."""
         self.db.execute("savepoint request")

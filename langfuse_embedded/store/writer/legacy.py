@@ -10,11 +10,12 @@ from langfuse_embedded.legacy_events import OBSERVATION, TRACE, merged, observat
 
 from .context import WriteContext
 from .observations import remove_observations, store_events
+from .protocol import Payload
 
 _BODY = "select body from legacy_bodies where project = ? and kind = ? and id = ?"
 
 
-def store_legacy(context: WriteContext, head: dict[str, Any], _body: bytes) -> int:
+def store_legacy(context: WriteContext, head: dict[str, Any], _body: Payload) -> int:
     """Take the `events` of `project` in order; each is `[kind, body]` with the ids set. Return how many.
 
     Observations and, when anything was said of their trace, all observations of that trace are stored anew:

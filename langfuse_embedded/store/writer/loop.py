@@ -18,11 +18,10 @@ from . import mapper
 from .commands import COMMANDS
 from .context import WriteContext
 from .errors import Failed, Refused
-from .protocol import FAILED, GREETING, REFUSED, UNAVAILABLE, Frame, FrameBuffer, encode
+from .protocol import FAILED, GREETING, REFUSED, UNAVAILABLE, Frame, encode, receive
 
 log = logging.getLogger("langfuse_embedded.writer")
 
-_RECEIVE_BYTES = 1 << 20
 # One group: enough to share a sync among many, and still answered within a few tens of milliseconds.
 _GROUP_BYTES = 4 << 20
 _GROUP_FRAMES = 64
@@ -81,29 +80,26 @@ def _hold(data_dir: Path) -> IO[str]:
 
 
 def _serve(context: WriteContext, requests: socket.socket, answers: socket.socket) -> None:
-    buffer = FrameBuffer()
     while True:
-        group, ended = _receive(requests, buffer)
+        group, ended = _receive(requests)
         if group:
             answers.sendall(b"".join(_handle(context, group)))
         if ended:
             return
 
 
-def _receive(connection: socket.socket, buffer: FrameBuffer) -> tuple[list[Frame], bool]:
+def _receive(connection: socket.socket) -> tuple[list[Frame], bool]:
     """Return at least one request, and all others that wait already; or that the connection has ended."""
     group: list[Frame] = []
     size = 0
     while size < _GROUP_BYTES and len(group) < _GROUP_FRAMES:
         if group and not select.select([connection], [], [], 0)[0]:
             break
-        data = connection.recv(_RECEIVE_BYTES)
-        if not data:
+        frame = receive(connection)
+        if frame is None:
             return group, True
-        buffer.feed(data)
-        for frame in buffer.frames():
-            group.append(frame)
-            size += frame.size
+        group.append(frame)
+        size += frame.size
     return group, False
 
 

@@ -22,11 +22,9 @@ from .commands import FAIL, REFUSE
 from .errors import Refused
 from .lookups import StateLookups
 from .preparation import events_of, prepare
-from .protocol import Frame, FrameBuffer, encode
+from .protocol import Frame, Payload, encode, receive
 
 log = logging.getLogger("langfuse_embedded.mapper")
-
-_RECEIVE_BYTES = 1 << 20
 
 
 def start(requests: socket.socket, data_dir: Path) -> socket.socket:
@@ -70,7 +68,7 @@ class Mapper:
             return encode(frame.number, {"command": FAIL, "message": "Internal Server Error"})
         return encode(frame.number, {"command": "ingest_otlp", "project": frame.head["project"]}, body)
 
-    def _prepared(self, head: dict[str, Any], body: bytes) -> bytes:
+    def _prepared(self, head: dict[str, Any], body: Payload) -> bytes:
         if self._lookups is None:
             # Not earlier: the server may still be creating the file.
             self._lookups = StateLookups(self._state_path)
@@ -81,7 +79,6 @@ class Mapper:
 
 
 def _run(requests: socket.socket, out: socket.socket, mapper: Mapper) -> None:
-    buffer = FrameBuffer()
     # Both ends are watched: the writer may die while nothing is asked.
     watched = select.poll()
     watched.register(requests, select.POLLIN)
@@ -90,9 +87,7 @@ def _run(requests: socket.socket, out: socket.socket, mapper: Mapper) -> None:
         ready = {descriptor for descriptor, _ in watched.poll()}
         if out.fileno() in ready:
             return
-        data = requests.recv(_RECEIVE_BYTES)
-        if not data:
+        frame = receive(requests)
+        if frame is None:
             return
-        buffer.feed(data)
-        for frame in buffer.frames():
-            out.sendall(mapper.forward(frame))
+        out.sendall(mapper.forward(frame))

@@ -8,16 +8,17 @@ from typing import Any
 
 from langfuse_embedded.otlp.event import Event
 from langfuse_embedded.store.hexid import pack, unpack
-from langfuse_embedded.store.observation_rows import INSERT
+from langfuse_embedded.store.observation_insert import insert_rows
 
 from .context import OBSERVATION, WriteContext
 from .preparation import PreparedTrace, prepare
+from .protocol import Payload
 from .scores import delete_scores_of_trace
 
 _INSERT_BLOCK = "insert into blocks (id, body) values (?, ?)"
 
 
-def ingest_otlp(context: WriteContext, head: dict[str, Any], body: bytes) -> int:
+def ingest_otlp(context: WriteContext, head: dict[str, Any], body: Payload) -> int:
     """Store a trace export that the preparing process has turned into rows; return the number of spans."""
     # The other end of the pipe is a fork of this process: nobody else can write into it.
     traces = [PreparedTrace(*one) for one in marshal.loads(body)]  # noqa: S302
@@ -59,7 +60,7 @@ def _insert(context: WriteContext, project: int, traces: list[PreparedTrace]) ->
         for position, row in enumerate(trace.rows):
             rows.append((*row, seq, project, block, position))
             seq += 1
-    context.db.executemany(INSERT, rows)
+    insert_rows(context.db, rows)
     context.db.executemany(_INSERT_BLOCK, blocks)
 
 
@@ -67,7 +68,7 @@ def _insert_last(context: WriteContext, project: int, trace: PreparedTrace) -> N
     """Insert the rows of one trace; of rows with the same id the last one."""
     block = context.take(len(trace.rows))
     latest = {row[1]: (*row, block + at, project, block, at) for at, row in enumerate(trace.rows)}
-    context.db.executemany(INSERT, list(latest.values()))
+    insert_rows(context.db, latest.values())
     context.db.execute(_INSERT_BLOCK, (block, trace.block))
 
 
@@ -89,7 +90,7 @@ def remove_observations(context: WriteContext, project: int, ids: list[tuple[str
             )
 
 
-def delete_traces(context: WriteContext, head: dict[str, Any], _body: bytes) -> int:
+def delete_traces(context: WriteContext, head: dict[str, Any], _body: Payload) -> int:
     """Delete all observations and scores of the traces `ids` of `project`; return how many observations."""
     project = context.project_key(head["project"])
     count = 0

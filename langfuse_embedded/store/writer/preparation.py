@@ -13,6 +13,7 @@ from langfuse_embedded.store.observation_rows import Row, body_of, unplaced_row_
 
 from .errors import Refused
 from .lookups import StateLookups
+from .protocol import Payload
 
 _BLOCKS = BlockWriter()
 
@@ -24,7 +25,7 @@ class PreparedTrace(NamedTuple):
     block: bytes
 
 
-def events_of(head: dict[str, Any], body: bytes, now_ms: int) -> list[Event]:
+def events_of(head: dict[str, Any], body: Payload, now_ms: int) -> list[Event]:
     """Return the events of a trace export.
 
     The head has `gzip` and `json` (how the body is encoded), `limit` (bytes after decompression) and

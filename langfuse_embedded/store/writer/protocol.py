@@ -7,6 +7,7 @@ writer's greeting. An answer's head is `{"result": …}` or `{"error": <kind>, "
 
 from __future__ import annotations
 
+import socket
 import struct
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -14,6 +15,8 @@ from typing import Any, NamedTuple
 import orjson
 
 _HEADER = struct.Struct("<IQI")
+
+Payload = bytes | bytearray
 
 GREETING = 0
 
@@ -30,7 +33,7 @@ class Frame(NamedTuple):
 
     number: int
     head: dict[str, Any]
-    body: bytes
+    body: Payload
 
     @property
     def size(self) -> int:
@@ -38,10 +41,38 @@ class Frame(NamedTuple):
         return len(self.body)
 
 
-def encode(number: int, head: dict[str, Any], body: bytes = b"") -> bytes:
+def encode(number: int, head: dict[str, Any], body: Payload = b"") -> bytes:
     """Return the bytes of a frame."""
+    return encode_head(number, head, len(body)) + body
+
+
+def encode_head(number: int, head: dict[str, Any], size: int) -> bytes:
+    """Return what stands before a body of `size` bytes: who sends it by itself saves a copy."""
     text = orjson.dumps(head)
-    return _HEADER.pack(len(text) + len(body), number, len(text)) + text + body
+    return _HEADER.pack(len(text) + size, number, len(text)) + text
+
+
+def receive(connection: socket.socket) -> Frame | None:
+    """Wait for one frame and return it; ``None`` when the other end is gone, between frames or within one."""
+    header = _exactly(connection, _HEADER.size)
+    if header is None:
+        return None
+    length, number, head_length = _HEADER.unpack(header)
+    head = _exactly(connection, head_length)
+    body = _exactly(connection, length - head_length)
+    return None if head is None or body is None else Frame(number, orjson.loads(head), body)
+
+
+def _exactly(connection: socket.socket, size: int) -> bytearray | None:
+    """Return the next `size` bytes, received in the place where they stay."""
+    data = bytearray(size)
+    view = memoryview(data)
+    while view:
+        count = connection.recv_into(view, 0, socket.MSG_WAITALL)
+        if not count:
+            return None
+        view = view[count:]
+    return data
 
 
 class FrameBuffer:

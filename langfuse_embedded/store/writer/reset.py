@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from .context import OBSERVATION, SCORE, WriteContext
+from .protocol import Payload
 
 
-def reset_project(context: WriteContext, head: dict[str, Any], _body: bytes) -> int:
+def reset_project(context: WriteContext, head: dict[str, Any], _body: Payload) -> int:
     """Delete all rows of `project`; return how many observations and scores there were."""
     project = context.project_key(head["project"])
     # A block holds spans of one trace, and so of one project.

@@ -8,9 +8,10 @@ from langfuse_embedded.store.hexid import pack
 from langfuse_embedded.store.score_rows import INSERT, SELECT, Score, StoredScore, merged, row_of, score_of
 
 from .context import SCORE, WriteContext
+from .protocol import Payload
 
 
-def store_scores(context: WriteContext, head: dict[str, Any], _body: bytes) -> int:
+def store_scores(context: WriteContext, head: dict[str, Any], _body: Payload) -> int:
     """Store the `scores` of `project`, in order, and return how many; a known id changes that score."""
     project = context.project_key(head["project"])
     for score in head["scores"]:
@@ -18,7 +19,7 @@ def store_scores(context: WriteContext, head: dict[str, Any], _body: bytes) -> i
     return len(head["scores"])
 
 
-def delete_scores(context: WriteContext, head: dict[str, Any], _body: bytes) -> int:
+def delete_scores(context: WriteContext, head: dict[str, Any], _body: Payload) -> int:
     """Delete the scores `ids` of `project`; return how many there were."""
     project = context.project_key(head["project"])
     gone: list[int] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from langfuse_embedded.store.writer import loop
 from langfuse_embedded.store.writer.context import OBSERVATION, WriteContext
 from langfuse_embedded.store.writer.mapper import Mapper
 from langfuse_embedded.store.writer.observations import store_events
-from langfuse_embedded.store.writer.protocol import Frame, FrameBuffer, encode
+from langfuse_embedded.store.writer.protocol import Frame, FrameBuffer, encode, receive
 
 
 @pytest.fixture
@@ -32,8 +33,8 @@ def context(tmp_path: Path) -> Iterator[WriteContext]:
     state.close()
 
 
-def _event(span: str, name: str = "step", trace: str = "ab" * 16) -> Event:
-    return Event(trace, span, None, name, "SPAN", 1_000, 2_000, input="in", output=name)
+def _event(span: str, name: str = "step", trace: str = "ab" * 16, **more: Any) -> Event:
+    return Event(trace, span, None, name, "SPAN", 1_000, 2_000, input="in", output=name, **more)
 
 
 def _write(context: WriteContext, *events: Event) -> None:
@@ -73,6 +74,43 @@ def test_frames_come_out_as_they_went_in_however_they_are_cut(size: int) -> None
         buffer.feed(data[start : start + size])
         got += buffer.frames()
     assert got == sent
+
+
+def test_a_frame_is_received_whole_and_the_next_one_left_alone() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(encode(7, {"command": "a"}, b"body") + encode(8, {}, b"next"))
+        assert receive(ours) == Frame(7, {"command": "a"}, b"body")
+        assert receive(ours) == Frame(8, {}, b"next")
+
+
+@pytest.mark.parametrize("kept", [0, 3, 16, 20, -1])
+def test_a_connection_that_ends_within_a_frame_gives_none(kept: int) -> None:
+    ours, theirs = socket.socketpair()
+    with ours:
+        with theirs:
+            theirs.sendall(encode(7, {"command": "a"}, b"body")[:kept])
+        assert receive(ours) is None
+
+
+def test_a_row_is_stored_as_it_was_given_whatever_is_empty_in_it(context: WriteContext) -> None:
+    _write(
+        context,
+        _event("01"),
+        _event("02", name="", user_id="", tags=["a"], public=True, is_app_root=True),
+        _event("03", usage={"input": 0, "output": 1, "total": 1}, cost={"input": 0.0, "total": 1.0}),
+    )
+    rows = context.db.execute(
+        "select name, public, is_app_root, tags, user_id, input_tokens, output_tokens, input_cost, total_cost"
+        " from observations order by span_id"
+    ).fetchall()
+    assert [tuple(row) for row in rows] == [
+        ("step", 0, 0, None, "", None, None, None, None),
+        ("", 1, 1, '["a"]', "", None, None, None, None),
+        ("step", 0, 0, None, "", 0, 1, 0.0, 1.0),
+    ]
+    kinds = context.db.execute("select distinct typeof(input_cost), typeof(total_cost) from observations")
+    assert {tuple(kind) for kind in kinds} == {("null", "null"), ("real", "real")}
 
 
 @pytest.mark.parametrize("identifier", ["00ff", "", "0", "abc", "ABCD", "xyz!", "ü", "0" * 32])

@@ -14,7 +14,8 @@ from langfuse_embedded.otlp.event import Event
 from langfuse_embedded.pricing.book import Priced
 from langfuse_embedded.store.bodies import BlockWriter, Body
 from langfuse_embedded.store.events import EventsReader
-from langfuse_embedded.store.observation_rows import INSERT, row_of
+from langfuse_embedded.store.observation_insert import insert_rows
+from langfuse_embedded.store.observation_rows import row_of
 from langfuse_embedded.store.projection import MetricsProjection, projection
 from langfuse_embedded.store.writer.context import OBSERVATION, WriteContext
 
@@ -42,7 +43,7 @@ class Store:
         for seq in range(first, first + count):
             event = Event(f"{seq:032x}", f"{seq:016x}", None, "step", "SPAN", 0, 1, **values)
             place = {"seq": seq, "project": project, "created_at": 0, "block": first, "position": 0}
-            context.db.execute(INSERT, row_of(event, Priced(usage=event.usage), "", **place))
+            insert_rows(context.db, [row_of(event, Priced(usage=event.usage), "", **place)])
         context.commit()
         return list(range(first, first + count))
 
