@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .model import GROUPS, Cost, Latency, Report, Window
+from .model import GROUPS, OTHER, TOTAL, Cost, Latency, Report, Window
 
 TITLES = {"model": "model", "agent": "agent", "user": "user", "task": "task type"}
 NOTHING = "-"
@@ -39,9 +39,7 @@ def tables_of(report: Report) -> list[Table]:
 def projection_table(report: Report) -> Table:
     """Return where costs lead."""
     one = report.projection
-    spent = [
-        next(cost for cost in window.costs["model"] if cost.name == "total") for window in report.windows
-    ]
+    spent = [next(cost for cost in window.costs["model"] if cost.name == TOTAL) for window in report.windows]
     rows = [
         *(
             (f"last {window.days} days", usd(total.cost))
@@ -57,10 +55,12 @@ def projection_table(report: Report) -> Table:
 
 def cost_table(by: str, short: Window, long: Window) -> Table:
     """Return the cost of each group in both windows, dearest in the longer one first."""
-    lately = {cost.name: cost for cost in short.costs[by]}
+    lately = {cost.name: cost.cost for cost in short.costs[by]}
     costs = long.costs[by]
     whole = costs[-1].cost
-    rows = [_cost_row(cost, lately.get(cost.name), whole) for cost in costs]
+    # Who is not among the dearest of the shorter window is either nobody or one of its others.
+    absent = None if OTHER in lately else 0.0
+    rows = [_cost_row(cost, lately.get(cost.name, absent), whole) for cost in costs]
     title = TITLES[by]
     heads = (title, *(f"USD {window.days} d" for window in (long, short)), "share", "tokens", "calls")
     shares = [cost.cost / whole if whole and cost.is_named else 0 for cost in costs]
@@ -151,10 +151,12 @@ def lines_of(table: Table) -> list[str]:
 
 
 def usd(value: float | None) -> str:
-    """Return an amount with two decimals, or four significant digits where it is less than a dollar."""
+    """Return an amount with two decimals, four below a dollar, and two digits below a hundredth of a cent."""
     if value is None:
         return NOTHING
-    return f"{value:,.2f}" if abs(value) >= 1 or not value else f"{value:.4g}"
+    if abs(value) >= 1 or not value:
+        return f"{value:,.2f}"
+    return f"{value:.4f}" if abs(value) >= 0.0001 else f"{value:.2g}"
 
 
 def number(value: float | None) -> str:
@@ -167,11 +169,11 @@ def percent(value: float | None) -> str:
     return NOTHING if value is None else f"{value * 100:.1f} %"
 
 
-def _cost_row(cost: Cost, recent: Cost | None, whole: float) -> tuple[str, ...]:
+def _cost_row(cost: Cost, recent: float | None, whole: float) -> tuple[str, ...]:
     return (
         cost.name,
         usd(cost.cost),
-        usd(recent.cost if recent else 0),
+        usd(recent),
         percent(cost.cost / whole if whole else None),
         f"{cost.tokens:,}",
         f"{cost.calls:,}",
