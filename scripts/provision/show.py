@@ -20,7 +20,7 @@ _SIGNS = {
     Action.DELETE: ("-", "red"),
     Action.BLOCKED: ("!", "magenta"),
 }
-# Of one kind and sign more are counted instead of shown; --json has all.
+# Of one kind and sign more are counted instead of shown; --json has all. Deletions are all shown.
 _MOST = 20
 _MOST_LINES = 40
 _LONGEST = 500
@@ -100,14 +100,14 @@ def _changes(changes: Sequence[Change]) -> Iterator[Line]:
         sign, colour = _SIGNS[change.action]
         group = sign, change.kind
         shown[group] += 1
-        if shown[group] > _MOST:
+        if shown[group] > _MOST and change.action is not Action.DELETE:
             continue
         note = f"  ({change.note})" if change.note else ""
         yield f"  {sign} {change.kind} {change.key}{note}", colour
         for difference in change.differences:
             yield from _difference(difference)
     for (sign, kind), count in shown.items():
-        if count > _MOST:
+        if count > _MOST and sign != _SIGNS[Action.DELETE][0]:
             yield f"  {sign} ... and {plural(count - _MOST, 'more ' + kind)}", ""
 
 

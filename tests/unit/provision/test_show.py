@@ -99,6 +99,11 @@ def test_more_than_twenty_changes_of_a_kind_are_counted() -> None:
     assert len(shown) == 23
 
 
+def test_all_deletions_are_shown_before_anybody_says_yes_to_them() -> None:
+    shown = texts(*(Change(Action.DELETE, "prompt", f"p{number}") for number in range(30)))
+    assert shown[1:] == [f"  - prompt p{number}" for number in range(30)]
+
+
 def test_json_has_everything_with_values_as_they_are() -> None:
     change = Change(Action.UPDATE, "score config", "quality", (Difference("maxValue", 1.0, None),), "why")
     shown = json.loads(as_json([ProjectPlan("kosmos", (change,), (Left("prompt", "p"),), 4)]))
