@@ -11,6 +11,7 @@ import pytest
 
 from scripts.core.errors import StackError
 
+from .extras import Extras, start
 from .load import wait_healthy
 from .report import Report
 from .stack import Stack, new_stack
@@ -88,7 +89,14 @@ def shared(first_start: Stack) -> Stack:
     return first_start
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
+def extras(tmp_path_factory: pytest.TempPathFactory, engine: docker.DockerClient) -> Iterator[Extras]:
+    """Return a second shared stack, with HTTPS and monitoring."""
+    with _stacks(tmp_path_factory) as make:
+        yield start(make(), tmp_path_factory.mktemp("extras"), engine)
+
+
+@pytest.fixture(scope="session")
 def engine() -> Iterator[docker.DockerClient]:
     """Return a client of the Docker engine."""
     with closing(docker.from_env()) as client:

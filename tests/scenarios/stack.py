@@ -18,7 +18,7 @@ import httpx
 from scripts import destroy, down, smoke, up
 from scripts.core.console import Console
 from scripts.core.context import Context
-from scripts.core.engines.base import EngineName, EngineState
+from scripts.core.engines.base import Engine, EngineName, EngineState
 from scripts.core.layout import Layout
 from scripts.core.runner import SubprocessRunner
 from scripts.core.settings.envfile import read_env
@@ -54,20 +54,32 @@ class Stack:
         """Run the smoke tests; return their exit code."""
         return smoke.run(self.context, arguments=["-q", *arguments])
 
+    def engine(self) -> Engine:
+        """Return the engine that the verbs use."""
+        return self.context.engine(EngineName.COMPOSE, self.context.lenient_settings())
+
     def state(self) -> EngineState:
         """Return what `status` shows."""
-        return self.context.engine(EngineName.COMPOSE, self.context.lenient_settings()).state()
+        return self.engine().state()
 
     def keys(self, project: str = "kosmos") -> Mapping[str, str]:
         """Return the credentials that `up` wrote for a project."""
         return read_env(self.context.layout.credentials_dir / f"{project}.env").values()
 
+    @property
+    def url(self) -> str:
+        """Where the API is, without TLS."""
+        return f"http://127.0.0.1:{self.context.environment['LANGFUSE_PORT']}"
+
+    def env(self) -> Mapping[str, str]:
+        """Return what stands in `.env`."""
+        return read_env(self.context.layout.env_file).values()
+
     def client(self, keys: Mapping[str, str] | None = None) -> httpx.Client:
         """Return a client of the public API; `keys` of another stack, to see them refused."""
         used = keys or self.keys()
-        port = self.context.environment["LANGFUSE_PORT"]
         auth = (used["LANGFUSE_PUBLIC_KEY"], used["LANGFUSE_SECRET_KEY"])
-        return httpx.Client(base_url=f"http://127.0.0.1:{port}", auth=auth, timeout=10)
+        return httpx.Client(base_url=self.url, auth=auth, timeout=10)
 
     def leftovers(self) -> dict[str, list[str]]:
         """Return the names of what Docker holds of this stack, by kind; empty when nothing."""
@@ -110,6 +122,12 @@ def new_stack(directory: Path) -> Stack:
         "CI": "true",
     }
     return Stack(name, Context(layout, environment, console, runner))
+
+
+def with_environment(stack: Stack, **values: str) -> Stack:
+    """Return a stack with further settings, given as `make up NAME=value` gives them."""
+    environment = {**stack.context.environment, **values}
+    return replace(stack, context=replace(stack.context, environment=environment))
 
 
 def new_id(size: int) -> str:

@@ -1,0 +1,22 @@
+"""A webhook receiver: prints the body of every request as a line, for `docker logs`."""
+
+from __future__ import annotations
+
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One message."""
+
+    def do_POST(self) -> None:
+        """Print it and say thanks."""
+        print(self.rfile.read(int(self.headers["content-length"])).decode().replace("\n", " "), flush=True)
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """The body says it all."""
+
+
+if __name__ == "__main__":
+    HTTPServer(("0.0.0.0", 8080), Handler).serve_forever()  # noqa: S104 - inside a container
