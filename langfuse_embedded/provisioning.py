@@ -7,6 +7,9 @@ A line is one of
     {"revoke": public key}
     {"update": project id, "name", "metadata"}
     {"remove": e-mail, "organizationId"}
+    {"password": new password, "of": e-mail}
+    {"fits": password, "of": e-mail}
+        say whether it is the user's password; nothing is changed.
 """
 
 from __future__ import annotations
@@ -72,6 +75,11 @@ def _carry_out(tenancy: Tenancy, row: dict[str, Any], number: int) -> dict[str, 
         if "remove" in row:
             done = tenancy.remove_member(row["organizationId"], row["remove"])
             return {"removed": row["remove"] if done else None}
+        if "password" in row:
+            done = tenancy.set_password(row["of"], row["password"])
+            return {"changed": row["of"] if done else None}
+        if "fits" in row:
+            return {"fits": tenancy.login(row["of"]).fits(row["fits"])}
         wanted = _wanted(row)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(

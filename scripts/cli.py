@@ -422,6 +422,22 @@ def doctor(
 
 
 @app.command()
+def rotate(
+    secret: Annotated[str, typer.Argument(help="Name of the setting; none lists them.")] = "",
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Put the former value back.")] = False,
+    user: Annotated[str, typer.Option(help="Whose password; the admin's where left out.")] = "",
+) -> None:
+    """Give a secret a new value: show what that does, change it, prove it; NEW_VALUE sets the value."""
+    from .rotate import verb
+
+    execute(
+        lambda context: verb.run(context, secret=secret, dry_run=dry_run, yes=yes, undo=undo, user=user)
+    )
+
+
+@app.command()
 def docs(
     check: Annotated[bool, typer.Option("--check", help="Only say what is out of date; exit 1.")] = False,
 ) -> None:

@@ -180,6 +180,14 @@ class Tenancy:
         """Delete one key; return whether there was one."""
         return bool(self._db.execute("delete from api_keys where public_key = ?", (public_key,)).rowcount)
 
+    def set_password(self, email: str, password: str) -> bool:
+        """Give a user another password; return whether there is such a user."""
+        cursor = self._db.execute(
+            "update users set password_hash = ? where email = ?",
+            (hash_password(password), email.strip().lower()),
+        )
+        return bool(cursor.rowcount)
+
     def remove_member(self, organization_id: str, email: str) -> bool:
         """Take a user out of an organization; return whether it was a member."""
         cursor = self._db.execute(

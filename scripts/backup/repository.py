@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -116,6 +117,17 @@ class Repository:
         """
         self._run("restore", snapshot.id, "--target", str(into), timeout_s=_LONG_S)
         return into / snapshot.path.lstrip("/")
+
+    def change_password(self, new: str) -> None:
+        """Let another password open the repository, and the present one no longer.
+
+        Raises:
+            RepositoryError: that failed; the present one still opens it.
+        """
+        with tempfile.NamedTemporaryFile("w", prefix="restic-") as file:  # readable by its owner only
+            file.write(new)
+            file.flush()
+            self._run("key", "passwd", "--new-password-file", file.name)
 
     def check_structure(self) -> None:
         """Compare what is listed with what is there; a restore looks for a missing file for a minute.

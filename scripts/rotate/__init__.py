@@ -1,0 +1,1 @@
+"""`make rotate`: give a secret a new value: plan, apply, verify, undo."""
