@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
+from urllib.parse import quote
 
 from scripts.core.context import Context
 from scripts.core.errors import EXIT_OK, UsageError
 from scripts.core.settings.envfile import read_env
 
 from .files import FORMATS, Manifest, load_manifest, write_part
-from .kinds import KINDS, Kind
+from .kinds import KINDS, MEDIA, PROMPTS, Kind
+from .media import download
 from .remote import Remote, Row
 
 PART_ROWS = 10_000
@@ -104,7 +106,9 @@ def export_kind(remote: Remote, kind: Kind, manifest: Manifest, into: Path) -> N
     if kind.name in manifest.complete:
         return
     number = sum(part.path.startswith(f"{kind.name}/") for part in manifest.parts)
-    for rows, cursor in batches(remote, kind, manifest):
+    for rows, cursor in (
+        media_rows(remote, manifest, into) if kind is MEDIA else batches(remote, kind, manifest)
+    ):
         for day, group in groupby(rows, key=lambda row: _day(row, kind)):
             folder = f"{kind.name}/day={day}" if day else kind.name
             path = f"{folder}/part-{number:06d}.{manifest.format}"
@@ -125,7 +129,9 @@ def batches(remote: Remote, kind: Kind, manifest: Manifest) -> Iterator[tuple[li
     rows: list[Row] = []
     if kind.paged_by_number:
         for page in remote.by_number(kind.path, query):
-            rows += page
+            rows += (
+                [version for row in page for version in versions(remote, row)] if kind is PROMPTS else page
+            )
         if rows:
             yield rows, ""
         return
@@ -137,6 +143,20 @@ def batches(remote: Remote, kind: Kind, manifest: Manifest) -> Iterator[tuple[li
             rows = []
     if rows:
         yield rows, cursor
+
+
+def versions(remote: Remote, row: Row) -> Iterator[Row]:
+    """Yield all versions of a prompt, with references to other prompts as they were written."""
+    for version in sorted(row["versions"]):
+        yield remote.get(f"v2/prompts/{quote(row['name'], safe='')}", version=version, resolve="false")
+
+
+def media_rows(remote: Remote, manifest: Manifest, into: Path) -> Iterator[tuple[list[Row], str]]:
+    """Yield the rows of media in bounded lists; they begin anew after an interruption."""
+    manifest.parts = [part for part in manifest.parts if not part.path.startswith("media/")]
+    rows = download(remote, into, manifest)
+    while some := list(islice(rows, PART_ROWS)):
+        yield some, ""
 
 
 def _day(row: Row, kind: Kind) -> str:

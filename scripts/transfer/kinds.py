@@ -100,5 +100,43 @@ DATASET_ITEMS = Kind(
     },
     paged_by_number=True,
 )
-KINDS = {kind.name: kind for kind in (OBSERVATIONS, SCORES, DATASETS, DATASET_ITEMS)}
+PROMPTS = Kind(
+    "prompts",
+    "v2/prompts",
+    {"limit": 100},
+    "",
+    {},
+    {
+        **_columns("varchar", "name type commitMessage"),
+        **_columns("bigint", "version"),
+        **_columns("json", "prompt config labels tags"),
+    },
+    paged_by_number=True,
+)
+COMMENTS = Kind(
+    "comments",
+    "comments",
+    {"limit": 100},
+    "",
+    {},
+    _columns("varchar", "id projectId objectType objectId content authorUserId createdAt updatedAt"),
+    paged_by_number=True,
+)
+MEDIA = Kind(
+    "media",
+    "media",
+    {},
+    "",
+    {},
+    {
+        **_columns(
+            "varchar", "id contentType file sha256 traceId observationId datasetId datasetItemId field"
+        ),
+        **_columns("bigint", "contentLength"),
+    },
+)
+"""A row a reference; the bytes lie in `media/files`."""
+KINDS = {
+    kind.name: kind for kind in (PROMPTS, OBSERVATIONS, SCORES, DATASETS, DATASET_ITEMS, COMMENTS, MEDIA)
+}
 """In the order in which an import needs them."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from scripts.core.context import Context
 from scripts.core.errors import EXIT_OK, UsageError
@@ -13,6 +14,7 @@ from scripts.core.errors import EXIT_OK, UsageError
 from .export import remote_of
 from .files import damaged_parts, load_manifest, read_part
 from .kinds import KINDS
+from .media import FILES, upload
 from .remote import Remote, Row, TransferError
 from .spans import export_of, parsed
 
@@ -42,21 +44,32 @@ def run(context: Context, *, project: str, base_url: str, source: Path, dry_run:
             if rows and not dry_run:
                 with context.console.working(f"Importing {rows:,} {kind.replace('_', ' ')}"):
                     for part in manifest.parts:
-                        if part.path.startswith(f"{kind}/"):
-                            _LOADERS[kind](remote, read_part(source / part.path))
+                        if part.path.startswith(f"{kind}/") and not part.path.startswith(FILES):
+                            _LOADERS[kind](remote, read_part(source / part.path), source)
             written.append((kind.replace("_", " "), f"{rows:,}"))
     context.console.rows(written)
     return EXIT_OK
 
 
-def _observations(remote: Remote, rows: Iterator[Row]) -> None:
+def _observations(remote: Remote, rows: Iterator[Row], _: Path) -> None:
     while batch := list(islice(rows, _SPANS)):
         remote.post("otel/v1/traces", export_of(batch))
 
 
-def _scores(remote: Remote, rows: Iterator[Row]) -> None:
-    for row in rows:
-        remote.post("scores", _score(row))
+def _scores(remote: Remote, rows: Iterator[Row], _: Path) -> None:
+    # As events: their time is that of the score, which the route for single scores does not take.
+    while some := list(islice(rows, _SCORES)):
+        events = [
+            {"id": row["id"], "type": "score-create", "timestamp": row["timestamp"], "body": _score(row)}
+            for row in some
+        ]
+        errors = remote.post("ingestion", {"batch": events})["errors"]
+        if errors:
+            raise TransferError(
+                f"{len(errors)} scores were refused.",
+                details=[f"{one['id']}: {one.get('error') or one.get('message')}" for one in errors[:10]],
+                fix="correct what it names, then repeat the command.",
+            )
 
 
 def _score(row: Row) -> Row:
@@ -74,11 +87,53 @@ def _score(row: Row) -> Row:
     if row["dataType"] == "BOOLEAN":
         value = int(value)
     body = {name: row[name] for name in ("id", "name", "environment", "dataType", "comment") if row.get(name)}
+    if row.get("source") == "EVAL":  # ANNOTATION would need the configuration, which has another id elsewhere
+        body["source"] = "EVAL"
     metadata = parsed(row.get("metadata"))
     return {**body, **target, "value": value, **({"metadata": metadata} if metadata else {})}
 
 
-def _datasets(remote: Remote, rows: Iterator[Row]) -> None:
+def _prompts(remote: Remote, rows: Iterator[Row], _: Path) -> None:
+    for name, of_name in groupby(rows, key=lambda row: str(row["name"])):
+        listed = remote.get("v2/prompts", name=name, limit=100)["data"]
+        there = next((len(row["versions"]) for row in listed if row["name"] == name), 0)
+        # In the order of the versions, so that numbers stay where none was deleted.
+        for row in sorted(of_name, key=lambda one: int(one["version"]))[there:]:
+            labels = [label for label in parsed(row.get("labels")) or [] if label != "latest"]
+            body = {
+                "name": name,
+                "type": row["type"],
+                "prompt": _json_value(row["prompt"]),
+                "config": parsed(row.get("config")) or {},
+                "labels": labels,
+                "tags": parsed(row.get("tags")) or [],
+            }
+            if row.get("commitMessage"):
+                body["commitMessage"] = row["commitMessage"]
+            remote.post("v2/prompts", body)
+
+
+def _comments(remote: Remote, rows: Iterator[Row], _: Path) -> None:
+    project = remote.project_id()
+    for row in rows:
+        target = {"objectType": row["objectType"], "objectId": row["objectId"]}
+        if row["objectType"] == "PROMPT":  # a prompt has another id elsewhere
+            continue
+        pages = remote.by_number("comments", {**target, "limit": 100})
+        if not any(one["content"] == row["content"] for page in pages for one in page):
+            remote.post("comments", {"projectId": project, **target, "content": row["content"]})
+
+
+def _media(remote: Remote, rows: Iterator[Row], source: Path) -> None:
+    for row in rows:
+        changed = {}
+        if row.get("datasetItemId"):  # its dataset has another id elsewhere
+            item = remote.get(f"dataset-items/{quote(str(row['datasetItemId']), safe='')}")
+            changed = {"datasetId": item["datasetId"]}
+        upload(remote, source, {**row, **changed})
+
+
+def _datasets(remote: Remote, rows: Iterator[Row], _: Path) -> None:
     for row in rows:
         body = {"name": row["name"], "description": row.get("description")}
         for name in ("metadata", "inputSchema", "expectedOutputSchema"):
@@ -86,7 +141,7 @@ def _datasets(remote: Remote, rows: Iterator[Row]) -> None:
         remote.post("v2/datasets", {name: value for name, value in body.items() if value is not None})
 
 
-def _dataset_items(remote: Remote, rows: Iterator[Row]) -> None:
+def _dataset_items(remote: Remote, rows: Iterator[Row], _: Path) -> None:
     for row in rows:
         names = ("id", "datasetName", "status", "sourceTraceId", "sourceObservationId")
         body = {name: row[name] for name in names if row.get(name)}
@@ -102,9 +157,12 @@ def _json_value(value: Any) -> Any:
     return value if found is None else found
 
 
-_LOADERS: dict[str, Callable[[Remote, Iterator[Row]], None]] = {
+_LOADERS: dict[str, Callable[[Remote, Iterator[Row], Path], None]] = {
+    "prompts": _prompts,
     "observations": _observations,
     "scores": _scores,
     "datasets": _datasets,
     "dataset_items": _dataset_items,
+    "comments": _comments,
+    "media": _media,
 }

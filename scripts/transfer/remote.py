@@ -69,6 +69,11 @@ class Remote:
         content = orjson.dumps(body)
         return self._call("POST", path, content=content, headers={"content-type": "application/json"})
 
+    def patch(self, path: str, body: object) -> None:
+        """PATCH with a JSON body below `/api/public/`. Raises TransferError."""
+        content = orjson.dumps(body)
+        self._call("PATCH", path, content=content, headers={"content-type": "application/json"})
+
     def delete(self, path: str, body: object) -> None:
         """DELETE with a JSON body below `/api/public/`. Raises TransferError."""
         content = orjson.dumps(body)

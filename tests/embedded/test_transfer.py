@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import httpx
 import pytest
 
 from scripts.core.errors import UsageError
@@ -17,13 +18,15 @@ from scripts.transfer.files import Manifest, write_part
 from scripts.transfer.kinds import KINDS
 from scripts.transfer.remote import TransferError
 
-from .backups import QUICK, Stack, everything, fill, stack_in
-from .spans import send, span, trace_id
+from .backups import QUICK, Stack, everything, fill, stack_in, write
+from .spans import read, send, span, trace_id
+from .test_media import Upload, outside
 
 pytestmark = pytest.mark.slow
 
 # The project, what the server computes, and the moment of writing differ after an import.
-OWN = {"projectId", "createdAt", "updatedAt", "datasetId", "authorUserId", "source"}
+OWN = {"projectId", "createdAt", "updatedAt", "datasetId", "authorUserId"}
+SHOWN = "5140000000000001"
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +52,28 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         day = 86_400_000
         for start in (1_760_000_000_000, 1_760_000_000_000 + day):
             send(client, span(trace_id(), "rich", start=start, attributes=rich))
+        say_more(client)
     yield source
     source.stop()
+
+
+def say_more(client: httpx.Client) -> None:
+    """Write versions of a prompt, a picture that a trace shows, comments on it, and a score of last year."""
+    for text, labels in (("Hi {{name}}", []), ("Good day {{name}}", ["production"])):
+        body = {"name": "greeting", "type": "text", "prompt": text, "labels": labels, "tags": ["kept"]}
+        write(client, "v2/prompts", body)
+    shown, picture = trace_id(), Upload(b"a picture of the handbook")
+    media = picture.announce(client, traceId=shown).json()
+    assert picture.put(media["uploadUrl"]).status_code == 200
+    reported = {"uploadedAt": "2026-01-01T00:00:00Z", "uploadHttpStatus": 200}
+    client.patch(f"/api/public/media/{media['mediaId']}", json=reported).raise_for_status()
+    token = f"@@@langfuseMedia:type=image/png|id={media['mediaId']}|source=bytes@@@"
+    send(client, span(shown, "shows", id=SHOWN, attributes={"langfuse.observation.input": token}))
+    comment = {"projectId": "kosmos", "objectType": "OBSERVATION", "objectId": SHOWN, "content": "look"}
+    write(client, "comments", comment)
+    body = {"id": "old-score", "traceId": shown, "name": "checked", "value": 1, "source": "EVAL"}
+    event = {"id": "e1", "type": "score-create", "timestamp": "2025-03-04T05:06:07.000Z", "body": body}
+    client.post("/api/public/ingestion", json={"batch": [event]}).raise_for_status()
 
 
 def export_to(
@@ -97,13 +120,50 @@ def test_an_import_gives_another_project_the_same_content(
             repeated = everything(target)
     finally:
         other.stop()
-    assert len(found["observations"]) == 152
+    assert len(found["observations"]) == 153
     assert comparable(found["observations"]) == comparable(wanted["observations"])
     for path in ("v3/scores?fields=core,details,subject", "dataset-items"):
         for one, two in zip(comparable(found[path]["data"]), comparable(wanted[path]["data"]), strict=True):
             assert {**one, "timestamp": ""} == {**two, "timestamp": ""}
     assert again == 0
     assert comparable(repeated["observations"]) == comparable(found["observations"])
+
+
+@pytest.mark.parametrize("file_format", ["jsonl", "parquet"])
+def test_prompts_comments_media_and_times_of_scores_come_too(
+    stack: Stack, tmp_path: Path, file_format: str
+) -> None:
+    other = stack_in(tmp_path / "other", QUICK)
+    other.up()
+    try:
+        export_to(stack, tmp_path / "export", file_format)
+        for _ in range(2):  # a repeated import changes nothing
+            assert import_from(other, tmp_path / "export") == 0
+            with stack.client() as source, other.client("zeus") as target:
+                assert prompts_of(target) == prompts_of(source) != []
+                assert comments_of(target) == comments_of(source) == [("OBSERVATION", SHOWN, "look")]
+                score = target.get("/api/public/v3/scores", params={"id": "old-score"}).json()["data"][0]
+                assert score["timestamp"] == "2025-03-04T05:06:07.000Z"
+                assert score["source"] == "EVAL"
+                shown = read(target, fields="core,io", name="shows")[0]
+                media = shown["input"].split("id=")[1].split("|")[0]
+                record = target.get(f"/api/public/media/{media}").raise_for_status().json()
+                assert outside("GET", record["url"]).content == b"a picture of the handbook"
+    finally:
+        other.stop()
+
+
+def prompts_of(client: httpx.Client) -> list[tuple[int, str, list[str], list[str]]]:
+    """Return number, text, labels and tags of all versions of a prompt."""
+    path = "/api/public/v2/prompts/greeting"
+    found = [client.get(path, params={"version": version}).json() for version in (1, 2, 3)]
+    return [(row["version"], row["prompt"], sorted(row["labels"]), row["tags"]) for row in found]
+
+
+def comments_of(client: httpx.Client) -> list[tuple[str, str, str]]:
+    """Return what is said of what in a project."""
+    rows = client.get("/api/public/comments").json()["data"]
+    return [(row["objectType"], row["objectId"], row["content"]) for row in rows]
 
 
 def test_observations_lie_in_a_folder_a_day_and_parquet_reads_them_at_once(
@@ -117,7 +177,7 @@ def test_observations_lie_in_a_folder_a_day_and_parquet_reads_them_at_once(
         rows = database.execute(
             "select count(*), count(distinct id), sum(totalCost) from read_parquet(?)", [files]
         ).fetchone()
-    assert rows == (152, 152, 1.5)
+    assert rows == (153, 153, 1.5)
     for part in manifest.parts:
         content = (tmp_path / "export" / part["path"]).read_bytes()
         assert hashlib.sha256(content).hexdigest() == part["sha256"]
@@ -164,7 +224,7 @@ def test_an_interrupted_export_goes_on_behind_its_last_complete_part(
         if part["path"].startswith("observations/")
         for line in (tmp_path / "export" / part["path"]).read_text().splitlines()
     ]
-    assert len(ids) == len(set(ids)) == 152
+    assert len(ids) == len(set(ids)) == 153
 
 
 def test_a_damaged_export_is_refused_before_anything_is_written(stack: Stack, tmp_path: Path) -> None:

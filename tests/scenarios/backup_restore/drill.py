@@ -1,0 +1,123 @@
+"""What the drills share: verbs as functions, something of everything as data, and its content as a hash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+
+from scripts.backup import backup, restore
+from scripts.backup.repository import open_repository
+from scripts.core.settings.envfile import read_env
+from tests.embedded.backups import everything, fill
+from tests.scenarios.stack import Stack, readable
+
+PROJECTS = ("kosmos", "zeus")
+
+
+def with_repository(stack: Stack, folder: Path) -> Stack:
+    """Return the stack with its backups in a folder."""
+    environment = {**stack.context.environment, "BACKUP_REPOSITORY": str(folder)}
+    return replace(stack, context=replace(stack.context, environment=environment))
+
+
+def seen_with(stack: Stack, **environment: str) -> Stack:
+    """Return the stack as it is seen with other variables."""
+    return replace(
+        stack,
+        context=replace(stack.context, environment={**stack.context.environment, **environment}),
+    )
+
+
+def back_up(stack: Stack) -> str:
+    """Make a backup; return its id."""
+    assert backup.run(stack.context, dry_run=False) == 0
+    return open_repository(stack.context, stack.context.settings()).snapshots()[-1].id
+
+
+def bring_back(stack: Stack, *, replace_data: bool = False, smoke: bool = False, only: str = "") -> int:
+    """Restore the latest backup."""
+    return restore.run(
+        stack.context,
+        backup="latest",
+        dry_run=False,
+        replace_data=replace_data,
+        with_smoke=smoke,
+        only=[store for store in only.split(",") if store],
+    )
+
+
+def password(stack: Stack) -> str:
+    """Return what opens the backups of a stack."""
+    return read_env(stack.context.layout.env_file).values()["BACKUP_PASSWORD"]
+
+
+def lose_host(stack: Stack) -> None:
+    """Remove everything but the backups: containers, volumes, settings, credentials."""
+    stack.destroy()
+    shutil.rmtree(stack.context.layout.stack_dir, ignore_errors=True)
+    stack.context.layout.env_file.unlink()
+    assert stack.leftovers() == {}
+
+
+def seed(stack: Stack, observations: int) -> None:
+    """Write observations, and something of everything else, to two projects."""
+    spans = 5
+    with client(stack, "kosmos") as kosmos, client(stack, "zeus") as zeus:
+        names = fill(kosmos, traces=observations // spans, spans=spans)
+        fill(zeus, traces=2)
+        for trace in (names[0], names[len(names) // 2], names[-1]):
+            wait_for(kosmos, trace, spans)
+        wait_for_count(kosmos, observations)
+
+
+def client(stack: Stack, project: str) -> httpx.Client:
+    """Return a client that may take its time; the caller closes it."""
+    found = stack.client(stack.keys(project))
+    found.timeout = httpx.Timeout(60)
+    return found
+
+
+def wait_for(api: httpx.Client, trace: str, spans: int) -> None:
+    """Return when a trace can be read as a whole."""
+    poll(lambda: len(readable(api, trace)) == spans, f"trace {trace}")
+
+
+def wait_for_count(api: httpx.Client, observations: int) -> None:
+    """Return when that many observations can be read."""
+    poll(lambda: len(everything(api)["observations"]) >= observations, f"{observations} observations")
+
+
+def poll(done: Callable[[], bool], what: str, within_s: float = 120.0) -> None:
+    """Return when `done` says so."""
+    deadline = time.monotonic() + within_s
+    while not done():
+        assert time.monotonic() < deadline, f"{what} cannot be read within {within_s:.0f} s"
+        time.sleep(0.5)
+
+
+def content_hash(stack: Stack, without: str = "") -> dict[str, str]:
+    """Return the SHA-256 of all that can be read in each project, except one trace."""
+    return {project: _hash(stack, project, without) for project in PROJECTS}
+
+
+def _hash(stack: Stack, project: str, without: str) -> str:
+    with client(stack, project) as api:
+        found = everything(api)
+    found["observations"] = [row for row in found["observations"] if row["traceId"] != without]
+    return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
+
+
+@contextmanager
+def unchanged(stack: Stack) -> Iterator[None]:
+    """Assert that the body changes nothing that can be read."""
+    before = content_hash(stack)
+    yield
+    assert content_hash(stack) == before

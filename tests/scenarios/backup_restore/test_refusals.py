@@ -1,0 +1,147 @@
+"""Restores that must not happen, or break in the middle: what was there is there afterwards."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from scripts.backup.drivers.compose import ComposeDriver
+from scripts.backup.errors import BackupError, Refused, RepositoryError, WrongPassword
+from scripts.core.settings.envfile import read_env
+from scripts.stores.clickhouse import ClickHouse
+from scripts.stores.postgres import Postgres
+from tests.scenarios.backup_restore.drill import (
+    back_up,
+    bring_back,
+    client,
+    content_hash,
+    poll,
+    seed,
+    seen_with,
+    unchanged,
+    with_repository,
+)
+from tests.scenarios.conftest import MakeStack
+from tests.scenarios.stack import Stack, export, new_id, readable
+
+
+class Killed(BaseException):
+    """Ends the verb where it is. Nothing of it may clean up: see `die`."""
+
+
+@pytest.fixture(scope="module")
+def saved(make_stack: MakeStack, tmp_path_factory: pytest.TempPathFactory) -> Stack:
+    """A running stack with a backup, and with a trace that came after it."""
+    stack = with_repository(make_stack(), tmp_path_factory.mktemp("backups") / "repository")
+    stack.up()
+    seed(stack, 100)
+    back_up(stack)
+    trace = new_id(16)
+    with client(stack, "kosmos") as api:
+        assert export(api, trace, [new_id(8)]).status_code == 200
+        poll(lambda: len(readable(api, trace)) == 1, "the trace after the backup")
+    return stack
+
+
+def test_a_live_stack_is_refused(saved: Stack) -> None:
+    with unchanged(saved), pytest.raises(Refused, match="has data"):
+        bring_back(saved)
+
+
+def test_a_wrong_password_is_refused(saved: Stack) -> None:
+    with unchanged(saved), pytest.raises(WrongPassword):
+        bring_back(seen_with(saved, BACKUP_PASSWORD="0" * 64), replace_data=True)
+
+
+def test_another_salt_is_refused(saved: Stack, tmp_path: Path) -> None:
+    env_file = saved.context.layout.env_file
+    kept = shutil.copy(env_file, tmp_path / "env")
+    salt = read_env(env_file).values()["SALT"]
+    try:
+        env_file.write_text(env_file.read_text().replace(salt, "5a" * 32))
+        with pytest.raises(Refused, match="SALT"):
+            bring_back(saved, replace_data=True)
+    finally:
+        shutil.copy(kept, env_file)
+    assert content_hash(saved)
+
+
+def test_a_newer_version_is_refused(saved: Stack) -> None:
+    with unchanged(saved), pytest.raises(Refused, match="newer version") as caught:
+        bring_back(seen_with(saved, LANGFUSE_VERSION="4.58.0"), replace_data=True)
+    assert "4.59.0" in caught.value.details[0]
+
+
+@pytest.mark.parametrize("damage", ["flipped byte", "missing pack"])
+def test_a_damaged_repository_is_refused(saved: Stack, tmp_path: Path, damage: str) -> None:
+    copy = Path(shutil.copytree(saved.context.environment["BACKUP_REPOSITORY"], tmp_path / "copy"))
+    packs = sorted((copy / "data").glob("*/*"), key=lambda path: path.stat().st_size)
+    packs[-1].chmod(0o600)
+    if damage == "missing pack":
+        packs[-1].unlink()
+    else:
+        content = bytearray(packs[-1].read_bytes())
+        content[len(content) // 3] ^= 1
+        packs[-1].write_bytes(bytes(content))
+    with unchanged(saved), pytest.raises(RepositoryError):
+        bring_back(seen_with(saved, BACKUP_REPOSITORY=str(copy)), replace_data=True)
+
+
+def test_what_was_there_comes_back_when_the_restored_stores_differ(
+    saved: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = ClickHouse.counts
+
+    def other(self: ClickHouse) -> dict[str, dict[str, int]]:
+        counts = found(self)
+        counts["events_full"]["kosmos"] += 1
+        return counts
+
+    before = content_hash(saved)
+    with monkeypatch.context() as patched:
+        patched.setattr(ClickHouse, "counts", other)
+        with pytest.raises(BackupError, match="not what was saved") as caught:
+            bring_back(saved, replace_data=True)
+    assert any("clickhouse.events_full of kosmos: 101 rows" in line for line in caught.value.details)
+    assert content_hash(saved) == before
+
+
+@pytest.mark.parametrize(
+    ("kind", "phase"),
+    [(Postgres, "load"), (ClickHouse, "restore"), (ComposeDriver, "exchange")],
+    ids=lambda value: value if isinstance(value, str) else value.__name__,
+)
+def test_after_a_kill_the_next_restore_begins_with_what_was_there(
+    saved: Stack, monkeypatch: pytest.MonkeyPatch, kind: type, phase: str
+) -> None:
+    before = content_hash(saved)
+    with monkeypatch.context() as patched:
+        patched.setattr(kind, phase, die)
+        # What a killed process does not do.
+        patched.setattr("scripts.backup.drivers.compose_exchange.ComposeExchange.undo", lambda _: None)
+        patched.setattr("scripts.backup.replacement.Replacement.undo", lambda _: None)
+        with pytest.raises(Killed):
+            bring_back(saved, replace_data=True)
+    with pytest.raises(Refused, match="has data"):
+        bring_back(saved)
+    saved.up()
+    assert content_hash(saved) == before
+
+
+def test_one_store_comes_back_alone(saved: Stack) -> None:
+    with client(saved, "kosmos") as api:
+        body = {"name": "after the backup", "type": "text", "prompt": "kept"}
+        api.post("/api/public/v2/prompts", json=body).raise_for_status()
+    assert bring_back(saved, replace_data=True, only="clickhouse") == 0
+    with client(saved, "kosmos") as api:
+        names = [row["name"] for row in api.get("/api/public/v2/prompts").json()["data"]]
+        assert "after the backup" in names
+        count = len(api.get("/api/public/v2/observations", params={"limit": 1000}).json()["data"])
+        assert count == 100
+
+
+def die(*_: object, **__: object) -> None:
+    """Be killed."""
+    raise Killed

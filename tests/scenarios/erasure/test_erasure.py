@@ -1,0 +1,139 @@
+"""After an erasure no store and no file knows the person any more, and a replay brings nothing back."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+
+from scripts.core.engines.base import EngineName
+from scripts.reconcile import verb as reconcile
+from scripts.reconcile.verb import reconciler_of
+from scripts.retention import erase
+from scripts.stores.buckets import EVENTS, MEDIA, open_bucket
+from scripts.stores.services import Services
+from tests.embedded.backups import write
+from tests.embedded.spans import export, span
+from tests.embedded.test_media import Upload
+from tests.scenarios.backup_restore.drill import poll
+from tests.scenarios.stack import Stack, new_id, readable
+
+PERSON, SESSION = "hermes-the-subject", "call-of-the-subject"
+NEEDLES = ("the-subject", "face of")
+
+
+def test_nothing_of_an_erased_person_is_left_in_any_store(shared: Stack) -> None:
+    trace, kept, other_kept = new_id(16), new_id(16), new_id(16)
+    with shared.client() as client:
+        send(client, [*spans_of_person(trace), neutral(kept)])  # one batch: its object has to be rewritten
+        send(client, [neutral(other_kept)])
+        poll(lambda: len(readable(client, trace)) == 2 and len(readable(client, kept)) == 1, "the traces")
+        leave_marks(client, trace)
+        poll(lambda: scores(client, trace) == 1, "the score")
+        assert stores_with(shared, *NEEDLES) != []
+
+        assert erase.run(shared.context, way="user", value=PERSON, apply=True, by="athena") == 0
+
+        assert readable(client, trace) == set()
+        assert len(readable(client, kept)) == len(readable(client, other_kept)) == 1
+        assert stores_with(shared, *NEEDLES) == []
+        assert files_with(shared, *NEEDLES) == []
+        replay_everything(shared)
+        poll(lambda: len(readable(client, kept)) == 1, "the other trace")
+        assert readable(client, trace) == set()
+        assert stores_with(shared, *NEEDLES) == []
+    records = sorted((shared.context.layout.stack_dir / "erasures").iterdir())
+    record = json.loads(records[-1].read_text())
+    assert record["still_found"] == 0
+    assert record["removed"]["traces"] == 1
+    assert record["removed"]["event_spans"] == 2
+    assert record["removed"]["media"] == 1
+    assert record["removed"]["comments"] == 1
+
+
+def spans_of_person(trace: str) -> list[dict[str, Any]]:
+    """Return two spans of a trace, which name the person."""
+    mine = {"user.id": PERSON, "session.id": SESSION, "langfuse.observation.input": f"I am {PERSON}"}
+    return [span(trace, "asked", attributes=mine), span(trace, "inner", attributes=mine)]
+
+
+def neutral(trace: str) -> dict[str, Any]:
+    """Return a span of somebody else."""
+    return span(trace, "other", attributes={"user.id": "zeus"})
+
+
+def send(client: httpx.Client, spans: list[dict[str, Any]]) -> None:
+    """Send one batch."""
+    client.post("/api/public/otel/v1/traces", json=export(*spans)).raise_for_status()
+
+
+def leave_marks(client: httpx.Client, trace: str) -> None:
+    """Write what hangs on a trace: score, comment, dataset item, medium."""
+    write(client, "scores", {"traceId": trace, "name": "mood", "value": 1, "comment": "said by the-subject"})
+    content = {"objectType": "TRACE", "objectId": trace, "content": "seen the-subject"}
+    write(client, "comments", {"projectId": "kosmos", **content})
+    write(client, "v2/datasets", {"name": "cases of erasure"})
+    item = {"id": new_id(8), "datasetName": "cases of erasure", "input": PERSON, "sourceTraceId": trace}
+    write(client, "dataset-items", item)
+    picture = Upload(b"face of the subject")
+    announced = picture.announce(client, traceId=trace).json()
+    assert picture.put(announced["uploadUrl"]).status_code == 200
+    reported = {"uploadedAt": "2026-01-01T00:00:00Z", "uploadHttpStatus": 200}
+    client.patch(f"/api/public/media/{announced['mediaId']}", json=reported).raise_for_status()
+
+
+def scores(client: httpx.Client, trace: str) -> int:
+    """Return how many scores a trace has."""
+    return len(client.get("/api/public/v3/scores", params={"traceId": trace}).json()["data"])
+
+
+def replay_everything(stack: Stack) -> None:
+    """Replay every batch that there is, as an operator in a hurry may do."""
+    settings = stack.context.settings()
+    with open_bucket(settings, EVENTS) as bucket:
+        keys = [found.key for found in bucket.objects("otel/")]
+    url = stack.context.engine(EngineName.COMPOSE, settings).local_url
+    for begin in range(0, len(keys), 1000):
+        httpx.post(
+            f"{url}/api/admin/ingestion-replay",
+            headers={"authorization": f"Bearer {settings['ADMIN_API_KEY']}"},
+            json={"keys": keys[begin : begin + 1000]},
+        ).raise_for_status()
+    now = datetime.now(UTC).isoformat()
+    assert reconcile.run(stack.context, since="1h", until=now, rate=100, check=False) == 0
+
+
+def stores_with(stack: Stack, *needles: str) -> list[str]:
+    """Return where in the stores any of the texts can be found."""
+    settings = stack.context.settings()
+    reconciler = reconciler_of(stack.context, settings)
+    found = []
+    services = Services(stack.context.layout, settings, stack.context.environment, stack.context.runner)
+    dump = services.execute(
+        "postgres", ["sh", "-c", 'PGPASSWORD="$POSTGRES_PASSWORD" pg_dump -h 127.0.0.1 -U "$POSTGRES_USER"']
+    )
+    texts = {"postgres": dump}
+    for table, engine in reconciler.clickhouse.tables().items():
+        if "MergeTree" in engine:
+            everything = f"SELECT * FROM `{table}` FORMAT JSONEachRow"  # noqa: S608 - a name of the database's own
+            texts[f"clickhouse.{table}"] = reconciler.clickhouse.query(everything)
+    for bucket_setting in (EVENTS, MEDIA):
+        with open_bucket(settings, bucket_setting) as bucket:
+            for one in bucket.objects():
+                texts[f"{bucket_setting} {one.key}"] = one.key + bucket.get(one.key).decode(errors="replace")
+    texts["valkey"] = services.execute("valkey", ["sh", "-c", "cat /data/appendonlydir/*"])
+    found += [f"{place}: {needle}" for place, text in texts.items() for needle in needles if needle in text]
+    return found
+
+
+def files_with(stack: Stack, *needles: str) -> list[str]:
+    """Return which files of the stack on the host hold any of the texts."""
+    return [
+        f"{path.name}: {needle}"
+        for path in stack.context.layout.stack_dir.rglob("*")
+        if path.is_file()
+        for needle in needles
+        if needle.encode() in path.read_bytes()
+    ]

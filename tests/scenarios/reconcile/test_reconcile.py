@@ -1,0 +1,90 @@
+"""What the worker has dropped after it was acknowledged comes back; what was deleted on purpose does not."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+
+from scripts.core.errors import EXIT_DRIFT, EXIT_OK
+from scripts.reconcile import verb
+from tests.scenarios.report import Report
+from tests.scenarios.stack import Stack, export, new_id, readable, wait_readable
+
+SPANS = 10
+
+
+def reconcile(stack: Stack, *, check: bool = False) -> int:
+    """Run the verb up to this moment."""
+    now = datetime.now(UTC).isoformat()
+    return verb.run(stack.context, since="1h", until=now, rate=100, check=check)
+
+
+def tell_worker(stack: Stack, fault: str) -> None:
+    """Tell the worker what to do wrong from now on."""
+    settings = stack.context.settings()
+    httpx.post(
+        f"http://127.0.0.1:{stack.context.environment['LANGFUSE_PORT']}/api/rehearsal/worker-fault",
+        headers={"authorization": f"Bearer {settings['ADMIN_API_KEY']}"},
+        json={"fault": fault},
+    ).raise_for_status()
+
+
+def send(client: httpx.Client, trace: str) -> set[str]:
+    """Send a batch of one trace; return the ids of its spans."""
+    spans = [new_id(8) for _ in range(SPANS)]
+    assert export(client, trace, spans).status_code == 200
+    return set(spans)
+
+
+def send_and_lose(stack: Stack, client: httpx.Client, traces: list[str]) -> dict[str, set[str]]:
+    """Send batches that the worker drops; return their spans once the queue is empty."""
+    tell_worker(stack, "drop")
+    sent = {trace: send(client, trace) for trace in traces}
+    tell_worker(stack, "none")
+    marker = new_id(16)
+    assert wait_readable(client, marker, send(client, marker)) == set()
+    return sent
+
+
+def observations(client: httpx.Client, trace: str) -> list[dict[str, Any]]:
+    """Return the rows of a trace as the API lists them."""
+    query = {"traceId": trace, "limit": "1000"}
+    rows: list[dict[str, Any]] = client.get("/api/public/v2/observations", params=query).json()["data"]
+    return rows
+
+
+def test_what_was_dropped_is_found_replayed_and_there_once(shared: Stack, report: Report) -> None:
+    traces = [new_id(16) for _ in range(3)]
+    with shared.client() as client:
+        sent = send_and_lose(shared, client, traces)
+        assert all(readable(client, trace) == set() for trace in traces), "the worker has dropped nothing"
+        assert reconcile(shared, check=True) == EXIT_DRIFT
+        assert all(readable(client, trace) == set() for trace in traces), "a check must not replay"
+        assert reconcile(shared) == EXIT_OK
+        lost = set().union(*(wait_readable(client, trace, spans) for trace, spans in sent.items()))
+        report.add("reconcile", "worker drops rows", acknowledged=3 * SPANS, lost=len(lost))
+        assert lost == set()
+        assert [len(observations(client, trace)) for trace in traces] == [SPANS] * 3
+        assert reconcile(shared, check=True) == EXIT_OK
+
+
+def test_a_second_call_replays_nothing(shared: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+    assert reconcile(shared) == EXIT_OK
+    capsys.readouterr()
+    assert reconcile(shared) == EXIT_OK
+    assert "replayed" not in capsys.readouterr().out
+
+
+def test_a_deleted_trace_is_not_resurrected(shared: Stack) -> None:
+    deleted, dropped = new_id(16), new_id(16)
+    with shared.client() as client:
+        spans = send(client, deleted)
+        assert wait_readable(client, deleted, spans) == set()
+        sent = send_and_lose(shared, client, [dropped])
+        client.request("DELETE", "/api/public/traces", json={"traceIds": [deleted]}).raise_for_status()
+        assert reconcile(shared) == EXIT_OK
+        assert wait_readable(client, dropped, sent[dropped]) == set()
+        assert readable(client, deleted) == set()
