@@ -11,7 +11,7 @@ UV ?= uv
 RUN = .venv/bin/python -m scripts
 PIP_INSTALL = -m pip install -qq --disable-pip-version-check --require-hashes -r
 
-.PHONY: help up down status logs pull lock images-save images-load bootstrap plan validate credentials export-config smoke alerts alerts-check exporter dashboard report canary backup backups backup-verify restore reconcile export import retention erase destroy test test-slow test-clients rehearse fake-llm api-reference lint audit types bench doctor docs lock-python rotate
+.PHONY: help up down status logs pull lock images-save images-load bootstrap plan validate credentials export-config smoke alerts alerts-check exporter dashboard report canary backup backups backup-verify restore reconcile export import promote retention erase destroy test test-slow test-clients rehearse fake-llm api-reference lint audit types bench doctor docs lock-python trust reload-tls rotate
 
 help: ## Help: show this; explain a group or all [GROUP=]
 	@echo "Langfuse Stack: make TARGET [SETTING=value ...]"
@@ -145,6 +145,12 @@ lint: .venv/.dev .venv-tools/.runtime ## Develop: style, shell, Dockerfiles, CI,
 
 audit: .venv/.runtime .venv-tools/.runtime ## Develop: known vulnerabilities of packages [ARGS=--required]
 	@$(RUN) audit $(ARGS)
+
+trust: .venv/.runtime ## Config: root certificate of the stack's own authority
+	@$(RUN) trust
+
+reload-tls: .venv/.runtime ## Config: read your TLS files again
+	@$(RUN) reload-tls
 
 types: .venv/.dev ## Develop: static types
 	@.venv/bin/mypy

@@ -391,6 +391,22 @@ def audit(
     """Look up every pinned Python package in a database of known vulnerabilities."""
     from . import audit as verb
 
+@app.command()
+def trust() -> None:
+    """Write the root certificate of the stack's own authority (TLS_ISSUER=internal), and how to trust it."""
+    from . import certificates as verb
+
+    execute(verb.trust)
+
+
+@app.command()
+def reload_tls() -> None:
+    """Read the certificate files of config/caddy/certificates again, without cutting connections."""
+    from . import certificates as verb
+
+    execute(verb.reload_tls)
+
+
     execute(lambda context: verb.run(context, database=database, required=required))
 
 
