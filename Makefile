@@ -86,6 +86,9 @@ import: .venv/.runtime ## Data: load an export [FROM= PROJECT= BASE_URL= DRY_RUN
 	@$(RUN) import $(FROM) $(if $(PROJECT),--project $(PROJECT)) $(if $(BASE_URL),--base-url $(BASE_URL)) \
 	  $(if $(DRY_RUN),--dry-run)
 
+promote: .venv/.runtime ## Data: from the embedded to the compose engine [DRY_RUN=1]
+	@$(RUN) promote $(if $(DRY_RUN),--dry-run)
+
 retention: .venv/.runtime ## Data: traces that are too old [APPLY=1]
 	@$(RUN) retention $(if $(APPLY),--apply)
 
@@ -143,14 +146,14 @@ lint: .venv/.dev .venv-tools/.runtime ## Develop: style, shell, Dockerfiles, CI,
 	@git ls-files '*Dockerfile' | xargs .venv-tools/bin/hadolint
 	@.venv-tools/bin/zizmor --offline --quiet --no-progress .github
 
-audit: .venv/.runtime .venv-tools/.runtime ## Develop: known vulnerabilities of packages [ARGS=--required]
-	@$(RUN) audit $(ARGS)
-
 trust: .venv/.runtime ## Config: root certificate of the stack's own authority
 	@$(RUN) trust
 
 reload-tls: .venv/.runtime ## Config: read your TLS files again
 	@$(RUN) reload-tls
+
+audit: .venv/.runtime .venv-tools/.runtime ## Develop: known vulnerabilities of packages [ARGS=--required]
+	@$(RUN) audit $(ARGS)
 
 types: .venv/.dev ## Develop: static types
 	@.venv/bin/mypy

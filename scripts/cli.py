@@ -24,7 +24,7 @@ app = typer.Typer(
 )
 
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
-EXPORTED = "observations,scores,datasets,dataset_items"
+EXPORTED = "prompts,observations,scores,datasets,dataset_items,comments,media"
 Backup = Annotated[str, typer.Option(help="Id of a backup, or latest.")]
 Apply = Annotated[bool, typer.Option("--apply", help="Delete, not only show.")]
 Prune = Annotated[bool, typer.Option("--prune", help="Delete what config/ does not describe.")]
@@ -253,6 +253,14 @@ def load(
 
 
 @app.command()
+def promote(dry_run: DryRun = False) -> None:
+    """Move this stack from the embedded engine to the compose engine."""
+    from .transfer import promote as verb
+
+    execute(lambda context: verb.run(context, dry_run=dry_run))
+
+
+@app.command()
 def retention(apply: Apply = False) -> None:
     """Show the traces that config/retention.yaml lets go; with --apply, delete them."""
     from .retention import retention as verb
@@ -384,14 +392,6 @@ def canary() -> None:
 
 
 @app.command()
-def audit(
-    database: Annotated[str, typer.Option(help="OSV interface to ask.")] = "https://api.osv.dev/v1/query",
-    required: Annotated[bool, typer.Option("--required", help="Fail where it cannot be reached.")] = False,
-) -> None:
-    """Look up every pinned Python package in a database of known vulnerabilities."""
-    from . import audit as verb
-
-@app.command()
 def trust() -> None:
     """Write the root certificate of the stack's own authority (TLS_ISSUER=internal), and how to trust it."""
     from . import certificates as verb
@@ -406,6 +406,14 @@ def reload_tls() -> None:
 
     execute(verb.reload_tls)
 
+
+@app.command()
+def audit(
+    database: Annotated[str, typer.Option(help="OSV interface to ask.")] = "https://api.osv.dev/v1/query",
+    required: Annotated[bool, typer.Option("--required", help="Fail where it cannot be reached.")] = False,
+) -> None:
+    """Look up every pinned Python package in a database of known vulnerabilities."""
+    from . import audit as verb
 
     execute(lambda context: verb.run(context, database=database, required=required))
 
