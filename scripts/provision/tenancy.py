@@ -331,7 +331,9 @@ class Bootstrap:
         Raises:
             StackError: something could not be created, or a key does not work afterwards.
         """
-        if revoked := (*plan.retired, *plan.pruned):
+        # Where the engine cannot do it somebody did it by hand.
+        revoked = [one for one in (*plan.retired, *plan.pruned) if accepts(api, one)]
+        if revoked:
             engine.revoke([one.public_key for one in revoked])
         for one in self.retired:
             self.store.forget_retired(one)

@@ -36,6 +36,11 @@ from .embedded import local_url
 
 WEB = "langfuse-web"
 MIN_FREE_BYTES = 10 * GIB
+# The password is there in the container; on the command line others would see it.
+_PSQL = (
+    'PGPASSWORD="$POSTGRES_PASSWORD" exec psql --no-psqlrc --quiet --host 127.0.0.1 '
+    '--username "$POSTGRES_USER" --dbname "$POSTGRES_DB" --set ON_ERROR_STOP=1 --command "$0"'
+)
 _PUBLIC_KEY = re.compile(r"pk-lf-[A-Za-z0-9_-]+")
 # Pulling 2 GB of images over a slow line comes first, then 480 migrations.
 START_TIMEOUT_S = 1800
@@ -217,10 +222,14 @@ class ComposeEngine:
         if not known:
             return
         listed = ", ".join(f"'{key}'" for key in known)
-        statement = f"DELETE FROM api_keys WHERE public_key IN ({listed})"  # noqa: S608 - checked by _PUBLIC_KEY
-        argv = ["exec", "-T", "postgres", "psql", "--username", "langfuse", "--dbname", "langfuse"]
-        fix = "with a database of your own, run that statement there"
-        self._checked(*argv, "--set", "ON_ERROR_STOP=1", "--command", statement, fix=fix)
+        statement = f"DELETE FROM api_keys WHERE public_key IN ({listed});"  # noqa: S608 - checked by _PUBLIC_KEY
+        if "postgres" not in compose_profiles(self.settings.values):
+            raise ProvisioningError(
+                "Keys cannot be revoked from here: no API deletes a single key without a licence, and the "
+                "database is not one of this stack.",
+                fix=f"run this in the database, then make bootstrap again: {statement}",
+            )
+        self._checked("exec", "-T", "postgres", "sh", "-c", _PSQL, statement)
         with Api(self.local_url) as api:
             api.forget_rejected_keys(self.settings["ADMIN_API_KEY"])
 

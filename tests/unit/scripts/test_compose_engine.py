@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from scripts.core import host
+from scripts.core.api import Api
 from scripts.core.engines.base import Part
 from scripts.core.engines.compose import ComposeEngine
 from scripts.core.engines.compose_parts import parse_bytes
@@ -297,6 +298,39 @@ def test_a_web_container_that_stays_unhealthy_is_removed_at_the_deadline(tmp_pat
     with pytest.raises(ProvisioningError, match=r"not within 180 s\. Last seen: running, unhealthy"):
         make_engine(tmp_path, runner).provision([KOSMOS])
     assert runner.lines()[-1] == "docker rm --force f00d"
+
+
+def test_a_key_is_revoked_in_the_database_and_the_servers_cache_is_emptied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    emptied: list[str] = []
+    monkeypatch.setattr(Api, "forget_rejected_keys", lambda api, _key: emptied.append(api.base_url))
+    runner = FakeRunner()
+    engine = make_engine(tmp_path, runner)
+    engine.revoke(["pk-lf-test-1", "pk-lf-test-2"])
+    (call,) = runner.calls
+    assert call[: len(COMPOSE.split()) + 5] == [*COMPOSE.split(), "exec", "-T", "postgres", "sh", "-c"]
+    assert 'PGPASSWORD="$POSTGRES_PASSWORD" exec psql' in call[-2]
+    assert call[-1] == "DELETE FROM api_keys WHERE public_key IN ('pk-lf-test-1', 'pk-lf-test-2');"
+    assert emptied == [engine.local_url]
+
+
+def test_what_is_no_key_never_gets_into_a_statement(tmp_path: Path) -> None:
+    runner = FakeRunner()
+    make_engine(tmp_path, runner).revoke(["pk-lf-x'); DROP TABLE api_keys; --"])
+    assert runner.calls == []
+
+
+def test_with_a_database_of_ones_own_the_statement_is_named(tmp_path: Path) -> None:
+    runner = FakeRunner()
+    engine = make_engine(tmp_path, runner)
+    # Such a setting counts in the file only.
+    written = parse_env("DATABASE_URL=postgresql://langfuse@db.acme.example/langfuse\n")
+    own = load_settings(SETTINGS, written, engine.settings.values)
+    with pytest.raises(ProvisioningError, match="the database is not one of this stack") as caught:
+        replace(engine, settings=own).revoke(["pk-lf-test-1"])
+    assert caught.value.fix.endswith(": DELETE FROM api_keys WHERE public_key IN ('pk-lf-test-1');")
+    assert runner.calls == []
 
 
 def test_services_that_are_not_healthy_are_named(tmp_path: Path) -> None:
