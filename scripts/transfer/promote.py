@@ -60,7 +60,7 @@ def run(context: Context, *, dry_run: bool) -> int:
 
 
 def export_all(context: Context, source: Engine, projects: Sequence[str], work: Path) -> None:
-    """Export every project. What an interrupted promotion has exported goes: it may be older than the data."""
+    """Export every project. What an interrupted promotion exported goes: it may be older than the data."""
     shutil.rmtree(work, ignore_errors=True)
     source.start({})
     for project in projects:
