@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -16,12 +17,19 @@ def langfuse_server() -> Iterator[LangfuseServer]:
     """A provisioned server for the whole run.
 
     It is the one that `LANGFUSE_TEST_URL`, `LANGFUSE_TEST_PUBLIC_KEY` and `LANGFUSE_TEST_SECRET_KEY` name,
-    such as a stack that CI has started, or else an embedded engine that starts now and stops at the end.
+    such as a stack that CI has started; or a compose stack of the checkout that `LANGFUSE_TEST_STACK` names,
+    which goes at the end; or else an embedded engine.
     """
     url = os.environ.get("LANGFUSE_TEST_URL")
     if url:
         keys = Keys("", os.environ["LANGFUSE_TEST_PUBLIC_KEY"], os.environ["LANGFUSE_TEST_SECRET_KEY"])
         yield LangfuseServer(url, keys)
+        return
+    if checkout := os.environ.get("LANGFUSE_TEST_STACK"):
+        from .stack import LangfuseStack  # needs testcontainers
+
+        with LangfuseStack(Path(checkout)) as stack:
+            yield stack
         return
     with EmbeddedLangfuse() as engine:
         yield engine

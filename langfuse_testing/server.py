@@ -41,7 +41,7 @@ class Keys:
 
 
 class LangfuseServer:
-    """A server with one provisioned project: an `EmbeddedLangfuse`, or any that runs already."""
+    """A server with one provisioned project: an `EmbeddedLangfuse`, a `LangfuseStack`, or any that runs."""
 
     def __init__(self, base_url: str, keys: Keys) -> None:
         self.base_url = base_url

@@ -18,7 +18,9 @@ PAGE = REPOSITORY / "docs" / "how-to" / "test-your-application.md"
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 
 
-def run_pytest(directory: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def run_pytest(
+    directory: Path, *, seconds: float = 90, **environment: str
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(directory)],
         cwd=directory,
@@ -26,7 +28,7 @@ def run_pytest(directory: Path, **environment: str) -> subprocess.CompletedProce
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=seconds,
         check=False,
     )
 
