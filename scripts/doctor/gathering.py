@@ -48,7 +48,7 @@ SOURCES: Mapping[type, Source] = {
     clickhouse.ClickHouse: Source(clickhouse.gather, 13),
     valkey.Valkey: Source(valkey.gather, 13),
     objects.Objects: Source(objects.gather, 13),
-    embedded.EmbeddedData: Source(embedded.gather, 10),
+    embedded.EmbeddedData: Source(embedded.gather, 13),
     server.Server: Source(server.gather, 10),
     server.PublicUrl: Source(server.gather_public_url, 8),
     flow.Flow: Source(flow.gather_flow, 14),

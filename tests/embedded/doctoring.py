@@ -113,16 +113,35 @@ def time_server(ahead_s: float, *, stratum: int = 2) -> Iterator[str]:
             thread.join()
 
 
-def make_certificate(directory: Path, name: str, *, days: int = 10, begins: str = "", ends: str = "") -> Path:
-    """Return a file with a self-signed certificate for `name` and its key."""
-    path = directory / f"{name}-{days}-{ends}.pem"
-    when = ["-not_before", begins, "-not_after", ends] if ends else ["-days", str(days)]
-    argv = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    argv += [*when, "-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}"]
-    key, certificate = path.with_suffix(".key"), path.with_suffix(".crt")
-    subprocess.run([*argv, "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True)
-    path.write_text(key.read_text() + certificate.read_text())
-    return path
+def make_certificate(directory: Path, name: str, *, begins_days: float = -1, ends_days: float = 9) -> Path:
+    """Return a file with a self-signed certificate for `name` and its key, valid from and to so many days."""
+    place = directory / f"{name}{begins_days}{ends_days}"
+    if (place / "server.pem").exists():
+        return place / "server.pem"
+    place.mkdir()
+    (place / "index.txt").touch()
+    (place / "ca.cnf").write_text(
+        f"[ca]\ndefault_ca=d\n[d]\ndatabase={place}/index.txt\nnew_certs_dir={place}\nrand_serial=yes\n"
+        f"default_md=sha256\npolicy=p\nx509_extensions=x\n[p]\ncommonName=supplied\n"
+        f"[x]\nsubjectAltName=DNS:{name}\nbasicConstraints=CA:true\n"
+    )
+    key, request, certificate = place / "server.key", place / "server.csr", place / "server.crt"
+    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    begins, ends = (
+        time.strftime("%Y%m%d%H%M%SZ", time.gmtime(time.time() + days * 86_400))
+        for days in (begins_days, ends_days)
+    )
+    # `openssl req -x509` takes no beginning before version 3.4.
+    for argv in (
+        ["req", "-new", *curve, "-subj", f"/CN={name}", "-keyout", str(key), "-out", str(request)],
+        ["ca", "-batch", "-selfsign", "-notext", "-config", str(place / "ca.cnf"), "-keyfile", str(key)],
+    ):
+        when = ["-startdate", begins, "-enddate", ends, "-in", str(request), "-out", str(certificate)]
+        subprocess.run(
+            ["openssl", *argv, *(when if argv[0] == "ca" else ())], check=True, capture_output=True
+        )
+    (place / "server.pem").write_text(key.read_text() + certificate.read_text())
+    return place / "server.pem"
 
 
 @contextmanager

@@ -188,12 +188,11 @@ class TestHttps:
         assert "TLS_DOMAIN" in complaint.fix
 
     def test_one_that_has_ended(self, stack: Stack, files: Path) -> None:
-        ended = make_certificate(files, "localhost", begins="20250101000000Z", ends="20250201000000Z")
+        ended = make_certificate(files, "localhost", begins_days=-60, ends_days=-1)
         assert "expired" in only(self.look(stack, ended), "tls.trusted", FAILED).verdict.found
 
     def test_one_that_is_not_renewed(self, stack: Stack, files: Path) -> None:
-        tomorrow = time.strftime("%Y%m%d%H%M%SZ", time.gmtime(time.time() + DAY_S))
-        old = make_certificate(files, "localhost", begins="20250101000000Z", ends=tomorrow)
+        old = make_certificate(files, "localhost", begins_days=-89, ends_days=1)
         complaint = only(self.look(stack, old), "tls.ends", WARNING)
         assert "localhost ends" in complaint.verdict.found
 

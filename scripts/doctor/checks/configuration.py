@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from scripts.alerts.verb import write_compiled
 from scripts.core.context import Context
@@ -10,7 +12,7 @@ from scripts.doctor.facts import Facts, NotGathered
 from scripts.doctor.model import COMPOSE, Check, Repair, Verdict, failed, ok, skipped, warning
 from scripts.doctor.sources.compose_model import ComposeModel
 from scripts.doctor.sources.configuration import Configuration, stale_rules
-from scripts.doctor.sources.containers import Containers
+from scripts.doctor.sources.containers import Container, Containers
 from scripts.doctor.stack import Stack
 
 
@@ -65,16 +67,39 @@ def _policy(facts: Facts) -> Verdict:
 
 
 def _applied(facts: Facts) -> Verdict:
-    hashes = _model(facts).hashes
+    services = _model(facts).services
     running = [one for one in facts.of(Containers).by_service.values() if one.running]
     if not running:
         raise NotGathered("no container runs")
-    old = sorted(
-        one.service for one in running if one.service in hashes and one.config_hash != hashes[one.service]
-    )
+    known = [(one, services[one.service]) for one in running if one.service in services]
+    old = {one.service: names for one, wanted in known if (names := former_settings(wanted, one))}
     if old:
-        return warning(f"still running with former settings: {', '.join(old)}")
+        texts = [f"{service} ({', '.join(names[:4])})" for service, names in sorted(old.items())]
+        return warning(f"still running with former settings: {', '.join(texts)}")
     return ok(f"{len(running)} containers run with the settings as they stand")
+
+
+def former_settings(wanted: Mapping[str, Any], container: Container) -> list[str]:
+    """Return what a container has otherwise than Compose would make it now: variables, image, limit, command.
+
+    What `make up` hands to web at its start (LANGFUSE_INIT_*) is left out.
+    """
+    variables = {
+        name: str(value) for name, value in (wanted.get("environment") or {}).items() if value is not None
+    }
+    differing = [
+        name
+        for name, value in sorted(variables.items())
+        if not name.startswith("LANGFUSE_INIT_") and container.environment.get(name) != value
+    ]
+    limits = wanted.get("deploy", {}).get("resources", {}).get("limits", {})
+    if limits.get("memory") and int(limits["memory"]) != container.memory_limit:
+        differing.append("memory limit")
+    if wanted.get("image") != container.image:
+        differing.append("image")
+    if wanted.get("command") and list(wanted["command"]) != list(container.command):
+        differing.append("command")
+    return differing
 
 
 def _mail(facts: Facts) -> Verdict:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from scripts.core.compose_policy import ONE_SHOT
 from scripts.doctor.facts import Facts, NotGathered
 from scripts.doctor.model import COMPOSE, Check, Verdict, failed, ok, skipped, warning
 from scripts.doctor.sources.compose_model import ComposeModel
@@ -96,16 +97,23 @@ def _memory_kills(facts: Facts) -> Verdict:
 
 def _limits_in_force(facts: Facts) -> Verdict:
     insides = facts.of(Insides).by_service
-    wrong = []
+    wrong: list[str] = []
+    unread: list[str] = []
     for one in _some(facts):
         inside = insides.get(one.service)
         if inside is None:
             continue
-        if one.memory_limit and inside.memory_limit not in (0, one.memory_limit):
-            wrong.append(f"{one.service}: memory {inside.memory_limit}, not {one.memory_limit} bytes")
-        if not one.memory_limit or not one.cpu_limit:
-            wrong.append(f"{one.service} has no limit of memory or CPU")
-    return failed("; ".join(wrong)) if wrong else ok(f"limits hold in {len(insides)} containers")
+        if inside.memory_limit is None or inside.cpu_limit is None:
+            unread.append(one.service)
+        elif not inside.memory_limit or not inside.cpu_limit:
+            wrong.append(f"{one.service} has no limit of {'CPU' if inside.memory_limit else 'memory'}")
+        elif inside.memory_limit != one.memory_limit:
+            wrong.append(f"{one.service} may use {inside.memory_limit}, not {one.memory_limit} bytes")
+    if wrong:
+        return failed("; ".join(wrong))
+    if unread:
+        raise NotGathered(f"limits cannot be read inside {', '.join(unread)}")
+    return ok(f"limits hold in {len(insides)} containers")
 
 
 def _throttled(facts: Facts) -> Verdict:
@@ -162,7 +170,7 @@ def _wanted(facts: Facts) -> set[str]:
 
 
 def _alive(one: Container) -> bool:
-    return one.running or one.done
+    return one.running or (one.done and one.service in ONE_SHOT)
 
 
 def _state(one: Container) -> str:

@@ -18,7 +18,6 @@ from .machine import Disk, disk_at
 TIMEOUT_S = 6.0
 SERVICE = "com.docker.compose.service"
 ONE_OFF = "com.docker.compose.oneoff"
-CONFIG_HASH = "com.docker.compose.config-hash"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +75,7 @@ class Container:
     started: datetime | None
     memory_limit: int
     cpu_limit: float
-    config_hash: str
+    command: tuple[str, ...]
     ports: tuple[Published, ...]
     environment: Mapping[str, str] = field(repr=False)
 
@@ -181,7 +180,7 @@ def container_from(row: Mapping[str, Any]) -> Container:
         started=_time(state.get("StartedAt", "")),
         memory_limit=host.get("Memory") or 0,
         cpu_limit=(host.get("NanoCpus") or 0) / 1e9,
-        config_hash=config["Labels"].get(CONFIG_HASH, ""),
+        command=tuple(config.get("Cmd") or ()),
         ports=tuple(_ports(row["NetworkSettings"].get("Ports") or {})),
         environment=dict(entry.partition("=")[::2] for entry in config.get("Env") or ()),
     )

@@ -112,7 +112,7 @@ def _known_levels(surroundings: Surroundings) -> dict[str, int]:
         return {}
     argv = [engine.python, "-m", engine.module, "schema"]
     try:
-        done = surroundings.context.runner.run(argv, env=surroundings.context.environment, timeout_s=4)
+        done = surroundings.context.runner.run(argv, env=surroundings.context.environment, timeout_s=9)
         return {str(name): int(level) for name, level in json.loads(done.stdout).items()}
     except (StackError, ValueError, AttributeError):
         return {}

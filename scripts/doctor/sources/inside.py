@@ -12,20 +12,30 @@ from scripts.doctor.facts import Facts, NotGathered, Surroundings
 
 from .containers import Container, Containers, run_inside
 
-# cgroup v2 files; where the container is the root of its own namespace they lie at the top.
+# The files of cgroup v2, or else those of v1 under the names of v2.
 _SCRIPT = """
 say() { printf '%s=' "$1"; shift; "$@" 2>/dev/null | tr '\\n' ' '; echo; }
 cd /sys/fs/cgroup 2>/dev/null
-say memory.max cat memory.max
-say memory.current cat memory.current
-say memory.events cat memory.events
-say cpu.max cat cpu.max
-say cpu.stat cat cpu.stat
+if [ -e memory.max ]; then
+  say memory.max cat memory.max
+  say memory.current cat memory.current
+  say memory.events cat memory.events
+  say cpu.max cat cpu.max
+  say cpu.stat cat cpu.stat
+else
+  say memory.max cat memory/memory.limit_in_bytes
+  say memory.current cat memory/memory.usage_in_bytes
+  say memory.events cat memory/memory.oom_control
+  say cpu.max cat cpu/cpu.cfs_quota_us cpu/cpu.cfs_period_us
+  say cpu.stat cat cpu/cpu.stat
+fi
 say zone date +%z
 say now date +%s
 say files sh -c 'ulimit -n'
 for name in "$@"; do say "dns $name" getent hosts "$name"; done
 """
+
+_BEYOND = 1 << 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,20 +43,20 @@ class Inside:
     """What one container sees.
 
     Attributes:
-        memory_limit, memory_used: in bytes; a limit of 0 means none.
+        memory_limit, memory_used: in bytes; a limit of 0 means none, None that it cannot be read.
         killed: how many of its processes were killed for want of memory.
         throttled: the share of CPU periods in which it had to wait, 0 to 1.
-        cpu_limit: in CPUs; 0 means none.
+        cpu_limit: in CPUs; 0 means none, None that it cannot be read.
         zone: offset from UTC, such as `+0000`.
         ahead_s: how far its clock is ahead of this machine's.
         resolved: host name -> whether it has an address.
     """
 
-    memory_limit: int
+    memory_limit: int | None
     memory_used: int
     killed: int
     throttled: float
-    cpu_limit: float
+    cpu_limit: float | None
     zone: str
     ahead_s: float
     files: int
@@ -99,13 +109,14 @@ def inside_from(text: str, now: float) -> Inside:
     usage = dict(zip(pairs[::2], pairs[1::2], strict=False))
     events = said.get("memory.events", "").split()
     quota, _, period = said.get("cpu.max", "").strip().partition(" ")
+    share = int(quota) / int(period) if quota.isdigit() and period.strip().isdigit() else 0.0
     periods = int(usage.get("nr_periods", 0))
     return Inside(
-        memory_limit=_number(said.get("memory.max", "")),
+        memory_limit=_limit(said.get("memory.max", "")),
         memory_used=_number(said.get("memory.current", "")),
         killed=int(dict(zip(events[::2], events[1::2], strict=False)).get("oom_kill", 0)),
         throttled=int(usage.get("nr_throttled", 0)) / periods if periods else 0.0,
-        cpu_limit=int(quota) / int(period) if quota.isdigit() and period.strip().isdigit() else 0.0,
+        cpu_limit=share if quota else None,
         zone=said.get("zone", "").strip(),
         ahead_s=_number(said.get("now", "")) - int(now) if said.get("now", "").strip() else 0.0,
         files=_number(said.get("files", "")),
@@ -117,7 +128,15 @@ def inside_from(text: str, now: float) -> Inside:
     )
 
 
+def _limit(text: str) -> int | None:
+    """Return a limit: 0 for none (`max` in v2, beyond all memory in v1), None where nothing was said."""
+    if not text.strip():
+        return None
+    number = _number(text)
+    return number if number < _BEYOND else 0
+
+
 def _number(text: str) -> int:
-    """Return a number; `max` and nothing are 0, which stands for no limit."""
+    """Return a number, 0 for anything else."""
     text = text.strip()
     return int(text) if text.isdigit() else 0

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from scripts.core.engines.embedded import local_url
+from scripts.core.errors import StackError
 from scripts.core.s3 import Location, sign
 from scripts.core.settings.values import Settings
 from scripts.doctor.facts import Facts, NotGathered, Surroundings
+
+from .containers import Containers, run_inside
 
 TIMEOUT_S = 4.0
 BUCKETS = ("S3_EVENTS_BUCKET", "S3_MEDIA_BUCKET", "S3_EXPORTS_BUCKET")
@@ -31,7 +35,7 @@ class Objects:
     expiry: bool | None
 
 
-def gather(surroundings: Surroundings, _facts: Facts) -> Objects:
+def gather(surroundings: Surroundings, facts: Facts) -> Objects:
     """Return what it answers. Raises NotGathered when there is no answer."""
     import httpx
 
@@ -52,10 +56,32 @@ def gather(surroundings: Surroundings, _facts: Facts) -> Objects:
         try:
             statuses = {settings[name]: ask(name, "list-type=2&max-keys=1") for name in BUCKETS}
             anonymous = ask("S3_MEDIA_BUCKET", "list-type=2&max-keys=1", signed=False)
-            lifecycle = ask("S3_EVENTS_BUCKET", "lifecycle=")
+            lifecycle = ask("S3_EVENTS_BUCKET", "lifecycle=") if settings.get("S3_ENDPOINT") else 0
         except httpx.HTTPError as error:
             raise NotGathered(f"{endpoint} does not answer ({type(error).__name__})") from error
-    return Objects(statuses, anonymous, {200: True, 404: False}.get(lifecycle))
+    expiry = {200: True, 404: False}.get(lifecycle)
+    if not settings.get("S3_ENDPOINT"):
+        expiry = _bundled_expiry(surroundings, facts, settings["S3_EVENTS_BUCKET"])
+    return Objects(statuses, anonymous, expiry)
+
+
+def _bundled_expiry(surroundings: Surroundings, facts: Facts, bucket: str) -> bool | None:
+    """Return whether SeaweedFS has a time to live for the bucket; its S3 interface does not tell."""
+    argv = ["weed", "shell", "-master=127.0.0.1:9333", "-filer=127.0.0.1:8888"]
+    try:
+        store = facts.of(Containers).running("seaweedfs")
+        said = run_inside(surroundings, store, argv, stdin="fs.configure\n")
+    except (NotGathered, StackError):
+        return None
+    return expires(said, bucket)
+
+
+def expires(configuration: str, bucket: str) -> bool:
+    """Return whether what `fs.configure` prints has a time to live for the bucket."""
+    for place in re.findall(r"\{[^{}]*\}", configuration):
+        if f'"/buckets/{bucket}/"' in place and re.search(r'"ttl":\s*"[1-9]', place):
+            return True
+    return False
 
 
 def _location(settings: Settings, endpoint: str, bucket: str) -> Location:

@@ -14,7 +14,8 @@ from .containers import Container, Containers, run_inside
 # Over TCP with the container's own password, as Langfuse logs in. It goes on after an error: a table may be
 # missing: each answer is one line of JSON behind its name.
 _SCRIPT = (
-    'PGCONNECT_TIMEOUT=4 PGPASSWORD="$POSTGRES_PASSWORD" exec psql --host 127.0.0.1 '
+    # Its own PGTZ would hide the zone of the server.
+    'unset PGTZ; PGCONNECT_TIMEOUT=4 PGPASSWORD="$POSTGRES_PASSWORD" exec psql --host 127.0.0.1 '
     '--username "$POSTGRES_USER" --dbname "$POSTGRES_DB" --no-password -v ON_ERROR_STOP=0 '
     "--no-psqlrc --quiet --tuples-only --no-align"
 )
