@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 
 from scripts.core import host
 from scripts.core.api import Api
@@ -15,6 +16,7 @@ from scripts.core.heartbeats import heartbeats_dir
 from scripts.core.images_lock import pinned_environment
 from scripts.core.layout import Layout, give_to
 from scripts.core.runner import Completed, Runner, checked
+from scripts.core.settings.envfile import read_env
 from scripts.core.settings.model import SetBy
 from scripts.core.settings.table import SETTINGS
 from scripts.core.settings.values import Settings
@@ -31,6 +33,7 @@ from .base import (
     WantedProject,
 )
 from .compose_failure import progress_of, start_failure
+from .compose_limits import cpus_of_engine, fitting_cpus
 from .compose_parts import Container, read_containers, read_memory
 from .embedded import local_url
 
@@ -58,11 +61,15 @@ MIGRATIONS_OFF = {
 _FILE_ONLY = frozenset(setting.name for setting in SETTINGS if setting.set_by is SetBy.FILE)
 
 
+def size_file(layout: Layout, settings: Settings) -> Path:
+    """Return the file with the limits of the chosen size."""
+    return layout.root / "config" / "sizes" / f"{settings['STACK_SIZE']}.env"
+
+
 def compose_command(layout: Layout, settings: Settings) -> list[str]:
     """Return how every compose command of this stack begins; `.env` wins over the file of the size."""
     command = ["docker", "compose", "--project-name", settings["COMPOSE_PROJECT_NAME"]]
-    size = layout.root / "config" / "sizes" / f"{settings['STACK_SIZE']}.env"
-    for path in (size, layout.env_file):
+    for path in (size_file(layout, settings), layout.env_file):
         if path.exists():
             command += ["--env-file", str(path)]
     return command
@@ -275,7 +282,7 @@ class ComposeEngine:
         argv = ["run", "--detach", "--no-deps", *names, WEB]
         fix = "see `make logs SERVICE=langfuse-web`, then run make bootstrap again"
         command = [*self._command(), *argv]
-        done = self.runner.run(command, env=self._pinned(variables))
+        done = self.runner.run(command, env=self._pinned({**self._lowered_cpus(), **variables}))
         container = checked(command, done, fix=fix).stdout.strip().splitlines()[-1]
         try:
             wait_until(
@@ -311,7 +318,11 @@ class ComposeEngine:
         heartbeats_dir(self.layout).mkdir(parents=True, exist_ok=True)
 
     def _start(self, init: Mapping[str, str], before: Sequence[Container]) -> None:
-        environment = self._pinned(init)
+        lowered = self._lowered_cpus()
+        if lowered:
+            cpus, names = next(iter(lowered.values())), ", ".join(lowered)
+            self.progress.note(f"Docker has {cpus} CPUs: as much as that, not more, for {names}.")
+        environment = self._pinned({**lowered, **init})
         # What lay there stopped or sick is not judged before it was started anew.
         old = {(one.id, one.started) for one in before}
         services = self._checked("config", "--services").stdout.split()
@@ -352,6 +363,11 @@ class ComposeEngine:
     def _pinned(self, extra: Mapping[str, str]) -> dict[str, str]:
         """Return the environment with which locked images are used."""
         return pinned_environment(self.layout, self.runner, self._command(), self._environment(extra))
+
+    def _lowered_cpus(self) -> dict[str, str]:
+        path = size_file(self.layout, self.settings)
+        size = read_env(path).values() if path.exists() else {}
+        return fitting_cpus(size, self.settings.values, cpus_of_engine(self.runner))
 
     def _compose(
         self, *arguments: str, extra: Mapping[str, str] | None = None, timeout_s: float = 60

@@ -18,7 +18,7 @@ PROBE_LINES = 2
 HINTS: tuple[tuple[str, str], ...] = (
     (r"no space left on device", "free disk space: docker system df shows what Docker holds."),
     (
-        r"range of CPUs is from [\d.]+ to ([\d.]+)",
+        r"(?i:range of CPUs) is from [\d.]+ to ([\d.]+)",
         r"this host has \1 CPUs: set the *_CPUS variables in .env to at most that, or choose STACK_SIZE=ci.",
     ),
     (

@@ -14,6 +14,7 @@ from scripts.core import host
 from scripts.core.api import Api
 from scripts.core.engines.base import Part
 from scripts.core.engines.compose import ComposeEngine
+from scripts.core.engines.compose_limits import fitting_cpus
 from scripts.core.engines.compose_parts import parse_bytes
 from scripts.core.errors import CommandFailed, EngineError, ProvisioningError
 from scripts.core.runner import Completed
@@ -89,8 +90,9 @@ UP = f"{COMPOSE} --ansi never --progress plain up --detach --wait --wait-timeout
 def test_a_start_waits_for_health_and_carries_the_first_project(tmp_path: Path) -> None:
     runner = FakeRunner()
     assert make_engine(tmp_path, runner).start(KOSMOS.init_variables()) is True
-    assert runner.lines() == [PS, f"{COMPOSE} config --services", UP, PS, PS]
-    environment = runner.environments[2]
+    cpus = "docker info --format {{.NCPU}}"
+    assert runner.lines() == [PS, cpus, f"{COMPOSE} config --services", UP, PS, PS]
+    environment = runner.environments[3]
     assert environment is not None
     assert environment["LANGFUSE_INIT_PROJECT_PUBLIC_KEY"] == "pk-lf-test"
     assert environment["LANGFUSE_PORT"] == "3000"
@@ -113,6 +115,39 @@ def test_a_start_shows_how_every_service_gets_on(tmp_path: Path) -> None:
         "valkey: image pulled",
         "langfuse-worker: waiting",
     ]
+
+
+@pytest.mark.parametrize(
+    ("size", "chosen", "cpus", "lowered"),
+    [
+        ({"WEB_CPUS": "2", "WORKER_CPUS": "4"}, {}, 2, {"WORKER_CPUS": "2"}),
+        ({"WEB_CPUS": "2"}, {"WEB_CPUS": "0.5"}, 1, {}),
+        ({"WEB_CPUS": "2"}, {"WEB_CPUS": "8"}, 4, {"WEB_CPUS": "4"}),
+        ({"WEB_CPUS": "2"}, {}, 0, {}),
+        ({"WEB_MEMORY": "2048m"}, {}, 1, {}),
+    ],
+)
+def test_cpu_limits_are_lowered_to_what_docker_has(
+    size: dict[str, str], chosen: dict[str, str], cpus: int, lowered: dict[str, str]
+) -> None:
+    assert fitting_cpus(size, chosen, cpus) == lowered
+
+
+def test_a_start_on_a_small_host_says_which_limits_it_lowers(tmp_path: Path) -> None:
+    (tmp_path / "config" / "sizes").mkdir(parents=True)
+    (tmp_path / "config" / "sizes" / "small.env").write_text("WEB_CPUS=2\nS3_CPUS=1\n")
+    runner = FakeRunner({"docker info": Completed(0, "1\n")})
+    engine = make_engine(tmp_path, runner)
+    engine.progress = progress = QuietProgress()
+    engine.start({})
+    assert progress.said[0] == "Docker has 1 CPUs: as much as that, not more, for WEB_CPUS."
+    [up] = [
+        environment
+        for line, environment in zip(runner.lines(), runner.environments, strict=True)
+        if "up --detach" in line
+    ]
+    assert up is not None
+    assert up["WEB_CPUS"] == "1"
 
 
 def test_a_start_of_what_runs_is_told_apart(tmp_path: Path) -> None:
@@ -184,8 +219,8 @@ def test_what_compose_says_is_shown_where_no_container_is_guilty(tmp_path: Path)
 @pytest.mark.parametrize(
     ("said", "fix"),
     [
-        ("range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available", "this host has 2.00 CPUs"),
-        ("error setting rlimits for ready process: operation not permitted", "open 262144 files"),
+        ("Range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available", "this host has 2.00 CPUs"),
+        ("error setting rlimit type 7: operation not permitted", "open 262144 files"),
         ("Bind for 127.0.0.1:3000 failed: port is already allocated", "stop what holds that port"),
         ('FATAL:  password authentication failed for user "langfuse"', "put that one back into .env"),
         ("write /var/lib: no space left on device", "free disk space"),
@@ -263,14 +298,14 @@ def test_a_project_is_created_by_a_web_container_that_is_killed_when_healthy(tmp
         }
     )
     make_engine(tmp_path, runner).provision([KOSMOS])
-    created, *looks, removed = runner.calls
+    _cpus, created, *looks, removed = runner.calls
     names = [*KOSMOS.init_variables()]
     names += ["LANGFUSE_AUTO_POSTGRES_MIGRATION_DISABLED", "LANGFUSE_AUTO_CLICKHOUSE_MIGRATION_DISABLED"]
     variables = [argument for name in names for argument in ("--env", name)]
     assert created == [*COMPOSE.split(), "run", "--detach", "--no-deps", *variables, "langfuse-web"]
     assert [call[:2] for call in looks] == [["docker", "inspect"]] * 3
     assert removed == ["docker", "rm", "--force", "f00d"]
-    environment = runner.environments[0]
+    environment = runner.environments[1]
     assert environment is not None
     assert environment["LANGFUSE_INIT_PROJECT_SECRET_KEY"] == "sk-lf-test"
     assert environment["LANGFUSE_AUTO_POSTGRES_MIGRATION_DISABLED"] == "true"
