@@ -75,7 +75,6 @@ class Engine:
         Raises:
             EngineError: the event store cannot be used.
         """
-        self.price_list.start()
         await self.writer.open()
         self.events = EventsReader(self.config.data_dir, self.config.ingest_lag_ms)
         self.writer.committed = self.events.committed
@@ -83,6 +82,8 @@ class Engine:
         self.metrics = MetricsProjection(self.config.data_dir, self.events)
         if not self.config.ingest_lag_ms:
             self.metrics.start()
+        # Last: it takes a core for half a second, which the writer's start should have.
+        self.price_list.start()
 
     async def close(self) -> None:
         """Stop in the reverse order; everything acknowledged is on disk already."""

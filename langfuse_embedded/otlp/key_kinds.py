@@ -19,6 +19,10 @@ SPREAD_MESSAGES = 32
 COST = 64
 NOT_REPEATED = 128
 TRACE = 256
+MODEL = 512
+NAME = 1024
+PUBLIC = 2048
+FIRST_TOKEN = 4096
 
 _MAX_REMEMBERED = 20_000
 """Senders make up keys (`retrieval.documents.17.score`); beyond this many, keys are judged every time."""
@@ -49,6 +53,23 @@ _BY_PREFIX: tuple[tuple[str, int], ...] = (
     ("ai.prompt.tools", TOOLS),
     ("gen_ai.tool.definitions", TOOLS),
     ("model_request_parameters", TOOLS),
+    ("langfuse.observation.model.name", MODEL),
+    ("gen_ai.request.model", MODEL),
+    ("gen_ai.response.model", MODEL),
+    ("llm.model_name", MODEL),
+    ("llm.response.model", MODEL),
+    ("ai.model.id", MODEL),
+    ("model", MODEL),
+    ("genkit:", MODEL | NAME),
+    ("gen_ai.tool.name", NAME),
+    ("ai.operationId", NAME),
+    ("ai.toolCall.name", NAME),
+    ("logfire.msg", NAME),
+    ("langfuse.trace.public", PUBLIC),
+    ("langfuse.public", PUBLIC),
+    ("langfuse.observation.completion_start_time", FIRST_TOKEN),
+    ("ai.response.msToFirstChunk", FIRST_TOKEN),
+    ("ai.stream.msToFirstChunk", FIRST_TOKEN),
 )
 
 _READ_AS_INPUT_OR_OUTPUT = frozenset(

@@ -18,7 +18,17 @@ from langfuse_embedded.otlp.environment import environment_of
 from langfuse_embedded.otlp.event import Event
 from langfuse_embedded.otlp.experiment import experiment
 from langfuse_embedded.otlp.input_output import input_and_output
-from langfuse_embedded.otlp.key_kinds import EXPERIMENT, METADATA, TOOLS, TRACE, kinds_of
+from langfuse_embedded.otlp.key_kinds import (
+    EXPERIMENT,
+    FIRST_TOKEN,
+    METADATA,
+    MODEL,
+    NAME,
+    PUBLIC,
+    TOOLS,
+    TRACE,
+    kinds_of,
+)
 from langfuse_embedded.otlp.metadata import Flat, flatten, unread_attributes, user_metadata
 from langfuse_embedded.otlp.model_parameters import model_parameters
 from langfuse_embedded.otlp.observation_type import observation_type
@@ -96,7 +106,7 @@ def _event(span: Span, around: _Surroundings, now_ms: int) -> Event:
     event.trace_id = span.trace_id
     event.span_id = span.span_id
     event.parent_span_id = span.parent_span_id
-    event.name = fields.name(span.name, attributes)
+    event.name = fields.name(span.name, attributes) if kinds & NAME else span.name
     event.type = kind
     event.start_time = start
     event.end_time = start if span.end_time is None else span.end_time
@@ -105,16 +115,16 @@ def _event(span: Span, around: _Surroundings, now_ms: int) -> Event:
     event.status_message = fields.text(_or(get("langfuse.observation.status_message"), span.status_message))
     event.version = fields.text(_or(get("langfuse.version"), service_version))
     event.release = fields.text(_or(get("langfuse.release"), around.release))
-    event.completion_start_time = completion_start_time(attributes, start)
+    event.completion_start_time = completion_start_time(attributes, start) if kinds & FIRST_TOKEN else None
     event.user_id = fields.user_id(attributes)
     event.session_id = fields.session_id(attributes)
     event.trace_name = fields.text(get("langfuse.trace.name"))
     event.tags = fields.tags(attributes)
-    event.public = fields.public(attributes)
+    event.public = fields.public(attributes) if kinds & PUBLIC else False
     event.is_app_root = fields.is_app_root(attributes)
     event.prompt_name = prompt_name
     event.prompt_version = prompt_version
-    event.model_name = None if aggregates else fields.model_name(attributes)
+    event.model_name = fields.model_name(attributes) if kinds & MODEL and not aggregates else None
     event.model_parameters = model_parameters(attributes, kinds, scope_name)
     event.usage = {} if aggregates else usage_of(attributes, kinds, scope_name)
     event.cost = {} if aggregates else cost_of(attributes, kinds)

@@ -31,9 +31,14 @@ def unread_attributes(attributes: Attributes) -> dict[str, str]:
     }
 
 
+def metadata_attributes(attributes: Attributes) -> Attributes:
+    """Return the few attributes that `metadata_under` looks at: it walks over all that it is given."""
+    return {key: value for key, value in attributes.items() if kinds_of_key(key) & METADATA}
+
+
 def user_metadata(attributes: Attributes) -> dict[str, Any]:
     """Return what senders attached to the observation, then to the trace; later values win."""
-    attributes = {key: value for key, value in attributes.items() if kinds_of_key(key) & METADATA}
+    attributes = metadata_attributes(attributes)
     merged: dict[str, Any] = {}
     for prefix in ("langfuse.observation.metadata", "langfuse.trace.metadata"):
         merged.update(metadata_under(prefix, attributes))

@@ -5,14 +5,15 @@ from __future__ import annotations
 from langfuse_embedded.otlp.batch import Attributes
 from langfuse_embedded.otlp.event import TraceAttributes
 from langfuse_embedded.otlp.fields import text
-from langfuse_embedded.otlp.metadata import metadata_under
+from langfuse_embedded.otlp.metadata import metadata_attributes, metadata_under
 
 
 def trace_attributes(attributes: Attributes) -> TraceAttributes | None:
     """Return the trace's input and output and the names of its metadata, as far as the span gives any."""
     given, answered = (attributes.get(f"langfuse.trace.{part}") for part in ("input", "output"))
-    names = list(metadata_under("langfuse.trace.metadata", attributes))
-    own = metadata_under("langfuse.observation.metadata", attributes) if names else {}
+    attached = metadata_attributes(attributes)
+    names = list(metadata_under("langfuse.trace.metadata", attached))
+    own = metadata_under("langfuse.observation.metadata", attached) if names else {}
     if given is None and answered is None and not names:
         return None
     return TraceAttributes(text(given), text(answered), names, [name for name in names if name in own])

@@ -31,7 +31,8 @@ class BlockWriter:
     """Compresses blocks. One per thread."""
 
     def __init__(self) -> None:
-        self._compressor = zstandard.ZstdCompressor(level=3, write_content_size=True)
+        # Level 3 takes a fifth longer for two percent.
+        self._compressor = zstandard.ZstdCompressor(level=1, write_content_size=True)
 
     def pack(self, bodies: Sequence[Body]) -> bytes:
         """Return the block of these bodies; their positions count from 0."""
