@@ -1,4 +1,4 @@
-"""The smoke tests of the examples that call models run here with all their packages, so that none is skipped."""
+"""The smoke tests of the examples that call models, with all their packages, so that none is skipped."""
 
 from __future__ import annotations
 
