@@ -8,6 +8,7 @@ from .core.context import Context
 from .core.credentials import CredentialsStore
 from .core.errors import EngineError, UsageError
 from .provision.export import files_of, read_everything, write_files
+from .provision.faults import looks_secret
 from .provision.server import Server
 
 
@@ -20,6 +21,11 @@ def run(context: Context, *, into: Path, project: str, base_url: str) -> int:
     write_files(files, into)
     for file in files:
         context.console.print(str(into / file.path))
+        if looks_secret(file.text):
+            context.console.warn(
+                f"{into / file.path} contains what looks like a secret: make validate says where, and "
+                "refuses it."
+            )
     context.console.print(
         f"{len(files)} files. Name the directory in content: of a project in config/stack.yaml."
         if files

@@ -120,7 +120,7 @@ def _items(project: Project, places: PlaceOf) -> Iterator[str]:
 
 
 def _queues(project: Project, places: PlaceOf) -> Iterator[str]:
-    known = [config.name for config in project.score_configs if not config.archived]
+    known = [config.name for config in project.score_configs]
     for queue in project.annotation_queues:
         for number, name in enumerate(queue.score_configs):
             if name not in known:

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
-from pydantic_core import PydanticCustomError
 
 from .json_schemas import schema_problem
-from .model_base import Finite, FolderName, JsonObject, Price, Strict, Text, Variable
+from .model_base import (
+    Finite,
+    FolderName,
+    JsonObject,
+    JsonValue,
+    Price,
+    Strict,
+    Text,
+    Variable,
+    refuse,
+)
 from .patterns import check_pattern
 from .widget_fields import Aggregation, ChartType, Preset, ViewName, fault_of
 
 Label = Annotated[str, Field(max_length=36, pattern=r"^[a-z0-9_\-.]+$")]
 DataFile = Annotated[str, Field(pattern=r"\.(jsonl|csv)$")]
 GRID_COLUMNS = 12
-
-
-def refuse(reason: str, fix: str) -> PydanticCustomError:
-    """Return the error that a validator raises: what is wrong, and what to write instead."""
-    return PydanticCustomError("refused", "{reason}; {fix}", {"reason": reason, "fix": fix})
 
 
 class Category(Strict):
@@ -191,17 +195,17 @@ class DatasetItem(Strict):
     """One item of a dataset. Without `id` it gets one made from its input."""
 
     id: Annotated[str, Field(min_length=1, max_length=255)] | None = None
-    input: Any = None
-    expected_output: Any = None
-    metadata: Any = None
+    input: JsonValue = None
+    expected_output: JsonValue = None
+    metadata: JsonValue = None
     status: Literal["ACTIVE", "ARCHIVED"] = "ACTIVE"
     source_trace_id: Text | None = None
     source_observation_id: Text | None = None
 
     @model_validator(mode="after")
     def _has_input(self) -> Self:
-        if self.input in (None, ""):
-            raise refuse("an item needs an input", "add input")
+        if "input" not in self.model_fields_set or self.input == "":
+            raise refuse("an item needs an input", "add input, if need be null")
         return self
 
 
@@ -274,7 +278,7 @@ class Filter(Strict):
     column: Text
     type: Text
     operator: Text
-    value: Any = None
+    value: JsonValue = None
     key: Text | None = None
 
 

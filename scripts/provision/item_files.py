@@ -54,7 +54,11 @@ def _csv_rows(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
     rows = csv.reader(io.StringIO(text), strict=True)
     try:
         header = next(rows, [])
-        for column in header:
+        for number, column in enumerate(header):
+            if column in header[:number] or any(other.startswith(f"{column}.") for other in header):
+                raise ItemFileError(
+                    1, f"the column {column!r} is given twice", "keep one, or use its parts only"
+                )
             if column.split(".")[0] not in _COLUMNS or (
                 "." in column and column.split(".")[0] not in _OBJECTS
             ):

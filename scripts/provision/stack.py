@@ -6,8 +6,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from .content import Content, refuse
-from .model_base import DisplayName, Email, Identifier, JsonObject, ProjectId, Strict, Variable
+from .content import Content
+from .model_base import DisplayName, Email, Identifier, JsonObject, ProjectId, Strict, Variable, refuse
 
 KeyName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,30}$")]
 Role = Literal["OWNER", "ADMIN", "MEMBER", "VIEWER", "NONE"]

@@ -103,6 +103,33 @@ def test_what_was_made_by_hand_is_exported_too(engine: RunningEngine, tmp_path: 
     assert [version.prompt for version in project.prompts[0].all_versions] == ["one", "three\n\n  four "]
 
 
+def test_what_files_describe_less_often_is_exported_too(engine: RunningEngine, tmp_path: Path) -> None:
+    """A queue for an archived score config, items without input, prompts by version, empty messages."""
+    keys = engine.provision("export-odd")
+    with engine.client_for(keys) as client:
+        config = client.post("/api/public/score-configs", json={"name": "gone", "dataType": "BOOLEAN"}).json()
+        post(engine, keys, "annotation-queues", {"name": "review", "scoreConfigIds": [config["id"]]})
+        archived = client.patch(f"/api/public/score-configs/{config['id']}", json={"isArchived": True})
+        assert archived.is_success, archived.text
+    post(engine, keys, "v2/datasets", {"name": "golden"})
+    for item in ({"id": "no-input"}, {"id": "false", "input": False, "expectedOutput": 0}):
+        post(engine, keys, "dataset-items", {"datasetName": "golden", **item})
+    for text, labels in (("x", ["production"]), ("y\n", [])):
+        post(engine, keys, "v2/prompts", {"name": "child", "prompt": text, "labels": labels})
+    inclusion = "@@@langfusePrompt:name=child|version=1@@@"
+    post(engine, keys, "v2/prompts", {"name": "parent", "prompt": inclusion, "labels": []})
+    messages = [{"role": "user", "content": ""}, {"type": "placeholder", "name": "history"}]
+    post(engine, keys, "v2/prompts", {"name": "chat", "type": "chat", "prompt": messages})
+    model = {"modelName": "acme-7b", "matchPattern": "acme", "unit": "TOKENS", "inputPrice": 2e-7}
+    post(engine, keys, "models", model)
+
+    planned = replan(engine, keys, export(engine, keys, tmp_path))
+    assert planned.changes == ()
+    assert planned.left == ()
+    assert planned.kept == 9
+    assert "input: 0.0000002" in (tmp_path / "exported" / "models.yaml").read_text()
+
+
 @pytest.mark.parametrize("key", ["4f1c", "0"])
 def test_an_exported_project_applies_to_an_empty_one(engine: RunningEngine, tmp_path: Path, key: str) -> None:
     source, target = engine.provision(f"export-from-{key}"), engine.provision(f"export-to-{key}")

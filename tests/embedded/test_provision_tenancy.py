@@ -39,7 +39,7 @@ class Stack:
         copy_of_example(directory / "config")
         shutil.copytree(REPOSITORY / "config" / "sizes", directory / "config" / "sizes")
         self.port = free_port()
-        self.out = io.StringIO()
+        self.out, self.err = io.StringIO(), io.StringIO()
         self.environment = {
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(REPOSITORY),
@@ -50,7 +50,7 @@ class Stack:
             **SECRETS,
         }
         self.layout = Layout(directory, directory / ".env", directory / ".stack")
-        console = Console(self.environment, self.out, io.StringIO())
+        console = Console(self.environment, self.out, self.err)
         self.context = Context(self.layout, self.environment, console, SubprocessRunner(directory))
 
     def edit(self, old: str, new: str, file: str = "stack.yaml") -> None:
@@ -339,3 +339,17 @@ def test_export_config_writes_a_new_directory_only(untouched: Stack) -> None:
             project="",
             base_url="https://langfuse.acme.example",
         )
+
+
+def test_export_config_warns_of_secrets_that_the_files_would_not_be_taken_with(untouched: Stack) -> None:
+    with httpx.Client(base_url=f"http://127.0.0.1:{untouched.port}", auth=untouched.keys("zeus")) as client:
+        for path, body in (
+            ("v2/datasets", {"name": "leaked"}),
+            ("dataset-items", {"datasetName": "leaked", "id": "leak", "input": "AKIA0123456789ABCDEF"}),
+        ):
+            client.post(f"/api/public/{path}", json=body).raise_for_status()
+    into = untouched.root / "leaked"
+    assert export_config.run(untouched.context, into=into, project="zeus", base_url="") == 0
+    warning = " ".join(untouched.err.getvalue().split())
+    assert f"{into}/datasets.yaml contains what looks like a secret" in warning
+    assert "score_configs.yaml contains" not in warning

@@ -9,7 +9,7 @@ from scripts.provision.content import Content
 from scripts.provision.resources import Action, Body, Change, Found, Wanted, compact, simple_change
 from scripts.provision.server import Server
 
-from .score_configs import ScoreConfigs
+from .score_configs import QUEUE, ScoreConfigs
 
 _PATH = "annotation-queues"
 
@@ -17,7 +17,7 @@ _PATH = "annotation-queues"
 class AnnotationQueues:
     """See Kind. A queue is known by its name."""
 
-    name = "annotation queue"
+    name = QUEUE
     section = "annotation_queues"
 
     def wanted(self, content: Content, secrets: Mapping[str, str]) -> list[Wanted]:
@@ -79,11 +79,9 @@ class AnnotationQueues:
         )
 
     def exported(self, found: Found, everything: Mapping[str, Sequence[Found]]) -> Body | None:
-        """See Kind."""
-        return compact(
-            {
-                "name": found.key,
-                "description": found.body["description"],
-                "score_configs": found.body["scoreConfigs"],
-            }
-        )
+        """See Kind. A replaced config has no name by which a file could call it."""
+        known = {one.key for one in everything[ScoreConfigs.name]}
+        names = [name for name in found.body["scoreConfigs"] if name in known]
+        if not names:
+            return None
+        return compact({"name": found.key, "description": found.body["description"], "score_configs": names})

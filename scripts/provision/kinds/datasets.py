@@ -99,7 +99,7 @@ def _file_item(item: Found) -> Body:
                 ("source_trace_id", body["sourceTraceId"]),
                 ("source_observation_id", body["sourceObservationId"]),
             )
-            if value is not None
+            if value is not None or name == "input"
         },
         **({"status": body["status"]} if body["status"] != "ACTIVE" else {}),
     }

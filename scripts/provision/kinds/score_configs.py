@@ -8,6 +8,7 @@ from scripts.provision.content import Content
 from scripts.provision.resources import Action, Body, Change, Found, Wanted, compact, differences
 from scripts.provision.server import Server, segment
 
+QUEUE = "annotation queue"
 _PATH = "score-configs"
 _FILE_NAMES = {
     "name": "name",
@@ -46,7 +47,6 @@ class ScoreConfigs:
 
     def found(self, server: Server, wanted: Sequence[Wanted]) -> list[Found]:
         """See Kind."""
-        archived = {one.key for one in wanted if one.body["isArchived"]}
         chosen: dict[str, Found] = {}
         for row in server.pages(_PATH):
             one = Found(row["name"], _body(row), row["id"])
@@ -58,11 +58,7 @@ class ScoreConfigs:
                 chosen[one.key] = one
         for one in chosen.values():
             server.note_id(self.name, one.key, one.id)
-        return [
-            one
-            for one in chosen.values()
-            if not one.body["isArchived"] or one.key in archived or any(one.key == w.key for w in wanted)
-        ]
+        return list(chosen.values())
 
     def compare(self, wanted: Wanted, found: Found | None) -> Change | None:
         """See Kind."""
@@ -104,11 +100,11 @@ class ScoreConfigs:
         server.note_id(self.name, change.key, row["id"])
 
     def exported(self, found: Found, everything: Mapping[str, Sequence[Found]]) -> Body | None:
-        """See Kind."""
-        given = compact(found.body)
-        if not given.pop("isArchived", False):
-            return {_FILE_NAMES[key]: value for key, value in given.items()}
-        return None
+        """See Kind. Archived ones stay out unless a queue needs them."""
+        queues = everything.get(QUEUE, ())
+        if found.body["isArchived"] and not any(found.key in queue.body["scoreConfigs"] for queue in queues):
+            return None
+        return {_FILE_NAMES[key]: value for key, value in compact(found.body).items() if value is not False}
 
 
 def _body(row: Body) -> Body:
