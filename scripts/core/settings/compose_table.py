@@ -394,6 +394,14 @@ NETWORK = Group(
             for setting in _allow_list(target, shown)
         ),
         Setting(
+            name="OUTBOUND_CALLS",
+            description="Whether containers reach other machines. false cuts off everything that "
+            "docs/reference/outbound.md lists, also models, mail and login providers. To change it: make down, "
+            "then make up.",
+            kind=BOOLEAN,
+            default="true",
+        ),
+        Setting(
             name="PRIVATE_CA",
             description="Name of a file in config/private-ca/ with certificates (PEM) of authorities that web and "
             "worker trust besides the public ones.",
