@@ -75,7 +75,7 @@ def test_commands_begin_with_the_stack_its_size_and_its_settings(tmp_path: Path)
             *("docker", "compose", "--project-name", "zeus"),
             *("--env-file", str(tmp_path / "config" / "sizes" / "ci.env")),
             *("--env-file", str(tmp_path / ".env")),
-            *("down", "--volumes", "--remove-orphans"),
+            *("down", "--timeout", "0", "--volumes", "--remove-orphans"),
         ]
     ]
 
@@ -266,7 +266,7 @@ def test_a_stop_keeps_the_volumes(tmp_path: Path) -> None:
 def test_destroying_deletes_the_volumes(tmp_path: Path) -> None:
     runner = FakeRunner()
     make_engine(tmp_path, runner).destroy()
-    assert runner.lines() == [f"{COMPOSE} down --volumes --remove-orphans"]
+    assert runner.lines() == [f"{COMPOSE} down --timeout 0 --volumes --remove-orphans"]
 
 
 @pytest.mark.parametrize("verb", ["stop", "destroy"])
