@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-_HEX = frozenset("0123456789abcdef")
-
 
 def pack(identifier: str) -> bytes | str:
     """Return what is stored for an id: its bytes when it is lower-case hex of even length, else the text.
 
     Clients may send any text as an id in OTLP/JSON, and get back exactly what they sent.
     """
-    if len(identifier) % 2 or not identifier or not _HEX.issuperset(identifier):
+    try:
+        packed = bytes.fromhex(identifier)
+    except ValueError:
         return identifier
-    return bytes.fromhex(identifier)
+    # It reads capitals and blanks, too.
+    return packed if packed and packed.hex() == identifier else identifier
 
 
 def unpack(stored: bytes | str) -> str:
