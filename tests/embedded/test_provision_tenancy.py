@@ -18,12 +18,13 @@ from scripts import bootstrap, credentials, down, export_config, up, validate
 from scripts.core.api import Api
 from scripts.core.console import Console
 from scripts.core.context import Context
-from scripts.core.credentials import Credentials
+from scripts.core.credentials import Credentials, CredentialsStore
+from scripts.core.engines.embedded import EmbeddedEngine
 from scripts.core.errors import EXIT_DRIFT, EngineError, StackError, StackFileError, UsageError
 from scripts.core.layout import Layout, only_one_verb
 from scripts.core.runner import SubprocessRunner
 from scripts.core.settings.envfile import read_env
-from scripts.provision.tenancy import accepts
+from scripts.provision.tenancy import Bootstrap, accepts
 from scripts.selftest import free_port
 
 from .harness import REPOSITORY
@@ -180,6 +181,60 @@ def _interrupted_by_a_new_key() -> Callable[[Api, Credentials], bool]:
         return accepts(api, keys)
 
     return until_a_new_key
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("owner", "step"),
+    [
+        (Bootstrap, "keep_new_keys"),
+        (EmbeddedEngine, "revoke"),
+        (CredentialsStore, "forget_retired"),
+        (EmbeddedEngine, "provision"),
+        (EmbeddedEngine, "set_members"),
+        (EmbeddedEngine, "set_project"),
+        (CredentialsStore, "keep_verified"),
+    ],
+)
+def test_a_crash_after_any_step_of_keys_members_and_projects_is_made_good_by_the_next_run(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, owner: type, step: str
+) -> None:
+    old = stack.keys("keys/kosmos.ci")
+    stack.edit("rotation: 1", "rotation: 2")
+    stack.bootstrap()  # the next run has a key to revoke
+    stack.edit("      - name: app\n", "      - name: app\n      - name: batch\n")
+    stack.edit("role: MEMBER", "role: ADMIN")
+    stack.edit("metadata: {team: search}", "metadata: {team: rag}")
+    stack.edit("include: [zeus.yaml]", "  - {id: athena, name: athena}\ninclude: [zeus.yaml]")
+    original = getattr(owner, step)
+
+    def then_crash(*arguments: object) -> None:
+        original(*arguments)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, step, then_crash)
+        with pytest.raises(KeyboardInterrupt):
+            bootstrap.run(stack.context, dry_run=False)
+    pending = {path.name: path.read_text() for path in stack.layout.credentials_dir.rglob("*.pending")}
+    stack.bootstrap()
+
+    assert stack.bootstrap().endswith("Nothing to change.\n")
+    stems = ("kosmos", "keys/kosmos.ci", "keys/kosmos.batch", "athena", "zeus")
+    assert [stack.status(stack.keys(stem)) for stem in stems] == [200] * 5
+    assert stack.status(old) == 401
+    assert stack.known() == {
+        "projects": {
+            "kosmos": ("kosmos", {"team": "rag"}),
+            "zeus": ("zeus", {}),
+            "athena": ("athena", {}),
+        },
+        "members": {("acme", "admin@acme.example"): "OWNER", ("acme", "hermes@acme.example"): "ADMIN"},
+    }
+    files = {path.name: path.read_text() for path in stack.layout.credentials_dir.rglob("*.env*")}
+    assert sorted(files) == ["athena.env", "kosmos.batch.env", "kosmos.ci.env", "kosmos.env", "zeus.env"]
+    # A key that was made before the crash is the key that counts.
+    assert pending.items() <= {f"{name}.pending": text for name, text in files.items()}.items()
 
 
 def test_a_further_key_role_name_and_metadata_show_as_exactly_these_changes(stack: Stack) -> None:
