@@ -10,12 +10,15 @@ import hashlib
 import time
 import uuid
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import httpx
 
 from . import schema_clickhouse, schema_postgres
-from .postgres import Postgres
-from .stores import ClickHouse
+
+if TYPE_CHECKING:
+    from .postgres import Postgres
+    from .stores import ClickHouse
 
 CURRENT = "4.59.0"
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import sqlite3
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from langfuse_embedded.store.state import StateStore
 
-from .postgres import Postgres
+if TYPE_CHECKING:
+    from .postgres import Postgres
 
 # Kept by tenancy.py in the server's own form; or filled by the engine itself.
 _ELSEWHERE = ("organizations", "projects", "api_keys", "users", "memberships", "price_list")
