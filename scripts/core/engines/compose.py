@@ -128,7 +128,7 @@ class ComposeEngine:
             return EngineState(running=False, data=tuple(self.data()), parts=parts)
         with Api(self.local_url) as api:
             detail, version = api.ready(), api.version()
-        sick = [one.service for one in containers if not one.well]
+        sick = [one.name for one in containers if not one.well]
         if sick:
             detail = f"not healthy: {', '.join(sick)}"
         return EngineState(

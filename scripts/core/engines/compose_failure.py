@@ -50,7 +50,9 @@ HINTS: tuple[tuple[str, str], ...] = (
 
 def progress_of(services: Sequence[str], containers: Sequence[Container], said: str) -> dict[str, str]:
     """Return the state of every service in a few words; `said` is what compose has written so far."""
-    known = {one.service: one.described() for one in containers if one.state != "created"}
+    made = [one for one in containers if one.state != "created"]
+    # Of several replicas, one that is not well yet stands for all.
+    known = {one.service: one.described() for one in sorted(made, key=lambda one: not one.well)}
     return {name: known.get(name) or pull_state(name, said) or WAITING for name in services}
 
 
@@ -71,7 +73,7 @@ def start_failure(reports: Sequence[tuple[Container, Sequence[str]]], said: str)
     guilty = [report for report in reports if report[0].state != "created" or report[0].error]
     lines: list[str] = []
     for container, log in guilty:
-        lines.append(f"{container.service}: {container.described()}")
+        lines.append(f"{container.name}: {container.described()}")
         if container.error:
             lines.append(f"  docker: {container.error}")
         if container.last_probe and container.health != "healthy":
@@ -79,7 +81,7 @@ def start_failure(reports: Sequence[tuple[Container, Sequence[str]]], said: str)
         lines += [f"  | {line}" for line in list(log)[-LOG_LINES:]]
     if not guilty:
         lines = tail(said, 5)
-    names = ", ".join(container.service for container, _ in guilty)
+    names = ", ".join(container.name for container, _ in guilty)
     return EngineError(
         f"The containers did not start: {names} failed." if names else "The containers did not start.",
         details=lines,

@@ -16,6 +16,7 @@ from .base import Part
 CRASH_LOOP_RESTARTS = 3
 PROJECT_LABEL = "com.docker.compose.project"
 SERVICE_LABEL = "com.docker.compose.service"
+NUMBER_LABEL = "com.docker.compose.container-number"
 ONEOFF_LABEL = "com.docker.compose.oneoff"
 
 
@@ -26,6 +27,7 @@ class Container:
     Attributes:
         state: `created`, `running`, `paused`, `restarting`, `exited` or `dead`.
         health: `starting`, `healthy`, `unhealthy`, or empty where nothing is checked.
+        number: of the replica, from 1.
         exit_code: of the last time that it ended.
         restarts: how often Docker has started it again by itself.
         out_of_memory: whether it ended last because it met its memory limit.
@@ -41,6 +43,7 @@ class Container:
     service: str
     state: str
     health: str = ""
+    number: int = 1
     exit_code: int = 0
     restarts: int = 0
     out_of_memory: bool = False
@@ -50,6 +53,11 @@ class Container:
     ports: tuple[str, ...] = ()
     last_probe: str = ""
     cut_off: bool = False
+
+    @property
+    def name(self) -> str:
+        """The service; with the number of a replica beyond the first."""
+        return self.service if self.number == 1 else f"{self.service}-{self.number}"
 
     @property
     def done(self) -> bool:
@@ -87,7 +95,7 @@ class Container:
     def part(self) -> Part:
         """Return it as every engine describes its parts."""
         return Part(
-            self.service,
+            self.name,
             self.state,
             "cut off the network" if self.cut_off else self.health,
             restarts=self.restarts,
@@ -108,7 +116,7 @@ def read_containers(runner: Runner, project: str) -> list[Container]:
     # One that goes away in between is an error for `inspect`, but it still prints the others.
     found = runner.run(["docker", "inspect", "--type", "container", *ids])
     rows: list[Mapping[str, Any]] = json.loads(found.stdout or "[]")
-    return sorted((container_of(row) for row in rows), key=lambda one: one.service)
+    return sorted((container_of(row) for row in rows), key=lambda one: (one.service, one.number))
 
 
 def container_of(row: Mapping[str, Any]) -> Container:
@@ -121,6 +129,7 @@ def container_of(row: Mapping[str, Any]) -> Container:
         service=row["Config"]["Labels"][SERVICE_LABEL],
         state=state["Status"],
         health=(health.get("Status") or "").replace("none", ""),
+        number=int(row["Config"]["Labels"].get(NUMBER_LABEL) or 1),
         exit_code=int(state.get("ExitCode") or 0),
         restarts=int(row.get("RestartCount") or 0),
         out_of_memory=bool(state.get("OOMKilled")),
@@ -134,8 +143,8 @@ def container_of(row: Mapping[str, Any]) -> Container:
 
 
 def read_memory(runner: Runner, containers: Sequence[Container]) -> dict[str, int]:
-    """Return the memory that each running service uses, in bytes. Takes two seconds."""
-    running = {one.id: one.service for one in containers if one.state == "running"}
+    """Return the memory that each running container uses, in bytes. Takes two seconds."""
+    running = {one.id: one.name for one in containers if one.state == "running"}
     if not running:
         return {}
     argv = ["docker", "stats", "--no-stream", "--no-trunc", "--format", "{{.ID}}\t{{.MemUsage}}", *running]

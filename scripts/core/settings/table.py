@@ -89,6 +89,12 @@ _STACK = Group(
             default="4.59.0",
         ),
         Setting(
+            name="WORKER_REPLICAS",
+            description="How many workers run side by side. Each has the limits of the size.",
+            kind=integer(1, 32),
+            default="1",
+        ),
+        Setting(
             name="STACK_DIR",
             description="Where credentials, logs and the data of the embedded engine lie, relative to the "
             "repository. Read from the environment only.",

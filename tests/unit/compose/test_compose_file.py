@@ -185,6 +185,13 @@ def test_the_limits_of_a_size_fit_the_memory_that_it_is_for(
     assert 0.8 * memory_gib * 2**30 < total <= memory_gib * 2**30
 
 
+@pytest.mark.parametrize("replicas", [1, 3])
+def test_workers_are_as_many_as_asked_for(render: Render, replicas: int) -> None:
+    assert (
+        render(WORKER_REPLICAS=str(replicas))["services"]["langfuse-worker"]["deploy"]["replicas"] == replicas
+    )
+
+
 def test_a_line_of_env_wins_over_the_size(render: Render) -> None:
     limits = render(WEB_MEMORY="3g")["services"]["langfuse-web"]["deploy"]["resources"]["limits"]
     assert int(limits["memory"]) == 3 * 2**30

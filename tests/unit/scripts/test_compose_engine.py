@@ -31,10 +31,12 @@ COMPOSE = "docker compose --project-name langfuse-stack"
 def container(service: str, state: str = "running", health: str = "healthy", **more: Any) -> dict[str, Any]:
     """What `docker inspect` prints of a container; `more` goes into its State."""
     probe = [{"Output": more.pop("probe")}] if "probe" in more else []
+    number = more.pop("number", 1)
+    labels = {"com.docker.compose.service": service, "com.docker.compose.container-number": str(number)}
     return {
-        "Id": f"{service}-id",
+        "Id": f"{service}-id" if number == 1 else f"{service}-id{number}",
         "RestartCount": more.pop("restarts", 0),
-        "Config": {"Labels": {"com.docker.compose.service": service}},
+        "Config": {"Labels": labels},
         "HostConfig": {"Memory": more.pop("memory", 0)},
         "NetworkSettings": {"Ports": more.pop("ports", {})},
         "State": {
@@ -401,6 +403,19 @@ def test_a_service_that_is_on_no_network_is_named_although_its_own_check_is_cont
     state = make_engine(tmp_path, runner, LANGFUSE_PORT="1").state()
     assert ("valkey" in state.detail) is not healthy
     assert state.parts[0].health == ("healthy" if healthy else "cut off the network")
+
+
+def test_each_replica_is_a_part(tmp_path: Path) -> None:
+    runner = FakeRunner(
+        docker_shows(
+            container("langfuse-web"),
+            container("langfuse-worker", number=2, health="unhealthy"),
+            container("langfuse-worker"),
+        )
+    )
+    state = make_engine(tmp_path, runner, LANGFUSE_PORT="1").state()
+    assert [part.name for part in state.parts] == ["langfuse-web", "langfuse-worker", "langfuse-worker-2"]
+    assert state.detail == "not healthy: langfuse-worker-2"
 
 
 def test_a_part_says_since_when_it_runs_what_it_may_use_and_where_it_is_reached(tmp_path: Path) -> None:
