@@ -6,6 +6,7 @@ from scripts.doctor.facts import Facts, NotGathered
 from scripts.doctor.model import COMPOSE, EMBEDDED, Check, Verdict, failed, ok, skipped, warning
 from scripts.doctor.sources.clickhouse import ClickHouse
 from scripts.doctor.sources.configuration import Configuration
+from scripts.doctor.sources.login import Issuers
 from scripts.doctor.sources.logs import Logs
 from scripts.doctor.sources.postgres import Postgres
 from scripts.doctor.sources.server import Server
@@ -129,6 +130,14 @@ def _sso(facts: Facts) -> Verdict:
     return ok(f"offered: {', '.join(sorted(wanted))}")
 
 
+def _issuer(facts: Facts) -> Verdict:
+    problems = facts.of(Issuers).problems
+    if not problems:
+        return skipped("no OpenID Connect provider with an issuer is set up")
+    wrong = [f"{name}: {problem}" for name, problem in problems.items() if problem]
+    return failed("; ".join(wrong)) if wrong else ok(f"{', '.join(problems)} can be discovered")
+
+
 def _heap(facts: Facts) -> Verdict:
     lines = facts.of(Logs).lines["heap"]
     if lines:
@@ -237,6 +246,14 @@ CHECKS = (
         fix="set all its variables (client id, client secret, issuer), then make up",
         page="how-to/sso.md",
         judge=_sso,
+        engines=COMPOSE,
+    ),
+    Check(
+        id="langfuse.issuer",
+        looks_at="The discovery document of every OpenID Connect issuer is there and names that issuer.",
+        fix="set the issuer exactly as the provider writes it (a slash at its end counts), then make up",
+        page="how-to/sso.md",
+        judge=_issuer,
         engines=COMPOSE,
     ),
     Check(
