@@ -20,7 +20,9 @@ from .core.docker import find_engine
 from .core.errors import EXIT_FAILED, EXIT_OK, UsageError
 from .core.runner import checked
 
-SCENARIOS = ("-m", "pytest", "-p", "no:cacheprovider", "-v", "tests/scenarios", "--durations=0")
+PYTEST = ("-m", "pytest", "-p", "no:cacheprovider", "-v", "tests/scenarios", "--durations=10")
+# A further -m among the arguments replaces this one.
+SCENARIOS = (*PYTEST, "-m", "not slow")
 INSTALL_TIMEOUT_S = 600
 INSTALL_ENGINE = ("rehearsal/install_engine.sh",)
 INSTALL_BOOTSTRAP = ("apt-get", "install", "--quiet", "--yes", "--no-install-recommends", "mmdebstrap")

@@ -17,6 +17,27 @@ from .report import Report
 from .stack import Stack, new_stack
 
 HERE = Path(__file__).parent
+# What `make rehearse` runs by itself: the stack and what may happen to it. The others are whole drills, mostly on
+# stacks of their own: make rehearse ARGS="-m slow".
+QUICK = frozenset(
+    (
+        "cold_start_and_smoke",
+        "external_stores",
+        "image_missing",
+        "monitoring",
+        "old_env",
+        "port_taken",
+        "second_start_keeps_data",
+        "small_size",
+        "store_away",
+        "tls",
+        "two_stacks",
+        "volume_missing",
+        "worker_faults",
+        "wrong_password",
+        "wrong_secret",
+    )
+)
 REPORT = pytest.StashKey[Report]()
 
 MakeStack = Callable[[], Stack]
@@ -28,10 +49,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark everything in this directory as a scenario."""
+    """Mark everything in this directory as a scenario, and what takes long as slow."""
     for item in items:
         if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.scenario)
+            if item.path.parent.name not in QUICK:
+                item.add_marker(pytest.mark.slow)
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -23,5 +23,5 @@ def test_every_project_of_the_stack_file_has_a_key_that_works(first_start: Stack
 
 
 def test_the_smoke_tests_pass(first_start: Stack) -> None:
-    """The same suite as on any other Langfuse."""
-    assert first_start.smoke() == 0
+    """The same suite as on any other Langfuse, without its examples: they take minutes."""
+    assert first_start.smoke(["-k", "not example"]) == 0
