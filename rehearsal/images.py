@@ -1,12 +1,16 @@
-"""The stand-in images: a base of Debian packages, and what `rehearsal/build.yaml` builds on it."""
+"""The stand-in images: a base of Debian packages, and what `rehearsal/build.yaml` builds on it.
+
+By hand: python -m rehearsal.images
+"""
 
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 
 from scripts.core.console import Console
 from scripts.core.errors import CommandFailed
-from scripts.core.runner import Runner, checked
+from scripts.core.runner import Runner, SubprocessRunner, checked
 
 BASE = "langfuse-stack-rehearsal/base:trixie"
 BUILD_TIMEOUT_S = 900
@@ -51,3 +55,7 @@ def _import_base() -> None:
         raise CommandFailed(BOOTSTRAP, bootstrap.returncode, errors, fix="install mmdebstrap, then repeat.")
     if imported.returncode != 0:
         raise CommandFailed(["docker", "import", "-", BASE], imported.returncode, imported.stderr)
+
+
+if __name__ == "__main__":
+    build_images(SubprocessRunner(Path(__file__).resolve().parents[1]), Console())
