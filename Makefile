@@ -11,7 +11,7 @@ UV ?= uv
 RUN = .venv/bin/python -m scripts
 PIP_INSTALL = -m pip install -qq --disable-pip-version-check --require-hashes -r
 
-.PHONY: help up down status logs pull lock images-save images-load bootstrap plan validate credentials export-config smoke alerts alerts-check exporter dashboard report canary backup backups backup-verify restore reconcile export import promote retention erase destroy test test-slow test-clients rehearse fake-llm api-reference lint audit types bench doctor docs lock-python trust reload-tls rotate
+.PHONY: help up down status logs pull lock images-save images-load bootstrap plan validate credentials export-config smoke alerts alerts-check exporter dashboard report canary backup backups backup-verify restore reconcile export import promote retention erase destroy test test-slow test-clients rehearse fake-llm api-reference lint audit types bench doctor docs lock-python trust reload-tls rotate support-bundle
 
 help: ## Help: show this; explain a group or all [GROUP=]
 	@echo "Langfuse Stack: make TARGET [SETTING=value ...]"
@@ -120,6 +120,9 @@ doctor: .venv/.runtime ## Check: what is wrong and its fix [ONLY= VERBOSE=1 FIX=
 
 rotate: .venv/.runtime ## Config: new value of a secret [SECRET= DRY_RUN=1 UNDO=1]
 	@$(RUN) rotate $(SECRET) $(if $(DRY_RUN),--dry-run) $(if $(YES),--yes) $(if $(UNDO),--undo) $(if $(USER_EMAIL),--user $(USER_EMAIL))
+
+support-bundle: .venv/.runtime ## Check: what others need to help, without secrets [INTO=]
+	@$(RUN) support-bundle $(if $(INTO),--into $(INTO))
 
 bench: .venv/.dev ## Check: speed and footprint of the embedded engine
 	@.venv/bin/python -m benchmarks.engine $(ARGS)

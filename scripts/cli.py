@@ -462,6 +462,16 @@ def rotate(
 
 
 @app.command()
+def support_bundle(
+    into: Annotated[Path | None, typer.Option(help="Archive to write; default below .stack/support.")] = None,
+) -> None:
+    """Write an archive for whoever helps: doctor, configuration, logs, statistics; no secrets."""
+    from .support import verb
+
+    execute(lambda context: verb.run(context, into=into))
+
+
+@app.command()
 def docs(
     check: Annotated[bool, typer.Option("--check", help="Only say what is out of date; exit 1.")] = False,
 ) -> None:

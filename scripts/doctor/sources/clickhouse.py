@@ -74,9 +74,16 @@ class ClickHouse:
 
 def gather(surroundings: Surroundings, facts: Facts) -> ClickHouse:
     """Return the answers. Raises NotGathered when it is external, does not run, or refuses the login."""
+    return ClickHouse(ask(surroundings, facts, QUERIES))
+
+
+def ask(
+    surroundings: Surroundings, facts: Facts, queries: Mapping[str, str]
+) -> dict[str, Sequence[Mapping[str, Any]]]:
+    """Return the rows of queries. Raises NotGathered."""
     container = store_container(surroundings, facts, "clickhouse", "CLICKHOUSE_URL")
-    pairs = [word for name, query in QUERIES.items() for word in (name, f"{query} FORMAT JSON")]
-    return ClickHouse(parse(run_inside(surroundings, container, ["sh", "-c", _SCRIPT, "sh", *pairs])))
+    pairs = [word for name, query in queries.items() for word in (name, f"{query} FORMAT JSON")]
+    return parse(run_inside(surroundings, container, ["sh", "-c", _SCRIPT, "sh", *pairs]))
 
 
 def parse(text: str) -> dict[str, Sequence[Mapping[str, Any]]]:

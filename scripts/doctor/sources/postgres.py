@@ -70,10 +70,15 @@ class Postgres:
 
 def gather(surroundings: Surroundings, facts: Facts) -> Postgres:
     """Return the answers. Raises NotGathered when it is external, does not run, or refuses the login."""
+    return Postgres(ask(surroundings, facts, QUERIES))
+
+
+def ask(surroundings: Surroundings, facts: Facts, queries: Mapping[str, str]) -> dict[str, Any]:
+    """Return the answers to queries that each give one JSON value. Raises NotGathered."""
     container = store_container(surroundings, facts, "postgres", "DATABASE_URL")
-    lines = [line for name, query in QUERIES.items() for line in (rf"\echo @{name}", f"{query};")]
+    lines = [line for name, query in queries.items() for line in (rf"\echo @{name}", f"{query};")]
     text = run_inside(surroundings, container, ["sh", "-c", _SCRIPT], stdin="\n".join(lines) + "\n")
-    return Postgres(parse_marked(text))
+    return parse_marked(text)
 
 
 def parse_marked(text: str) -> dict[str, Any]:
