@@ -14,6 +14,9 @@ from .base import Part
 
 # A container that ended so often with an error, and was started again, does not recover by waiting.
 CRASH_LOOP_RESTARTS = 3
+# What PostgreSQL's health check prints when the database was created with another password: waiting until the
+# end of the start period would not change that.
+WRONG_PASSWORD = "password authentication failed"  # noqa: S105 - a message
 PROJECT_LABEL = "com.docker.compose.project"
 SERVICE_LABEL = "com.docker.compose.service"
 NUMBER_LABEL = "com.docker.compose.container-number"
@@ -75,7 +78,8 @@ class Container:
         """Whether it will not get well by waiting."""
         crashed = self.state in {"exited", "dead"} and not self.done
         loops = self.restarts >= CRASH_LOOP_RESTARTS and self.exit_code != 0 and not self.well
-        return crashed or loops or self.health == "unhealthy" or bool(self.error)
+        refused = self.health == "starting" and WRONG_PASSWORD in self.last_probe
+        return crashed or loops or refused or self.health == "unhealthy" or bool(self.error)
 
     def described(self) -> str:
         """Return its state in a few words."""

@@ -204,6 +204,15 @@ def test_an_unhealthy_service_is_shown_with_what_its_check_said(tmp_path: Path) 
     assert error.fix.endswith("More: make logs SERVICE=valkey")
 
 
+def test_a_database_that_keeps_another_password_ends_the_wait(tmp_path: Path) -> None:
+    refused = container(
+        "postgres", health="starting", probe="FATAL:  password authentication failed for user langfuse"
+    )
+    _, error = failing_start(tmp_path, refused, up=Completed(0))
+    assert error.message == "The containers did not start: postgres failed."
+    assert "it was created with" in error.fix
+
+
 def test_a_container_that_crashes_again_and_again_ends_the_wait(tmp_path: Path) -> None:
     # Compose itself would wait for its health until the deadline.
     looping = container("langfuse-web", "restarting", "starting", code=1, restarts=3)
