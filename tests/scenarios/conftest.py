@@ -17,8 +17,8 @@ from .report import Report
 from .stack import Stack, new_stack
 
 HERE = Path(__file__).parent
-# What `make rehearse` runs by itself: the stack and what may happen to it. The others are whole drills, mostly
-# on stacks of their own: make rehearse ARGS="-m slow".
+# What `make rehearse` runs by itself: the stack and what may happen to it. The others are drills, mostly on stacks
+# of their own: make rehearse ARGS="-m slow".
 QUICK = frozenset(
     (
         "cold_start_and_smoke",
@@ -136,7 +136,8 @@ def _stacks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeStack]:
 
     yield make
     left = {}
-    for stack in made:
+    # The last one first: it may use a network of one before it.
+    for stack in reversed(made):
         try:
             stack.destroy()
         except StackError as error:

@@ -118,6 +118,7 @@ def new_stack(directory: Path) -> Stack:
         "STACK_SIZE": "ci",
         "LANGFUSE_PORT": str(free_port()),
         "S3_PORT": str(free_port()),
+        "GRAFANA_PORT": str(free_port()),
         # Nobody watches: no spinner, no colours.
         "CI": "true",
     }
