@@ -17,8 +17,8 @@ from .report import Report
 from .stack import Stack, new_stack
 
 HERE = Path(__file__).parent
-# What `make rehearse` runs by itself: the stack and what may happen to it. The others are drills, mostly on stacks
-# of their own: make rehearse ARGS="-m slow".
+# What `make rehearse` runs by itself: the stack and what may happen to it. The others are drills, mostly on
+# stacks of their own: make rehearse ARGS="-m slow".
 QUICK = frozenset(
     (
         "cold_start_and_smoke",
