@@ -1,0 +1,171 @@
+"""The files that Grafana is provisioned with are what it reads, and fit the services of compose.yaml.
+
+The schema holds the part of the dashboard model that these files use: it refuses what Grafana would ignore
+in silence, such as a mistyped key.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import jsonschema
+import pytest
+import yaml
+
+from .promtool import CONFIG, ROOT
+
+GRAFANA = CONFIG / "grafana"
+DASHBOARDS = sorted((GRAFANA / "dashboards").glob("*.json"))
+SERVICES = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
+TEXT = {"type": "string", "minLength": 1}
+
+
+def closed(properties: dict[str, Any], *optional: str) -> dict[str, Any]:
+    """An object of exactly these properties, all needed but the optional ones."""
+    required = [name for name in properties if name not in optional]
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+
+
+SOURCE = closed({"type": {"const": "prometheus"}, "uid": {"const": "prometheus"}})
+TARGET = closed(
+    {
+        "refId": {"type": "string", "pattern": "^[A-Z]$"},
+        "datasource": SOURCE,
+        "expr": TEXT,
+        "legendFormat": TEXT,
+        "instant": {"type": "boolean"},
+    },
+    "instant",
+)
+PLACE = closed(
+    {
+        "x": {"type": "integer", "minimum": 0, "maximum": 23},
+        "y": {"type": "integer", "minimum": 0},
+        "w": {"type": "integer", "minimum": 1, "maximum": 24},
+        "h": {"type": "integer", "minimum": 1},
+    }
+)
+LINK = closed({"title": TEXT, "url": TEXT, "targetBlank": {"const": True}})
+PANEL = closed(
+    {
+        "id": {"type": "integer", "minimum": 1},
+        "type": {"enum": ["stat", "timeseries"]},
+        "title": TEXT,
+        "description": {"type": "string"},
+        "datasource": SOURCE,
+        "gridPos": PLACE,
+        "fieldConfig": {"type": "object", "required": ["defaults", "overrides"]},
+        "targets": {"type": "array", "items": TARGET, "minItems": 1},
+        "options": {"type": "object"},
+        "links": {"type": "array", "items": LINK},
+    },
+    "links",
+)
+VARIABLE = closed(
+    {
+        "name": {"type": "string", "pattern": r"^\w+$"},
+        "label": TEXT,
+        "type": {"const": "query"},
+        "datasource": SOURCE,
+        "query": TEXT,
+        "definition": TEXT,
+        "refresh": {"enum": [1, 2]},
+        "includeAll": {"type": "boolean"},
+        "multi": {"type": "boolean"},
+        "current": {"type": "object"},
+    }
+)
+DASHBOARD = closed(
+    {
+        "uid": {"type": "string", "pattern": "^[a-z0-9-]{1,40}$"},
+        "title": TEXT,
+        "description": TEXT,
+        "tags": {"type": "array", "items": TEXT},
+        "schemaVersion": {"type": "integer", "minimum": 36},
+        "timezone": {"enum": ["browser", "utc"]},
+        "editable": {"const": False},
+        "refresh": {"type": "string", "pattern": "^[1-9][0-9]*[smh]$"},
+        "time": closed({"from": TEXT, "to": TEXT}),
+        "templating": closed({"list": {"type": "array", "items": VARIABLE}}),
+        "links": {"type": "array"},
+        "panels": {"type": "array", "items": PANEL, "minItems": 1},
+    }
+)
+
+
+def load(path: Path) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(path.read_text())
+    return document
+
+
+@pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
+def test_a_dashboard_is_one_that_grafana_understands(path: Path) -> None:
+    dashboard = load(path)
+    jsonschema.validate(dashboard, DASHBOARD)
+    ids = [panel["id"] for panel in dashboard["panels"]]
+    assert len(set(ids)) == len(ids)
+    assert all(panel["gridPos"]["x"] + panel["gridPos"]["w"] <= 24 for panel in dashboard["panels"])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"panels": []}, "non-empty"),
+        ({"titel": "x"}, "titel"),
+        ({"schemaVersion": 3}, "minimum"),
+        ({"editable": True}, "False was expected"),
+    ],
+)
+def test_a_mistake_in_a_dashboard_would_be_found(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(jsonschema.ValidationError, match=message):
+        jsonschema.validate({**load(DASHBOARDS[0]), **change}, DASHBOARD)
+
+
+@pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
+def test_a_variable_of_several_values_is_matched_as_one(path: Path) -> None:
+    # `=` would compare with the text "(kosmos|zeus)".
+    dashboard = load(path)
+    known = {variable["name"] for variable in dashboard["templating"]["list"]}
+    for panel in dashboard["panels"]:
+        for target in panel["targets"]:
+            uses = re.findall(r'(=~|!~|=|!=)"\$(\w+)"', target["expr"])
+            assert {name for _, name in uses} == set(re.findall(r"\$(\w+)", target["expr"])) <= known
+            assert {operator for operator, _ in uses} <= {"=~", "!~"}, panel["title"]
+
+
+def test_dashboards_lie_where_grafana_looks() -> None:
+    provider = yaml.safe_load((GRAFANA / "provisioning" / "dashboards" / "langfuse.yaml").read_text())
+    [entry] = provider["providers"]
+    mounts = {volume["source"]: volume["target"] for volume in SERVICES["grafana"]["volumes"][1:]}
+    assert entry["options"]["path"] == mounts["./config/grafana/dashboards"]
+    assert mounts["./config/grafana/provisioning"] == "/etc/grafana/provisioning"
+    assert (entry["type"], entry["allowUiUpdates"]) == ("file", False)
+
+
+def test_the_data_source_is_the_prometheus_of_the_stack() -> None:
+    document = yaml.safe_load((GRAFANA / "provisioning" / "datasources" / "prometheus.yaml").read_text())
+    [source] = document["datasources"]
+    jsonschema.validate({"type": source["type"], "uid": source["uid"]}, SOURCE)
+    address = urlsplit(source["url"])
+    assert (address.hostname, address.port) == ("prometheus", 9090)
+    assert set(SERVICES["prometheus"]["networks"]) & set(SERVICES["grafana"]["networks"]) == {"monitoring"}
+
+
+def test_links_to_runbooks_lead_to_what_is_mounted() -> None:
+    mounts = {volume["source"]: volume["target"] for volume in SERVICES["grafana"]["volumes"][1:]}
+    # What lies below public is served under /public.
+    assert mounts["./docs/runbooks"] == "/usr/share/grafana/public/runbooks"
+    links = [
+        link["url"]
+        for path in DASHBOARDS
+        for panel in load(path)["panels"]
+        for link in panel.get("links", ())
+    ]
+    assert len(links) > 20
+    for url in links:
+        assert re.fullmatch(r"/public/runbooks/\w+\.md", url)
+        assert (ROOT / "docs" / "runbooks" / url.rpartition("/")[2]).is_file()
