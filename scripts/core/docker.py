@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,9 @@ from .runner import Runner, checked
 
 ENGINE_TIMEOUT_S = 5.0
 REGISTRY_TIMEOUT_S = 10.0
+# start_interval of health checks; `required: false` of dependencies, !reset and !override.
+MINIMUM_ENGINE = (25, 0)
+MINIMUM_COMPOSE = (2, 24)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,19 @@ def find_engine(runner: Runner) -> Finding:
         return Finding(False, "Docker is not installed or does not answer", "install Docker, or start it")
     if compose.returncode != 0:
         return Finding(False, "Docker has no compose plugin", "install Docker Compose 2.24 or later")
+    for name, said, minimum in (
+        ("Docker", engine.stdout, MINIMUM_ENGINE),
+        ("Docker Compose", compose.stdout, MINIMUM_COMPOSE),
+    ):
+        if (found := _version(said)) and found < minimum:
+            wanted = ".".join(map(str, minimum))
+            return Finding(False, f"{name} {said.strip()} is older than {wanted}", f"update {name}")
     return Finding(True, f"Docker {engine.stdout.strip()} answers")
+
+
+def _version(text: str) -> tuple[int, ...]:
+    found = re.match(r"v?(\d+)\.(\d+)", text.strip())
+    return tuple(map(int, found.groups())) if found else ()
 
 
 def find_images(runner: Runner, compose: Sequence[str], environment: Mapping[str, str]) -> Finding:

@@ -1,7 +1,7 @@
 """images.lock: the digests that `make lock` resolved, and how compose is made to use them.
 
-A tag can be moved to another image; a digest cannot. An image that came in a file (`make images-load`) has no digest
-of a registry, so the lock also knows its id, which is a digest of its content as well.
+A tag can be moved to another image; a digest cannot. An image that came in a file (`make images-load`) has no
+digest of a registry, so the lock also knows its id, which is a digest of its content as well.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from .settings.envfile import read_env
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _FIX = "make it anew on a host that reaches the registry: make lock"
 _HEAD = """\
-## What a registry answered for the images of compose.yaml, written by `make lock` and used by `make up` from then on.
-## `id` recognises an image that came in a file. Keep this file under version control.
+## What a registry answered for the images of compose.yaml, written by `make lock` and used by `make up` from
+## then on. `id` recognises an image that came in a file. Keep this file under version control.
 """
 
 
@@ -100,7 +100,7 @@ def pinned_environment(
 ) -> dict[str, str]:
     """Return the environment of compose commands with which locked images are used.
 
-    Without images.lock that is the given one. Else a compose file with the pins is written and added to the others.
+    Without images.lock that is the given one. Else a compose file with the pins is written and added to them.
 
     Args:
         compose: the beginning of a compose command.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,7 +34,7 @@ from .base import (
     WantedProject,
 )
 from .compose_failure import progress_of, start_failure
-from .compose_limits import cpus_of_engine, fitting_cpus
+from .compose_limits import Capacity, capacity_of_engine, fitting_cpus, wanted_memory
 from .compose_parts import Container, read_containers, read_memory
 from .embedded import local_url
 
@@ -284,7 +285,8 @@ class ComposeEngine:
         argv = ["run", "--detach", "--no-deps", *names, WEB]
         fix = "see `make logs SERVICE=langfuse-web`, then run make bootstrap again"
         command = [*self._command(), *argv]
-        done = self.runner.run(command, env=self._pinned({**self._lowered_cpus(), **variables}))
+        lowered = self._lowered_cpus(capacity_of_engine(self.runner))
+        done = self.runner.run(command, env=self._pinned({**lowered, **variables}))
         container = checked(command, done, fix=fix).stdout.strip().splitlines()[-1]
         try:
             wait_until(
@@ -320,14 +322,9 @@ class ComposeEngine:
         heartbeats_dir(self.layout).mkdir(parents=True, exist_ok=True)
 
     def _start(self, init: Mapping[str, str], before: Sequence[Container]) -> None:
-        lowered = self._lowered_cpus()
-        if lowered:
-            cpus, names = next(iter(lowered.values())), ", ".join(lowered)
-            self.progress.note(f"Docker has {cpus} CPUs: as much as that, not more, for {names}.")
-        environment = self._pinned({**lowered, **init})
+        environment, services = self._fitted(init)
         # What lay there stopped or sick is not judged before it was started anew.
         old = {(one.id, one.started) for one in before}
-        services = self._checked("config", "--services").stdout.split()
         argv = [*self._command(), *PLAIN, "up", "--detach", "--wait", "--wait-timeout", str(START_TIMEOUT_S)]
         with self.progress.steps("Starting the containers (the first start takes minutes)") as show:
 
@@ -343,6 +340,21 @@ class ComposeEngine:
             show(progress_of(services, containers, ""))
         if done.returncode != 0:
             raise self._start_failure([one for one in containers if not one.well], done.stderr)
+
+    def _fitted(self, init: Mapping[str, str]) -> tuple[dict[str, str], Sequence[str]]:
+        """Return environment and services of a start, fitted to what Docker has; say what that changes."""
+        capacity = capacity_of_engine(self.runner)
+        lowered = self._lowered_cpus(capacity)
+        if lowered:
+            names = ", ".join(lowered)
+            self.progress.note(f"Docker has {capacity.cpus} CPUs: as much as that, not more, for {names}.")
+        model = json.loads(self._checked("config", "--format", "json", extra=lowered).stdout)
+        if 0 < capacity.memory_bytes < (wanted := wanted_memory(model)):
+            self.progress.note(
+                f"Docker has {capacity.memory_bytes / GIB:.1f} GiB of memory, the limits add up to "
+                f"{wanted / GIB:.1f}: under load something may be killed. Choose a smaller STACK_SIZE."
+            )
+        return self._pinned({**lowered, **init}), sorted(model["services"])
 
     def _start_failure(self, guilty: Sequence[Container], said: str) -> StackError:
         reports = [(one, self._container_log(one.id)) for one in guilty]
@@ -366,10 +378,10 @@ class ComposeEngine:
         """Return the environment with which locked images are used."""
         return pinned_environment(self.layout, self.runner, self._command(), self._environment(extra))
 
-    def _lowered_cpus(self) -> dict[str, str]:
+    def _lowered_cpus(self, capacity: Capacity) -> dict[str, str]:
         path = size_file(self.layout, self.settings)
         size = read_env(path).values() if path.exists() else {}
-        return fitting_cpus(size, self.settings.values, cpus_of_engine(self.runner))
+        return fitting_cpus(size, self.settings.values, capacity.cpus)
 
     def _compose(
         self, *arguments: str, extra: Mapping[str, str] | None = None, timeout_s: float = 60

@@ -1,18 +1,39 @@
-"""Fit the CPU limits of a size to the engine: Docker refuses limits above the CPUs that there are."""
+"""Fit the limits of a size to the engine: Docker refuses more CPUs than it has, and memory ends in kills."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from scripts.core.runner import Runner
 
 _SUFFIX = "_CPUS"
 
 
-def cpus_of_engine(runner: Runner) -> int:
-    """Return how many CPUs the Docker engine has; 0 when it does not say."""
-    answer = runner.run(["docker", "info", "--format", "{{.NCPU}}"]).stdout.strip()
-    return int(answer) if answer.isdigit() else 0
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """What a Docker engine has; 0 is unknown."""
+
+    cpus: int = 0
+    memory_bytes: int = 0
+
+
+def capacity_of_engine(runner: Runner) -> Capacity:
+    """Return what the engine says of itself."""
+    words = runner.run(["docker", "info", "--format", "{{.NCPU}} {{.MemTotal}}"]).stdout.split()
+    numbers = [int(word) for word in words if word.isdigit()]
+    return Capacity(*numbers) if len(numbers) == 2 else Capacity()
+
+
+def wanted_memory(model: Mapping[str, Any]) -> int:
+    """Return the sum of the memory limits in what `docker compose config` prints, in bytes."""
+    total = 0
+    for service in model["services"].values():
+        deploy = service.get("deploy", {})
+        limit = deploy.get("resources", {}).get("limits", {}).get("memory", 0)
+        total += int(limit) * int(deploy.get("replicas", 1))
+    return total
 
 
 def fitting_cpus(size: Mapping[str, str], chosen: Mapping[str, str], cpus: int) -> dict[str, str]:

@@ -86,14 +86,25 @@ PS = (
     "docker ps --all --quiet --no-trunc --filter label=com.docker.compose.project=langfuse-stack "
     "--filter label=com.docker.compose.oneoff=False"
 )
+TWO_SERVICES = Completed(
+    0,
+    json.dumps(
+        {
+            "services": {
+                "web": {"deploy": {"resources": {"limits": {"memory": str(2**30)}}}},
+                "worker": {"deploy": {"replicas": 2, "resources": {"limits": {"memory": str(2 * 2**30)}}}},
+            }
+        }
+    ),
+)
 UP = f"{COMPOSE} --ansi never --progress plain up --detach --wait --wait-timeout 1800"
 
 
 def test_a_start_waits_for_health_and_carries_the_first_project(tmp_path: Path) -> None:
     runner = FakeRunner()
     assert make_engine(tmp_path, runner).start(KOSMOS.init_variables()) is True
-    cpus = "docker info --format {{.NCPU}}"
-    assert runner.lines() == [PS, cpus, f"{COMPOSE} config --services", UP, PS, PS]
+    capacity = "docker info --format {{.NCPU}} {{.MemTotal}}"
+    assert runner.lines() == [PS, capacity, f"{COMPOSE} config --format json", UP, PS, PS]
     environment = runner.environments[3]
     assert environment is not None
     assert environment["LANGFUSE_INIT_PROJECT_PUBLIC_KEY"] == "pk-lf-test"
@@ -104,7 +115,8 @@ def test_a_start_shows_how_every_service_gets_on(tmp_path: Path) -> None:
     progress = QuietProgress()
     rules = docker_shows(container("postgres"), container("clickhouse", health="starting"))
     said = " valkey Pulling \n valkey Pulled \n langfuse-web Pulling \n"
-    rules["config --services"] = Completed(0, "clickhouse\nlangfuse-web\npostgres\nvalkey\nlangfuse-worker\n")
+    names = ("clickhouse", "langfuse-web", "postgres", "valkey", "langfuse-worker")
+    rules["config --format json"] = Completed(0, json.dumps({"services": {name: {} for name in names}}))
     rules["up --detach"] = Completed(0, "", said)
     engine = make_engine(tmp_path, FakeRunner(rules))
     engine.progress = progress
@@ -113,9 +125,9 @@ def test_a_start_shows_how_every_service_gets_on(tmp_path: Path) -> None:
         "Starting the containers (the first start takes minutes)",
         "clickhouse: starting",
         "langfuse-web: pulling the image",
+        "langfuse-worker: waiting",
         "postgres: healthy",
         "valkey: image pulled",
-        "langfuse-worker: waiting",
     ]
 
 
@@ -138,10 +150,11 @@ def test_cpu_limits_are_lowered_to_what_docker_has(
 def test_a_start_on_a_small_host_says_which_limits_it_lowers(tmp_path: Path) -> None:
     (tmp_path / "config" / "sizes").mkdir(parents=True)
     (tmp_path / "config" / "sizes" / "small.env").write_text("WEB_CPUS=2\nS3_CPUS=1\n")
-    runner = FakeRunner({"docker info": Completed(0, "1\n")})
+    runner = FakeRunner({"docker info": Completed(0, f"1 {4 * 2**30}\n"), "config --format": TWO_SERVICES})
     engine = make_engine(tmp_path, runner)
     engine.progress = progress = QuietProgress()
     engine.start({})
+    assert progress.said[1].startswith("Docker has 4.0 GiB of memory, the limits add up to 5.0")
     assert progress.said[0] == "Docker has 1 CPUs: as much as that, not more, for WEB_CPUS."
     [up] = [
         environment
