@@ -11,7 +11,7 @@ UV ?= uv
 RUN = .venv/bin/python -m scripts
 PIP_INSTALL = -m pip install -qq --disable-pip-version-check --require-hashes -r
 
-.PHONY: help up down status logs pull lock images-save images-load bootstrap plan validate credentials export-config smoke alerts alerts-check exporter dashboard report canary backup backups backup-verify restore reconcile export import promote retention erase destroy test test-slow test-clients rehearse fake-llm api-reference lint audit types bench doctor docs lock-python trust reload-tls rotate support-bundle
+.PHONY: help up down status logs pull lock images-save images-load bootstrap plan validate credentials export-config smoke alerts alerts-check exporter dashboard report canary backup backups backup-verify restore reconcile export import promote retention erase destroy test test-slow test-clients rehearse fake-llm api-reference lint audit types bench doctor docs lock-python trust reload-tls bundle install-bundle rotate support-bundle
 
 help: ## Help: show this; explain a group or all [GROUP=]
 	@echo "Langfuse Stack: make TARGET [SETTING=value ...]"
@@ -148,6 +148,12 @@ lint: .venv/.dev .venv-tools/.runtime ## Develop: style, shell, Dockerfiles, CI,
 	@git grep -lE '^#!.*[/ ](ba)?sh$$' | xargs .venv-tools/bin/shellcheck
 	@git ls-files '*Dockerfile' | xargs .venv-tools/bin/hadolint
 	@.venv-tools/bin/zizmor --offline --quiet --no-progress .github
+
+bundle: .venv/.runtime ## Config: all for a host without network [FILE= KEY= IMAGES=0]
+	@$(RUN) bundle $(if $(KEY),--key $(KEY)) $(if $(filter 0,$(IMAGES)),--no-images) $(FILE)
+
+install-bundle: ## Config: check and install a bundle [FILE= INTO= SIGNERS=]
+	@sh scripts/install-bundle.sh '$(FILE)' '$(INTO)' '$(SIGNERS)'
 
 trust: .venv/.runtime ## Config: root certificate of the stack's own authority
 	@$(RUN) trust

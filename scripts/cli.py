@@ -408,6 +408,18 @@ def reload_tls() -> None:
 
 
 @app.command()
+def bundle(
+    file: Annotated[Path, typer.Argument(help="Where to, such as langfuse-stack.tar.")],
+    key: Annotated[Path | None, typer.Option(help="Private key of OpenSSH that signs it.")] = None,
+    images: Annotated[bool, typer.Option(help="With the images of the compose engine.")] = True,
+) -> None:
+    """Write one file with all that a host without a network needs."""
+    from . import bundle as verb
+
+    execute(lambda context: verb.run(context, file=file, key=key, with_images=images))
+
+
+@app.command()
 def audit(
     database: Annotated[str, typer.Option(help="OSV interface to ask.")] = "https://api.osv.dev/v1/query",
     required: Annotated[bool, typer.Option("--required", help="Fail where it cannot be reached.")] = False,
