@@ -19,11 +19,10 @@ if TYPE_CHECKING:
 
     from smoke_tests.helpers.target import Target
 
-ROOT = Path(__file__).resolve().parents[2]
-EXAMPLES = ROOT / "examples"
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 TIMEOUT_S = 120.0
-# The environment of `make test-clients`, which has what examples with a model need.
-CLIENTS_PYTHON = ROOT / ".venv-clients" / "bin" / "python"
+# Names a Python that has what examples with a model need, such as the one of `make test-clients`.
+PYTHON_VARIABLE = "EXAMPLES_PYTHON"
 MODEL_PACKAGES = ("openai", "langchain_openai", "langgraph")
 
 
@@ -66,11 +65,11 @@ def python_with_models() -> str:
     """Return a Python that has the packages of examples with a model; skip the test where there is none."""
     if not langfuse.__version__.startswith("5."):
         pytest.skip("examples with a model are tested once, with SDK 5")
-    if all(importlib.util.find_spec(package) for package in MODEL_PACKAGES):
-        return sys.executable
-    if not CLIENTS_PYTHON.exists():
-        pytest.skip(f"needs {', '.join(MODEL_PACKAGES)}: `make test-clients` installs them")
-    return str(CLIENTS_PYTHON)
+    if named := os.environ.get(PYTHON_VARIABLE):
+        return named
+    if not all(importlib.util.find_spec(package) for package in MODEL_PACKAGES):
+        pytest.skip(f"needs {', '.join(MODEL_PACKAGES)}, or {PYTHON_VARIABLE}: `make test-clients` runs it")
+    return sys.executable
 
 
 @contextmanager

@@ -25,7 +25,7 @@ def test_the_examples_that_call_models_pass_their_smoke_tests(environment: dict[
             "smoke_tests/test_example_models.py",
         ],
         cwd=REPOSITORY,
-        env=environment,
+        env={**environment, "EXAMPLES_PYTHON": str(PYTHON)},
         capture_output=True,
         text=True,
         check=False,
