@@ -132,7 +132,7 @@ CHECKS = (
     ),
     Check(
         id="host.memory_available",
-        looks_at="256 MiB of memory are available now.",
+        looks_at="At least 256 MiB of memory are available now.",
         fix="find what uses it (ps aux --sort -rss | head) and stop it, or add memory",
         page="how-to/troubleshoot.md",
         judge=_memory_available,

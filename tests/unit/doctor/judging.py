@@ -1,0 +1,146 @@
+"""Facts for single checks, as their sources make them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from scripts.core.engines.base import GIB
+from scripts.doctor.catalog import CHECKS
+from scripts.doctor.facts import NotGathered
+from scripts.doctor.model import Verdict
+from scripts.doctor.sources.containers import Container, Containers, Docker
+from scripts.doctor.sources.inside import Inside, Insides
+from scripts.doctor.sources.machine import Disk, Machine
+from scripts.doctor.sources.server import Server
+from scripts.doctor.stack import Stack
+from tests.unit.scripts.fakes import settings_with
+
+Kind = TypeVar("Kind")
+
+
+class Given:
+    """Facts that a test gives; of other kinds there are none."""
+
+    def __init__(self, *facts: object) -> None:
+        self._facts = {type(one): one for one in facts}
+
+    def of(self, kind: type[Kind]) -> Kind:
+        """Return the facts of a kind. Raises NotGathered."""
+        found = self._facts.get(kind)
+        if not isinstance(found, kind):
+            raise NotGathered(f"no {kind.__name__} was given")
+        return found
+
+
+def judge(check_id: str, *facts: object) -> Verdict:
+    """Return what a check says of these facts."""
+    (check,) = [check for check in CHECKS if check.id == check_id]
+    verdict = check.judge(Given(*facts))
+    assert check.fix
+    return verdict
+
+
+def stack(profiles: tuple[str, ...] = (), **values: str) -> Stack:
+    """Return a compose stack with these settings."""
+    known = settings_with(**values).values
+    return Stack(True, known["STACK_SIZE"], profiles, known)
+
+
+def disk(free: int, total: int = 500 * GIB, inodes_free: int = 900, inodes: int = 1000) -> Disk:
+    """Return a file system."""
+    return Disk("/data", total, free, inodes, inodes_free)
+
+
+def machine(**changed: Any) -> Machine:
+    """Return a machine with room for everything."""
+    usual: dict[str, Any] = {
+        "cpus": 8,
+        "memory": 64 * GIB,
+        "memory_available": 32 * GIB,
+        "disk": disk(200 * GIB),
+        "open_files": 65_536,
+    }
+    return Machine(**{**usual, **changed})
+
+
+def docker(**changed: Any) -> Docker:
+    """Return a Docker engine that is as it should be."""
+    usual: dict[str, Any] = {
+        "version": "26.1.5",
+        "compose": "2.26.1",
+        "cpus": 8,
+        "memory": 64 * GIB,
+        "limits": frozenset({"memory", "cpus", "processes"}),
+        "disk": disk(200 * GIB),
+    }
+    return Docker(**{**usual, **changed})
+
+
+def container(service: str, **changed: Any) -> Container:
+    """Return a container that runs and is healthy."""
+    usual: dict[str, Any] = {
+        "id": f"id-{service}",
+        "service": service,
+        "image": f"docker.io/acme/{service}:1.2.3",
+        "image_id": f"sha256:{service}",
+        "state": "running",
+        "exit_code": 0,
+        "health": "healthy",
+        "last_probe": "",
+        "restarts": 0,
+        "out_of_memory": False,
+        "started": datetime(2026, 1, 1, tzinfo=UTC),
+        "memory_limit": GIB,
+        "cpu_limit": 2.0,
+        "command": (),
+        "ports": (),
+        "environment": {},
+    }
+    return Container(**{**usual, **changed})
+
+
+def containers(
+    *found: Container,
+    internal: Mapping[str, bool] | None = None,
+    digests: Mapping[str, tuple[str, ...]] | None = None,
+) -> Containers:
+    """Return the containers of a stack."""
+    return Containers({one.service: one for one in found}, internal or {}, digests or {})
+
+
+def insides(**services: Mapping[str, Any]) -> Insides:
+    """Return what services see; an underscore stands for the `-` in their names."""
+    usual: dict[str, Any] = {
+        "memory_limit": GIB,
+        "memory_used": GIB // 4,
+        "killed": 0,
+        "throttled": 0.0,
+        "cpu_limit": 2.0,
+        "zone": "+0000",
+        "ahead_s": 0.0,
+        "files": 262_144,
+        "resolved": {},
+    }
+    return Insides(
+        {name.replace("_", "-"): Inside(**{**usual, **changed}) for name, changed in services.items()}, {}
+    )
+
+
+def server(**changed: Any) -> Server:
+    """Return a server that answers."""
+    usual: dict[str, Any] = {
+        "url": "http://127.0.0.1:3000",
+        "problem": "",
+        "ready": 200,
+        "health": 200,
+        "version": "4.59.0",
+        "keys": {"kosmos": "kosmos"},
+        "prices": 175,
+        "queues": {},
+        "queues_status": 200,
+        "legacy_status": 404,
+        "providers": frozenset({"credentials"}),
+    }
+    return Server(**{**usual, **changed})

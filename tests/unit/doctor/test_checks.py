@@ -1,0 +1,312 @@
+"""Checks of what a test cannot break for real: large hardware, old versions, hours of waiting."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from scripts.core.engines.base import GIB, MIB
+from scripts.doctor.catalog import CHECKS
+from scripts.doctor.facts import NotGathered
+from scripts.doctor.model import Status
+from scripts.doctor.sources.certificates import Certificates
+from scripts.doctor.sources.clickhouse import ClickHouse
+from scripts.doctor.sources.clock import Clock
+from scripts.doctor.sources.compose_model import ComposeModel
+from scripts.doctor.sources.containers import docker_from
+from scripts.doctor.sources.embedded import EmbeddedData
+from scripts.doctor.sources.files import Files
+from scripts.doctor.sources.flow import Media
+from scripts.doctor.sources.lock import ImagesLock, parse
+from scripts.doctor.sources.objects import Objects
+from scripts.doctor.sources.postgres import Postgres
+from scripts.doctor.sources.valkey import Valkey
+
+from .judging import container, containers, disk, docker, insides, judge, machine, server, stack
+
+OK, WARNING, FAILED, SKIPPED = Status.OK, Status.WARNING, Status.FAILED, Status.SKIPPED
+SHA = "sha256:" + "ab" * 32
+PUBLIC_MEDIA = "https://s3.acme.example/media/x?X-Amz-Signature=1"
+
+
+def postgres(**answers: object) -> Postgres:
+    return Postgres(answers)
+
+
+def clickhouse(**answers: list[dict[str, object]]) -> ClickHouse:
+    return ClickHouse(answers)
+
+
+def cap(size: int) -> list[dict[str, object]]:
+    return [{"name": "max_server_memory_usage", "value": str(size)}]
+
+
+def table(name: str, size: int, *, database: str = "system", expires: int = 1) -> dict[str, object]:
+    return {"database": database, "name": name, "bytes": str(size), "expires": expires}
+
+
+def objects(*, anonymous: int = 403, status: int = 200) -> Objects:
+    return Objects({"langfuse-events": status, "langfuse-media": 200}, anonymous, True)
+
+
+def embedded(size: int) -> EmbeddedData:
+    return EmbeddedData(True, {}, (), {}, {}, {}, size, 0, "", 0.0)
+
+
+def clock(synchronized: bool | None) -> Clock:
+    return Clock("", None, "", synchronized)
+
+
+WEB, WORKER = container("langfuse-web"), container("langfuse-worker")
+CH = container("clickhouse", memory_limit=2 * GIB)
+
+# Check, facts, how it ends, a word of what was found.
+CASES: list[tuple[str, tuple[object, ...], Status, str]] = [
+    ("host.memory", (stack(), machine()), OK, "64.0 GiB"),
+    (
+        "host.memory",
+        (stack(STACK_SIZE="large"), machine(memory=16 * GIB)),
+        WARNING,
+        "the size large wants 56.0",
+    ),
+    ("host.memory_available", (machine(),), OK, "32768 MiB"),
+    ("host.memory_available", (machine(memory_available=100 * MIB),), WARNING, "100 MiB"),
+    ("host.disk", (machine(disk=disk(100 * GIB)),), OK, "100.0 GiB"),
+    ("host.disk", (machine(disk=disk(4 * GIB, 50 * GIB)),), WARNING, "(8%)"),
+    ("host.disk", (machine(disk=disk(4 * GIB, 10 * GIB)),), OK, "(40%)"),
+    ("host.disk", (machine(disk=disk(10 * GIB, 500 * GIB)),), FAILED, "(2%)"),
+    ("host.disk", (machine(disk=disk(200 * MIB, GIB)),), FAILED, "0.2 GiB"),
+    ("host.inodes", (machine(disk=disk(GIB, inodes_free=50)),), WARNING, "5%"),
+    ("host.inodes", (machine(disk=disk(GIB, inodes=0, inodes_free=0)),), SKIPPED, "no fixed number"),
+    ("host.writable", (Files(None, (), (), (), False, None),), FAILED, "cannot be written"),
+    ("host.clock_kept", (clock(True),), OK, "kept"),
+    ("host.clock_kept", (clock(False),), WARNING, "no time service"),
+    ("host.container_clock", (insides(clickhouse={"ahead_s": 3600.0}),), FAILED, "clickhouse is +3600 s off"),
+    ("host.container_clock", (insides(clickhouse={"ahead_s": 1.0}),), OK, "1 containers"),
+    ("host.docker_memory", (stack(), docker(memory=2 * GIB)), WARNING, "2.0 GiB; the size small wants 12.0"),
+    ("docker.compose", (docker(compose="2.20.3"),), FAILED, "2.20.3 is too old"),
+    ("docker.compose", (docker(compose="v2.24.0"),), OK, "v2.24.0"),
+    ("docker.limits", (docker_from({"MemoryLimit": True, "PidsLimit": True}, "2.26"),), FAILED, "limit cpus"),
+    ("docker.disk", (docker(disk=disk(GIB)),), FAILED, "images and volumes"),
+    ("docker.disk", (docker(disk=None),), SKIPPED, "elsewhere"),
+    (
+        "docker.limits_in_force",
+        (containers(WEB), insides(langfuse_web={"cpu_limit": 0.0})),
+        FAILED,
+        "limit of CPU",
+    ),
+    (
+        "docker.limits_in_force",
+        (containers(WEB), insides(langfuse_web={"memory_limit": 0})),
+        FAILED,
+        "of memory",
+    ),
+    (
+        "docker.limits_in_force",
+        (containers(WEB), insides(langfuse_web={"memory_limit": 2 * GIB})),
+        FAILED,
+        f"may use {2 * GIB}, not {GIB}",
+    ),
+    ("docker.limits_in_force", (containers(WEB), insides(langfuse_web={})), OK, "1 containers"),
+    ("docker.throttled", (insides(langfuse_worker={"throttled": 0.6}),), WARNING, "langfuse-worker waits"),
+    ("docker.throttled", (insides(langfuse_worker={"throttled": 0.1}),), OK, ""),
+    ("configuration.compose", (ComposeModel(problem="services.zeus: no image"),), FAILED, "services.zeus"),
+    (
+        "secrets.sign_up",
+        (stack(AUTH_DISABLE_SIGNUP="false", LANGFUSE_BIND_ADDRESS="192.0.2.1"),),
+        WARNING,
+        "anybody",
+    ),
+    ("secrets.sign_up", (stack(AUTH_DISABLE_SIGNUP="false"),), OK, "only this machine"),
+    ("network.isolated", (containers(WEB, internal={"stores": False, "edge": False}),), FAILED, "stores"),
+    ("network.isolated", (containers(WEB, internal={"stores": True, "monitoring": True}),), OK, ""),
+    (
+        "stores.postgres_connections",
+        (postgres(connections={"used": 95}, settings={"max_connections": "100"}),),
+        WARNING,
+        "95 of 100",
+    ),
+    (
+        "stores.postgres_transactions",
+        (postgres(old_transactions=[{"pid": 7, "state": "idle in transaction", "seconds": 9000}]),),
+        WARNING,
+        "process 7, idle in transaction",
+    ),
+    ("stores.postgres_transactions", (postgres(old_transactions=[]),), OK, ""),
+    ("stores.clickhouse", (containers(CH),), FAILED, "no ClickHouse"),
+    ("stores.clickhouse_utc", (clickhouse(server=[{"timezone": "Asia/Tokyo"}]),), FAILED, "Asia/Tokyo"),
+    ("stores.clickhouse_memory_cap", (containers(CH), clickhouse(server_settings=cap(0))), WARNING, "no cap"),
+    (
+        "stores.clickhouse_memory_cap",
+        (containers(CH), clickhouse(server_settings=cap(3 * GIB))),
+        WARNING,
+        "3072 MiB, is not below the limit of its container, 2048 MiB",
+    ),
+    (
+        "stores.clickhouse_memory",
+        (clickhouse(server_settings=cap(1000 * MIB), memory=[{"used": str(950 * MIB)}]),),
+        WARNING,
+        "950 of 1000 MiB",
+    ),
+    (
+        "stores.clickhouse_logs",
+        (clickhouse(tables=[table("trace_log", 67 * GIB)]),),
+        WARNING,
+        "trace_log 67.0 GiB",
+    ),
+    (
+        "stores.clickhouse_logs",
+        (clickhouse(tables=[table("query_log_0", MIB, expires=0)]),),
+        WARNING,
+        "never expire: query_log_0",
+    ),
+    (
+        "stores.clickhouse_logs",
+        (clickhouse(tables=[table("events_full", 90 * GIB, database="default", expires=0)]),),
+        OK,
+        "0 MiB",
+    ),
+    ("stores.clickhouse_database", (clickhouse(databases=[{"engine": "Replicated"}]),), FAILED, "Replicated"),
+    ("stores.clickhouse_detached", (clickhouse(detached=[{"parts": "3"}]),), WARNING, "3 broken parts"),
+    (
+        "stores.clickhouse_disk",
+        (clickhouse(disks=[{"name": "default", "free": str(GIB), "total": str(100 * GIB)}]),),
+        WARNING,
+        "default has 1.0 GiB",
+    ),
+    ("stores.valkey", (containers(container("valkey")),), FAILED, "no Valkey"),
+    ("stores.valkey_refused", (Valkey({"rejected_connections": "12"}),), WARNING, "12 connections"),
+    ("stores.utc", (insides(langfuse_web={"zone": "+0200"}),), FAILED, "langfuse-web is at +0200"),
+    ("stores.objects", (objects(status=403),), FAILED, "refuses our keys"),
+    ("stores.objects", (containers(container("seaweedfs")),), FAILED, "no Objects"),
+    ("stores.strangers", (objects(anonymous=200),), FAILED, "anybody"),
+    ("langfuse.database", (server(health=503),), FAILED, "answers 503"),
+    ("langfuse.prices", (server(prices=0),), FAILED, "every cost is 0"),
+    (
+        "langfuse.sso",
+        (
+            stack(AUTH_AZURE_AD_CLIENT_ID="a", AUTH_GOOGLE_CLIENT_ID="b"),
+            server(providers=frozenset({"google"})),
+        ),
+        FAILED,
+        "not offered: azure-ad",
+    ),
+    (
+        "langfuse.sso",
+        (stack(AUTH_GOOGLE_CLIENT_ID="b"), server(providers=frozenset({"google"}))),
+        OK,
+        "google",
+    ),
+    ("flow.media_in_containers", (Media("", "", PUBLIC_MEDIA, "bad address"),), FAILED, "bad address"),
+    (
+        "flow.media_in_containers",
+        (Media("", "", "http://localhost:9090/x", "refused"),),
+        SKIPPED,
+        "profile tls",
+    ),
+    ("flow.media_in_containers", (Media("", "", PUBLIC_MEDIA, ""),), OK, "inside its container"),
+    (
+        "capacity.containers_memory",
+        (insides(clickhouse={"memory_used": int(0.95 * GIB)}),),
+        WARNING,
+        "clickhouse uses 95%",
+    ),
+    (
+        "capacity.heap",
+        (containers(container("langfuse-web", environment={"NODE_OPTIONS": "--max-old-space-size=2000"})),),
+        WARNING,
+        "2000 of 1024 MiB",
+    ),
+    ("capacity.heap", (containers(WEB),), WARNING, "0 of 1024 MiB"),
+    ("capacity.data", (machine(disk=disk(GIB)), embedded(GIB)), WARNING, "only 1.00 GiB are free"),
+    ("capacity.data", (machine(), embedded(GIB)), OK, "1.00 GiB"),
+    (
+        "capacity.tables",
+        (clickhouse(tables=[table("a", 9 * GIB)], disks=[{"name": "default", "free": str(GIB)}]),),
+        WARNING,
+        "only 1.00 GiB",
+    ),
+    ("tls.redirect", (Certificates((), "200"),), WARNING, "not sent on"),
+    ("tls.redirect", (Certificates((), "308 https://langfuse.acme.example/"),), OK, "308"),
+    (
+        "versions.same",
+        (containers(WEB, container("langfuse-worker", image="docker.io/acme/worker:1.2.2")),),
+        FAILED,
+        "langfuse-worker is 1.2.2",
+    ),
+    ("versions.same", (containers(WEB, WORKER),), OK, "1.2.3"),
+    *(
+        ("versions.clickhouse", (containers(CH), clickhouse(server=[{"version": version}])), status, version)
+        for version, status in (
+            ("25.8.1.1", FAILED),
+            ("25.12.3.21", WARNING),
+            ("26.4.1.1004", WARNING),
+            ("26.4.4.38", OK),
+            ("26.8.1.2", FAILED),
+        )
+    ),
+    ("versions.postgres", (postgres(settings={"server_version_num": "140011"}),), FAILED, "PostgreSQL 14"),
+    ("versions.valkey", (Valkey({"redis_version": "6.2.14"}),), FAILED, "6.2.14"),
+    ("versions.valkey", (Valkey({"redis_version": "7.2.4", "valkey_version": "8.1.1"}),), OK, "8.1.1"),
+    (
+        "versions.images",
+        (
+            ImagesLock(parse(f"{WEB.image} {SHA}\n")),
+            containers(WEB, digests={WEB.image_id: ("acme@sha256:cd",)}),
+        ),
+        FAILED,
+        "langfuse-web",
+    ),
+    (
+        "versions.images",
+        (ImagesLock({WEB.image: SHA}), containers(WEB, digests={WEB.image_id: (f"acme@{SHA}",)})),
+        OK,
+        "1 images",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("check", "facts", "status", "found"),
+    CASES,
+    ids=[f"{one[0]}-{one[2]}-{n}" for n, one in enumerate(CASES)],
+)
+def test_what_a_check_says(check: str, facts: tuple[object, ...], status: Status, found: str) -> None:
+    verdict = judge(check, *facts)
+    assert verdict.status is status
+    assert found in verdict.found
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=[check.id for check in CHECKS])
+def test_a_check_without_facts_is_never_a_complaint(check: object) -> None:
+    """On a broken stack the check of what is broken complains, and no other."""
+    from scripts.doctor.model import Check
+
+    from .judging import Given
+
+    assert isinstance(check, Check)
+    try:
+        verdict = check.judge(Given(stack()))
+    except NotGathered:
+        return
+    assert verdict.status in (OK, SKIPPED)
+
+
+def test_the_life_of_a_certificate_is_what_counts() -> None:
+    """Those of an authority of one's own live for hours."""
+    from datetime import timedelta
+
+    from scripts.doctor.sources.certificates import Certificate
+
+    now = datetime.now(UTC)
+
+    def verdict(life_h: float, left_h: float) -> Status:
+        ends = now + timedelta(hours=left_h)
+        known = Certificate("langfuse.acme.example", begins=ends - timedelta(hours=life_h), ends=ends)
+        return judge("tls.ends", Certificates((known,), "")).status
+
+    assert verdict(life_h=12, left_h=5) is OK
+    assert verdict(life_h=12, left_h=1) is WARNING
+    assert verdict(life_h=90 * 24, left_h=25 * 24) is OK
+    assert verdict(life_h=90 * 24, left_h=10 * 24) is WARNING
