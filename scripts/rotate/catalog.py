@@ -124,6 +124,10 @@ REFUSED: Mapping[str, Refusal] = {
         "config/stack.yaml, "
         "then make bootstrap; for another salt, move to a new stack (docs/how-to/rotate.md)",
     ),
+    "GRAFANA_ADMIN_PASSWORD": Refusal(
+        why="GRAFANA_ADMIN_PASSWORD is what Grafana starts with the first time: afterwards it keeps its own.",
+        instead="change it in Grafana (profile, change password), then write the new one into .env",
+    ),
 }
 
 
