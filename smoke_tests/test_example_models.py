@@ -156,11 +156,20 @@ def names(langfuse: Langfuse, server: Server, unique: Callable[[str], str]) -> d
         config={"model": "gpt-4o-mini", "temperature": 0},
         labels=["production"],
     )
-    config = {"name": "quality", "dataType": "NUMERIC", "minValue": 0, "maxValue": 1}
-    made = server.http.post("/api/public/score-configs", json=config).raise_for_status().json()
-    queue = {"name": names["queue"], "scoreConfigIds": [made["id"]]}
+    queue = {"name": names["queue"], "scoreConfigIds": [quality_config(server)]}
     server.http.post("/api/public/annotation-queues", json=queue).raise_for_status()
     return names
+
+
+def quality_config(server: Server) -> str:
+    """Return the score config that reviewers use, made where there is none: it can never be deleted."""
+    configs = server.read("/api/public/score-configs", limit=100)["data"]
+    found = [one["id"] for one in configs if one["name"] == "quality" and not one["isArchived"]]
+    if found:
+        return str(found[0])
+    config = {"name": "quality", "dataType": "NUMERIC", "minValue": 0, "maxValue": 1}
+    made = server.http.post("/api/public/score-configs", json=config).raise_for_status()
+    return str(made.json()["id"])
 
 
 @pytest.fixture(scope="module")

@@ -42,7 +42,7 @@ def run(
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(own)}
     return subprocess.run(
         [python, str(EXAMPLES / script), *arguments],
-        env=inherited | target.environment() | variables,
+        env=inherited | target.environment() | {"LANGFUSE_TRACING_ENVIRONMENT": "smoke"} | variables,
         input=typed,
         capture_output=True,
         text=True,
