@@ -125,8 +125,8 @@ REFUSED: Mapping[str, Refusal] = {
         "then make bootstrap; for another salt, move to a new stack (docs/how-to/rotate.md)",
     ),
     "GRAFANA_ADMIN_PASSWORD": Refusal(
-        why="GRAFANA_ADMIN_PASSWORD cannot be rotated from here: Grafana takes it at its first start and then "
-        "keeps its own.",
+        why="GRAFANA_ADMIN_PASSWORD cannot be rotated from here: Grafana takes it at its first start, "
+        "then it keeps its own.",
         instead="change it in Grafana (profile, change password), then write the new one into .env "
         "(docs/how-to/rotate.md)",
     ),
