@@ -31,7 +31,7 @@ from typing import Any
 
 from client import connect, require_models, stop
 from langfuse import Langfuse, get_client, observe, propagate_attributes
-from langfuse.api import CreateScoreRequest, NotFoundError
+from langfuse.api import CreateScoreRequest, CreateScoreSource, NotFoundError, ScoreDataType
 from langfuse.openai import OpenAI
 
 HANDBOOK = Path(__file__).with_name("handbook.md")
@@ -215,10 +215,10 @@ def review(langfuse: Langfuse, options: argparse.Namespace) -> dict[str, Any]:
                     trace_id=item.object_id,
                     name="quality",
                     value=grade,
-                    data_type="NUMERIC",
+                    data_type=ScoreDataType.NUMERIC,
                     config_id=config_id,
                     queue_id=queue.id,
-                    source="ANNOTATION",
+                    source=CreateScoreSource.ANNOTATION,
                 )
             ]
         )
