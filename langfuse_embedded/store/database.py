@@ -9,7 +9,7 @@ from pathlib import Path
 from langfuse_embedded.errors import DataDirectoryError, NewerData
 
 # Readers wait for a checkpoint at most, a writer for another writer: both take milliseconds.
-_BUSY_TIMEOUT_MS = 10_000
+BUSY_TIMEOUT_MS = 10_000
 
 
 def open_database(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
@@ -25,7 +25,7 @@ def open_database(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
     try:
         connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
         connection.row_factory = sqlite3.Row
-        connection.execute(f"pragma busy_timeout={_BUSY_TIMEOUT_MS}")
+        connection.execute(f"pragma busy_timeout={BUSY_TIMEOUT_MS}")
         if not readonly:
             connection.execute("pragma journal_mode=wal")
             connection.execute("pragma synchronous=full")

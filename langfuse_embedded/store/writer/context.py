@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
+import sqlite3
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from langfuse_embedded.clock import now_ms
-from langfuse_embedded.store.database import migrate, open_database
+from langfuse_embedded.store.database import BUSY_TIMEOUT_MS, migrate, open_database
 from langfuse_embedded.store.events import EVENTS_FILE
 
 from .lookups import StateLookups
 from .protocol import Payload
+
+log = logging.getLogger("langfuse_embedded.writer")
 
 OBSERVATION = "observation"
 SCORE = "score"
@@ -28,6 +32,7 @@ class WriteContext:
         db: the connection; statements belong to the current transaction.
         data_dir: where the files lie.
         now: Unix milliseconds at the begin of the group, for `created_at`.
+        has_log: whether something was committed since the write-ahead log was last folded into the file.
     """
 
     def __init__(self, data_dir: Path) -> None:
@@ -39,6 +44,7 @@ class WriteContext:
         self.db.execute("pragma cache_size=-32768")
         self.db.execute(f"pragma wal_autocheckpoint={_CHECKPOINT_PAGES}")
         self.now = 0
+        self.has_log = False
         self._last = self._stored = 0
         self._projects: dict[str, int] = {}
         self._reload()
@@ -68,7 +74,24 @@ class WriteContext:
         if self._last != self._stored:
             self.db.execute("update sequence set last = ?", (self._last,))
         self.db.execute("commit")
+        self.has_log = True
         self._stored = self._last
+
+    def fold(self) -> None:
+        """Fold the write-ahead log into the file and give its space back, unless somebody reads just now.
+
+        Without it the log keeps the size to which a burst of exports has let it grow, up to 64 MB.
+        """
+        self.has_log = False
+        self.db.execute("pragma busy_timeout=0")
+        try:
+            busy, _, _ = self.db.execute("pragma wal_checkpoint(truncate)").fetchone()
+            self.has_log = bool(busy)
+        except sqlite3.OperationalError as error:
+            # Everything committed is in the log, and stays readable there.
+            log.warning("the write-ahead log of %s was not folded into it: %s", self.path, error)
+        finally:
+            self.db.execute(f"pragma busy_timeout={BUSY_TIMEOUT_MS}")
 
     def rollback(self) -> None:
         """Drop the group."""

@@ -26,6 +26,7 @@ log = logging.getLogger("langfuse_embedded.writer")
 _GROUP_BYTES = 4 << 20
 _GROUP_FRAMES = 64
 _LOCK_TIMEOUT = 10.0
+_REST_SECONDS = 1.0
 
 
 def run(data_dir: Path, descriptor: int) -> int:
@@ -81,6 +82,8 @@ def _hold(data_dir: Path) -> IO[str]:
 
 def _serve(context: WriteContext, requests: socket.socket, answers: socket.socket) -> None:
     while True:
+        while context.has_log and not _arrives(requests, _REST_SECONDS):
+            context.fold()
         group, ended = _receive(requests)
         if group:
             answers.sendall(b"".join(_handle(context, group)))
@@ -88,12 +91,17 @@ def _serve(context: WriteContext, requests: socket.socket, answers: socket.socke
             return
 
 
+def _arrives(connection: socket.socket, seconds: float) -> bool:
+    """Wait for a request; tell whether one came, or the end of the connection."""
+    return bool(select.select([connection], [], [], seconds)[0])
+
+
 def _receive(connection: socket.socket) -> tuple[list[Frame], bool]:
     """Return at least one request, and all others that wait already; or that the connection has ended."""
     group: list[Frame] = []
     size = 0
     while size < _GROUP_BYTES and len(group) < _GROUP_FRAMES:
-        if group and not select.select([connection], [], [], 0)[0]:
+        if group and not _arrives(connection, 0):
             break
         frame = receive(connection)
         if frame is None:

@@ -15,6 +15,7 @@ from langfuse_embedded.http.errors import Unavailable
 from langfuse_embedded.http.intake import Intake
 from langfuse_embedded.otlp.event import Event
 from langfuse_embedded.store.bodies import BlockReader
+from langfuse_embedded.store.database import open_database
 from langfuse_embedded.store.hexid import pack, unpack
 from langfuse_embedded.store.state import StateStore
 from langfuse_embedded.store.writer import loop
@@ -208,3 +209,30 @@ def test_requests_wait_for_room_in_turn_and_leave_when_it_takes_too_long() -> No
         return seen
 
     assert asyncio.run(scenario()) == ["first", "second", "third"]
+
+
+def test_a_folded_log_takes_no_space_and_loses_nothing(context: WriteContext) -> None:
+    _write(context, _event("01"))
+    log = context.path.with_name(f"{context.path.name}-wal")
+    assert (context.has_log, log.stat().st_size > 0) == (True, True)
+
+    context.fold()
+
+    assert (context.has_log, log.stat().st_size) == (False, 0)
+    assert _column(context, "select name from observations") == ["step"]
+
+
+def test_a_log_is_left_as_it_is_while_somebody_reads(context: WriteContext) -> None:
+    reader = open_database(context.path, readonly=True)
+    reader.execute("begin")
+    reader.execute("select count(*) from observations").fetchone()
+    _write(context, _event("01"))
+
+    context.fold()
+
+    assert context.has_log
+    assert context.path.with_name(f"{context.path.name}-wal").stat().st_size > 0
+    reader.close()
+    context.fold()
+    assert not context.has_log
+    assert _column(context, "select name from observations") == ["step"]
