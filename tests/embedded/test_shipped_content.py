@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import httpx
 import pytest
 
-from scripts.provision.content import Tile
 from scripts.provision.loading import load
 from scripts.provision.stack import Project
 
 from .harness import REPOSITORY, Keys, RunningEngine
 from .provisioning import apply, plan
 from .spans import send, span, trace_id
+from .widgets import widget_query
 
 STACK_FILE = REPOSITORY / "config" / "stack.yaml"
 OBJECTS = {
@@ -128,22 +126,6 @@ def test_local_models_have_the_price_of_their_machine(
     query = {"traceId": trace, "fields": "core,usage,model"}
     [row] = project.get("/api/public/v2/observations", params=query).json()["data"]
     assert row["totalCost"] == pytest.approx(cost)
-
-
-def widget_query(tile: Tile) -> dict[str, Any]:
-    """Return what the user interface asks the Metrics API for, to draw a widget."""
-    now = datetime.now(UTC)
-    query: dict[str, Any] = {
-        "view": tile.view,
-        "dimensions": [{"field": name} for name in tile.dimensions],
-        "metrics": [{"measure": one.measure, "aggregation": one.agg} for one in tile.metrics],
-        "filters": [one.model_dump(exclude_none=True) for one in tile.filters],
-        "fromTimestamp": (now - timedelta(days=1)).isoformat(),
-        "toTimestamp": (now + timedelta(hours=1)).isoformat(),
-    }
-    if str(tile.chart_type).endswith("TIME_SERIES"):
-        query["timeDimension"] = {"granularity": "hour"}
-    return query
 
 
 def test_every_widget_asks_what_the_metrics_api_answers(shipped: Project, project: httpx.Client) -> None:
