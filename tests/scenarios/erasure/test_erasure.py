@@ -123,7 +123,9 @@ def stores_with(stack: Stack, *needles: str) -> list[str]:
         with open_bucket(settings, bucket_setting) as bucket:
             for one in bucket.objects():
                 texts[f"{bucket_setting} {one.key}"] = one.key + bucket.get(one.key).decode(errors="replace")
-    texts["valkey"] = services.execute("valkey", ["sh", "-c", "cat /data/appendonlydir/*"])
+    texts["valkey"] = services.execute(
+        "valkey", ["sh", "-c", "cat /data/appendonlydir/* | tr -cd '[:print:]'"]
+    )
     found += [f"{place}: {needle}" for place, text in texts.items() for needle in needles if needle in text]
     return found
 

@@ -42,9 +42,12 @@ def send(client: httpx.Client, trace: str) -> set[str]:
 
 def send_and_lose(stack: Stack, client: httpx.Client, traces: list[str]) -> dict[str, set[str]]:
     """Send batches that the worker drops; return their spans once it works as it should again."""
-    tell_worker(stack, "drop")
-    sent = {trace: send(client, trace) for trace in traces}
     admin_key = stack.env()["ADMIN_API_KEY"]
+    tell_worker(stack, "drop")
+    # A job that the worker was just waiting for is done before it hears of that.
+    send(client, new_id(16))
+    poll(lambda: not depths(stack.url, admin_key), "an empty queue")
+    sent = {trace: send(client, trace) for trace in traces}
     poll(lambda: not depths(stack.url, admin_key), "an empty queue")
     tell_worker(stack, "none")
     return sent
