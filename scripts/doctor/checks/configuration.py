@@ -84,9 +84,13 @@ def former_settings(wanted: Mapping[str, Any], container: Container) -> list[str
 
     What `make up` hands to web at its start (LANGFUSE_INIT_*) is left out.
     """
+    # Compose writes a dollar twice, so that its output could be its input.
     variables = {
-        name: str(value) for name, value in (wanted.get("environment") or {}).items() if value is not None
+        name: str(value).replace("$$", "$")
+        for name, value in (wanted.get("environment") or {}).items()
+        if value is not None
     }
+    command = [str(word).replace("$$", "$") for word in wanted.get("command") or ()]
     differing = [
         name
         for name, value in sorted(variables.items())
@@ -97,7 +101,7 @@ def former_settings(wanted: Mapping[str, Any], container: Container) -> list[str
         differing.append("memory limit")
     if wanted.get("image") != container.image:
         differing.append("image")
-    if wanted.get("command") and list(wanted["command"]) != list(container.command):
+    if command and command != list(container.command):
         differing.append("command")
     return differing
 

@@ -91,19 +91,20 @@ def _valkey(facts: Facts) -> Verdict:
 
 
 def _lock(facts: Facts) -> Verdict:
-    digests = facts.of(ImagesLock).digests
-    if not digests:
+    images = facts.of(ImagesLock).images
+    if not images:
         return skipped("there is no images.lock (make lock on a connected host writes it)")
     containers = facts.of(Containers)
     differing = []
     for one in containers.by_service.values():
-        wanted = digests.get(one.image.partition("@")[0])
+        wanted = images.get(one.image.partition("@")[0])
         have = containers.digests.get(one.image_id, ())
-        if wanted and not any(digest.endswith(wanted) for digest in have):
+        # An image that came in a file has no digest of a registry, but the id that was locked.
+        if wanted and one.image_id != wanted.id and not any(name.endswith(wanted.digest) for name in have):
             differing.append(one.service)
     if differing:
         return failed(f"not the image of images.lock: {', '.join(sorted(differing))}")
-    return ok(f"{len(digests)} images are those of images.lock")
+    return ok(f"{len(images)} images are those of images.lock")
 
 
 def _packages(facts: Facts) -> Verdict:
@@ -196,7 +197,7 @@ CHECKS = (
     Check(
         id="versions.images",
         looks_at="Every container runs the image, by digest, that `images.lock` names.",
-        fix="make up, after docker load or a pull of the images of images.lock",
+        fix="make up; on a host without a registry make images-load before it",
         page="reference/compose.md",
         judge=_lock,
         engines=COMPOSE,

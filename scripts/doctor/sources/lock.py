@@ -1,29 +1,21 @@
-"""The digests that a connected host resolved to `images.lock`."""
+"""What a connected host resolved to `images.lock`."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from scripts.core.images_lock import Locked, read_lock
 from scripts.doctor.facts import Facts, Surroundings
-
-_PINNED = re.compile(r"^\s*([^\s#@]+:[^\s@]+)[@\s=:]+\s*(sha256:[0-9a-f]{64})", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class ImagesLock:
-    """Image with its tag -> digest; empty without a file."""
+    """Image with its tag -> what it is; empty without a file."""
 
-    digests: Mapping[str, str]
+    images: Mapping[str, Locked]
 
 
 def gather(surroundings: Surroundings, _facts: Facts) -> ImagesLock:
-    """Return what `images.lock` says."""
-    path = surroundings.context.layout.root / "images.lock"
-    return ImagesLock(parse(path.read_text(encoding="utf-8")) if path.exists() else {})
-
-
-def parse(text: str) -> dict[str, str]:
-    """Return the image and digest of each line."""
-    return {match[1]: match[2] for match in _PINNED.finditer(text)}
+    """Return what `images.lock` says. Raises UsageError for a damaged one."""
+    return ImagesLock(read_lock(surroundings.context.layout.images_lock))

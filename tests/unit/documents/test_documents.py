@@ -1,0 +1,164 @@
+"""What the documents name exists: targets, variables, verbs, flags, files, links."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from scripts.cli import app
+
+ROOT = Path(__file__).resolve().parents[3]
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
+
+# What a document may name though it is not in the repository: made by the reader or by a verb, or upstream's.
+MADE = ("config/alertmanager/secrets", "config/caddy/certificates", "config/kosmos", "tests/e2e")
+# Variables that others read: a server that is newer than this repository, the OpenTelemetry SDK.
+OF_OTHERS = frozenset({"LANGFUSE_S3_DELETE_OBJECTS_CHECKSUM_ALGORITHM", "OTEL_EXPORTER_OTLP_CERTIFICATE"})
+CODE = ("scripts", "langfuse_embedded", "langfuse_testing", "rehearsal", "smoke_tests", "examples", "tests")
+
+
+def code_of(page: Path) -> Iterator[str]:
+    """Yield what stands in code: fenced and indented blocks line by line, and spans."""
+    text = page.read_text(encoding="utf-8")
+    for block in re.findall(r"^```[^\n]*\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+        yield from block.replace("\\\n", " ").splitlines()
+    text = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    for line in text.splitlines():
+        if line.startswith("    "):
+            yield line.strip()
+        else:
+            yield from re.findall(r"`([^`]+)`", line)
+
+
+@cache
+def makefile() -> str:
+    return (ROOT / "Makefile").read_text(encoding="utf-8")
+
+
+@cache
+def known_words() -> str:
+    """Return the text of everything that may read a variable."""
+    files = [ROOT / "Makefile", *ROOT.glob("*.yaml")]
+    for directory in ("config", "rehearsal"):
+        files += (ROOT / directory).rglob("*")
+    for directory in (*CODE, "benchmarks", "deploy", ".github"):
+        files += (ROOT / directory).rglob("*.py")
+        files += (ROOT / directory).rglob("*.y*ml")
+    return "\n".join(path.read_text(encoding="utf-8", errors="replace") for path in files if path.is_file())
+
+
+def is_known(name: str) -> bool:
+    """Return whether something reads a variable; a name that ends with _ stands for several."""
+    return name in OF_OTHERS or bool(re.search(rf"\b{name}", known_words()))
+
+
+def targets() -> set[str]:
+    return set(re.findall(r"^([a-z][a-z0-9-]*):", makefile(), re.MULTILINE))
+
+
+def make_calls(code: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield the targets that a piece of code makes, each with the variables beside it."""
+    for call in re.split(r"&&|\|\||[;|#(]", code):
+        words = call.split()
+        if "make" not in words:
+            continue
+        variables = [word.partition("=")[0] for word in words if re.match(r"[A-Z][A-Z0-9_]*=", word)]
+        for word in words[words.index("make") + 1 :]:
+            if re.fullmatch(r"[a-z][a-z0-9-]*", word):
+                yield word, variables
+                break
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_every_target_and_its_variables_exist(page: Path) -> None:
+    wrong = []
+    for code in code_of(page):
+        for target, variables in make_calls(code):
+            if target not in targets():
+                wrong.append(f"make {target}")
+            wrong += [f"make {target} {name}=" for name in variables if not is_known(name)]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_every_verb_and_flag_exists(page: Path) -> None:
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    wrong = []
+    for code in code_of(page):
+        for verb, rest in re.findall(r"python -m scripts ([a-z][a-z-]*)([^;&|#]*)", code):
+            if verb not in commands:
+                wrong.append(f"python -m scripts {verb}")
+                continue
+            command = commands[verb]
+            known = {
+                option
+                for one in (command, *getattr(command, "commands", {}).values())
+                for parameter in one.params
+                for option in (*parameter.opts, *parameter.secondary_opts)
+            }
+            flags = [] if command.ignore_unknown_options else re.findall(r"(?<!\S)--[a-z][a-z-]*", rest)
+            wrong += [f"{verb} {flag}" for flag in flags if flag not in known]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_every_variable_exists(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    named = set(re.findall(r"`([A-Z][A-Z0-9]*_[A-Z0-9_]+)(?:=[^`]*)?`", text))
+    assert [name for name in sorted(named) if not is_known(name)] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    wrong = []
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, part = target.partition("#")
+        linked = (page.parent / path).resolve() if path else page
+        if not linked.exists() or (part and part not in anchors(linked)):
+            wrong.append(target)
+    assert wrong == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_every_file_exists(page: Path) -> None:
+    directories = (*CODE, "config", "docs", "benchmarks", "deploy", ".ci", ".github")
+    beginnings = "|".join(map(re.escape, directories))
+    wrong = []
+    for code in code_of(page):
+        named = re.findall(rf"(?<![\w./-])((?:{beginnings})/[\w./*-]*[\w*])", code)
+        wrong += [path for path in named if not path.startswith(MADE) and not list(ROOT.glob(f"{path}*"))]
+    assert wrong == []
+
+
+@cache
+def anchors(page: Path) -> frozenset[str]:
+    """Return the anchors of the headings of a page, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return frozenset(re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings)
+
+
+def test_a_page_that_names_what_does_not_exist_would_be_found(tmp_path: Path) -> None:
+    """The tests above can fail."""
+    nothing = "NOTHING"  # composed: the names must not stand in this file, which is looked through as well
+    page = tmp_path / "page.md"
+    page.write_text(
+        f"`make nonsense`, `make up ZEUS_OF_{nothing}=1`, `ATHENA_OF_{nothing}`, `scripts/nothing.py`,\n"
+        "[there](nothing.md), [here](#nothing), `python -m scripts nonsense`, `python -m scripts up --zeus`\n"
+    )
+    for test in (
+        test_every_target_and_its_variables_exist,
+        test_every_verb_and_flag_exists,
+        test_every_variable_exists,
+        test_every_link_leads_somewhere,
+        test_every_file_exists,
+    ):
+        with pytest.raises(AssertionError):
+            test(page)
