@@ -11,7 +11,7 @@ UV ?= uv
 RUN = .venv/bin/python -m scripts
 PIP_INSTALL = -m pip install -qq --disable-pip-version-check --require-hashes -r
 
-.PHONY: help up down status logs pull lock images-save images-load bootstrap plan validate credentials export-config smoke alerts alerts-check exporter dashboard report canary backup backups backup-verify restore reconcile export import promote retention erase destroy test test-slow test-clients rehearse fake-llm api-reference lint audit types bench doctor docs lock-python trust reload-tls bundle install-bundle rotate support-bundle
+.PHONY: help up down status logs pull lock images-save images-load bootstrap plan validate credentials export-config smoke alerts alerts-check exporter dashboard report canary backup backups backup-verify restore reconcile export import promote retention erase destroy test test-slow test-clients rehearse fake-llm api-reference lint audit types bench doctor capacity docs lock-python trust reload-tls bundle install-bundle rotate support-bundle
 
 help: ## Help: show this; explain a group or all [GROUP=]
 	@echo "Langfuse Stack: make TARGET [SETTING=value ...]"
@@ -108,7 +108,7 @@ exporter: .venv/.runtime ## Watch: serve Prometheus metrics until stopped
 dashboard: .venv/.runtime ## Watch: cost, quality and alerts as an HTML page [OUTPUT=]
 	@$(RUN) dashboard $(if $(OUTPUT),--output $(OUTPUT))
 
-report: .venv/.runtime ## Watch: cost, latency, errors, scores of 30 days [PROJECT= INTO=]
+report: .venv/.runtime ## Watch: cost, latency, errors, scores in files [PROJECT= INTO=]
 	@$(RUN) report $(if $(PROJECT),--project $(PROJECT)) $(if $(INTO),--into $(INTO))
 
 canary: .venv/.runtime ## Watch: write a span and a score, read them back
@@ -117,6 +117,10 @@ canary: .venv/.runtime ## Watch: write a span and a score, read them back
 doctor: .venv/.runtime ## Check: what is wrong and its fix [ONLY= VERBOSE=1 FIX=1]
 	@$(RUN) doctor $(if $(ONLY),--only $(ONLY)) $(if $(VERBOSE),--verbose) $(if $(JSON),--json) $(if $(FIX),--fix) \
 	  $(if $(DRY_RUN),--dry-run) $(if $(YES),--yes) $(if $(READ_ONLY),--read-only)
+
+capacity: .venv/.runtime ## Check: what a load needs [SPANS_PER_S= RETENTION_DAYS= ARGS=]
+	@$(RUN) capacity --spans-per-s $(or $(SPANS_PER_S),10) $(if $(RETENTION_DAYS),--retention-days $(RETENTION_DAYS)) \
+	  $(if $(INTO),--into $(INTO)) $(if $(JSON),--json) $(ARGS)
 
 rotate: .venv/.runtime ## Config: new value of a secret [SECRET= DRY_RUN=1 UNDO=1]
 	@$(RUN) rotate $(SECRET) $(if $(DRY_RUN),--dry-run) $(if $(YES),--yes) $(if $(UNDO),--undo) $(if $(USER_EMAIL),--user $(USER_EMAIL))
