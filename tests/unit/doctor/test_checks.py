@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from scripts.core.engines.base import GIB, MIB
+from scripts.core.images_lock import Locked
 from scripts.doctor.catalog import CHECKS
 from scripts.doctor.facts import NotGathered
 from scripts.doctor.model import Status
@@ -18,7 +19,7 @@ from scripts.doctor.sources.containers import docker_from
 from scripts.doctor.sources.embedded import EmbeddedData
 from scripts.doctor.sources.files import Files
 from scripts.doctor.sources.flow import Media
-from scripts.doctor.sources.lock import ImagesLock, parse
+from scripts.doctor.sources.lock import ImagesLock
 from scripts.doctor.sources.objects import Objects
 from scripts.doctor.sources.postgres import Postgres
 from scripts.doctor.sources.valkey import Valkey
@@ -252,7 +253,7 @@ CASES: list[tuple[str, tuple[object, ...], Status, str]] = [
     (
         "versions.images",
         (
-            ImagesLock(parse(f"{WEB.image} {SHA}\n")),
+            ImagesLock({WEB.image: Locked(SHA, SHA)}),
             containers(WEB, digests={WEB.image_id: ("acme@sha256:cd",)}),
         ),
         FAILED,
@@ -260,7 +261,10 @@ CASES: list[tuple[str, tuple[object, ...], Status, str]] = [
     ),
     (
         "versions.images",
-        (ImagesLock({WEB.image: SHA}), containers(WEB, digests={WEB.image_id: (f"acme@{SHA}",)})),
+        (
+            ImagesLock({WEB.image: Locked(SHA, SHA)}),
+            containers(WEB, digests={WEB.image_id: (f"acme@{SHA}",)}),
+        ),
         OK,
         "1 images",
     ),
