@@ -165,7 +165,13 @@ class ClickHouse:
             with tarfile.open(fileobj=stream, mode="r|") as archive:
                 archive.extractall(into, filter="data")
 
-        self.services.read(SERVICE, ["tar", "-C", f"{DIRECTORY}/{name}", "-cf", "-", "."], unpack)
+        try:
+            self.services.read(SERVICE, ["tar", "-C", f"{DIRECTORY}/{name}", "-cf", "-", "."], unpack)
+        except (OSError, tarfile.TarError) as error:
+            raise StoreError(
+                f"The backup of ClickHouse could not be copied to {into}: {error}.",
+                fix="free some disk space, then repeat.",
+            ) from error
 
     def send(self, source: Path, name: str) -> None:
         """Copy a backup from a directory here to the disk `backups`."""
@@ -177,7 +183,13 @@ class ClickHouse:
                 archive.add(source, arcname=".", filter=_anonymous)
 
         unpack = f"mkdir -p {target} && exec tar -C {target} --no-same-owner -xf -"
-        self.services.write(SERVICE, ["sh", "-c", unpack], pack)
+        try:
+            self.services.write(SERVICE, ["sh", "-c", unpack], pack)
+        except (OSError, tarfile.TarError) as error:
+            raise StoreError(
+                f"The backup could not be copied to ClickHouse: {error}.",
+                fix="look at `make status` and the free space of the host, then repeat.",
+            ) from error
 
     @staticmethod
     def _conditions(project: str, column: str, values: Collection[str]) -> Iterator[str]:

@@ -147,7 +147,7 @@ class Postgres:
     def dump(self, into: Path) -> Counts:
         """Write a dump to a file; return the rows of all tables as they are in it."""
         with into.open("wb") as file:
-            said = self.services.diagnose(SERVICE, ["sh", "-c", _PSQL, DATABASE], file, _DUMP)
+            said = self.services.into_file(SERVICE, ["sh", "-c", _PSQL, DATABASE], file, _DUMP)
         return read_counts(said.splitlines())
 
     def load(self, dump: Path) -> None:

@@ -101,7 +101,7 @@ class Services:
             produce(process.stdin)
             process.stdin.close()
 
-    def diagnose(self, service: str, argv: Sequence[str], target: IO[bytes], stdin: str) -> str:
+    def into_file(self, service: str, argv: Sequence[str], target: IO[bytes], stdin: str) -> str:
         """Run a program inside a service with its output in a file; return what it said beside it."""
         whole = [*self._command(), "exec", "-T", service, *argv]
         done = subprocess.run(

@@ -80,30 +80,15 @@ class ComposeDriver:
 
     def capture(self, into: Path) -> Captured:
         """See Driver."""
-        into.mkdir(mode=0o700)
-        since = datetime.now(UTC) - EVENTS_WINDOW
-        with self._worker_at_rest() as waiting:
-            samples = take_samples(
-                self.engine.local_url, self.engine.layout.credentials_dir, self._media_ids()
-            )
-            schema = {"postgres": self._postgres.migrations(), "clickhouse": self._clickhouse.migration()}
-            counts = prefixed("clickhouse", self._clickhouse.counts())
-            self._clickhouse.back_up(RUNNING)
-            counts |= prefixed("postgres", self._postgres.dump(into / "postgres.dump"))
-        self._clickhouse.fetch(RUNNING, into / "clickhouse")
-        self._clickhouse.remove(RUNNING)
-        with self._bucket(MEDIA) as bucket:
-            media = objects.mirror(bucket, bucket.objects(), into / "media")
-        with self._bucket(EVENTS) as bucket:
-            recent = (
-                found for project in projects_in(bucket) for found in objects_between(bucket, project, since)
-            )
-            events = objects.mirror(bucket, recent, into / "events")
-        counts["objects.media"] = objects.by_project(media, 0)
-        counts["objects.events"] = objects.by_project(events, 1)
-        contents = Contents(schema, counts, samples)
-        write_private(into / CONTENTS, json.dumps(asdict(contents), indent=1))
-        return Captured(contents, consistency(waiting), self.services.images())
+        try:
+            return self._capture(into)
+        except OSError as error:
+            raise BackupError(
+                f"The stores could not be copied to {into}: {error}.",
+                fix="free some disk space, then repeat.",
+            ) from error
+        finally:
+            self._clickhouse.remove(RUNNING)
 
     def newer(self, manifest: Manifest) -> Sequence[str]:
         """See Driver."""
@@ -149,6 +134,31 @@ class ComposeDriver:
     def discard(self) -> None:
         """See Driver."""
         self.engine.destroy()
+
+    def _capture(self, into: Path) -> Captured:
+        into.mkdir(mode=0o700)
+        since = datetime.now(UTC) - EVENTS_WINDOW
+        with self._worker_at_rest() as waiting:
+            samples = take_samples(
+                self.engine.local_url, self.engine.layout.credentials_dir, self._media_ids()
+            )
+            schema = {"postgres": self._postgres.migrations(), "clickhouse": self._clickhouse.migration()}
+            counts = prefixed("clickhouse", self._clickhouse.counts())
+            self._clickhouse.back_up(RUNNING)
+            counts |= prefixed("postgres", self._postgres.dump(into / "postgres.dump"))
+        self._clickhouse.fetch(RUNNING, into / "clickhouse")
+        with self._bucket(MEDIA) as bucket:
+            media = objects.mirror(bucket, bucket.objects(), into / "media")
+        with self._bucket(EVENTS) as bucket:
+            recent = (
+                found for project in projects_in(bucket) for found in objects_between(bucket, project, since)
+            )
+            events = objects.mirror(bucket, recent, into / "events")
+        counts["objects.media"] = objects.by_project(media, 0)
+        counts["objects.events"] = objects.by_project(events, 1)
+        contents = Contents(schema, counts, samples)
+        write_private(into / CONTENTS, json.dumps(asdict(contents), indent=1))
+        return Captured(contents, consistency(waiting), self.services.images())
 
     @contextmanager
     def _worker_at_rest(self) -> Iterator[dict[str, int]]:
