@@ -44,6 +44,7 @@ _LATENCIES = 60
 # At its start the engine brings the price list up to date in a process that ends.
 _SETTLE_SECONDS = 3.0
 _IDLE_SECONDS = 3.0
+_REST_SECONDS = 60.0
 _READ_PATH = "/api/public/v2/observations?fields=core,basic,io&traceId="
 _AGGREGATE = {
     "view": "observations",
@@ -138,9 +139,24 @@ class Bench:
         connection.close()
         return seconds
 
+    def warm_up(self) -> None:
+        """Send the first spans: modules are imported with them, prices read, connections opened."""
+        self.ingest(2000, seed=1)
+
     def cpu(self) -> float:
         """Return the CPU seconds that all processes have used so far."""
-        return sum(map(_cpu_seconds, self.processes()))
+        return sum(self.cpu_by_process())
+
+    def cpu_by_process(self) -> list[float]:
+        """Return the CPU seconds that server, writer and mapper have used so far."""
+        return [_cpu_seconds(process) for process in self.processes()]
+
+    def wait_for_rest(self) -> None:
+        """Wait until the engine has nothing left to tidy up: the write-ahead log is folded into the file."""
+        log = self.engine.data_dir / "events.db-wal"
+        deadline = time.monotonic() + _REST_SECONDS
+        while log.stat().st_size and time.monotonic() < deadline:
+            time.sleep(0.05)
 
     def idle(self) -> tuple[float, float]:
         """Return the proportional memory of all processes in MB, and their CPU use in percent of a core."""
@@ -176,22 +192,25 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--spans", type=int, default=100_000, help="stored before reads are measured")
-    parser.add_argument("--curve", type=int, default=0, help="then go on to this number, printing the speed")
+    parser.add_argument("--curve", type=int, default=0, help="then show the cost by size, up to this number")
+    parser.add_argument("--plot", type=Path, help="file for the curve as SVG")
     arguments = parser.parse_args()
     console = Console()
-    with _fresh_engine() as (engine, start_seconds):
+    with fresh_engine() as (engine, start_seconds):
         bench = Bench(engine)
         bench.row("start until ready", f"{start_seconds * 1000:.0f} ms", "< 500 ms")
         memory, busy = bench.idle()
         bench.row("resident, idle (PSS of all processes)", f"{memory:.0f} MB, {busy:.1f} % CPU", "< 100 MB")
         _measure(bench, arguments.spans)
         _print(console, bench)
-        if arguments.curve:
-            _curve(console, bench, arguments.spans, arguments.curve)
+    if arguments.curve:
+        from .curve import run
+
+        run(console, arguments.curve, arguments.plot)
 
 
 def _measure(bench: Bench, spans: int) -> None:
-    bench.ingest(2000, seed=1)
+    bench.warm_up()
     step = 20_000
     bench.seconds.clear()
     before, stored_before = bench.cpu(), len(bench.stored)
@@ -214,13 +233,15 @@ def _measure(bench: Bench, spans: int) -> None:
         bench.row("the same, 8 readers during 1,000 spans/s", _ms(bench.read(8)), "p95 < 15 ms")
     first, *rest = bench.aggregate()
     bench.row("aggregate by model, p50/p95", f"{_ms(rest)} (first {first * 1000:.0f} ms)", "< 10 ms")
+    bench.wait_for_rest()
     bench.row("disk per 100k spans", f"{bench.disk() / stored * 100_000:.0f} MB", "< 80 MB")
     memory, _ = bench.idle()
     bench.row("resident after the load (PSS)", f"{memory:.0f} MB")
 
 
 @contextmanager
-def _fresh_engine() -> Iterator[tuple[RunningEngine, float]]:
+def fresh_engine() -> Iterator[tuple[RunningEngine, float]]:
+    """Start an engine on an empty directory; give it and the seconds that its second start took."""
     with tempfile.TemporaryDirectory(prefix="bench-engine-") as directory:
         engine = RunningEngine(Path(directory) / "data")
         engine.start()
@@ -257,24 +278,6 @@ def _steady_load(bench: Bench) -> Iterator[None]:
         thread.join()
 
 
-def _curve(console: Console, bench: Bench, stored: int, upto: int) -> None:
-    table = Table("spans stored", "spans/s", "MB per 100k", "trace read p50/p95", title="Cost by size")
-    step = max(50_000, (upto - stored) // 10)
-    while stored < upto:
-        begin, part = time.perf_counter(), 0
-        wall = 0.0
-        while part < step:
-            wall += 20_000 / bench.ingest(20_000, seed=time.time_ns())
-            part += 20_000
-        stored += part
-        speed = part / wall
-        table.add_row(
-            f"{stored:,}", f"{speed:,.0f}", f"{bench.disk() / stored * 100_000:.0f}", _ms(bench.read(1))
-        )
-        console.log(f"{stored:,} spans after {time.perf_counter() - begin:.0f} s more")
-    console.print(table)
-
-
 def _print(console: Console, bench: Bench) -> None:
     table = Table("what", "measured", "goal", title="Embedded engine")
     for row in bench.rows:
@@ -282,10 +285,14 @@ def _print(console: Console, bench: Bench) -> None:
     console.print(table)
 
 
+def percentile(values: list[float], part: float) -> float:
+    """Return the value that `part` (0 to 1) of the values do not exceed."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(part * len(ordered)))]
+
+
 def _ms(seconds: list[float]) -> str:
-    ordered = sorted(seconds)
-    p95 = ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))]
-    return f"{statistics.median(ordered) * 1000:.1f} / {p95 * 1000:.1f} ms"
+    return f"{statistics.median(seconds) * 1000:.1f} / {percentile(seconds, 0.95) * 1000:.1f} ms"
 
 
 def _cpu_seconds(process: psutil.Process) -> float:

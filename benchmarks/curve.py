@@ -1,0 +1,154 @@
+"""What a span costs by how many are stored: CPU, read time, disk, from 10,000 spans on.
+
+    python -m benchmarks.curve [--upto 2000000] [--plot docs/reference/images/cost-by-size.svg]
+
+CPU time is measured and not only speed: on a machine with other work it says what the engine does. A loop of
+plain Python, timed all along, shows how much the machine itself changed meanwhile.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from .curve_plot import Panel, svg
+from .engine import Bench, fresh_engine, percentile
+
+_SIZES = (10_000, 20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000, 1_500_000, 2_000_000)
+_STEP = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """What was measured on the way to `stored` spans, and there. Times in microseconds and milliseconds."""
+
+    stored: int
+    spans_per_second: float
+    cpu: tuple[float, float, float]
+    """A span, in server, writer and mapper."""
+    read: list[float]
+    megabytes: float
+    calibration: float
+
+    @property
+    def per_100k(self) -> float:
+        """Megabytes of the event store per 100,000 spans."""
+        return self.megabytes / self.stored * 100_000
+
+
+def measure(bench: Bench, sizes: list[int], console: Console) -> list[Point]:
+    """Fill the engine up to each size in turn; return one point for each."""
+    points = []
+    for before, size in pairwise([0, *sizes]):
+        cpu = bench.cpu_by_process()
+        seconds, loops = 0.0, []
+        for start in range(before, size, _STEP):
+            spans = min(_STEP, size - start)
+            seconds += spans / bench.ingest(spans, seed=start)
+            loops.append(_loop())
+        used = [
+            (now - then) / (size - before) * 1e6
+            for then, now in zip(cpu, bench.cpu_by_process(), strict=True)
+        ]
+        bench.wait_for_rest()
+        server, writer, mapper = used
+        read = [seconds * 1000 for seconds in bench.read(1)]
+        points.append(
+            Point(
+                size,
+                (size - before) / seconds,
+                (server, writer, mapper),
+                read,
+                bench.disk(),
+                statistics.median(loops),
+            )
+        )
+        console.log(f"{size:,} spans")
+    return points
+
+
+def _loop() -> float:
+    """Return the milliseconds of CPU that a loop takes; about one on an idle core."""
+    begin = time.process_time()
+    for _ in range(40_000):
+        pass
+    return (time.process_time() - begin) * 1000
+
+
+def table(points: list[Point]) -> Table:
+    """Return the points as a table."""
+    result = Table(
+        "spans",
+        "spans/s",
+        "CPU a span: server + writer + mapper",
+        "trace read p50 / p95",
+        "MB per 100k",
+        "loop",
+    )
+    for point in points:
+        server, writer, mapper = point.cpu
+        result.add_row(
+            f"{point.stored:,}",
+            f"{point.spans_per_second:,.0f}",
+            f"{server:.0f} + {writer:.0f} + {mapper:.0f} = {sum(point.cpu):.0f} us",
+            f"{statistics.median(point.read):.2f} / {percentile(point.read, 0.95):.2f} ms",
+            f"{point.per_100k:.0f}",
+            f"{point.calibration:.2f} ms",
+        )
+    return result
+
+
+def plot(points: list[Point]) -> str:
+    """Return the points as an SVG."""
+    server, writer, mapper = zip(*(point.cpu for point in points), strict=True)
+    return svg(
+        [point.stored for point in points],
+        [
+            Panel(
+                "CPU a span (microseconds) by spans stored",
+                {"mapper": mapper, "writer": writer, "server": server},
+            ),
+            Panel(
+                "Read of a trace (milliseconds)",
+                {
+                    "median": [statistics.median(point.read) for point in points],
+                    "p95": [percentile(point.read, 0.95) for point in points],
+                },
+            ),
+            Panel("Disk per 100,000 spans (MB)", {"events.db": [point.per_100k for point in points]}),
+        ],
+        "Cost of a span by the number of spans stored",
+    )
+
+
+def main() -> None:
+    """Measure, print, and write the plot when a file is named."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--upto", type=int, default=2_000_000, help="spans stored at the end")
+    parser.add_argument("--plot", type=Path, help="file for the SVG")
+    arguments = parser.parse_args()
+    run(Console(), arguments.upto, arguments.plot)
+
+
+def run(console: Console, upto: int, file: Path | None) -> None:
+    """Measure the curve on an engine of its own."""
+    with fresh_engine() as (engine, _):
+        bench = Bench(engine)
+        bench.warm_up()
+        points = measure(bench, [size for size in _SIZES if size < upto] + [upto], console)
+    console.print(table(points))
+    if file is not None:
+        file.write_text(plot(points), "utf-8")
+
+
+if __name__ == "__main__":
+    main()
