@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
@@ -15,6 +15,7 @@ from scripts.backup.errors import BackupError
 from scripts.backup.manifest import Contents, Manifest, parse_contents
 from scripts.backup.sampling import take_samples
 from scripts.core.engines.compose import ComposeEngine
+from scripts.core.errors import StackError
 from scripts.core.layout import write_private
 from scripts.core.s3 import Bucket
 from scripts.reconcile.compose import Reconciler
@@ -88,7 +89,8 @@ class ComposeDriver:
                 fix="free some disk space, then repeat.",
             ) from error
         finally:
-            self._clickhouse.remove(RUNNING)
+            with suppress(StackError):  # the next backup removes it, too
+                self._clickhouse.remove(RUNNING)
 
     def newer(self, manifest: Manifest) -> Sequence[str]:
         """See Driver."""
