@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -57,6 +58,13 @@ def project_keys(directory: Path) -> list[ProjectKey]:
         if public and secret:
             found.append(ProjectKey(path.stem, public, secret))
     return found
+
+
+def why_no_keys(directory: Path) -> str:
+    """Return why a directory gives no keys, for people."""
+    if directory.exists() and not os.access(directory, os.R_OK | os.X_OK):
+        return f"user {os.getuid()} may not read the credentials in {directory}"
+    return f"there are no credentials in {directory}"
 
 
 def open_client(base_url: str, timeout_s: float) -> httpx.AsyncClient:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from scripts.alerts.reader import ProjectKey, open_client, project_keys
+from scripts.alerts.reader import ProjectKey, open_client, project_keys, why_no_keys
 from scripts.core.context import Context
 from scripts.core.errors import EXIT_FAILED, EXIT_OK, EXIT_WARNINGS, UsageError
 
@@ -21,7 +21,7 @@ def run(context: Context) -> int:
     )
     if key is None:
         raise UsageError(
-            f"There are no credentials in {context.layout.shown(config.credentials_dir)}.",
+            f"No canary can be written: {why_no_keys(config.credentials_dir)}.",
             fix="run `make up`, which creates projects and keys.",
         )
     outcome = asyncio.run(_run(config, key))

@@ -14,7 +14,7 @@ import httpx
 from scripts.alerts.document import AlertFileError, load_alerts
 from scripts.alerts.model import AlertFile
 from scripts.alerts.queries import Query, plan_queries, values
-from scripts.alerts.reader import MetricsError, ProjectKey, project_keys, read_answers
+from scripts.alerts.reader import MetricsError, ProjectKey, project_keys, read_answers, why_no_keys
 from scripts.alerts.series import Series, all_series
 from scripts.core.heartbeats import last_successes
 
@@ -81,7 +81,7 @@ class Exporter:
         wanted = self._config.canary_project
         key = next((key for key in keys if key.project == wanted or not wanted), None)
         if key is None:
-            self._failed("canary", "no_credentials", f"no credentials in {self._config.credentials_dir}")
+            self._failed("canary", "no_credentials", why_no_keys(self._config.credentials_dir))
             return
         canary = Canary(self._client, key, self._config.canary_deadline_s, self._config.canary_slow_s)
         run = await canary.run()
