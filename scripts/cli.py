@@ -384,6 +384,29 @@ def report(
 
 
 @app.command()
+def capacity(
+    spans_per_s: Annotated[float, typer.Option(help="Average of a working day.")],
+    peak: Annotated[float, typer.Option(help="Busiest minutes, as a multiple of the average.")] = 5.0,
+    payload_bytes: Annotated[float, typer.Option(help="Of a span: input, output, metadata.")] = 4000.0,
+    media_gib: Annotated[float, typer.Option(help="Images, audio and files, a day.")] = 0.0,
+    retention_days: Annotated[int, typer.Option(help="How long spans are kept.")] = 90,
+    events_days: Annotated[int, typer.Option(help="How long raw bodies are kept.")] = 30,
+    backup_days: Annotated[int, typer.Option(help="How many daily backups are kept.")] = 14,
+    available: Annotated[bool, typer.Option(help="Survive the loss of a node.")] = False,
+    into: Annotated[Path | None, typer.Option(help="Write the disks over time as SVG.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Say how many cores, how much memory and disk a load needs, and which size carries it."""
+    from .capacity import verb
+    from .capacity.model import Load
+
+    load = Load(
+        spans_per_s, peak, payload_bytes, media_gib, retention_days, events_days, backup_days, available
+    )
+    execute(lambda context: verb.run(context, load, into=into, as_json=as_json))
+
+
+@app.command()
 def canary() -> None:
     """Write a span and a score, read them back, say how long that took."""
     from .exporter import canary_verb as verb

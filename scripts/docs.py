@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from .capacity.reference import capacity_page
 from .core.context import Context
 from .core.errors import EXIT_OK, StackError
 from .core.settings.render import env_example, environment_page
@@ -18,6 +19,7 @@ def generated_documents() -> Mapping[str, str]:
     return {
         ".env.example": env_example(GROUPS),
         "docs/reference/environment.md": environment_page(GROUPS),
+        "docs/reference/capacity.md": capacity_page(),
         "docs/reference/doctor.md": doctor_page(),
         "config/schema/stack.schema.json": stack_schema(),
         "config/schema/content.schema.json": content_schema(),

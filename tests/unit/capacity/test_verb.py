@@ -1,0 +1,82 @@
+"""The capacity verb: the size it recommends, what it writes, what it refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from scripts.capacity.model import Load, plan_for
+from scripts.capacity.plot import disk_plot
+from scripts.capacity.sizes import size_for
+from scripts.capacity.verb import lines_of, run
+from scripts.core.console import Console
+from scripts.core.context import Context
+from scripts.core.errors import UsageError
+from scripts.core.layout import default_layout
+from scripts.core.runner import SubprocessRunner
+
+_ROOT = Path(__file__).resolve().parents[3]
+_SIZES = _ROOT / "config" / "sizes"
+
+
+@pytest.mark.parametrize(
+    ("load", "size"),
+    [
+        (Load(1.0, retention_days=30), "small"),
+        (Load(5.0, retention_days=90), "medium"),
+        (Load(30.0, retention_days=90), "large"),
+        (Load(200.0, retention_days=90), None),
+        (Load(1.0, retention_days=30, available=True), None),
+    ],
+)
+def test_the_smallest_size_that_carries_a_load_is_named(load: Load, size: str | None) -> None:
+    assert size_for(plan_for(load), _SIZES) == size
+
+
+def test_lines_fit_a_terminal_and_say_where_to_go() -> None:
+    small, large = plan_for(Load(1.0)), plan_for(Load(2000.0, retention_days=365, available=True))
+    assert max(map(len, [*lines_of(small, "small"), *lines_of(large, None)])) <= 80
+    assert any("STACK_SIZE=small" in line for line in lines_of(small, "small"))
+    assert any("scale-out.md" in line for line in lines_of(large, None))
+
+
+def test_the_plot_is_svg_and_ends_at_the_size_of_the_disks() -> None:
+    load = Load(10.0, payload_bytes=10_240, retention_days=30, events_days=7)
+    plot = disk_plot(load)
+    assert plot.startswith("<svg ")
+    assert ">clickhouse, 124</text>" in plot
+    assert ">objects, 63</text>" in plot
+
+
+def test_json_has_the_plan_and_the_size(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert run(_context(), Load(1.0, retention_days=30), into=tmp_path / "a" / "disks.svg", as_json=True) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["size"] == "small"
+    assert {need["service"] for need in answer["needs"]} >= {"web", "worker", "clickhouse"}
+    assert (tmp_path / "a" / "disks.svg").read_text().startswith("<svg ")
+
+
+@pytest.mark.parametrize(
+    ("load", "option"),
+    [
+        (Load(0.0), "--spans-per-s"),
+        (Load(float("-1")), "--spans-per-s"),
+        (Load(1.0, peak=0.5), "--peak"),
+        (Load(1.0, payload_bytes=0), "--payload-bytes"),
+        (Load(1.0, retention_days=0), "--retention-days"),
+        (Load(1.0, events_days=-1), "--events-days"),
+        (Load(1.0, backup_days=-1), "--backup-days"),
+        (Load(1.0, media_gib_per_day=-1), "--media-gib"),
+        (Load(float("nan")), "--spans-per-s"),
+        (Load(float("inf")), "--spans-per-s"),
+    ],
+)
+def test_a_load_that_makes_no_sense_is_refused(load: Load, option: str) -> None:
+    with pytest.raises(UsageError, match=option):
+        run(_context(), load, into=None, as_json=False)
+
+
+def _context() -> Context:
+    return Context(default_layout(_ROOT, {}), {}, Console({}), SubprocessRunner(_ROOT))
