@@ -8,17 +8,15 @@ from contextlib import contextmanager
 from scripts.core.context import Context
 from scripts.core.errors import EXIT_FAILED, EXIT_OK, EXIT_WARNINGS
 
-from .facts import Facts, Gathering, NotGathered, Surroundings
+from .facts import Gathering, NotGathered, Surroundings
 from .gathering import SOURCES
 from .model import Check, Result, Status, skipped
 
 
 @contextmanager
-def gathered(context: Context, *, read_only: bool = False, everything: bool = True) -> Iterator[Facts]:
+def gathered(context: Context, *, read_only: bool = False, everything: bool = True) -> Iterator[Gathering]:
     """Ask all sources at once, or with `everything` off each when a check wants it."""
-    settings = context.lenient_settings()
-    surroundings = Surroundings(context, settings, context.current_engine(settings), read_only)
-    gathering = Gathering(surroundings, SOURCES)
+    gathering = Gathering(Surroundings.of(context, read_only=read_only), SOURCES)
     try:
         if everything:
             gathering.start_all()
@@ -27,9 +25,9 @@ def gathered(context: Context, *, read_only: bool = False, everything: bool = Tr
         gathering.close()
 
 
-def examine(context: Context, checks: Sequence[Check], facts: Facts) -> list[Result]:
+def examine(checks: Sequence[Check], facts: Gathering) -> list[Result]:
     """Return what each check says, in their order."""
-    engine = context.current_engine(context.lenient_settings()).name
+    engine = facts.surroundings.engine.name
     results = []
     for check in checks:
         if engine not in check.engines:

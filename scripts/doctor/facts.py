@@ -14,7 +14,9 @@ from scripts.core.context import Context
 from scripts.core.engines.base import Engine, EngineName
 from scripts.core.engines.embedded import EmbeddedEngine
 from scripts.core.errors import StackError
-from scripts.core.settings.values import Settings
+from scripts.core.settings.envfile import EnvFile
+from scripts.core.settings.table import SETTINGS
+from scripts.core.settings.values import Settings, load_settings_leniently
 
 Kind = TypeVar("Kind")
 
@@ -39,14 +41,30 @@ class Surroundings:
 
     Attributes:
         settings: checked leniently, as a broken `.env` is one of the things to find.
+        env_file: what stands in `.env`; None when there is none, or it cannot be read.
+        env_fault: why it cannot be read, or empty.
         read_only: whether nothing may be written, not even a canary.
     """
 
     context: Context
     settings: Settings
     engine: Engine
+    env_file: EnvFile | None = None
+    env_fault: str = ""
     read_only: bool = False
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    @classmethod
+    def of(cls, context: Context, *, read_only: bool = False) -> Surroundings:
+        """Return the surroundings, whatever state the files are in."""
+        env_file, fault = None, ""
+        try:
+            env_file = context.env_file()
+        except (OSError, UnicodeError) as error:
+            fault = str(error)
+        settings = load_settings_leniently(SETTINGS, env_file or EnvFile(), context.environment)
+        engine = context.current_engine(settings)
+        return cls(context, settings, engine, env_file, fault, read_only)
 
     @property
     def is_compose(self) -> bool:
@@ -76,7 +94,7 @@ class Gathering:
     """Asks the sources, each once, in threads."""
 
     def __init__(self, surroundings: Surroundings, sources: Mapping[type, Source]) -> None:
-        self._surroundings = surroundings
+        self.surroundings = surroundings
         self._sources = sources
         # One thread for each source: one that waits for another never keeps that one from starting.
         self._pool = ThreadPoolExecutor(max_workers=len(sources), thread_name_prefix="doctor")
@@ -107,6 +125,6 @@ class Gathering:
     def _start(self, kind: type) -> tuple[Future[Any], float]:
         with self._lock:
             if kind not in self._started:
-                future = self._pool.submit(self._sources[kind].gather, self._surroundings, self)
+                future = self._pool.submit(self._sources[kind].gather, self.surroundings, self)
                 self._started[kind] = (future, time.monotonic())
             return self._started[kind]

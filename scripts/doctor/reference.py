@@ -13,11 +13,13 @@ both engines and on a broken stack, and takes less than 15 seconds: every source
 limit, and a check whose facts are not there is skipped with the reason. It writes a span and a score to the
 canary's environment and one small media file a day; `READ_ONLY=1` leaves that out.
 
-    make doctor                        # what is wrong
-    make doctor VERBOSE=1              # every check
-    make doctor ONLY=stores,flow.span  # groups or ids
-    make doctor JSON=1                 # for programs
-    make doctor FIX=1                  # mend what is marked with *, after a question; DRY_RUN=1 shows it only
+```sh
+make doctor                        # what is wrong
+make doctor VERBOSE=1              # every check
+make doctor ONLY=stores,flow.span  # groups or ids
+make doctor JSON=1                 # for programs
+make doctor FIX=1                  # mend what is marked with *, after a question; DRY_RUN=1 shows it only
+```
 
 Exit codes: 0 all well, 1 a check failed, 2 wrong use, 3 warnings only. Ids stay the same. Stores of your own
 (`DATABASE_URL` and such) are not looked into: their checks are skipped.

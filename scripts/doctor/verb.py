@@ -12,6 +12,7 @@ from scripts.core.layout import only_one_verb
 
 from .catalog import chosen
 from .examine import examine, exit_code, gathered
+from .facts import Surroundings
 from .model import Check, Result, Status
 from .show import as_json, print_report
 
@@ -35,7 +36,7 @@ def run(
         if mended:
             results, seconds = look(context, checks, read_only=read_only, everything=not only)
     if json_output:
-        engine = context.current_engine(context.lenient_settings()).name
+        engine = Surroundings.of(context).engine.name
         context.console.print(as_json(results, engine=engine, seconds=seconds))
     else:
         print_report(context.console, results, verbose=verbose, seconds=seconds)
@@ -51,7 +52,7 @@ def look(
         context.console.working(f"Looking at {len(checks)} things"),
         gathered(context, read_only=read_only, everything=everything) as facts,
     ):
-        results = examine(context, checks, facts)
+        results = examine(checks, facts)
     return results, time.monotonic() - begin
 
 

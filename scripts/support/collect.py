@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, is_dataclass
@@ -18,7 +19,7 @@ from scripts.core.errors import StackError
 from scripts.core.settings.values import Settings
 from scripts.doctor.catalog import CHECKS
 from scripts.doctor.examine import examine
-from scripts.doctor.facts import Facts, NotGathered, Surroundings
+from scripts.doctor.facts import Facts, Gathering, NotGathered, Surroundings
 from scripts.doctor.show import as_json
 from scripts.doctor.sources import clickhouse, postgres
 from scripts.doctor.sources.backups import Backups
@@ -58,10 +59,11 @@ SLOW_POSTGRES = {
 }
 
 
-def collect(context: Context, surroundings: Surroundings, facts: Facts) -> Iterator[tuple[str, str]]:
+def collect(facts: Gathering) -> Iterator[tuple[str, str]]:
     """Yield the files of a bundle."""
-    settings = surroundings.settings
-    yield "doctor.json", _doctor(context, facts, surroundings)
+    surroundings = facts.surroundings
+    context, settings = surroundings.context, surroundings.settings
+    yield "doctor.json", _doctor(facts)
     yield "versions.json", _json(_versions(context, facts))
     for name, text in _configuration(context):
         yield f"configuration/{name}", text
@@ -74,9 +76,10 @@ def collect(context: Context, surroundings: Surroundings, facts: Facts) -> Itera
     yield from _logs(context, settings, facts, EngineName(surroundings.engine.name))
 
 
-def _doctor(context: Context, facts: Facts, surroundings: Surroundings) -> str:
-    results = examine(context, CHECKS, facts)
-    return as_json(results, engine=surroundings.engine.name, seconds=0)
+def _doctor(facts: Gathering) -> str:
+    begin = time.monotonic()
+    results = examine(CHECKS, facts)
+    return as_json(results, engine=facts.surroundings.engine.name, seconds=time.monotonic() - begin)
 
 
 def _versions(context: Context, facts: Facts) -> Mapping[str, Any]:
@@ -96,7 +99,7 @@ def _versions(context: Context, facts: Facts) -> Mapping[str, Any]:
 def _configuration(context: Context) -> Iterator[tuple[str, str]]:
     root = context.layout.root
     for path in (context.layout.env_file, root / ".env.langfuse", root / "compose.override.yaml"):
-        if path.exists():
+        if path.is_file():
             yield path.name.lstrip("."), path.read_text(encoding="utf-8", errors="replace")
     for path in sorted((root / "config").rglob("*")):
         # Prompts and datasets are an application's, not the stack's.

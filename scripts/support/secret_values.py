@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from scripts.alerts.paths import secrets_dir
 from scripts.core.context import Context
-from scripts.core.settings.envfile import read_env
+from scripts.core.settings.envfile import parse_env
 from scripts.core.settings.table import SETTINGS
 from scripts.rotate import journal
 
@@ -59,11 +59,16 @@ def parts_of_url(value: str) -> Iterator[tuple[str, str]]:
 
 def _variables(context: Context) -> Iterator[tuple[str, Mapping[str, str]]]:
     layout = context.layout
-    yield "", read_env(layout.env_file).values()
-    yield " in .env.langfuse", read_env(layout.root / ".env.langfuse").values()
+    yield "", _read(layout.env_file)
+    yield " in .env.langfuse", _read(layout.root / ".env.langfuse")
     yield " in the environment", context.environment
     for path in _credentials(layout.credentials_dir):
-        yield f" of {path.name}", read_env(path).values()
+        yield f" of {path.name}", _read(path)
+
+
+def _read(path: Path) -> Mapping[str, str]:
+    """Return the variables of a file, also of one that is damaged: what can be read of it is secret, too."""
+    return parse_env(path.read_text(encoding="utf-8", errors="replace")).values() if path.is_file() else {}
 
 
 def _credentials(directory: Path) -> list[Path]:

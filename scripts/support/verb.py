@@ -6,12 +6,12 @@ import io
 import os
 import tarfile
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 from scripts.core.context import Context
 from scripts.core.errors import EXIT_OK, StackError, UsageError
 from scripts.doctor.examine import gathered
-from scripts.doctor.facts import Surroundings
 
 from .collect import collect
 from .redaction import Redactor
@@ -29,9 +29,8 @@ collected. A log line may quote some of it all the same: look through logs/ befo
 
 def run(context: Context, *, into: Path | None) -> int:
     """The verb. Works on a broken stack: a part that fails says so in its place."""
-    settings = context.lenient_settings()
-    surroundings = Surroundings(context, settings, context.current_engine(settings), read_only=True)
-    target = into or context.layout.stack_dir / "support" / f"support-{surroundings.now:%Y%m%d-%H%M%S}.tar.gz"
+    now = datetime.now(UTC)
+    target = into or context.layout.stack_dir / "support" / f"support-{now:%Y%m%d-%H%M%S}.tar.gz"
     if target.exists():
         raise UsageError(f"{target} is there already.", fix="name another file: INTO=...")
     redactor = Redactor.of(secret_values(context))
@@ -39,7 +38,7 @@ def run(context: Context, *, into: Path | None) -> int:
         context.console.working("Collecting"),
         gathered(context, read_only=True) as facts,
     ):
-        files = {name: redactor.redact(text) for name, text in collect(context, surroundings, facts)}
+        files = {name: redactor.redact(text) for name, text in collect(facts)}
     files["README.txt"] = _ABOUT
     refuse_leaks(files, redactor)
     write_archive(target, files)

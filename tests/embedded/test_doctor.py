@@ -240,6 +240,27 @@ def test_without_env_file_nothing_fits_the_data(stack: Stack) -> None:
     assert "take .env from its backup" in complaint.fix
 
 
+@pytest.mark.parametrize("content", [None, b"SALT=\xff\xfe\n"], ids=["a directory", "no text"])
+def test_an_env_file_that_cannot_be_read_is_a_failure_and_no_crash(
+    stack: Stack, content: bytes | None
+) -> None:
+    env_file, away = stack.layout.env_file, stack.layout.env_file.with_name(".env.away")
+    env_file.rename(away)
+    if content is None:
+        env_file.mkdir(mode=0o700)
+    else:
+        env_file.write_bytes(content)
+        env_file.chmod(0o600)
+    try:
+        found = complaints(stack.context)
+    finally:
+        env_file.rmdir() if content is None else env_file.unlink()
+        away.rename(env_file)
+    complaint = only(found, "configuration.env_file", FAILED, "secrets.salt", "langfuse.admin_key")
+    assert "cannot be read" in complaint.verdict.found
+    assert "backup" in complaint.fix
+
+
 @pytest.mark.parametrize(("ahead_s", "status"), [(5, WARNING), (-90, FAILED)])
 def test_a_clock_that_is_off_is_found(stack: Stack, ahead_s: float, status: Status) -> None:
     with time_server(ahead_s) as server:

@@ -124,11 +124,13 @@ def test_what_helps_is_in_the_bundle(stack: Stack, tmp_path: Path) -> None:
 
 def test_a_stack_that_does_not_run_has_a_bundle_too(tmp_path: Path) -> None:
     stack = stack_in(tmp_path / "broken")
+    stack.layout.env_file.write_bytes(b"SALT=0123456789abcdef0123456789abcdef\nNOTE=\xff\xfe\n")
     files = bundle(stack, tmp_path / "broken.tar.gz")
     doctor = {check["id"]: check["status"] for check in json.loads(files["doctor.json"])["checks"]}
     assert doctor["langfuse.running"] == "failed"
     assert doctor["configuration.env_file"] == "failed"
     assert "does not answer" in files["server.json"]
+    assert "SALT=<redacted SALT>" in files["configuration/env"]
 
 
 def test_a_file_that_is_there_is_not_overwritten(stack: Stack, tmp_path: Path) -> None:

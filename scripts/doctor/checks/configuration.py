@@ -22,7 +22,10 @@ def _settings(facts: Facts) -> Verdict:
 
 
 def _env_file(facts: Facts) -> Verdict:
-    if facts.of(Configuration).env_exists:
+    configuration = facts.of(Configuration)
+    if configuration.env_fault:
+        return failed(f".env cannot be read: {configuration.env_fault}", "put the .env of your backup back")
+    if configuration.env_exists:
         return ok(".env is there")
     return failed("there is no .env, and so no secrets")
 

@@ -27,6 +27,7 @@ class Configuration:
     Attributes:
         problems: what is wrong in `.env` and the environment, a line each; no secret is among them.
         env_exists: whether there is a `.env`.
+        env_fault: why it cannot be read, or empty.
         unknown: names in `.env` that nothing reads.
         stack_fault: why config/stack.yaml cannot be used, or empty.
         projects: ids of the projects that config/stack.yaml describes.
@@ -37,6 +38,7 @@ class Configuration:
 
     problems: tuple[str, ...]
     env_exists: bool
+    env_fault: str
     unknown: tuple[str, ...]
     stack_fault: str
     projects: tuple[str, ...]
@@ -48,7 +50,6 @@ class Configuration:
 def gather(surroundings: Surroundings, _facts: Facts) -> Configuration:
     """Return the configuration and its faults."""
     context = surroundings.context
-    env_file = context.env_file()
     stack_fault = ""
     projects: tuple[str, ...] = ()
     try:
@@ -58,9 +59,10 @@ def gather(surroundings: Surroundings, _facts: Facts) -> Configuration:
         stack_fault = _text(error)
     alerts_fault, stale = _alerts(context)
     return Configuration(
-        problems=_problems(context),
-        env_exists=env_file is not None,
-        unknown=unknown_names(env_file or EnvFile(), _wanted_elsewhere(context)),
+        problems=() if surroundings.env_fault else _problems(context),
+        env_exists=surroundings.env_file is not None or bool(surroundings.env_fault),
+        env_fault=surroundings.env_fault,
+        unknown=unknown_names(surroundings.env_file or EnvFile(), _wanted_elsewhere(context)),
         stack_fault=stack_fault,
         projects=projects,
         alerts_fault=alerts_fault,
