@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-EXTRAS = ("tls", "monitoring", "backup")
+EXTRAS = ("tls", "monitoring")
 
 # The settings that say where a store is, by the profile of the bundled service they replace.
 REPLACED_BY: Mapping[str, tuple[str, ...]] = {
