@@ -46,7 +46,7 @@ def gather(surroundings: Surroundings, facts: Facts) -> Ports:
 def _held_by_us(surroundings: Surroundings, facts: Facts) -> set[int]:
     if surroundings.is_compose:
         try:
-            containers = facts.of(Containers).by_service.values()
+            containers = facts.of(Containers).by_name.values()
         except NotGathered:
             return set()
         return {port.port for one in containers for port in one.ports}

@@ -69,6 +69,6 @@ def gather_running(surroundings: Surroundings, facts: Facts) -> Running:
     if isinstance(surroundings.engine, EmbeddedEngine):
         process = surroundings.engine.find()
         return Running(process is not None, process.url if process else "")
-    web = facts.of(Containers).by_service.get("langfuse-web")
+    web = facts.of(Containers).by_name.get("langfuse-web")
     running = web is not None and web.running
     return Running(running, surroundings.engine.local_url if running else "")

@@ -112,7 +112,7 @@ def _containers(facts: Facts) -> Mapping[str, Any]:
         containers = facts.of(Containers)
     except NotGathered as reason:
         return {"problem": str(reason)}
-    rows = {name: _plain(one) for name, one in containers.by_service.items()}
+    rows = {name: _plain(one) for name, one in containers.by_name.items()}
     for row in rows.values():
         # The values stand in the configuration, where they are told apart by name.
         row["environment"] = sorted(row["environment"])
@@ -145,7 +145,7 @@ def _logs(
             yield f"logs/{path.name}", "\n".join(lines) + "\n"
         return
     try:
-        services = sorted(facts.of(Containers).by_service)
+        services = sorted({one.service for one in facts.of(Containers).by_name.values()})
     except NotGathered as reason:
         yield "logs/none.txt", f"{reason}\n"
         return

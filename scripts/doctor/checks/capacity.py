@@ -34,7 +34,7 @@ def _time_to_full(facts: Facts) -> Verdict:
 def _containers_memory(facts: Facts) -> Verdict:
     near = {
         name: one.memory_used / one.memory_limit
-        for name, one in facts.of(Insides).by_service.items()
+        for name, one in facts.of(Insides).by_name.items()
         if one.memory_limit and one.memory_used > limits.CONTAINER_MEMORY_SHARE * one.memory_limit
     }
     if near:
@@ -48,7 +48,7 @@ def _heap(facts: Facts) -> Verdict:
     wrong = []
     low, high = limits.HEAP_SHARES
     for service in ("langfuse-web", "langfuse-worker"):
-        container = facts.of(Containers).by_service.get(service)
+        container = facts.of(Containers).by_name.get(service)
         if container is None or not container.memory_limit:
             continue
         options = container.environment.get("NODE_OPTIONS", "")

@@ -71,11 +71,11 @@ def _policy(facts: Facts) -> Verdict:
 
 def _applied(facts: Facts) -> Verdict:
     services = _model(facts).services
-    running = [one for one in facts.of(Containers).by_service.values() if one.running]
+    running = [one for one in facts.of(Containers).by_name.values() if one.running]
     if not running:
         raise NotGathered("no container runs")
     known = [(one, services[one.service]) for one in running if one.service in services]
-    old = {one.service: names for one, wanted in known if (names := former_settings(wanted, one))}
+    old = {one.name: names for one, wanted in known if (names := former_settings(wanted, one))}
     if old:
         texts = [f"{service} ({', '.join(names[:4])})" for service, names in sorted(old.items())]
         return warning(f"still running with former settings: {', '.join(texts)}")

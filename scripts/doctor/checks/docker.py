@@ -46,13 +46,13 @@ def _disk(facts: Facts) -> Verdict:
 
 
 def _containers(facts: Facts) -> Verdict:
-    have = facts.of(Containers).by_service
+    have = facts.of(Containers).by_name
     if not have:
         return failed("no container of this stack is there", "start it: make up")
-    wanted = _wanted(facts) or set(have)
-    missing = sorted(wanted - set(have))
+    wanted = _wanted(facts) or {one.service for one in have.values()}
+    missing = sorted(wanted - {one.service for one in have.values()})
     # One that its health check or its own exit keeps restarting is the matter of the other checks, too.
-    stopped = sorted(_state(one) for name, one in have.items() if name in wanted and not _alive(one))
+    stopped = sorted(_state(one) for one in have.values() if one.service in wanted and not _alive(one))
     if missing or stopped:
         return failed("; ".join([*stopped, *(f"{name} is missing" for name in missing)]))
     return ok(f"{len(wanted)} services are as they should be")
@@ -61,15 +61,14 @@ def _containers(facts: Facts) -> Verdict:
 def _health(facts: Facts) -> Verdict:
     sick = [
         one
-        for one in facts.of(Containers).by_service.values()
+        for one in facts.of(Containers).by_name.values()
         if one.running and one.health not in {"", "healthy"}
     ]
     if not sick:
         _some(facts)
         return ok("all health checks pass")
     texts = [
-        f"{one.service} is {one.health}{f' ({one.last_probe[:120]})' if one.last_probe else ''}"
-        for one in sick
+        f"{one.name} is {one.health}{f' ({one.last_probe[:120]})' if one.last_probe else ''}" for one in sick
     ]
     return failed("; ".join(texts), f"see what it says: make logs SERVICE={sick[0].service}")
 
@@ -78,16 +77,16 @@ def _restarts(facts: Facts) -> Verdict:
     restarted = [one for one in _some(facts) if one.restarts]
     if restarted:
         return warning(
-            ", ".join(f"{one.service} was restarted {one.restarts} times" for one in restarted),
+            ", ".join(f"{one.name} was restarted {one.restarts} times" for one in restarted),
             f"see why: make logs SERVICE={restarted[0].service}",
         )
     return ok("no container was restarted by Docker")
 
 
 def _memory_kills(facts: Facts) -> Verdict:
-    insides = facts.of(Insides).by_service
+    insides = facts.of(Insides).by_name
     killed = sorted(
-        {one.service for one in _some(facts) if one.out_of_memory}
+        {one.name for one in _some(facts) if one.out_of_memory}
         | {service for service, inside in insides.items() if inside.killed}
     )
     if killed:
@@ -96,19 +95,19 @@ def _memory_kills(facts: Facts) -> Verdict:
 
 
 def _limits_in_force(facts: Facts) -> Verdict:
-    insides = facts.of(Insides).by_service
+    insides = facts.of(Insides).by_name
     wrong: list[str] = []
     unread: list[str] = []
     for one in _some(facts):
-        inside = insides.get(one.service)
+        inside = insides.get(one.name)
         if inside is None:
             continue
         if inside.memory_limit is None or inside.cpu_limit is None:
-            unread.append(one.service)
+            unread.append(one.name)
         elif not inside.memory_limit or not inside.cpu_limit:
-            wrong.append(f"{one.service} has no limit of {'CPU' if inside.memory_limit else 'memory'}")
+            wrong.append(f"{one.name} has no limit of {'CPU' if inside.memory_limit else 'memory'}")
         elif inside.memory_limit != one.memory_limit:
-            wrong.append(f"{one.service} may use {inside.memory_limit}, not {one.memory_limit} bytes")
+            wrong.append(f"{one.name} may use {inside.memory_limit}, not {one.memory_limit} bytes")
     if wrong:
         return failed("; ".join(wrong))
     if unread:
@@ -117,7 +116,7 @@ def _limits_in_force(facts: Facts) -> Verdict:
 
 
 def _throttled(facts: Facts) -> Verdict:
-    insides = facts.of(Insides).by_service
+    insides = facts.of(Insides).by_name
     slow = {name: one.throttled for name, one in insides.items() if one.throttled > limits.THROTTLED_SHARE}
     if slow:
         return warning(
@@ -127,7 +126,7 @@ def _throttled(facts: Facts) -> Verdict:
 
 
 def _files(facts: Facts) -> Verdict:
-    inside = facts.of(Insides).by_service.get("clickhouse")
+    inside = facts.of(Insides).by_name.get("clickhouse")
     if inside is None:
         return skipped("the bundled ClickHouse could not be asked")
     if not inside.files:
@@ -141,8 +140,8 @@ def _left(facts: Facts) -> Verdict:
     wanted = _wanted(facts)
     if not wanted:
         raise NotGathered("what should run is not known")
-    have = facts.of(Containers).by_service
-    left = sorted(name for name, one in have.items() if name not in wanted and not one.done)
+    have = facts.of(Containers).by_name
+    left = sorted(name for name, one in have.items() if one.service not in wanted and not one.done)
     if left:
         return warning(f"not asked for any more: {', '.join(left)}")
     return ok("no container is there that the settings do not ask for")
@@ -156,7 +155,7 @@ def _usable(facts: Facts) -> Docker:
 
 
 def _some(facts: Facts) -> list[Container]:
-    containers = list(facts.of(Containers).by_service.values())
+    containers = list(facts.of(Containers).by_name.values())
     if not containers:
         raise NotGathered("no container of this stack is there")
     return containers
@@ -174,7 +173,7 @@ def _alive(one: Container) -> bool:
 
 
 def _state(one: Container) -> str:
-    return f"{one.service} is {one.state}{f' with exit code {one.exit_code}' if one.exit_code else ''}"
+    return f"{one.name} is {one.state}{f' with exit code {one.exit_code}' if one.exit_code else ''}"
 
 
 def _version(text: str) -> tuple[int, ...]:

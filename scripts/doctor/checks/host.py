@@ -90,7 +90,7 @@ def _clock_kept(facts: Facts) -> Verdict:
 
 
 def _container_clock(facts: Facts) -> Verdict:
-    ahead = {name: inside.ahead_s for name, inside in facts.of(Insides).by_service.items()}
+    ahead = {name: inside.ahead_s for name, inside in facts.of(Insides).by_name.items()}
     # Whole seconds, and the answer takes a moment.
     wrong = {name: skew for name, skew in ahead.items() if abs(skew) > limits.CLOCK_WARNING_S + 4}
     if wrong:

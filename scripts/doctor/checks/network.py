@@ -22,7 +22,7 @@ def _ports(facts: Facts) -> Verdict:
 
 
 def _exposed(facts: Facts) -> Verdict:
-    containers = facts.of(Containers).by_service.values()
+    containers = facts.of(Containers).by_name.values()
     wrong = [
         f"{one.service} port {port.inside} at {port.address}:{port.port}"
         for one in containers
@@ -53,7 +53,7 @@ def _public_url(facts: Facts) -> Verdict:
 
 
 def _names(facts: Facts) -> Verdict:
-    insides = facts.of(Insides).by_service
+    insides = facts.of(Insides).by_name
     lost = [
         f"{service} does not find {name}"
         for service, inside in sorted(insides.items())
@@ -87,10 +87,28 @@ def _proxy(facts: Facts) -> Verdict:
     return ok("no proxy stands between this machine and itself")
 
 
-def _outbound(facts: Facts) -> Verdict:
+def _telemetry(facts: Facts) -> Verdict:
     if facts.of(Stack).values.get("TELEMETRY_ENABLED") == "true":
         return warning("the server reports its use to Langfuse (TELEMETRY_ENABLED=true)")
     return ok("the server reports nothing")
+
+
+def _outbound(facts: Facts) -> Verdict:
+    if facts.of(Stack).values["OUTBOUND_CALLS"] == "true":
+        return skipped(
+            "OUTBOUND_CALLS is true: containers may call other machines (docs/reference/outbound.md)"
+        )
+    containers = facts.of(Containers)
+    if not containers.internal:
+        raise NotGathered("no network of this stack is there")
+    ways_out = sorted(
+        name
+        for name, internal in containers.internal.items()
+        if not internal and name not in containers.hidden
+    )
+    if ways_out:
+        return failed(f"OUTBOUND_CALLS is false, but containers still get out through {', '.join(ways_out)}")
+    return ok("no container gets an answer from another machine")
 
 
 def _address(facts: Facts) -> Verdict:
@@ -169,6 +187,14 @@ CHECKS = (
         looks_at="The server does not report its use.",
         fix="set TELEMETRY_ENABLED=false in .env, then make up",
         page="reference/environment.md",
+        judge=_telemetry,
+        engines=COMPOSE,
+    ),
+    Check(
+        id="network.outbound",
+        looks_at="With OUTBOUND_CALLS=false no network of the stack leads to other machines.",
+        fix="make down, then make up: a network keeps the options that it was made with",
+        page="reference/outbound.md",
         judge=_outbound,
         engines=COMPOSE,
     ),

@@ -221,7 +221,7 @@ def _valkey_refused(facts: Facts) -> Verdict:
 
 
 def _utc_inside(facts: Facts) -> Verdict:
-    zones = {name: one.zone for name, one in facts.of(Insides).by_service.items() if one.zone}
+    zones = {name: one.zone for name, one in facts.of(Insides).by_name.items() if one.zone}
     wrong = [f"{name} is at {zone}" for name, zone in sorted(zones.items()) if zone != "+0000"]
     return failed(", ".join(wrong)) if wrong else ok(f"{len(zones)} containers are in UTC")
 

@@ -54,7 +54,7 @@ def _server(facts: Facts) -> Verdict:
 
 
 def _same(facts: Facts) -> Verdict:
-    containers = facts.of(Containers).by_service
+    containers = facts.of(Containers).by_name
     tags = {name: containers[name].image.rpartition(":")[2] for name in _APPLICATION if name in containers}
     if len(tags) < len(_APPLICATION):
         raise NotGathered("web or worker has no container")
@@ -96,7 +96,7 @@ def _lock(facts: Facts) -> Verdict:
         return skipped("there is no images.lock (make lock on a connected host writes it)")
     containers = facts.of(Containers)
     differing = []
-    for one in containers.by_service.values():
+    for one in containers.by_name.values():
         wanted = images.get(one.image.partition("@")[0])
         have = containers.digests.get(one.image_id, ())
         # An image that came in a file has no digest of a registry, but the id that was locked.

@@ -74,7 +74,12 @@ def https_places(settings: Settings, *, with_caddy: bool) -> Mapping[str, tuple[
     if with_caddy and "tls" in compose_profiles(settings.values):
         address = "127.0.0.1" if settings["TLS_BIND_ADDRESS"] == "0.0.0.0" else settings["TLS_BIND_ADDRESS"]  # noqa: S104
         port = settings.integer("HTTPS_PORT")
-        return {settings[name]: (address, port) for name in ("TLS_DOMAIN", "S3_DOMAIN")}
+        names = [
+            "TLS_DOMAIN",
+            "S3_DOMAIN",
+            *(["STATUS_DOMAIN"] if settings.get("STATUS_PAGES") == "on" else []),
+        ]
+        return {settings[name]: (address, port) for name in names}
     place = host_of(settings.get("NEXTAUTH_URL"))
     return {place[0]: place} if place else {}
 
@@ -84,11 +89,16 @@ def _has_caddy(surroundings: Surroundings) -> bool:
 
 
 def _trust(surroundings: Surroundings, facts: Facts) -> ssl.SSLContext:
-    """Return what this machine trusts, and the authority of the stack's own Caddy."""
+    """Return what this machine trusts, and what applications of this stack are told to trust."""
     context = ssl.create_default_context(cafile=surroundings.context.environment.get("SSL_CERT_FILE"))
     if _has_caddy(surroundings) and surroundings.settings["TLS_ISSUER"] == "internal":
         caddy = facts.of(Containers).running("caddy")
         context.load_verify_locations(cadata=run_inside(surroundings, caddy, ["cat", CADDY_ROOT]))
+    config = surroundings.context.layout.root / "config"
+    private = [config / "caddy/certificates/acme-root.crt"] if _has_caddy(surroundings) else []
+    for path in (*private, config / "private-ca" / surroundings.settings["PRIVATE_CA"]):
+        if path.is_file() and "BEGIN CERTIFICATE" in path.read_text(encoding="utf-8", errors="replace"):
+            context.load_verify_locations(cafile=path)
     return context
 
 

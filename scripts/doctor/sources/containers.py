@@ -17,6 +17,8 @@ from .machine import Disk, disk_at
 
 TIMEOUT_S = 6.0
 SERVICE = "com.docker.compose.service"
+NUMBER = "com.docker.compose.container-number"
+MASQUERADE = "com.docker.network.bridge.enable_ip_masquerade"
 ONE_OFF = "com.docker.compose.oneoff"
 
 
@@ -56,6 +58,7 @@ class Container:
     """A container of this stack.
 
     Attributes:
+        name: of its service, with a number from the second replica on.
         health: `healthy`, `unhealthy`, `starting`, or empty without a health check.
         last_probe: what the last health check said.
         memory_limit: in bytes, 0 for none; `cpu_limit` in CPUs, 0 for none.
@@ -63,6 +66,7 @@ class Container:
     """
 
     id: str
+    name: str
     service: str
     image: str
     image_id: str
@@ -92,20 +96,23 @@ class Container:
 
 @dataclass(frozen=True, slots=True)
 class Containers:
-    """The containers of this stack, by service, and its networks.
+    """The containers of this stack and its networks.
 
     Attributes:
+        by_name: the first replica of a service has the service's name.
         internal: network -> whether it has no way out.
+        hidden: networks whose packets to other machines carry an address that no answer finds.
         digests: image id -> the digests that it was pulled by.
     """
 
-    by_service: Mapping[str, Container]
+    by_name: Mapping[str, Container]
     internal: Mapping[str, bool]
     digests: Mapping[str, tuple[str, ...]]
+    hidden: frozenset[str] = frozenset()
 
     def running(self, service: str) -> Container:
         """Return a container that runs. Raises NotGathered."""
-        container = self.by_service.get(service)
+        container = self.by_name.get(service)
         if container is None:
             raise NotGathered(f"there is no container {service}")
         if not container.running:
@@ -152,11 +159,11 @@ def gather_containers(surroundings: Surroundings, facts: Facts) -> Containers:
     described = _json(surroundings, ["docker", "network", "inspect", *networks]) if networks else []
     containers = [container_from(row) for row in rows if row["Config"]["Labels"].get(ONE_OFF) != "True"]
     return Containers(
-        by_service={container.service: container for container in containers},
-        internal={
-            str(row["Labels"].get("com.docker.compose.network", row["Name"])): bool(row["Internal"])
-            for row in described
-        },
+        by_name={container.name: container for container in containers},
+        internal={_network(row): bool(row["Internal"]) for row in described},
+        hidden=frozenset(
+            _network(row) for row in described if (row.get("Options") or {}).get(MASQUERADE) == "false"
+        ),
         digests={str(row["Id"]): tuple(row.get("RepoDigests") or ()) for row in found},
     )
 
@@ -165,10 +172,13 @@ def container_from(row: Mapping[str, Any]) -> Container:
     """Return the facts in what `docker inspect` prints of a container."""
     state, config, host = row["State"], row["Config"], row["HostConfig"]
     health = state.get("Health") or {}
+    service = config["Labels"].get(SERVICE, row["Name"].lstrip("/"))
+    number = config["Labels"].get(NUMBER, "1")
     probes = health.get("Log") or [{}]
     return Container(
         id=row["Id"],
-        service=config["Labels"].get(SERVICE, row["Name"].lstrip("/")),
+        name=service if number == "1" else f"{service}-{number}",
+        service=service,
         image=config["Image"],
         image_id=row["Image"],
         state=state["Status"],
@@ -205,6 +215,10 @@ def run_inside(surroundings: Surroundings, container: Container, argv: Sequence[
         lines = (done.stderr or done.stdout).strip().splitlines() or [f"exit code {done.returncode}"]
         raise NotGathered(f"{container.service}: {lines[-1]}")
     return done.stdout
+
+
+def _network(row: Mapping[str, Any]) -> str:
+    return str(row["Labels"].get("com.docker.compose.network", row["Name"]))
 
 
 def _json(surroundings: Surroundings, argv: Sequence[str], *, tolerant: bool = False) -> Any:

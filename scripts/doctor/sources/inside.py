@@ -71,13 +71,13 @@ class Insides:
         unasked: services that could not be asked, with the reason.
     """
 
-    by_service: Mapping[str, Inside]
+    by_name: Mapping[str, Inside]
     unasked: Mapping[str, str]
 
 
 def gather(surroundings: Surroundings, facts: Facts) -> Insides:
     """Return what each running container sees."""
-    running = [one for one in facts.of(Containers).by_service.values() if one.running]
+    running = [one for one in facts.of(Containers).by_name.values() if one.running]
     if not running:
         raise NotGathered("no container runs")
     stores = [
@@ -95,7 +95,7 @@ def gather(surroundings: Surroundings, facts: Facts) -> Insides:
         return inside_from(text, time.time())
 
     with ThreadPoolExecutor(max_workers=4) as pool:
-        answers = dict(zip([one.service for one in running], pool.map(ask, running), strict=True))
+        answers = dict(zip([one.name for one in running], pool.map(ask, running), strict=True))
     return Insides(
         {service: answer for service, answer in answers.items() if isinstance(answer, Inside)},
         {service: answer for service, answer in answers.items() if isinstance(answer, str)},

@@ -64,7 +64,7 @@ def find(texts: Mapping[str, str]) -> dict[str, list[str]]:
 def _of_containers(surroundings: Surroundings, facts: Facts) -> dict[str, str]:
     texts: dict[str, str] = {}
     for service in ("langfuse-web", "langfuse-worker"):
-        container = facts.of(Containers).by_service.get(service)
+        container = facts.of(Containers).by_name.get(service)
         if container is None:
             continue
         argv = ["docker", "logs", "--since", "24h", "--tail", str(LINES), container.id]

@@ -82,6 +82,7 @@ def container(service: str, **changed: Any) -> Container:
     """Return a container that runs and is healthy."""
     usual: dict[str, Any] = {
         "id": f"id-{service}",
+        "name": service,
         "service": service,
         "image": f"docker.io/acme/{service}:1.2.3",
         "image_id": f"sha256:{service}",
@@ -105,9 +106,10 @@ def containers(
     *found: Container,
     internal: Mapping[str, bool] | None = None,
     digests: Mapping[str, tuple[str, ...]] | None = None,
+    hidden: frozenset[str] = frozenset(),
 ) -> Containers:
     """Return the containers of a stack."""
-    return Containers({one.service: one for one in found}, internal or {}, digests or {})
+    return Containers({one.name: one for one in found}, internal or {}, digests or {}, hidden)
 
 
 def insides(**services: Mapping[str, Any]) -> Insides:

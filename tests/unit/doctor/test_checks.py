@@ -122,6 +122,25 @@ CASES: list[tuple[str, tuple[object, ...], Status, str]] = [
     ("secrets.sign_up", (stack(AUTH_DISABLE_SIGNUP="false"),), OK, "only this machine"),
     ("network.isolated", (containers(WEB, internal={"stores": False, "edge": False}),), FAILED, "stores"),
     ("network.isolated", (containers(WEB, internal={"stores": True, "monitoring": True}),), OK, ""),
+    ("network.outbound", (stack(),), SKIPPED, "OUTBOUND_CALLS is true"),
+    (
+        "network.outbound",
+        (stack(OUTBOUND_CALLS="false"), containers(WEB, internal={"stores": True, "edge": False})),
+        FAILED,
+        "through edge",
+    ),
+    (
+        "network.outbound",
+        (stack(OUTBOUND_CALLS="false"), containers(internal={"edge": False}, hidden=frozenset({"edge"}))),
+        OK,
+        "no container",
+    ),
+    (
+        "docker.containers",
+        (containers(WEB, container("langfuse-worker", name="langfuse-worker-2", state="exited")),),
+        FAILED,
+        "langfuse-worker-2 is exited",
+    ),
     (
         "stores.postgres_connections",
         (postgres(connections={"used": 95}, settings={"max_connections": "100"}),),

@@ -18,8 +18,19 @@ NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
 # What a document may name though it is not in the repository: made by the reader or by a verb, or upstream's.
 MADE = ("config/alertmanager/secrets", "config/caddy/certificates", "config/kosmos", "tests/e2e")
-# Variables that others read: a server that is newer than this repository, the OpenTelemetry SDK.
-OF_OTHERS = frozenset({"LANGFUSE_S3_DELETE_OBJECTS_CHECKSUM_ALGORITHM", "OTEL_EXPORTER_OTLP_CERTIFICATE"})
+# Variables that others read: a newer server, Node.js, the OpenTelemetry SDK, pip, most programs.
+OF_OTHERS = frozenset(
+    {
+        "LANGFUSE_S3_DELETE_OBJECTS_CHECKSUM_ALGORITHM",
+        "NODE_EXTRA_CA_CERTS",
+        "OTEL_EXPORTER_OTLP_CERTIFICATE",
+        "PIP_INDEX_URL",
+        "PIP_PROXY",
+        "HTTPS_PROXY",
+        "HTTP_PROXY",
+        "NO_PROXY",
+    }
+)
 CODE = ("scripts", "langfuse_embedded", "langfuse_testing", "rehearsal", "smoke_tests", "examples", "tests")
 
 
@@ -69,6 +80,8 @@ def make_calls(code: str) -> Iterator[tuple[str, list[str]]]:
         if "make" not in words:
             continue
         variables = [word.partition("=")[0] for word in words if re.match(r"[A-Z][A-Z0-9_]*=", word)]
+        if not all("=" in word or word == "sudo" for word in words[: words.index("make")]):
+            continue  # `apt install make ...`
         for word in words[words.index("make") + 1 :]:
             if re.fullmatch(r"[a-z][a-z0-9-]*", word):
                 yield word, variables
