@@ -215,6 +215,7 @@ def put_in_place(context: Context, plan: Plan, capture: Path, work: Path) -> Eng
     write_private(capture / "engine", f"{plan.manifest.engine}\n")
     wanted = [*driver.replacements(capture / STORES, plan.only), (capture / "engine", layout.engine_file)]
     if (capture / CREDENTIALS).is_dir() and not plan.only:
+        point_here(capture / CREDENTIALS, settings["NEXTAUTH_URL"])
         wanted.append((capture / CREDENTIALS, layout.credentials_dir))
     files = Replacement.plan(work, wanted)
     stores = driver.exchange(capture / STORES, work, plan.only)
@@ -241,6 +242,17 @@ def put_in_place(context: Context, plan: Plan, capture: Path, work: Path) -> Eng
         stores.commit()
     files.commit()
     return engine
+
+
+def point_here(credentials: Path, url: str) -> None:
+    """Let restored credentials name this stack: as they are they lead verbs to the one they come from."""
+    for path in credentials.rglob("*.env*"):
+        lines = [
+            f"{name}={url}" if name in ("LANGFUSE_BASE_URL", "LANGFUSE_HOST") else line
+            for line in path.read_text(encoding="utf-8").splitlines()
+            for name in [line.partition("=")[0]]
+        ]
+        write_private(path, "\n".join(lines) + "\n")
 
 
 def samples_of(plan: Plan) -> Contents:
