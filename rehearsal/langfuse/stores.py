@@ -99,8 +99,16 @@ class Bucket:
 
 
 def open_postgres(environment: Mapping[str, str]) -> psycopg.Connection[Any]:
-    """Return a connection of its own. Raises psycopg.Error."""
-    return psycopg.connect(environment["DATABASE_URL"], connect_timeout=TIMEOUT_S, autocommit=True)
+    """Return a connection of its own. Raises psycopg.Error, also when nobody answers on it any more."""
+    return psycopg.connect(
+        environment["DATABASE_URL"],
+        connect_timeout=TIMEOUT_S,
+        autocommit=True,
+        tcp_user_timeout=TIMEOUT_S * 1000,
+        keepalives_idle=1,
+        keepalives_interval=1,
+        keepalives_count=TIMEOUT_S,
+    )
 
 
 def open_valkey(environment: Mapping[str, str]) -> redis.Redis:

@@ -62,6 +62,14 @@ _COPIES = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class News:
+    """What PostgreSQL says, table by table in the order of the copies."""
+
+    fingerprint: str
+    rows: list[list[tuple[Any, ...]]]
+
+
 class Tenancy:
     """Raises psycopg.Error when PostgreSQL is away."""
 
@@ -88,19 +96,21 @@ class Tenancy:
             if wanted.user:
                 self._provision_user(cursor, wanted)
 
-    def sync(self) -> bool:
-        """Bring the engine up to date; return whether anything was new."""
+    def news(self) -> News | None:
+        """Return what the engine does not know yet, or None."""
         ((fingerprint,),) = self._postgres.rows(_FINGERPRINT)
         if fingerprint == self._known:
-            return False
-        found = [(self._postgres.rows(copy.read), copy.write) for copy in _COPIES]
+            return None
+        return News(fingerprint, [self._postgres.rows(copy.read) for copy in _COPIES])
+
+    def apply(self, news: News) -> None:
+        """Bring the engine up to date, in the thread that its database belongs to."""
         with self._state.transaction():
             for table in ("api_keys", "memberships"):
                 self._state.db.execute(f"delete from {table}")
-            for rows, statement in found:
-                self._state.db.executemany(statement, rows)
-        self._known = fingerprint
-        return True
+            for copy, rows in zip(_COPIES, news.rows, strict=True):
+                self._state.db.executemany(copy.write, rows)
+        self._known = news.fingerprint
 
     def _provision_key(self, cursor: Any, project_id: str, public_key: str, secret_key: str) -> None:
         cursor.execute(

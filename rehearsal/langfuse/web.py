@@ -99,7 +99,7 @@ class Web:
         await self._engine.open()
         if self._config.init:
             await run_in_threadpool(self._tenancy.provision, self._config.init)
-        self._tenancy.sync()
+        await self._learn_tenancy()
         kept = self._mirror.load()
         for name in await run_in_threadpool(self._connections.unreadable):
             log.error("wrong: ENCRYPTION_KEY: the secret of the LLM connection %s cannot be decrypted", name)
@@ -127,13 +127,17 @@ class Web:
     async def _answer(self, request: Request) -> Response:
         if "authorization" in request.headers:
             with suppress(psycopg.Error):  # known keys go on working, as those in the server's cache do
-                if self._tenancy.sync():
-                    self._engine.authenticator.forget()
+                await self._learn_tenancy()
         try:
             return await self._own_answer(request) or await self._engines_answer(request)
         except STORE_ERRORS as error:
             log.warning("%s %s: a store is away: %s", request.method, request.url.path, error)
             return JSONResponse({"message": "Internal Server Error", "error": "InternalServerError"}, 500)
+
+    async def _learn_tenancy(self) -> None:
+        if news := await run_in_threadpool(self._tenancy.news):
+            self._tenancy.apply(news)
+            self._engine.authenticator.forget()
 
     async def _own_answer(self, request: Request) -> Response | None:
         path = request.url.path

@@ -91,8 +91,7 @@ class Worker:
                 time.sleep(NEXT_TRY_S)
 
     def _next(self) -> None:
-        fault = self._fault or self._queues.fault
-        if fault == "stall":
+        if self._told() == "stall":
             time.sleep(NEXT_TRY_S)
             return
         taken = self._queues.take(TAKE_TIMEOUT_S)
@@ -100,6 +99,8 @@ class Worker:
             return
         queue, text = taken
         job = json.loads(text)
+        # What was said last counts: the job may have been waited for since before.
+        fault = self._told()
         try:
             if fault == "fail":
                 raise ValueError("told to fail")
@@ -114,6 +115,9 @@ class Worker:
             self._queues.failed(queue, text)
             return
         self._queues.done(queue, text)
+
+    def _told(self) -> str:
+        return self._fault or self._queues.fault
 
     def _write_spans(self, job: Mapping[str, Any]) -> None:
         spans = json.loads(self._events.get(job["key"]))
