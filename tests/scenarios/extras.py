@@ -67,7 +67,7 @@ def start(stack: Stack, directory: Path, engine: docker.DockerClient) -> Extras:
         "STACK_PROFILES": "tls,monitoring",
         "TLS_BIND_ADDRESS": address,
         "CANARY_INTERVAL_S": "5",
-        "CANARY_DEADLINE_S": "4",
+        "CANARY_DEADLINE_S": "8",
         "REHEARSAL_DIRECTORY": str(directory),
     }
     stack = with_environment(stack, **settings).with_files(HERE / "monitoring" / "compose.yaml")
