@@ -11,7 +11,7 @@ UV ?= uv
 RUN = .venv/bin/python -m scripts
 PIP_INSTALL = -m pip install -qq --disable-pip-version-check --require-hashes -r
 
-.PHONY: help up down status logs pull lock images-save images-load bootstrap plan validate credentials export-config smoke alerts alerts-check exporter dashboard report canary backup backups backup-verify restore reconcile export import promote retention erase destroy test test-slow test-clients rehearse fake-llm api-reference lint audit types bench doctor capacity docs lock-python trust reload-tls bundle install-bundle rotate support-bundle
+.PHONY: help up down status logs pull lock images-save images-load bootstrap plan validate credentials export-config smoke alerts alerts-check exporter dashboard report canary backup backups backup-verify restore reconcile export import promote retention erase destroy test test-slow test-clients rehearse fake-llm api-reference lint audit types bench doctor capacity docs lock-python trust reload-tls bundle install-bundle rotate support-bundle upgrade rollback repair-migration
 
 help: ## Help: show this; explain a group or all [GROUP=]
 	@echo "Langfuse Stack: make TARGET [SETTING=value ...]"
@@ -95,6 +95,16 @@ retention: .venv/.runtime ## Data: traces that are too old [APPLY=1]
 erase: .venv/.runtime ## Data: a USER_ID=, SESSION_ID=, TRACE_ID= or TAG= [APPLY=1]
 	@$(RUN) erase $(if $(USER_ID),user '$(USER_ID)') $(if $(SESSION_ID),session '$(SESSION_ID)') \
 	  $(if $(TRACE_ID),trace '$(TRACE_ID)') $(if $(TAG),tag '$(TAG)') $(if $(APPLY),--apply) $(if $(BY),--by '$(BY)')
+
+upgrade: .venv/.runtime ## Data: to another version [TO= CHECK=1 YES=1 SMOKE=0 ALLOW=]
+	@$(RUN) upgrade $(TO) $(if $(CHECK),--check) $(if $(YES),--yes) $(if $(filter 0,$(SMOKE)),--no-smoke) \
+	  $(if $(ALLOW),--allow $(ALLOW))
+
+rollback: .venv/.runtime ## Data: to before the last upgrade [CHECK=1 YES=1]
+	@$(RUN) rollback $(if $(CHECK),--check) $(if $(YES),--yes)
+
+repair-migration: .venv/.runtime ## Data: finish a dirty ClickHouse migration [DRY_RUN=1]
+	@$(RUN) repair-migration $(if $(DRY_RUN),--dry-run) $(if $(YES),--yes)
 
 alerts: .venv/.runtime ## Watch: compile config/alerts.yaml for Prometheus [DRY_RUN=1]
 	@$(RUN) alerts $(if $(DRY_RUN),--dry-run)

@@ -297,6 +297,42 @@ def reconcile(
 
 
 @app.command()
+def upgrade(
+    to: Annotated[str, typer.Argument(help="Version of Langfuse; default that of this repository.")] = "",
+    check: Annotated[bool, typer.Option("--check", help="Only look; 1 refused, 3 with notes.")] = False,
+    yes: Yes = False,
+    smoke: Annotated[bool, typer.Option(help="The smoke tests decide too.")] = True,
+    allow: Annotated[str, typer.Option(help="Findings to go on in spite of, with commas.")] = "",
+) -> None:
+    """Go to another version: checked, backed up, proven; all the way back by itself when a step fails."""
+    from .upgrade import verb
+
+    allowed = [name for name in allow.split(",") if name]
+    execute(
+        lambda context: verb.run(context, to=to, check=check, yes=yes, with_smoke=smoke, allow=allowed)
+    )
+
+
+@app.command()
+def rollback(
+    check: Annotated[bool, typer.Option("--check", help="Only show what it would do.")] = False,
+    yes: Yes = False,
+) -> None:
+    """Go back to before the last upgrade, finished or not."""
+    from .upgrade import verb
+
+    execute(lambda context: verb.roll_back(context, yes=yes, check=check))
+
+
+@app.command()
+def repair_migration(dry_run: DryRun = False, yes: Yes = False) -> None:
+    """Finish a migration of ClickHouse that was left unfinished ("Dirty database version")."""
+    from .upgrade import repair as verb
+
+    execute(lambda context: verb.run(context, yes=yes, dry_run=dry_run))
+
+
+@app.command()
 def alerts(dry_run: DryRun = False) -> None:
     """Check config/alerts.yaml and compile it for Prometheus and Alertmanager."""
     from .alerts import verb

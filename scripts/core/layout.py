@@ -52,6 +52,21 @@ class Layout:
         return self.stack_dir / "embedded"
 
     @property
+    def before_upgrade_dir(self) -> Path:
+        """Data of the embedded engine as it was before its last upgrade."""
+        return self.stack_dir / "embedded.before-upgrade"
+
+    @property
+    def after_upgrade_dir(self) -> Path:
+        """Data of the embedded engine as an upgrade had left it that was rolled back."""
+        return self.stack_dir / "embedded.after-upgrade"
+
+    @property
+    def upgrade_copies(self) -> tuple[Path, ...]:
+        """Those of both that are there."""
+        return tuple(path for path in (self.before_upgrade_dir, self.after_upgrade_dir) if path.exists())
+
+    @property
     def embedded_log(self) -> Path:
         """Log of the embedded engine."""
         return self.stack_dir / "logs" / "embedded.log"

@@ -96,7 +96,7 @@ class Reconciler:
         for keys in _chunks(sorted(findings.missing), KEYS_A_REPLAY):
             began = time.monotonic()
             self._take_deleted_out(keys, missing)
-            self._queue(keys)
+            self.queue(keys)
             self._wait(findings.project, {span for key in keys for span in missing[key].spans})
             findings.replayed += len(keys)
             self.sleep(max(0.0, len(keys) / self.keys_per_second - (time.monotonic() - began)))
@@ -135,7 +135,12 @@ class Reconciler:
                 if missing[key].deleted:
                     remove_traces(bucket, key, parse_batch(key, bucket.get(key)), missing[key].deleted)
 
-    def _queue(self, keys: Sequence[str]) -> None:
+    def queue(self, keys: Sequence[str]) -> None:
+        """Have the server take objects of the events bucket again.
+
+        Raises:
+            StackError: it does not queue all of them.
+        """
         try:
             answer = httpx.post(
                 f"{self.base_url}/api/admin/ingestion-replay",

@@ -203,6 +203,14 @@ class ComposeEngine:
             raise
         return not was_running
 
+    def start_only(self, init: Mapping[str, str], *services: str) -> None:
+        """Start these services and what they need, anew where their configuration has changed, and wait.
+
+        Raises:
+            EngineError: one did not come up; with its last log lines.
+        """
+        self._start(init, self._containers(), services)
+
     def stop(self) -> bool:
         """See Engine."""
         containers = self._containers()
@@ -321,11 +329,14 @@ class ComposeEngine:
         give_to(self.layout.credentials_dir, user, group)
         heartbeats_dir(self.layout).mkdir(parents=True, exist_ok=True)
 
-    def _start(self, init: Mapping[str, str], before: Sequence[Container]) -> None:
+    def _start(
+        self, init: Mapping[str, str], before: Sequence[Container], only: Sequence[str] = ()
+    ) -> None:
         environment, services = self._fitted(init)
         # What lay there stopped or sick is not judged before it was started anew.
         old = {(one.id, one.started) for one in before}
         argv = [*self._command(), *PLAIN, "up", "--detach", "--wait", "--wait-timeout", str(START_TIMEOUT_S)]
+        argv += only
         with self.progress.steps("Starting the containers (the first start takes minutes)") as show:
 
             def look(said: str) -> None:

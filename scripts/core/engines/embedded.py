@@ -35,6 +35,7 @@ from .base import (
     WantedMember,
     WantedProject,
 )
+from .embedded_schema import known_levels, levels_text, older, stored_levels
 
 MODULE = "langfuse_embedded"
 START_TIMEOUT_S = 30.0
@@ -147,6 +148,7 @@ class EmbeddedEngine:
                     "repeat it: make restore (it first puts back what was there)",
                 )
             )
+        found += self._older_data()
         if not host.port_is_free(self.address, self.port):
             found.append(
                 Obstacle(
@@ -164,6 +166,22 @@ class EmbeddedEngine:
                 )
             )
         return found
+
+    def _older_data(self) -> list[Obstacle]:
+        """A start would bring the data to a newer schema, which no older version reads: not by the way."""
+        stored = stored_levels(self.layout.embedded_dir)
+        if not stored:
+            return []
+        known = known_levels(self.runner, self.python, self.module, self.environment)
+        if not older(stored, known):
+            return []
+        return [
+            Obstacle(
+                f"The data was written by an older version ({levels_text(stored)}); this one has "
+                f"{levels_text(known)}.",
+                "make upgrade, which keeps a copy of it",
+            )
+        ]
 
     def start(self, init: Mapping[str, str]) -> bool:
         """See Engine."""
@@ -269,14 +287,15 @@ class EmbeddedEngine:
 
     def data(self) -> Sequence[str]:
         """See Engine."""
-        paths = [self.layout.embedded_dir, self.layout.embedded_log]
+        paths = [self.layout.embedded_dir, *self.layout.upgrade_copies, self.layout.embedded_log]
         return [self.layout.shown(path) for path in paths if path.exists()]
 
     def destroy(self) -> None:
         """See Engine."""
         self.stop()
-        if self.layout.embedded_dir.exists():
-            shutil.rmtree(self.layout.embedded_dir)
+        for directory in (self.layout.embedded_dir, *self.layout.upgrade_copies):
+            if directory.exists():
+                shutil.rmtree(directory)
         for log in self.layout.embedded_log.parent.glob("embedded.log*"):
             log.unlink()
 
