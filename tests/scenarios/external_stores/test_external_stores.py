@@ -6,7 +6,7 @@ from pathlib import Path
 
 import docker
 
-from tests.scenarios.conftest import MakeStack
+from tests.scenarios.load import container
 from tests.scenarios.stack import Stack, export, new_id, wait_readable, with_environment
 
 NETWORK = Path(__file__).parent / "compose.yaml"
@@ -35,25 +35,27 @@ def settings_of(company: Stack) -> str:
 
 
 def test_web_and_worker_work_on_stores_of_ones_own_and_no_bundled_one_starts(
-    make_stack: MakeStack, engine: docker.DockerClient
+    shared: Stack, stack: Stack, engine: docker.DockerClient
 ) -> None:
-    """The stores of a second stack, whose own web and worker are stopped, stand for those of a company."""
-    company, tenant = make_stack(), make_stack()
-    company.up()
-    for service in ("langfuse-web", "langfuse-worker"):
-        engine.containers.get(f"{company.name}-{service}-1").stop(timeout=5)
-    tenant.context.layout.env_file.write_text(settings_of(company))
-    tenant.context.layout.env_file.chmod(0o600)
-    tenant = with_environment(tenant, COMPANY_NETWORK=f"{company.name}_stores").with_files(NETWORK)
+    """The stores of another stack, whose own web and worker are stopped, stand for those of a company."""
+    stack.context.layout.env_file.write_text(settings_of(shared))
+    stack.context.layout.env_file.chmod(0o600)
+    tenant = with_environment(stack, COMPANY_NETWORK=f"{shared.name}_stores").with_files(NETWORK)
+    replaced = [container(engine, shared, service) for service in ("langfuse-web", "langfuse-worker")]
+    for one in replaced:
+        one.stop(timeout=5)
+    try:
+        tenant.up()
 
-    tenant.up()
-
-    assert {part.name for part in tenant.state().parts} == {"langfuse-web", "langfuse-worker"}
-    assert tenant.state().healthy
-    assert "volumes" not in tenant.leftovers()
-    trace_id, span_ids = new_id(16), {new_id(8) for _ in range(5)}
-    with tenant.client() as client:
-        assert export(client, trace_id, sorted(span_ids)).status_code == 200
-        assert wait_readable(client, trace_id, span_ids) == set()
-    # A network that others use cannot be removed.
-    tenant.destroy()
+        assert {part.name for part in tenant.state().parts} == {"langfuse-web", "langfuse-worker"}
+        assert tenant.state().healthy
+        assert "volumes" not in tenant.leftovers()
+        trace_id, span_ids = new_id(16), {new_id(8) for _ in range(5)}
+        with tenant.client() as client:
+            assert export(client, trace_id, sorted(span_ids)).status_code == 200
+            assert wait_readable(client, trace_id, span_ids) == set()
+    finally:
+        # Before the network that it uses.
+        tenant.destroy()
+        for one in replaced:
+            one.start()

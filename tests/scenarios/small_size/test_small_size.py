@@ -9,7 +9,7 @@ from tests.scenarios.report import Report
 from tests.scenarios.stack import Stack, with_environment
 
 SERVICES = ("langfuse-web", "langfuse-worker", "postgres", "clickhouse", "valkey", "seaweedfs")
-LOAD_S = 15.0
+LOAD_S = 8.0
 
 
 def test_the_limits_of_the_small_size_are_in_force_and_suffice(
