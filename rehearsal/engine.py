@@ -36,7 +36,7 @@ def docker_engine(runner: Runner) -> Iterator[str]:
         raise UsageError(
             f"The rehearsal needs Docker, and {finding.reason}.", fix="start Docker, then repeat."
         )
-    # Not in memory: images and volumes take 3 GB.
+    # Not in memory: images and volumes take gigabytes.
     home = Path(tempfile.mkdtemp(prefix="rehearsal-docker-", dir="/var/tmp"))
     try:
         with _own_engine(home, runner):
