@@ -72,7 +72,7 @@ class Record:
 
     rewards: list[float] = field(default_factory=list)
     failures_in_row: int = 0
-    closed_again_at: int = 0  # number of the task from which an open breaker is half-open
+    half_open_from: int = 0  # number of the task with which an open breaker becomes half-open
     state: str = "closed"
 
     def upper_bound(self, attempts: int) -> float:
@@ -129,7 +129,7 @@ class Orchestrator:
         with self.langfuse.start_as_current_observation(name="select_agent", as_type="span") as selection:
             for agent in AGENTS:
                 record = self.records[agent.name]
-                if record.state == "open" and number >= record.closed_again_at:
+                if record.state == "open" and number >= record.half_open_from:
                     self._breaker(agent, "half-open")
             bounds = {
                 agent: self.records[agent.name].upper_bound(max(1, self.attempts))
@@ -190,7 +190,7 @@ class Orchestrator:
         if success and record.state == "half-open":
             self._breaker(agent, "closed")
         elif not success and (record.state == "half-open" or record.failures_in_row >= FAILURES_TO_OPEN):
-            record.closed_again_at = number + 1 + TASKS_OPEN
+            record.half_open_from = number + 1 + TASKS_OPEN
             self._breaker(agent, "open")
 
     def _breaker(self, agent: Agent, state: str) -> None:
