@@ -15,6 +15,7 @@ from scripts.core.s3 import Bucket, NoSuchObject
 from scripts.core.settings.values import Settings
 from scripts.stores.buckets import EVENTS, MEDIA, open_bucket
 from scripts.stores.clickhouse import ClickHouse
+from scripts.stores.errors import StoreError
 from scripts.stores.event_batches import objects_between, parse_batch, remove_traces
 from scripts.stores.postgres import Postgres
 from scripts.stores.services import Services
@@ -35,9 +36,9 @@ _THREADS = 16
 class Doomed:
     """The ids of what goes in one project."""
 
-    traces: Collection[str]
-    observations: Collection[str]
-    sessions: Collection[str]
+    traces: Sequence[str]
+    observations: Sequence[str]
+    sessions: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +72,16 @@ class Purge:
 
         def clean(key: str) -> int:
             try:
-                return remove_traces(bucket, key, parse_batch(key, bucket.get(key)), traces)
-            except NoSuchObject:
+                body = bucket.get(key)
+            except NoSuchObject:  # it has expired since it was listed
                 return 0
+            try:
+                return remove_traces(bucket, key, parse_batch(key, body), traces)
+            except StoreError:  # no batch: it goes as a whole when it names a trace
+                if not any(trace.encode() in body for trace in traces):
+                    return 0
+                bucket.delete(key)
+                return 1
 
         with open_bucket(self.settings, EVENTS) as bucket, ThreadPoolExecutor(_THREADS) as pool:
             keys = (found.key for found in objects_between(bucket, project, None))

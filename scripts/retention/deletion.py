@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
 from scripts.core.context import Context
 from scripts.core.engines.base import EngineName
 from scripts.core.engines.embedded import MODULE
+from scripts.core.layout import write_private
 from scripts.core.settings.values import Settings
 from scripts.core.waiting import Look, tail, wait_until
 from scripts.stores.clickhouse import ClickHouse
@@ -90,6 +92,9 @@ def trace_of(trace_id: str, rows: Sequence[Row]) -> Trace:
 def delete(context: Context, settings: Settings, subjects: Mapping[str, Subject]) -> Mapping[str, int]:
     """Delete the traces, wait until they are gone, and remove what hangs on them; return counts by kind.
 
+    What is to be removed is written down first: once the traces are deleted no search finds them again, and a
+    run that was interrupted then is made up for by the next one.
+
     Raises:
         StackError: something failed; a repeated call goes on.
     """
@@ -98,13 +103,38 @@ def delete(context: Context, settings: Settings, subjects: Mapping[str, Subject]
         "observations": sum(len(subject.observations) for subject in subjects.values()),
         "sessions": sum(len(subject.sessions) for subject in subjects.values()),
     }
+    doomed = with_unfinished(context, subjects)
+    write_private(unfinished(context), json.dumps({name: asdict(one) for name, one in doomed.items()}))
     for project, subject in subjects.items():
         with open_project(context, project) as remote, context.console.working(f"Deleting in {project}"):
             ids = list(subject.traces)
             for begin in range(0, len(ids), BATCH):
                 remote.delete("traces", {"traceIds": ids[begin : begin + BATCH]})
             wait_until_gone(remote, ids)
-    return {**counts, **purge(context, settings, subjects)}
+    removed = purge(context, settings, doomed)
+    unfinished(context).unlink()
+    return {**counts, **removed}
+
+
+def unfinished(context: Context) -> Path:
+    """Return where the ids stand that a run is about to remove, until it is over."""
+    return context.layout.stack_dir / "erasures" / "unfinished.json"
+
+
+def with_unfinished(context: Context, subjects: Mapping[str, Subject]) -> dict[str, Doomed]:
+    """Return the ids of what goes, with those that an interrupted run has left."""
+    doomed = {
+        project: Doomed(sorted(subject.traces), sorted(subject.observations), sorted(subject.sessions))
+        for project, subject in subjects.items()
+    }
+    if not unfinished(context).exists():
+        return doomed
+    for project, left in json.loads(unfinished(context).read_text(encoding="utf-8")).items():
+        now = doomed.get(project, Doomed([], [], []))
+        doomed[project] = Doomed(
+            *(sorted({*getattr(now, kind), *left[kind]}) for kind in ("traces", "observations", "sessions"))
+        )
+    return doomed
 
 
 def wait_until_gone(remote: Remote, ids: Sequence[str]) -> None:
@@ -127,23 +157,16 @@ def wait_until_gone(remote: Remote, ids: Sequence[str]) -> None:
     )
 
 
-def purge(context: Context, settings: Settings, subjects: Mapping[str, Subject]) -> Mapping[str, int]:
+def purge(context: Context, settings: Settings, doomed: Mapping[str, Doomed]) -> Mapping[str, int]:
     """Remove what refers to deleted traces, and their bytes, from the stores; the embedded engine stops.
 
     Raises:
-        TransferError: that failed.
+        StackError: that failed.
     """
     engine = context.current_engine(settings)
     if engine.name is not EngineName.EMBEDDED:
-        return purge_compose(context, settings, subjects)
-    request = {
-        project: {
-            "traces": list(subject.traces),
-            "observations": subject.observations,
-            "sessions": sorted(subject.sessions),
-        }
-        for project, subject in subjects.items()
-    }
+        return purge_compose(context, settings, doomed)
+    request = {project: asdict(one) for project, one in doomed.items()}
     argv = [sys.executable, "-m", MODULE, "purge", "--data-dir", str(context.layout.embedded_dir)]
     was_running = engine.stop()
     try:
@@ -161,15 +184,11 @@ def purge(context: Context, settings: Settings, subjects: Mapping[str, Subject])
     return counts
 
 
-def purge_compose(context: Context, settings: Settings, subjects: Mapping[str, Subject]) -> Mapping[str, int]:
+def purge_compose(context: Context, settings: Settings, doomed: Mapping[str, Doomed]) -> Mapping[str, int]:
     """Do the same in the stores of a compose stack, which goes on running."""
     require_bundled(settings.values)
     services = Services(context.layout, settings, context.environment, context.runner)
     clickhouse = ClickHouse(services, settings["CLICKHOUSE_DB"])
-    doomed = {
-        project: Doomed(subject.traces.keys(), subject.observations, subject.sessions)
-        for project, subject in subjects.items()
-    }
     with context.console.working("Removing payloads and what refers to the traces"):
         return Purge(settings, services, Postgres(services), clickhouse).run(doomed)
 

@@ -11,7 +11,16 @@ from scripts.core.heartbeats import record_success
 from scripts.core.layout import only_one_verb
 from scripts.transfer.remote import Remote
 
-from .deletion import BATCH, Subject, delete, observations, open_project, projects_of, whole_traces
+from .deletion import (
+    BATCH,
+    Subject,
+    delete,
+    observations,
+    open_project,
+    projects_of,
+    unfinished,
+    whole_traces,
+)
 from .rules import Retention, load_retention
 
 
@@ -28,7 +37,7 @@ def run(context: Context, *, apply: bool, now: datetime | None = None) -> int:
         if not apply:
             return EXIT_OK
         doomed = {project: subject for project, subject in subjects.items() if subject.traces}
-        if doomed:
+        if doomed or unfinished(context).exists():
             counts = delete(context, settings, doomed)
             context.console.rows([(name.replace("_", " "), f"{count:,}") for name, count in counts.items()])
         record_success(context.layout, "retention")

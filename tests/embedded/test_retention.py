@@ -152,6 +152,31 @@ def test_nothing_of_an_erased_person_is_left_in_any_file(stack: Stack) -> None:
     assert removed["dataset_items"] == 2
 
 
+def test_an_erasure_that_was_interrupted_is_finished_by_the_next_one(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trace = trace_id()
+    with stack.client() as client:
+        send(client, span(trace, attributes={"user.id": "hermes"}))
+        comment = {"projectId": "kosmos", "objectType": "TRACE", "objectId": trace, "content": "the-subject"}
+        write(client, "comments", comment)
+        with monkeypatch.context() as patched:
+            patched.setattr("scripts.retention.deletion.purge", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                erase.run(stack.context, way="user", value="hermes", apply=True, by="")
+        assert read(client, traceId=trace) == []
+        assert len(client.get("/api/public/comments").json()["data"]) == 1
+        assert erase.run(stack.context, way="user", value="hermes", apply=True, by="") == 0
+        assert client.get("/api/public/comments").json()["data"] == []
+    stack.stop()
+    assert files_with(stack, b"the-subject", trace.encode(), bytes.fromhex(trace)) == []
+
+
+def interrupted(*_: object) -> None:
+    """Be interrupted."""
+    raise KeyboardInterrupt
+
+
 def test_a_legal_hold_stops_an_erasure(stack: Stack) -> None:
     with stack.client() as client:
         held = {"user.id": "hermes", "langfuse.trace.tags": ["legal-hold"]}
