@@ -10,8 +10,8 @@ _HEAD = """\
 
 `make doctor` looks at everything at once and says what is wrong, with a fix and a page for each. It works on
 both engines and on a broken stack, and takes less than 15 seconds: every source of facts has its own time
-limit, and a check whose facts are not there is skipped with the reason (0.7 s were seen on the embedded engine,
-4 s on a stack of [stand-ins](rehearsal.md), both on two cores). It writes a span and a score to the
+limit, and a check whose facts are not there is skipped with the reason (seen: 0.7 s on the embedded
+engine, 4 s on a stack of [stand-ins](rehearsal.md), both on two cores). It writes a span and a score to the
 canary's environment and one small media file a day; `READ_ONLY=1` leaves that out.
 
 ```sh
