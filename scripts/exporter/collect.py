@@ -18,7 +18,7 @@ from scripts.alerts.reader import MetricsError, ProjectKey, project_keys, read_a
 from scripts.alerts.series import Series, all_series
 from scripts.core.heartbeats import last_successes
 
-from .canary import Canary, Run
+from .canary import Canary
 from .certificate import certificate_end, host_of
 from .config import ExporterConfig
 from .telemetry import Telemetry
@@ -38,7 +38,6 @@ class Exporter:
         self._file: AlertFile | None = None
         self._series: list[Series] = []
         self._queries: list[Query] = []
-        self.last_run: Run | None = None
 
     async def forever(self) -> None:
         """Work until cancelled."""
@@ -69,11 +68,7 @@ class Exporter:
             await self._look_at_queues()
         for job, moment in last_successes(self._config.heartbeats_dir).items():
             self._telemetry.job_success.labels(job).set(moment)
-        host = host_of(self._config.public_url)
-        if host:
-            self._telemetry.certificate_expiry.labels(host[0]).set(
-                await asyncio.to_thread(certificate_end, *host)
-            )
+        await self._look_at_certificate()
 
     async def run_canary(self) -> None:
         """Write a canary and read it back."""
@@ -85,7 +80,6 @@ class Exporter:
             return
         canary = Canary(self._client, key, self._config.canary_deadline_s, self._config.canary_slow_s)
         run = await canary.run()
-        self.last_run = run
         self._telemetry.observe_canary(run)
         if run.failed or run.detail:
             log.warning("canary %s at %s: %s", run.result.value, run.failed or "the end", run.detail)
@@ -138,6 +132,17 @@ class Exporter:
             skew = (parsedate_to_datetime(date) - datetime.now(UTC)).total_seconds()
             # The header has whole seconds: up to one second below is no skew.
             self._telemetry.clock_skew.set(0 if -1 <= skew <= 0 else skew)
+
+    async def _look_at_certificate(self) -> None:
+        place = host_of(self._config.public_url)
+        if place is None:
+            return
+        host, port = place[0], self._config.certificate_port or place[1]
+        end = await asyncio.to_thread(
+            certificate_end, host, port, known_authority=self._config.known_authority
+        )
+        if end is not None:
+            self._telemetry.certificate_expiry.labels(host).set(end)
 
     async def _look_at_queues(self) -> None:
         headers = {"Authorization": f"Bearer {self._config.admin_api_key}"}

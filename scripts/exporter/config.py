@@ -18,6 +18,8 @@ class ExporterConfig:
         base_url: of the server, as seen from here; no slash at the end.
         public_url: where people reach it; its certificate is watched when it is `https`.
         host, port: to listen on; port 0 takes a free one.
+        certificate_port: where it is shown to the exporter; 0: the port of the URL.
+        known_authority: whether it must come from an authority that everybody knows.
         expected_version: of the server, as it is set.
         interval_s: seconds between two readings of the metrics of a project.
         max_groups: how many groups of one series are exported, the largest first.
@@ -35,6 +37,8 @@ class ExporterConfig:
     credentials_dir: Path
     heartbeats_dir: Path
     admin_api_key: str = field(default="", repr=False)
+    certificate_port: int = 0
+    known_authority: bool = True
     expected_version: str = ""
     host: str = "127.0.0.1"
     port: int = 9464
@@ -65,6 +69,8 @@ def exporter_config(context: Context) -> ExporterConfig:
         credentials_dir=context.layout.credentials_dir,
         heartbeats_dir=heartbeats_dir(context.layout),
         admin_api_key=settings.get("ADMIN_API_KEY"),
+        certificate_port=int(settings.get("EXPORTER_CERTIFICATE_PORT") or 0),
+        known_authority=settings.get("TLS_ISSUER") == "acme",
         expected_version=settings.get("LANGFUSE_VERSION"),
         host=settings.get("EXPORTER_BIND_ADDRESS"),
         port=int(settings.get("EXPORTER_PORT")),

@@ -26,13 +26,11 @@ from .telemetry import Readings, Telemetry
 def build_app(config: ExporterConfig) -> Starlette:
     """Return the application; it works while its lifespan lasts."""
     telemetry = Telemetry(Readings(config.stale_s, config.max_groups))
-    workers: list[Exporter] = []
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         async with open_client(config.base_url, config.timeout_s) as client:
-            workers.append(Exporter(config, telemetry, client))
-            task = asyncio.create_task(workers[0].forever())
+            task = asyncio.create_task(Exporter(config, telemetry, client).forever())
             yield
             task.cancel()
             with suppress(asyncio.CancelledError):
@@ -42,7 +40,7 @@ def build_app(config: ExporterConfig) -> Starlette:
         return Response(telemetry.exposition(), media_type=CONTENT_TYPE_LATEST)
 
     async def summary(_request: Request) -> Response:
-        run = workers[0].last_run
+        run = telemetry.last_canary
         return JSONResponse(
             {
                 "generated_at": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -122,6 +122,7 @@ class Telemetry:
     def __init__(self, readings: Readings) -> None:
         self.registry = registry = CollectorRegistry()
         self.readings = readings
+        self.last_canary: Run | None = None
         self.project_up = Gauge(
             "langfuse_exporter_project_up",
             "Whether the last reading of the project succeeded.",
@@ -197,8 +198,9 @@ class Telemetry:
         self._add_canary(registry)
 
     def _add_canary(self, registry: CollectorRegistry) -> None:
+        # Registered with the first run: before it, 0 would be a false alarm.
         self.canary_up = Gauge(
-            "langfuse_canary_up", "Whether the last canary was written and read back.", registry=registry
+            "langfuse_canary_up", "Whether the last canary was written and read back.", registry=None
         )
         self.canary_runs = Counter(
             "langfuse_canary_runs", "Canaries by result.", ["result"], registry=registry
@@ -211,9 +213,10 @@ class Telemetry:
         )
         self.canary_success = Gauge(
             "langfuse_canary_last_success_timestamp_seconds",
-            "When a canary was read back the last time.",
+            "When a canary was read back the last time; before the first time, when the exporter started.",
             registry=registry,
         )
+        self.canary_success.set_to_current_time()
         self.canary_seconds = Histogram(
             "langfuse_canary_duration_seconds",
             "How long the steps of canaries took.",
@@ -240,6 +243,9 @@ class Telemetry:
 
     def observe_canary(self, run: Run) -> None:
         """Count a run of the canary."""
+        if self.last_canary is None:
+            self.registry.register(self.canary_up)
+        self.last_canary = run
         self.canary_runs.labels(run.result.value).inc()
         self.canary_up.set(run.complete)
         for result in Result:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -120,8 +121,19 @@ def test_a_canary_is_written_and_read_back_and_counts_in_no_metric(
     poll(lambda: (exporter.value("langfuse_canary_runs_total", result="ok") or 0) >= 2, "two canaries")
     assert exporter.value("langfuse_canary_up") == 1
     assert exporter.value("langfuse_canary_duration_seconds_count", step="read_score") is not None
-    assert exporter.value("langfuse_traces", statistic="count") == 0
+    poll(lambda: exporter.value("langfuse_traces", statistic="count") == 0, "the project is read")
     assert exporter.value("langfuse_score", statistic="avg") is None
+
+
+def test_before_the_first_canary_nothing_says_that_it_failed(
+    start_engine: StartEngine, start_exporter: StartExporter
+) -> None:
+    exporter = start_exporter(start_engine().base_url, CANARY_INTERVAL_S="0")
+    poll(lambda: exporter.value("langfuse_up") == 1, "the server is looked at")
+    assert exporter.value("langfuse_canary_up") is None
+    since = exporter.value("langfuse_canary_last_success_timestamp_seconds")
+    assert since is not None
+    assert abs(time.time() - since) < 60  # CanaryStale counts from the start
 
 
 @pytest.mark.parametrize(("wanted", "as_set"), [("4.59.0", 1), ("4.60.0", 0)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -190,7 +190,7 @@ class ComposeEngine:
 
     def start(self, init: Mapping[str, str]) -> bool:
         """See Engine."""
-        before = self._containers()
+        before, volumes = self._containers(), set(self.data())
         was_running = self._runs(before)
         if "monitoring" in compose_profiles(self.settings.values):
             self._let_exporter_read()
@@ -198,18 +198,9 @@ class ComposeEngine:
             self._start(init, before)
         except BaseException:
             if not was_running:
-                self.progress.note("Taking down what was started; data that was there stays.")
-                self._compose("down", extra=ALL_PROFILES, timeout_s=STOP_TIMEOUT_S)
+                self._take_down(volumes)
             raise
         return not was_running
-
-    def start_only(self, init: Mapping[str, str], *services: str) -> None:
-        """Start these services and what they need, anew where their configuration has changed, and wait.
-
-        Raises:
-            EngineError: one did not come up; with its last log lines.
-        """
-        self._start(init, self._containers(), services)
 
     def stop(self) -> bool:
         """See Engine."""
@@ -323,15 +314,26 @@ class ComposeEngine:
         done = self.runner.run(["docker", "logs", "--tail", "15", container])
         return tail(done.stdout + done.stderr)
 
+    def _take_down(self, volumes_before: Set[str]) -> None:
+        """Undo a start that failed: a database may be half made in the volumes that it has made itself.
+
+        An image makes its database at the first start only, and takes what an interrupted one left for whole.
+        """
+        served = any(one.service == WEB and one.health == "healthy" for one in self._containers())
+        self.progress.note("Taking down what was started; data that was there stays.")
+        self._compose("down", extra=ALL_PROFILES, timeout_s=STOP_TIMEOUT_S)
+        made = sorted(set(self.data()) - volumes_before)
+        # With web, somebody may have sent something already.
+        if made and not served:
+            self.runner.run(["docker", "volume", "rm", *(name.removeprefix("volume ") for name in made)])
+
     def _let_exporter_read(self) -> None:
         """Make what its container mounts, and let its user read the keys of the projects."""
         user, group = map(int, self.settings["EXPORTER_USER"].split(":"))
         give_to(self.layout.credentials_dir, user, group)
         heartbeats_dir(self.layout).mkdir(parents=True, exist_ok=True)
 
-    def _start(
-        self, init: Mapping[str, str], before: Sequence[Container], only: Sequence[str] = ()
-    ) -> None:
+    def _start(self, init: Mapping[str, str], before: Sequence[Container], only: Sequence[str] = ()) -> None:
         environment, services = self._fitted(init)
         # What lay there stopped or sick is not judged before it was started anew.
         old = {(one.id, one.started) for one in before}

@@ -336,6 +336,12 @@ _MONITORING = Group(
             used_by=(Reader.COMPOSE, Reader.SCRIPTS),
         ),
         Setting(
+            name="EXPORTER_CERTIFICATE_PORT",
+            description="Port at which the exporter looks at the certificate. Empty: that of NEXTAUTH_URL.",
+            kind=PORT,
+            used_by=SCRIPTS,
+        ),
+        Setting(
             name="EXPORTER_USER",
             description="User and group of the exporter's container. It reads the credentials, which only "
             "their owner can: who runs `make up`, or the user that `make up` gives them to when root runs it.",

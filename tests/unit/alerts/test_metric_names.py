@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import yaml
 
+from scripts.exporter.canary import Run
 from scripts.exporter.telemetry import Readings, Telemetry
 
 from .promtool import CONFIG
@@ -32,7 +33,9 @@ def rules() -> Iterator[tuple[str, str]]:
 
 def exported() -> set[str]:
     """Return what the exporter and the mapping of the worker's DogStatsD make."""
-    families = Telemetry(Readings(stale_s=60, max_groups=20)).registry.collect()
+    telemetry = Telemetry(Readings(stale_s=60, max_groups=20))
+    telemetry.observe_canary(Run())
+    families = telemetry.registry.collect()
     own = {
         name
         for family in families

@@ -57,31 +57,51 @@ def certificate(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def port(certificate: Path) -> Iterator[int]:
-    """The port of a server that shows the certificate to one client."""
+    """The port of a server that shows the certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     with socket.create_server(("localhost", 0)) as listening:
 
         def answer() -> None:
-            with suppress(OSError):  # a client that does not accept the certificate hangs up
-                connection, _ = listening.accept()
-                with connection, context.wrap_socket(connection, server_side=True) as secured:
-                    secured.recv(1)
+            with suppress(OSError):  # the test is over
+                while True:
+                    connection, _ = listening.accept()
+                    with (
+                        suppress(OSError),
+                        connection,
+                        context.wrap_socket(connection, server_side=True) as secured,
+                    ):
+                        secured.recv(1)
 
         thread = threading.Thread(target=answer)
         thread.start()
         yield int(listening.getsockname()[1])
+        listening.shutdown(socket.SHUT_RDWR)
         thread.join(10)
 
 
-def test_the_end_of_an_accepted_certificate_is_read(port: int, certificate: Path) -> None:
-    trusting = ssl.create_default_context(cafile=str(certificate))
-    end = certificate_end("localhost", port, trusting)
-    assert end == pytest.approx(time.time() + DAYS * 86400, abs=300)
+def test_the_end_of_an_accepted_certificate_is_read(
+    port: int, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    assert certificate_end("localhost", port) == pytest.approx(time.time() + DAYS * 86400, abs=300)
 
 
 def test_a_certificate_that_clients_refuse_counts_as_ended(port: int) -> None:
     assert certificate_end("localhost", port) == 0
+
+
+def test_a_private_authority_need_not_be_known(port: int) -> None:
+    end = certificate_end("localhost", port, known_authority=False)
+    assert end == pytest.approx(time.time() + DAYS * 86400, abs=300)
+
+
+def test_a_certificate_of_another_name_counts_as_ended_whoever_signed_it(port: int) -> None:
+    assert certificate_end("127.0.0.1", port, known_authority=False) == 0
+
+
+def test_of_a_name_that_means_nothing_here_nothing_is_said() -> None:
+    assert certificate_end("langfuse.invalid", 443) is None
 
 
 def test_a_host_that_does_not_answer_counts_as_ended() -> None:

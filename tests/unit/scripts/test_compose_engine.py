@@ -86,6 +86,7 @@ PS = (
     "docker ps --all --quiet --no-trunc --filter label=com.docker.compose.project=langfuse-stack "
     "--filter label=com.docker.compose.oneoff=False"
 )
+VOLUMES = "docker volume ls --quiet --filter label=com.docker.compose.project=langfuse-stack"
 TWO_SERVICES = Completed(
     0,
     json.dumps(
@@ -104,8 +105,8 @@ def test_a_start_waits_for_health_and_carries_the_first_project(tmp_path: Path) 
     runner = FakeRunner()
     assert make_engine(tmp_path, runner).start(KOSMOS.init_variables()) is True
     capacity = "docker info --format {{.NCPU}} {{.MemTotal}}"
-    assert runner.lines() == [PS, capacity, f"{COMPOSE} config --format json", UP, PS, PS]
-    environment = runner.environments[3]
+    assert runner.lines() == [PS, VOLUMES, capacity, f"{COMPOSE} config --format json", UP, PS, PS]
+    environment = runner.environments[4]
     assert environment is not None
     assert environment["LANGFUSE_INIT_PROJECT_PUBLIC_KEY"] == "pk-lf-test"
     assert environment["LANGFUSE_PORT"] == "3000"
@@ -208,7 +209,7 @@ def test_a_failed_first_start_shows_the_guilty_service_and_takes_everything_down
     )
     assert error.fix == "raise CLICKHOUSE_MEMORY in .env, or choose a larger STACK_SIZE."
     assert "docker logs --tail 15 clickhouse-id" in runner.lines()
-    assert runner.lines()[-1] == f"{COMPOSE} down"
+    assert runner.lines()[-2:] == [f"{COMPOSE} down", VOLUMES]
 
 
 def test_an_unhealthy_service_is_shown_with_what_its_check_said(tmp_path: Path) -> None:
@@ -278,7 +279,30 @@ def test_an_interrupted_first_start_is_taken_down(tmp_path: Path) -> None:
     runner = FakeRunner({"up --detach": interrupt})
     with pytest.raises(KeyboardInterrupt):
         make_engine(tmp_path, runner).start({})
-    assert runner.lines()[-1] == f"{COMPOSE} down"
+    assert runner.lines()[-2:] == [f"{COMPOSE} down", VOLUMES]
+
+
+@pytest.mark.parametrize(("health", "removed"), [("starting", True), ("healthy", False)])
+def test_volumes_that_a_failed_start_has_made_go_unless_web_took_requests(
+    tmp_path: Path, health: str, removed: bool
+) -> None:
+    listed = iter(["stack_s3\n", "stack_postgres\nstack_s3\n"])
+    started: list[bool] = []
+
+    def ps(_argv: object, _env: object) -> Completed:
+        return Completed(0, "langfuse-web-id" if started else "")
+
+    def interrupt(_argv: object, _env: object) -> Completed:
+        started.append(True)
+        raise KeyboardInterrupt
+
+    rules: dict[str, Answer] = {**docker_shows(container("langfuse-web", health=health)), "docker ps": ps}
+    rules["volume ls"] = lambda _argv, _env: Completed(0, next(listed))
+    runner = FakeRunner({**rules, "up --detach": interrupt})
+    with pytest.raises(KeyboardInterrupt):
+        make_engine(tmp_path, runner).start({})
+    assert ("docker volume rm stack_postgres" in runner.lines()) is removed
+    assert not any("stack_s3" in line for line in runner.lines())
 
 
 def test_a_stop_keeps_the_volumes(tmp_path: Path) -> None:
