@@ -45,8 +45,8 @@ _LATENCIES = 60
 _SETTLE_SECONDS = 3.0
 _IDLE_SECONDS = 3.0
 _REST_SECONDS = 60.0
-_READ_PATH = "/api/public/v2/observations?fields=core,basic,io&traceId="
-_AGGREGATE = {
+READ_PATH = "/api/public/v2/observations?fields=core,basic,io&traceId="
+AGGREGATE = {
     "view": "observations",
     "dimensions": [{"field": "providedModelName"}],
     "metrics": [
@@ -131,9 +131,7 @@ class Bench:
         connection, seconds = self.connect(), []
         for _ in range(21):
             begin = time.perf_counter()
-            status, _ = connection.call(
-                "GET", f"/api/public/v2/metrics?query={quote(json.dumps(_AGGREGATE))}"
-            )
+            status, _ = connection.call("GET", f"/api/public/v2/metrics?query={quote(json.dumps(AGGREGATE))}")
             seconds.append(time.perf_counter() - begin)
             assert status == 200
         connection.close()
@@ -181,7 +179,7 @@ class Bench:
         self.rows.append((what, value, goal))
 
     def _read(self, connection: Connection, trace_id: str) -> int:
-        status, body = connection.call("GET", _READ_PATH + trace_id)
+        status, body = connection.call("GET", READ_PATH + trace_id)
         assert status == 200, body
         return len(json.loads(body)["data"])
 

@@ -205,9 +205,11 @@ class Connection:
         self._connection = http.client.HTTPConnection(host, port, timeout=60)
         self._headers = headers
 
-    def call(self, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
+    def call(
+        self, method: str, path: str, body: bytes | None = None, content_type: str = "application/x-protobuf"
+    ) -> tuple[int, bytes]:
         """Return status and body of an answer."""
-        headers = {"content-type": "application/x-protobuf"} if body is not None else {}
+        headers = {"content-type": content_type} if body is not None else {}
         self._connection.request(method, path, body, {**self._headers, **headers})
         response = self._connection.getresponse()
         return response.status, response.read()
@@ -228,7 +230,11 @@ class Sent:
 
 
 def send_all(
-    connect: Callable[[], Connection], load: list[Export], connections: int, per_second: float | None = None
+    connect: Callable[[], Connection],
+    load: list[Export],
+    connections: int,
+    per_second: float | None = None,
+    path: str = TRACES_PATH,
 ) -> Sent:
     """Send a load over several connections, each request after the answer to the one before.
 
@@ -248,10 +254,10 @@ def send_all(
                 if one is None:
                     return
                 start = time.perf_counter()
-                status, _ = connection.call("POST", TRACES_PATH, one.body)
+                status, _ = connection.call("POST", path, one.body)
                 with lock:
                     sent.seconds.append(time.perf_counter() - start)
-                    if status == 200:
+                    if status in (200, 202):
                         sent.acknowledged.append(one)
                     else:
                         sent.refused[status] = sent.refused.get(status, 0) + 1
