@@ -202,6 +202,14 @@ class ComposeEngine:
             raise
         return not was_running
 
+    def start_only(self, init: Mapping[str, str], *services: str) -> None:
+        """Start these services and what they need, anew where their configuration has changed, and wait.
+
+        Raises:
+            EngineError: one did not come up; with its last log lines.
+        """
+        self._start(init, self._containers(), services)
+
     def stop(self) -> bool:
         """See Engine."""
         containers = self._containers()
