@@ -22,5 +22,5 @@ def test_up_names_the_missing_image_within_ten_seconds(stack: Stack) -> None:
     assert time.monotonic() - begin < SAID_WITHIN_S
     assert "1 of 6 images" in caught.value.message
     assert "localhost:1/langfuse-stack-rehearsal/absent:0" in caught.value.message
-    assert "docker load" in caught.value.fix
+    assert "make images-load" in caught.value.fix
     assert stack.leftovers() == {}
