@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from smoke_tests.helpers.examples import EXAMPLES, fake_llm, python_with_models, result_of, run
+from smoke_tests.helpers.examples import (
+    EXAMPLES,
+    fake_llm,
+    models_python,
+    result_of,
+    run,
+    why_without_models,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -16,6 +23,9 @@ if TYPE_CHECKING:
 
     from smoke_tests.helpers.server import Row, Server
     from smoke_tests.helpers.target import Target
+
+if without := why_without_models():
+    pytest.skip(without, allow_module_level=True)
 
 pytestmark = [
     pytest.mark.skipif(not EXAMPLES.is_dir(), reason=f"the examples are not at {EXAMPLES}"),
@@ -38,7 +48,7 @@ Example = Any
 @pytest.fixture(scope="module")
 def example(target: Target) -> Iterator[Example]:
     """A function that runs an example with the stand-in and returns what it printed."""
-    python = python_with_models()
+    python = models_python()
     with fake_llm() as variables:
         yield lambda script, *arguments, **more: result_of(
             target, script, *arguments, python=python, **variables, **more
@@ -301,7 +311,7 @@ def test_a_dataset_is_collected_from_traces_whose_answers_were_liked(
 def test_what_is_missing_is_named_with_the_way_to_get_it(
     target: Target, script: str, arguments: list[str], message: str
 ) -> None:
-    done = run(target, script, *arguments, python=python_with_models(), OPENAI_API_KEY="none")
+    done = run(target, script, *arguments, python=models_python(), OPENAI_API_KEY="none")
     assert (done.returncode, done.stdout) == (1, "")
     assert message in done.stderr
     assert "make bootstrap" in done.stderr
@@ -310,6 +320,6 @@ def test_what_is_missing_is_named_with_the_way_to_get_it(
 
 @pytest.mark.parametrize("script", ["rag.py", "evaluation.py"])
 def test_without_a_model_an_example_says_where_one_is(target: Target, script: str) -> None:
-    done = run(target, script, python=python_with_models())
+    done = run(target, script, python=models_python())
     assert (done.returncode, done.stdout) == (2, "")
     assert "make fake-llm" in done.stderr

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import langfuse
-import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,15 +60,18 @@ def result_of(target: Target, script: str, *arguments: str, **options: Any) -> d
     return result
 
 
-def python_with_models() -> str:
-    """Return a Python that has the packages of examples with a model; skip the test where there is none."""
+def models_python() -> str:
+    """Return the Python that runs examples with a model."""
+    return os.environ.get(PYTHON_VARIABLE) or sys.executable
+
+
+def why_without_models() -> str:
+    """Return why examples with a model cannot run here; an empty text when they can."""
     if not langfuse.__version__.startswith("5."):
-        pytest.skip("examples with a model are tested once, with SDK 5")
-    if named := os.environ.get(PYTHON_VARIABLE):
-        return named
-    if not all(importlib.util.find_spec(package) for package in MODEL_PACKAGES):
-        pytest.skip(f"needs {', '.join(MODEL_PACKAGES)}, or {PYTHON_VARIABLE}: `make test-clients` runs it")
-    return sys.executable
+        return "examples with a model are tested once, with SDK 5"
+    if os.environ.get(PYTHON_VARIABLE) or all(importlib.util.find_spec(name) for name in MODEL_PACKAGES):
+        return ""
+    return f"needs {', '.join(MODEL_PACKAGES)}, or {PYTHON_VARIABLE}: `make test-clients` runs it"
 
 
 @contextmanager
