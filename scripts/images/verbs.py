@@ -51,6 +51,7 @@ def pull(context: Context) -> int:
     """Bring every image of the stack: pulled, or built from this repository; locked ones by their digest."""
     compose = _compose(context)
     _pull(context, compose, compose.pinned)
+    _build(context, compose)
     context.console.print("All images are here.")
     return EXIT_OK
 
@@ -170,10 +171,15 @@ def _pull(context: Context, compose: Compose, environment: dict[str, str]) -> No
     checked(
         argv, done, fix="see what the lines above say; a host without registry: make images-load FILE=..."
     )
-    if read_images(context.runner, compose.command, environment).built:
-        argv = [*compose.command, *PLAIN, "build"]
-        with context.console.working("Building the image of the exporter"):
-            checked(argv, context.runner.run(argv, env=environment, timeout_s=BUILD_TIMEOUT_S))
+
+
+def _build(context: Context, compose: Compose) -> None:
+    if not read_images(context.runner, compose.command, compose.tags).built:
+        return
+    argv = [*compose.command, *PLAIN, "build"]
+    with context.console.working("Building the image of the exporter"):
+        done = context.runner.run(argv, env=compose.tags, timeout_s=BUILD_TIMEOUT_S)
+    checked(argv, done, fix="it needs a Python package index; or bring the image: make images-load FILE=...")
 
 
 def _resolved(context: Context, reference: str) -> Locked:
