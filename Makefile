@@ -24,7 +24,7 @@ up: .venv/.runtime ## Run: start Langfuse with projects, keys, a login [ENGINE=]
 down: .venv/.runtime ## Run: stop it; data and keys stay
 	@$(RUN) down
 
-status: .venv/.runtime ## Run: health, URL, data; memory, restarts of each part [JSON=1]
+status: .venv/.runtime ## Run: health, URL, memory, restarts, data [JSON=1]
 	@$(RUN) status $(if $(JSON),--json)
 
 logs: .venv/.runtime ## Run: last log lines [SERVICE= FOLLOW=1]
