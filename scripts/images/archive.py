@@ -1,7 +1,7 @@
 """A file with the images of a stack, for a host that reaches no registry.
 
-It is what `docker save` writes, and at its end a member of ours with the SHA-256 of every other member and the
-ids of the images. `docker load` reads it too, without checking anything.
+It is what `docker save` writes, and at its end a member of ours with the SHA-256 of every other member and
+the ids of the images. `docker load` reads it too, without checking anything.
 """
 
 from __future__ import annotations
