@@ -11,7 +11,7 @@ from typing import Any
 from scripts.alerts.queries import Rows
 
 from .model import NONE, OTHER, TOTAL, Average, Category, Cost, Day, Latency, Point, Projection
-from .queries import PERCENTILES, Span
+from .queries import PERCENTILES, TOP, Span
 
 RATE_DAYS = 7
 MONTH_DAYS = 30
@@ -26,9 +26,13 @@ def costs_of(rows: Rows, field: str, total: Rows) -> list[Cost]:
 
 
 def agent_costs_of(rows: Mapping[str, Rows], total: Rows) -> list[Cost]:
-    """Return agents, dearest first, each with the sum of its rows, then calls of no agent, then the total."""
+    """Return agents, dearest first, each with the sum of its rows, then calls of no agent, then the total.
+
+    With as many agents as a table shows there may be more, so that the rest is not that of no agent.
+    """
     groups = [_summed(name, [_cost(name, row) for row in own]) for name, own in rows.items()]
-    return _completed(sorted(groups, key=lambda one: -one.cost), total, NONE)
+    rest = NONE if len(groups) < TOP else OTHER
+    return _completed(sorted(groups, key=lambda one: -one.cost), total, rest)
 
 
 def latencies_of(rows: Rows, levels: Rows, field: str = "") -> list[Latency]:

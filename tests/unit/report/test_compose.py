@@ -66,6 +66,12 @@ def test_an_agent_is_the_sum_of_its_rows_and_left_out_without_calls() -> None:
     ]
 
 
+def test_with_more_agents_than_a_table_shows_the_rest_is_not_that_of_no_agent() -> None:
+    rows = {f"agent-{number}": (amounts(1.0), amounts(None, 0)) for number in range(20)}
+    found = agent_costs_of(rows, [amounts(25.0, 25)])
+    assert [(one.name, one.cost) for one in found[-2:]] == [("(other)", 5.0), ("total", 25.0)]
+
+
 def test_durations_become_seconds_and_errors_a_share() -> None:
     rows = [
         {"name": "router", "count_count": 4, "p50_latency": "1500", "p95_latency": 2000, "p99_latency": None}
