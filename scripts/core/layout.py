@@ -47,6 +47,11 @@ class Layout:
         return self.stack_dir / "engine"
 
     @property
+    def langfuse_version_file(self) -> Path:
+        """The version of Langfuse that was started last on the compose engine."""
+        return self.stack_dir / "langfuse-version"
+
+    @property
     def embedded_dir(self) -> Path:
         """Data of the embedded engine."""
         return self.stack_dir / "embedded"

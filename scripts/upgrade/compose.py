@@ -13,7 +13,7 @@ from scripts.backup.drivers.compose import EVENTS_WINDOW
 from scripts.backup.drivers.compose_exchange import start_stores
 from scripts.backup.manifest import Manifest
 from scripts.core.context import Context
-from scripts.core.engines.compose import WEB, ComposeEngine
+from scripts.core.engines.compose import VERSION, WEB, ComposeEngine
 from scripts.core.errors import EXIT_OK, StackError
 from scripts.core.settings.values import Settings
 from scripts.images import verbs as images
@@ -29,8 +29,6 @@ from .levels import read_levels
 from .replay import replay_since
 from .rules import Levels
 from .steps import Step, Undo
-
-VERSION = "LANGFUSE_VERSION"
 
 
 @dataclass(frozen=True, slots=True)

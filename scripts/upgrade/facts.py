@@ -10,7 +10,7 @@ from scripts.core import host
 from scripts.core.api import Api
 from scripts.core.context import Context
 from scripts.core.docker import find_images
-from scripts.core.engines.compose import ComposeEngine, compose_command, compose_environment
+from scripts.core.engines.compose import VERSION, ComposeEngine, compose_command, compose_environment
 from scripts.core.errors import StackError
 from scripts.core.images_lock import pinned_environment, read_lock
 from scripts.core.settings.kinds import VERSION as VERSION_KIND
@@ -19,7 +19,7 @@ from scripts.stores.clickhouse import ClickHouse
 from scripts.stores.postgres import Postgres
 from scripts.stores.services import WEB, Services, require_bundled
 
-from .compose import VERSION, with_version
+from .compose import with_version
 from .levels import read_levels
 from .rules import Facts, Levels
 

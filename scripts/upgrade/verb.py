@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from scripts.core.context import Context
 from scripts.core.engines.base import EngineName
+from scripts.core.engines.compose import VERSION
 from scripts.core.errors import EXIT_FAILED, EXIT_OK, EXIT_WARNINGS, UsageError
 from scripts.core.layout import only_one_verb
 from scripts.core.settings.kinds import VERSION as VERSION_KIND
 
 from . import embedded, execute, journal
-from .compose import VERSION, ComposeHands
+from .compose import ComposeHands
 from .facts import gather, target_version
 from .journal import Entry
 from .rules import Finding

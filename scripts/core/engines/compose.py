@@ -15,7 +15,7 @@ from scripts.core.compose_profiles import REPLACED_BY, compose_profiles
 from scripts.core.errors import EngineError, ProvisioningError, StackError
 from scripts.core.heartbeats import heartbeats_dir
 from scripts.core.images_lock import pinned_environment
-from scripts.core.layout import Layout, give_to
+from scripts.core.layout import Layout, give_to, write_private
 from scripts.core.runner import Completed, Runner, checked
 from scripts.core.settings.envfile import read_env
 from scripts.core.settings.model import SetBy
@@ -39,6 +39,7 @@ from .compose_parts import Container, read_containers, read_memory
 from .embedded import local_url
 
 WEB = "langfuse-web"
+VERSION = "LANGFUSE_VERSION"
 MIN_FREE_BYTES = 10 * GIB
 # The password is there in the container; on the command line others would see it.
 _PSQL = (
@@ -154,7 +155,7 @@ class ComposeEngine:
         if config.returncode != 0:
             found.append(Obstacle(f"compose.yaml is not usable: {config.stderr.strip()}", "correct it"))
         elif self._runs(self._containers()):
-            return []
+            return self._other_version()
         for setting, address in published_ports(self.settings):
             port = self.settings.integer(setting)
             if not host.port_is_free(address, port):
@@ -165,7 +166,25 @@ class ComposeEngine:
         if free < MIN_FREE_BYTES:
             reason = f"{free / GIB:.1f} GiB are free; images and data need {MIN_FREE_BYTES // GIB}."
             found.append(Obstacle(reason, "free some space: docker system df shows what Docker holds"))
-        return [*found, *self._missing_volumes()]
+        return [*found, *self._other_version(), *self._missing_volumes()]
+
+    def _other_version(self) -> list[Obstacle]:
+        """A start would migrate the databases without a backup when only the default has changed.
+
+        Somebody who writes another version into `.env` or the call wants it.
+        """
+        path = self.layout.langfuse_version_file
+        ran = path.read_text(encoding="utf-8").strip() if path.exists() else ""
+        wanted = self.settings[VERSION]
+        in_file = read_env(self.layout.env_file).values() if self.layout.env_file.exists() else {}
+        if ran in ("", wanted) or VERSION in in_file or VERSION in self.environment or not self.data():
+            return []
+        return [
+            Obstacle(
+                f"This repository brings Langfuse {wanted}; this stack ran {ran}.",
+                f"make upgrade, which keeps a way back; or stay: {VERSION}={ran} in .env",
+            )
+        ]
 
     def _missing_volumes(self) -> list[Obstacle]:
         """Return the stores whose volume is gone while others of this stack are there.
@@ -200,6 +219,7 @@ class ComposeEngine:
             if not was_running:
                 self._take_down(volumes)
             raise
+        write_private(self.layout.langfuse_version_file, f"{self.settings[VERSION]}\n")
         return not was_running
 
     def start_only(self, init: Mapping[str, str], *services: str) -> None:
