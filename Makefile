@@ -11,7 +11,7 @@ UV ?= uv
 RUN = .venv/bin/python -m scripts
 PIP_INSTALL = -m pip install -qq --disable-pip-version-check --require-hashes -r
 
-.PHONY: help up down status logs pull lock images-save images-load bootstrap plan validate credentials export-config smoke alerts alerts-check exporter dashboard report canary backup backups backup-verify restore reconcile export import promote retention erase destroy test test-slow test-clients rehearse fake-llm api-reference lint audit types bench doctor capacity docs lock-python trust reload-tls bundle install-bundle rotate support-bundle upgrade rollback repair-migration
+.PHONY: help up down status logs pull lock images-save images-load bootstrap plan validate credentials export-config smoke alerts alerts-check exporter dashboard report canary backup backups backup-verify restore reconcile export import promote retention erase destroy test test-slow test-clients rehearse fake-llm api-reference lint audit types bench doctor capacity kubernetes-render docs lock-python trust reload-tls bundle install-bundle sbom rotate support-bundle upgrade rollback repair-migration
 
 help: ## Help: show this; explain a group or all [GROUP=]
 	@echo "Langfuse Stack: make TARGET [SETTING=value ...]"
@@ -128,6 +128,9 @@ doctor: .venv/.runtime ## Check: what is wrong and its fix [ONLY= VERBOSE=1 FIX=
 	@$(RUN) doctor $(if $(ONLY),--only $(ONLY)) $(if $(VERBOSE),--verbose) $(if $(JSON),--json) $(if $(FIX),--fix) \
 	  $(if $(DRY_RUN),--dry-run) $(if $(YES),--yes) $(if $(READ_ONLY),--read-only)
 
+kubernetes-render: .venv/.runtime ## Config: Helm values and manifests [SIZE= INTO= ARGS=]
+	@$(RUN) kubernetes-render $(if $(SIZE),--size $(SIZE)) $(if $(INTO),--into $(INTO)) $(ARGS)
+
 capacity: .venv/.runtime ## Check: what a load needs [SPANS_PER_S= RETENTION_DAYS= ARGS=]
 	@$(RUN) capacity --spans-per-s $(or $(SPANS_PER_S),10) $(if $(RETENTION_DAYS),--retention-days $(RETENTION_DAYS)) \
 	  $(if $(INTO),--into $(INTO)) $(if $(JSON),--json) $(ARGS)
@@ -144,7 +147,7 @@ bench: .venv/.dev ## Check: speed and footprint of the embedded engine
 test: .venv/.dev .venv-sdk4/.runtime ## Develop: tests of the code, smoke tests with two SDK lines
 	@$(RUN) selftest --sdk4-python .venv-sdk4/bin/python
 
-test-slow: .venv/.dev ## Develop: alerts, backups, browser, API description: minutes
+test-slow: .venv/.dev .venv-tools/.runtime ## Develop: alerts, backups, browser, API description: minutes
 	@.venv/bin/python -m pytest -q -n 2 -m slow tests/unit tests/embedded $(ARGS)
 
 test-clients: .venv/.dev .venv-clients/.runtime build/js-client/.installed ## Develop: official clients against the embedded engine
@@ -177,6 +180,9 @@ reload-tls: .venv/.runtime ## Config: read your TLS files again
 
 audit: .venv/.runtime .venv-tools/.runtime ## Develop: known vulnerabilities of packages [ARGS=--required]
 	@$(RUN) audit $(ARGS)
+
+sbom: .venv/.runtime ## Develop: list of packages and images, CycloneDX [OUTPUT=]
+	@$(RUN) sbom $(if $(OUTPUT),--output $(OUTPUT))
 
 types: .venv/.dev ## Develop: static types
 	@.venv/bin/mypy

@@ -308,9 +308,7 @@ def upgrade(
     from .upgrade import verb
 
     allowed = [name for name in allow.split(",") if name]
-    execute(
-        lambda context: verb.run(context, to=to, check=check, yes=yes, with_smoke=smoke, allow=allowed)
-    )
+    execute(lambda context: verb.run(context, to=to, check=check, yes=yes, with_smoke=smoke, allow=allowed))
 
 
 @app.command()
@@ -442,6 +440,38 @@ def capacity(
     execute(lambda context: verb.run(context, load, into=into, as_json=as_json))
 
 
+@app.command("kubernetes-render")
+def kubernetes_render(
+    size: Annotated[str, typer.Option(help="small, medium or large.")] = "medium",
+    into: Annotated[Path | None, typer.Option(help="Directory; default .stack/kubernetes/.")] = None,
+    release: Annotated[str, typer.Option(help="Name of the Helm release.")] = "langfuse",
+    namespace: Annotated[str, typer.Option(help="Where it is installed.")] = "langfuse",
+    registry: Annotated[str, typer.Option(help="Where the exporter's image was pushed to.")] = "",
+    web: Annotated[int, typer.Option(help="Replicas; default: those of the size.")] = 0,
+    worker: Annotated[int, typer.Option(help="Replicas; default: those of the size.")] = 0,
+    clickhouse: Annotated[int, typer.Option(help="Replicas; default: those of the size.")] = 0,
+    clickhouse_gib: Annotated[int, typer.Option(help="Disk of each; default: that of the size.")] = 0,
+    objects_gib: Annotated[int, typer.Option(help="Disk of the object store; default: by size.")] = 0,
+    without_secrets: Annotated[bool, typer.Option(help="List their names for a secret manager.")] = False,
+) -> None:
+    """Write values for Langfuse's Helm chart and what a cluster needs around it, from the same settings."""
+    from .kubernetes import verb
+
+    execute(
+        lambda context: verb.run(
+            context,
+            into=into,
+            size=size,
+            release=release,
+            namespace=namespace,
+            registry=registry,
+            with_secrets=not without_secrets,
+            replicas=(web, worker, clickhouse),
+            disks_gib=(clickhouse_gib, objects_gib),
+        )
+    )
+
+
 @app.command()
 def canary() -> None:
     """Write a span and a score, read them back, say how long that took."""
@@ -476,6 +506,16 @@ def bundle(
     from . import bundle as verb
 
     execute(lambda context: verb.run(context, file=file, key=key, with_images=images))
+
+
+@app.command()
+def sbom(
+    output: Annotated[Path, typer.Option(help="Where to.")] = Path("sbom.cdx.json"),
+) -> None:
+    """Write a list of every pinned package and image (CycloneDX)."""
+    from . import sbom as verb
+
+    execute(lambda context: verb.run(context, output=output))
 
 
 @app.command()
@@ -527,9 +567,7 @@ def rotate(
     """Give a secret a new value: show what that does, change it, prove it; NEW_VALUE sets the value."""
     from .rotate import verb
 
-    execute(
-        lambda context: verb.run(context, secret=secret, dry_run=dry_run, yes=yes, undo=undo, user=user)
-    )
+    execute(lambda context: verb.run(context, secret=secret, dry_run=dry_run, yes=yes, undo=undo, user=user))
 
 
 @app.command()

@@ -1,0 +1,229 @@
+"""What the chart does not bring: secrets, network policies, the exporter, its scraping, alert rules."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+from .model import EXPORTER_SECRET, SECRET, Cluster
+from .values import secret_names
+
+Manifest = dict[str, Any]
+
+EXPORTER = "langfuse-stack-exporter"
+_EXPORTER_PORT = 9464
+_WEB_PORT, _S3_PORT = 3000, 8333
+_STACK = "/stack/.stack"
+
+
+def secrets(cluster: Cluster) -> list[Manifest]:
+    """Return the only objects that hold secrets."""
+    exporter = {name: cluster.credentials[name.removesuffix(".env")] for name in _files(cluster)}
+    exporter["ADMIN_API_KEY"] = cluster.settings["ADMIN_API_KEY"]
+    return [
+        _secret(cluster, SECRET, secret_names(cluster)),
+        _secret(cluster, EXPORTER_SECRET, dict(sorted(exporter.items()))),
+    ]
+
+
+def network_policies(cluster: Cluster) -> list[Manifest]:
+    """Return who may connect: pods of the namespace to each other, everybody to web and the object store.
+
+    Media go between browsers and the object store directly, with presigned URLs.
+    """
+    instance = {"app.kubernetes.io/instance": cluster.release}
+    policies = [
+        _policy(cluster, "langfuse-stack-inside", {}, [{"from": [{"podSelector": {}}]}]),
+        _policy(
+            cluster,
+            "langfuse-stack-web",
+            {"matchLabels": {**instance, "app": "web"}},
+            [{"ports": [{"port": _WEB_PORT, "protocol": "TCP"}]}],
+        ),
+        _policy(
+            cluster,
+            "langfuse-stack-exporter",
+            {"matchLabels": {"app.kubernetes.io/name": EXPORTER}},
+            [{"ports": [{"port": _EXPORTER_PORT, "protocol": "TCP"}]}],
+        ),
+    ]
+    if not cluster.external_s3:
+        policies.append(
+            _policy(
+                cluster,
+                "langfuse-stack-s3",
+                {"matchLabels": {**instance, "app.kubernetes.io/name": "s3"}},
+                [{"ports": [{"port": _S3_PORT, "protocol": "TCP"}]}],
+            )
+        )
+    return policies
+
+
+def exporter(cluster: Cluster, alerts: str) -> list[Manifest]:
+    """Return the exporter with the alerts that it serves; `alerts` is the text of config/alerts.yaml."""
+    labels = {**cluster.labels, "app.kubernetes.io/name": EXPORTER}
+    selector = {"app.kubernetes.io/name": EXPORTER}
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": _metadata(cluster, EXPORTER),
+            "data": {"alerts.yaml": alerts},
+        },
+        {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": _metadata(cluster, EXPORTER),
+            "spec": {
+                # Two would ask Langfuse twice, and write two canaries.
+                "replicas": 1,
+                "strategy": {"type": "Recreate"},
+                "selector": {"matchLabels": selector},
+                "template": {"metadata": {"labels": labels}, "spec": _exporter_pod(cluster)},
+            },
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {**_metadata(cluster, EXPORTER), "labels": {**labels, "job": "exporter"}},
+            "spec": {
+                "selector": selector,
+                "ports": [{"name": "metrics", "port": _EXPORTER_PORT, "targetPort": "metrics"}],
+            },
+        },
+    ]
+
+
+def monitoring(cluster: Cluster, rules: Mapping[str, list[dict[str, Any]]]) -> list[Manifest]:
+    """Return what the Prometheus operator reads; `rules` are groups of rules by the name of their file."""
+    monitor = {
+        "apiVersion": "monitoring.coreos.com/v1",
+        "kind": "ServiceMonitor",
+        "metadata": _metadata(cluster, EXPORTER),
+        "spec": {
+            # The rules ask for job="exporter", as in compose.
+            "jobLabel": "job",
+            "selector": {"matchLabels": {"app.kubernetes.io/name": EXPORTER}},
+            "endpoints": [{"port": "metrics", "interval": "15s", "scrapeTimeout": "10s"}],
+        },
+    }
+    return [
+        monitor,
+        *(
+            {
+                "apiVersion": "monitoring.coreos.com/v1",
+                "kind": "PrometheusRule",
+                "metadata": _metadata(cluster, f"langfuse-stack-{name}"),
+                "spec": {"groups": groups},
+            }
+            for name, groups in rules.items()
+        ),
+    ]
+
+
+def _exporter_pod(cluster: Cluster) -> dict[str, Any]:
+    settings = cluster.settings
+    variables = {
+        "TZ": "UTC",
+        "EXPORTER_BIND_ADDRESS": "0.0.0.0",  # noqa: S104 - in a pod; the network policy says who comes
+        "EXPORTER_PORT": str(_EXPORTER_PORT),
+        "EXPORTER_LANGFUSE_URL": f"http://{web_service(cluster)}:{_WEB_PORT}",
+        "NEXTAUTH_URL": settings["NEXTAUTH_URL"],
+        "LANGFUSE_VERSION": settings["LANGFUSE_VERSION"],
+    }
+    variables |= {
+        name: value
+        for name, value in sorted(settings.values.items())
+        if name.startswith(("EXPORTER_", "CANARY_")) and name not in variables and value
+        if name != "EXPORTER_USER"
+    }
+    environment: list[dict[str, Any]] = [{"name": name, "value": value} for name, value in variables.items()]
+    environment.append({"name": "ADMIN_API_KEY", "valueFrom": _key(EXPORTER_SECRET, "ADMIN_API_KEY")})
+    probe = {"httpGet": {"path": "/health", "port": "metrics"}}
+    return {
+        "automountServiceAccountToken": False,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": 65532,
+            "runAsGroup": 65532,
+            "fsGroup": 65532,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [
+            {
+                "name": "exporter",
+                "image": cluster.exporter_image,
+                "ports": [{"name": "metrics", "containerPort": _EXPORTER_PORT}],
+                "env": environment,
+                "resources": {
+                    "requests": {"cpu": "100m", "memory": "128Mi"},
+                    "limits": {"cpu": "1", "memory": "256Mi"},
+                },
+                "securityContext": {
+                    "allowPrivilegeEscalation": False,
+                    "readOnlyRootFilesystem": True,
+                    "capabilities": {"drop": ["ALL"]},
+                },
+                "readinessProbe": {**probe, "periodSeconds": 10, "timeoutSeconds": 5},
+                "livenessProbe": {**probe, "periodSeconds": 30, "timeoutSeconds": 5},
+                "volumeMounts": [
+                    {"name": "alerts", "mountPath": "/stack/config", "readOnly": True},
+                    {"name": "credentials", "mountPath": f"{_STACK}/credentials", "readOnly": True},
+                    {"name": "heartbeats", "mountPath": f"{_STACK}/heartbeats"},
+                    {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - of the pod
+                ],
+            }
+        ],
+        "volumes": [
+            {"name": "alerts", "configMap": {"name": EXPORTER}},
+            {
+                "name": "credentials",
+                "secret": {
+                    "secretName": EXPORTER_SECRET,
+                    "defaultMode": 0o440,
+                    "items": [{"key": name, "path": name} for name in _files(cluster)],
+                },
+            },
+            {"name": "heartbeats", "emptyDir": {"sizeLimit": "1Mi"}},
+            {"name": "tmp", "emptyDir": {"sizeLimit": "16Mi"}},
+        ],
+    }
+
+
+def web_service(cluster: Cluster) -> str:
+    """Return the name that the chart gives to the service of web."""
+    name = cluster.release if "langfuse" in cluster.release else f"{cluster.release}-langfuse"
+    return f"{name}-web"
+
+
+def _files(cluster: Cluster) -> list[str]:
+    return [f"{stem}.env" for stem in sorted(cluster.credentials)]
+
+
+def _policy(cluster: Cluster, name: str, pods: dict[str, Any], ingress: list[dict[str, Any]]) -> Manifest:
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": _metadata(cluster, name),
+        "spec": {"podSelector": pods, "policyTypes": ["Ingress"], "ingress": ingress},
+    }
+
+
+def _secret(cluster: Cluster, name: str, data: Mapping[str, str]) -> Manifest:
+    encoded = {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": _metadata(cluster, name),
+        "type": "Opaque",
+        "data": encoded,
+    }
+
+
+def _key(secret: str, key: str) -> dict[str, Any]:
+    return {"secretKeyRef": {"name": secret, "key": key}}
+
+
+def _metadata(cluster: Cluster, name: str) -> dict[str, Any]:
+    return {"name": name, "namespace": cluster.namespace, "labels": cluster.labels}

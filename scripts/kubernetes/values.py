@@ -1,0 +1,258 @@
+"""The values of the chart: what compose.yaml was tested with, in the words of the chart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from .model import SECRET, Cluster
+
+# Variables that the chart sets itself, from values that are rendered below.
+_OF_CHART = frozenset(
+    {
+        "HOSTNAME",
+        "PORT",
+        "NEXTAUTH_URL",
+        "NEXTAUTH_SECRET",
+        "SALT",
+        "ENCRYPTION_KEY",
+        "TELEMETRY_ENABLED",
+        "AUTH_DISABLE_SIGNUP",
+        "LANGFUSE_LOG_LEVEL",
+        "LANGFUSE_LOG_FORMAT",
+        "LANGFUSE_S3_CONCURRENT_WRITES",
+    }
+)
+# Files of the host, and creation of the first project: a cluster gets its projects by restore or bootstrap.
+_OF_COMPOSE = ("NODE_EXTRA_CA_CERTS", "LANGFUSE_INIT_", "DD_")
+_STORES = {
+    "postgres": ("DATABASE_", "DIRECT_URL"),
+    "clickhouse": (
+        "CLICKHOUSE_URL",
+        "CLICKHOUSE_MIGRATION_",
+        "CLICKHOUSE_USER",
+        "CLICKHOUSE_PASSWORD",
+        "CLICKHOUSE_DB",
+        "CLICKHOUSE_CLUSTER_ENABLED",
+    ),
+    "redis": ("REDIS_",),
+    "s3": ("LANGFUSE_S3_EVENT_UPLOAD_", "LANGFUSE_S3_MEDIA_UPLOAD_", "LANGFUSE_S3_BATCH_EXPORT_"),
+}
+# The chart has no value for these.
+_NOT_IN_CHART = frozenset(
+    {"LANGFUSE_S3_MEDIA_UPLOAD_INTERNAL_ENDPOINT", "LANGFUSE_S3_BATCH_EXPORT_EXTERNAL_ENDPOINT"}
+)
+
+
+def values(cluster: Cluster) -> dict[str, Any]:
+    """Return values.yaml. No secret stands in it: variables name keys of one Secret."""
+    settings = cluster.settings
+    web, worker, _ = cluster.replicas
+    shared = {name: value for name, value in cluster.web.items() if cluster.worker.get(name) == value}
+    return {
+        "langfuse": {
+            "logging": {"level": settings["LANGFUSE_LOG_LEVEL"], "format": settings["LANGFUSE_LOG_FORMAT"]},
+            "salt": secret_ref("SALT"),
+            "encryptionKey": secret_ref("ENCRYPTION_KEY"),
+            "nextauth": {"url": settings["NEXTAUTH_URL"], "secret": secret_ref("NEXTAUTH_SECRET")},
+            "features": {
+                "telemetryEnabled": settings["TELEMETRY_ENABLED"] == "true",
+                "signUpDisabled": settings["AUTH_DISABLE_SIGNUP"] == "true",
+            },
+            "serviceAccount": {"automountServiceAccountToken": False},
+            "image": {"tag": settings["LANGFUSE_VERSION"], "pullPolicy": "IfNotPresent"},
+            "podSecurityContext": {
+                "runAsNonRoot": True,
+                "runAsUser": 1001,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+            "additionalEnv": _variables(cluster, shared),
+            "web": {
+                "replicas": web,
+                "resources": _resources(settings["WEB_CPUS"], settings["WEB_MEMORY"]),
+                "pod": _pod("web", cluster, _variables(cluster, _without(cluster.web, shared))),
+                "pdb": {"create": True, "maxUnavailable": 1},
+            },
+            "worker": {
+                "replicas": worker,
+                "resources": _resources(settings["WORKER_CPUS"], settings["WORKER_MEMORY"]),
+                "pod": _pod("worker", cluster, _variables(cluster, _without(cluster.worker, shared))),
+                "pdb": {"create": True, "maxUnavailable": 1},
+            },
+        },
+        "postgresql": _postgres(cluster),
+        "redis": _redis(cluster),
+        "clickhouse": _clickhouse(cluster),
+        "s3": _s3(cluster),
+    }
+
+
+def secret_ref(key: str) -> dict[str, Any]:
+    """Return how the chart refers to a key of the Secret."""
+    return {"secretKeyRef": {"name": SECRET, "key": key}}
+
+
+def secret_names(cluster: Cluster) -> dict[str, str]:
+    """Return the keys of the Secret with their values: what the variables above refer to."""
+    given = {**cluster.worker, **cluster.web}
+    keys = {"SALT", "ENCRYPTION_KEY", "NEXTAUTH_SECRET"}
+    keys |= {name for name in _wanted(cluster, given) if _is_secret(cluster, name)}
+    found = {name: given[name] for name in keys}
+    if cluster.external_s3:
+        found |= {name: cluster.settings[name] for name in ("S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY")}
+    return dict(sorted(found.items()))
+
+
+def _variables(cluster: Cluster, given: Mapping[str, str]) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "valueFrom": secret_ref(name)}
+        if _is_secret(cluster, name)
+        else {"name": name, "value": given[name]}
+        for name in _wanted(cluster, given)
+    ]
+
+
+def _wanted(cluster: Cluster, given: Iterable[str]) -> list[str]:
+    bundled = {
+        "postgres": not cluster.external_postgres,
+        "clickhouse": not cluster.external_clickhouse,
+        "redis": not cluster.external_redis,
+        # An object store of one's own has values of the chart, too.
+        "s3": True,
+    }
+    of_chart = (prefix for store, names in _STORES.items() if bundled[store] for prefix in names)
+    prefixes = (*_OF_COMPOSE, *of_chart)
+    return sorted(
+        name
+        for name in given
+        if name in _NOT_IN_CHART or (name not in _OF_CHART and not name.startswith(prefixes))
+    )
+
+
+def _is_secret(cluster: Cluster, name: str) -> bool:
+    # A URL holds its password.
+    return name in cluster.secrets or name in {"DATABASE_URL", "DIRECT_URL", "REDIS_CONNECTION_STRING"}
+
+
+def _without(given: Mapping[str, str], shared: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in given.items() if name not in shared}
+
+
+def _pod(component: str, cluster: Cluster, variables: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "additionalEnv": variables,
+        "topologySpreadConstraints": [
+            {
+                "maxSkew": 1,
+                "topologyKey": "kubernetes.io/hostname",
+                "whenUnsatisfiable": "ScheduleAnyway",
+                "labelSelector": {
+                    "matchLabels": {"app.kubernetes.io/instance": cluster.release, "app": component}
+                },
+            }
+        ],
+    }
+
+
+def _resources(cpus: str, memory: str) -> dict[str, Any]:
+    """Memory is what it is; cores are shared, so that half of them are asked for and all may be used."""
+    size = f"{memory.removesuffix('m')}Mi"
+    return {
+        "requests": {"cpu": f"{float(cpus) * 500:g}m", "memory": size},
+        "limits": {"cpu": cpus, "memory": size},
+    }
+
+
+def _postgres(cluster: Cluster) -> dict[str, Any]:
+    if cluster.external_postgres:
+        return {"deploy": False}
+    settings = cluster.settings
+    return {
+        "deploy": True,
+        "storage": {"requestedSize": "20Gi"},
+        "resources": _resources(settings["POSTGRES_CPUS"], settings["POSTGRES_MEMORY"]),
+    }
+
+
+def _redis(cluster: Cluster) -> dict[str, Any]:
+    if cluster.external_redis:
+        return {"deploy": False}
+    settings = cluster.settings
+    return {
+        "deploy": True,
+        "dataStorage": {"enabled": True, "requestedSize": "8Gi", "keepPvc": True},
+        # Full means that requests are refused, never that jobs are dropped; a restart loses a second at most.
+        "valkeyConfig": (
+            f"maxmemory {settings['VALKEY_MAXMEMORY_MB']}mb\n"
+            "maxmemory-policy noeviction\n"
+            "appendonly yes\n"
+            "appendfsync everysec\n"
+        ),
+        "resources": _resources(settings["VALKEY_CPUS"], settings["VALKEY_MEMORY"]),
+    }
+
+
+def _clickhouse(cluster: Cluster) -> dict[str, Any]:
+    if cluster.external_clickhouse:
+        return {"deploy": False}
+    settings = cluster.settings
+    return {
+        "deploy": True,
+        "cluster": {
+            "enabled": True,
+            "replicas": cluster.replicas[2],
+            "storage": {"size": f"{cluster.disks_gib[0]}Gi"},
+            "resources": _resources(settings["CLICKHOUSE_CPUS"], settings["CLICKHOUSE_MEMORY"]),
+            "settings": {
+                "max_server_memory_usage": int(settings["CLICKHOUSE_MAX_MEMORY_BYTES"]),
+                "mark_cache_size": int(settings["CLICKHOUSE_MARK_CACHE_BYTES"]),
+                "timezone": "UTC",
+            },
+            "profileSettings": {
+                "profiles": {
+                    "default": {
+                        "max_memory_usage": int(settings["CLICKHOUSE_MAX_QUERY_MEMORY_BYTES"]),
+                        # Profiles of queries once filled 60 GB beside 0.5 GB of data.
+                        "query_profiler_real_time_period_ns": 0,
+                        "query_profiler_cpu_time_period_ns": 0,
+                    }
+                }
+            },
+        },
+        "keeper": {"enabled": True, "replicas": 1 if cluster.replicas[2] == 1 else 3},
+    }
+
+
+def _s3(cluster: Cluster) -> dict[str, Any]:
+    settings = cluster.settings
+    buckets = {
+        "eventUpload": settings["S3_EVENTS_BUCKET"],
+        "mediaUpload": settings["S3_MEDIA_BUCKET"],
+        "batchExport": settings["S3_EXPORTS_BUCKET"],
+    }
+    public = settings["S3_PUBLIC_ENDPOINT"]
+    parts: dict[str, Any] = {use: {"bucket": bucket} for use, bucket in buckets.items()}
+    parts["mediaUpload"] |= {"enabled": True, "endpoint": public}
+    parts["batchExport"] |= {"enabled": True}
+    shared = {
+        "region": settings["S3_REGION"],
+        "forcePathStyle": settings["S3_FORCE_PATH_STYLE"] == "true",
+        "concurrency": {"reads": 50, "writes": int(settings["LANGFUSE_S3_CONCURRENT_WRITES"])},
+        **parts,
+    }
+    if cluster.external_s3:
+        keys = {
+            "accessKeyId": secret_ref("S3_ACCESS_KEY_ID"),
+            "secretAccessKey": secret_ref("S3_SECRET_ACCESS_KEY"),
+        }
+        return {"deploy": False, "endpoint": settings["S3_ENDPOINT"], **keys, **shared}
+    return {
+        "deploy": True,
+        **shared,
+        "allInOne": {
+            "s3": {"createBuckets": [{"name": bucket} for bucket in buckets.values()]},
+            "data": {"size": f"{cluster.disks_gib[1]}Gi"},
+            "resources": _resources(settings["S3_CPUS"], settings["S3_MEMORY"]),
+        },
+    }

@@ -1,0 +1,85 @@
+"""A checkout with settings of its own, and what the verb renders from it."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from scripts.core.console import Console
+from scripts.core.context import Context
+from scripts.core.layout import default_layout
+from scripts.core.runner import SubprocessRunner
+from scripts.core.settings.table import SETTINGS
+from scripts.kubernetes import verb
+
+ROOT = Path(__file__).resolve().parents[3]
+WITHIN_REACH = {
+    "NEXTAUTH_URL": "https://langfuse.acme.example",
+    "S3_PUBLIC_ENDPOINT": "https://s3.acme.example",
+}
+
+
+class Checkout:
+    """A directory with the files that the verb reads, and made-up secrets in `.env`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.err = io.StringIO()
+        self.out = io.StringIO()
+        shutil.copy(ROOT / "compose.yaml", root)
+        shutil.copytree(ROOT / "config", root / "config")
+        generated = {setting.name: setting.generate() for setting in SETTINGS if setting.generate}
+        self.secrets = {name: value for name, value in generated.items() if len(value) >= 8}
+        self.write({**generated, **WITHIN_REACH})
+        credentials = root / ".stack" / "credentials"
+        credentials.mkdir(parents=True)
+        (credentials / "kosmos.env").write_text("LANGFUSE_SECRET_KEY=sk-lf-test-kosmos-secret\n")
+        self.secrets["a project's key"] = "sk-lf-test-kosmos-secret"
+
+    def write(self, values: dict[str, str]) -> None:
+        """Set lines of `.env`."""
+        with (self.root / ".env").open("a") as file:
+            file.writelines(f"{name}={value}\n" for name, value in values.items())
+
+    def unset(self, *names: str) -> None:
+        """Take lines out of `.env`."""
+        path = self.root / ".env"
+        lines = [line for line in path.read_text().splitlines() if line.partition("=")[0] not in names]
+        path.write_text("\n".join(lines) + "\n")
+
+    def render(self, **options: Any) -> dict[str, str]:
+        """Return the text of each file that the verb writes."""
+        into = self.root / "out"
+        shutil.rmtree(into, ignore_errors=True)
+        chosen: dict[str, Any] = {
+            "size": "medium",
+            "release": "langfuse",
+            "namespace": "langfuse",
+            "registry": "",
+            "with_secrets": True,
+            "replicas": (0, 0, 0),
+            "disks_gib": (0, 0),
+        }
+        context = Context(
+            default_layout(self.root, {}), {}, Console({}, self.out, self.err), SubprocessRunner(self.root)
+        )
+        assert verb.run(context, into=into, **{**chosen, **options}) == 0
+        return {path.name: path.read_text() for path in sorted(into.iterdir())}
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    """A checkout as `make up` leaves it, but for addresses that a cluster reaches."""
+    return Checkout(tmp_path)
+
+
+@pytest.fixture
+def objects() -> Callable[[str], list[dict[str, Any]]]:
+    """Read the objects of a file."""
+    return lambda text: list(yaml.safe_load_all(text))
