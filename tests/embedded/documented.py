@@ -101,7 +101,7 @@ class Checkout:
     replaced: Mapping[str, str]
 
     def make(self) -> Checkout:
-        """Copy the files. The environment of Python is that of this repository."""
+        """Copy the files and commit them. The environment of Python is that of this repository."""
         listed = subprocess.run(
             ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
             cwd=REPOSITORY,
@@ -114,6 +114,9 @@ class Checkout:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 # With its time: make compares it with that of the environment.
                 shutil.copy2(source, target, follow_symlinks=False)
+        author = ["-c", "user.name=Acme", "-c", "user.email=admin@acme.example"]
+        for arguments in (["init", "-q"], ["add", "--all"], [*author, "commit", "-q", "-m", "Copy"]):
+            subprocess.run(["git", *arguments], cwd=self.root, capture_output=True, check=True)
         (self.root / ".venv").symlink_to(REPOSITORY / ".venv")
         return self
 
