@@ -325,7 +325,7 @@ ENV = [
         ("configuration.applied",),
     ),
     ("docker.left", "\\Z", "\nREDIS_HOST=valkey\n", "valkey", ()),
-    ("versions.server", "\\Z", "\nLANGFUSE_VERSION=4.59.1\n", "4.59.1", ()),
+    ("versions.server", "\\Z", "\nLANGFUSE_VERSION=4.59.1\n", "4.59.1", ("configuration.applied",)),
 ]
 
 
