@@ -172,7 +172,8 @@ CHECKS = (
     Check(
         id="flow.dropped",
         looks_at="The worker dropped no acknowledged row in the last day.",
-        fix="what was dropped is still in the events bucket: replay it (docs/runbooks/RowsDropped.md)",
+        fix="make reconcile, which replays what was dropped from the events bucket "
+        "(docs/runbooks/RowsDropped.md)",
         page="runbooks/RowsDropped.md",
         judge=_dropped,
         engines=COMPOSE,

@@ -191,7 +191,7 @@ CHECKS = (
     Check(
         id="langfuse.clickhouse_migrations",
         looks_at="No migration of ClickHouse was interrupted (`schema_migrations.dirty`).",
-        fix="repair it as docs/how-to/troubleshoot.md says, then make up",
+        fix="make repair-migration",
         page="how-to/troubleshoot.md#migrations",
         judge=_clickhouse_migrations,
         engines=COMPOSE,

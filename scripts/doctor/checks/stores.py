@@ -479,7 +479,8 @@ CHECKS = (
     Check(
         id="stores.valkey_evicted",
         looks_at="Valkey evicted no key since it started.",
-        fix="set noeviction (see stores.valkey_policy); what was lost is still in the events bucket",
+        fix="set noeviction (see stores.valkey_policy), then make reconcile: the events bucket still has "
+        "the spans",
         page="runbooks/ValkeyEvictions.md",
         judge=_valkey_evicted,
         engines=COMPOSE,

@@ -157,7 +157,7 @@ CHECKS = (
     Check(
         id="versions.server",
         looks_at="The server that runs has the version that is set.",
-        fix="make up starts the version of LANGFUSE_VERSION; go to a newer one by an upgrade with a backup",
+        fix="make upgrade TO=... goes to another version, and back when that fails",
         page="how-to/troubleshoot.md",
         judge=_server,
         engines=COMPOSE,

@@ -249,7 +249,7 @@ def test_keys_that_valkey_evicted(patient: Patient) -> None:
         complaint = patient.expect("stores.valkey_evicted")
     finally:
         patient.valkey("config", "resetstat")
-    assert "events bucket" in complaint.fix
+    assert "make reconcile" in complaint.fix
 
 
 def test_long_queues_and_failed_jobs(patient: Patient) -> None:

@@ -23,6 +23,7 @@ MADE = (
     "config/kosmos",
     "config/other",
     "config/private-ca",
+    "deploy/kubernetes/out",
     "tests/e2e",
 )
 # Variables that others read: a newer server, Node.js, the OpenTelemetry SDK, pip, most programs.
