@@ -1,0 +1,84 @@
+"""PostgreSQL and ClickHouse into volumes of their own, with the blocks of docs/how-to/upgrade.md."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from scripts.core.errors import EXIT_OK
+from scripts.reconcile import verb as reconcile
+from tests.scenarios.backup_restore.drill import (
+    back_up,
+    bring_back,
+    content_hash,
+    seed,
+    with_repository,
+)
+from tests.scenarios.conftest import MakeStack
+from tests.scenarios.stack import ROOT
+
+PAGE = ROOT / "docs" / "how-to" / "upgrade.md"
+STAND_INS = {
+    "postgres": "langfuse-stack-rehearsal/postgres:17",
+    "clickhouse": "langfuse-stack-rehearsal/clickhouse:26.9",
+}
+
+
+def blocks(language: str) -> list[str]:
+    """Return the blocks of the page in a language."""
+    text = PAGE.read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def override_of(store: str) -> dict[str, Any]:
+    """Return the block that changes a store, with the stand-in as its image: it has one version only."""
+    documents = [yaml.safe_load(text) for text in blocks("yaml")]
+    (found,) = [document for document in documents if store in document["services"]]
+    assert isinstance(found, dict)
+    found["services"][store]["image"] = STAND_INS[store]
+    return found
+
+
+def commands_for(store: str) -> list[str]:
+    (found,) = [text for text in blocks("sh") if f"ONLY={store}" in text]
+    return found.strip().splitlines()
+
+
+@pytest.mark.parametrize("store", sorted(STAND_INS))
+def test_a_store_moves_into_a_volume_of_its_own_and_back(
+    make_stack: MakeStack, tmp_path: Path, store: str
+) -> None:
+    stack = with_repository(make_stack(), tmp_path / "repository")
+    stack.up()
+    seed(stack, 100)
+    before = content_hash(stack)
+    file = tmp_path / "compose.override.yaml"
+    file.write_text(yaml.safe_dump(override_of(store)))
+    moved = stack.with_files(file)
+
+    verbs: dict[str, Callable[[], object]] = {
+        "make backup": lambda: back_up(stack),
+        "# compose.override.yaml": lambda: None,
+        f"make restore ONLY={store} REPLACE=1": lambda: _ok(bring_back(moved, replace_data=True, only=store)),
+        "make reconcile SINCE=2h": lambda: _ok(
+            reconcile.run(moved.context, since="2h", until="", rate=100, check=False)
+        ),
+    }
+    for command in commands_for(store):
+        verbs[command]()
+    (volume,) = override_of(store)["volumes"]
+    assert f"{stack.name}_{volume}" in stack.leftovers()["volumes"]
+    assert content_hash(moved) == before
+
+    stack.up()
+    assert content_hash(stack) == before
+    moved.destroy()
+
+
+def _ok(code: int) -> None:
+    assert code == EXIT_OK
