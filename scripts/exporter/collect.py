@@ -38,6 +38,7 @@ class Exporter:
         self._file: AlertFile | None = None
         self._series: list[Series] = []
         self._queries: list[Query] = []
+        self._server_seen = asyncio.Event()
 
     async def forever(self) -> None:
         """Work until cancelled."""
@@ -71,7 +72,12 @@ class Exporter:
         await self._look_at_certificate()
 
     async def run_canary(self) -> None:
-        """Write a canary and read it back."""
+        """Write a canary and read it back; the first one waits for the server.
+
+        After a restart of the host everything starts at once: that the exporter was faster is no fault. A
+        server that does not come is one, and has an alert of its own.
+        """
+        await self._server_seen.wait()
         keys = project_keys(self._config.credentials_dir)
         wanted = self._config.canary_project
         key = next((key for key in keys if key.project == wanted or not wanted), None)
@@ -122,6 +128,8 @@ class Exporter:
                 "/api/public/health", params={"failIfDatabaseUnavailable": "true"}
             )
             self._telemetry.server_up.set(answer.is_success)
+            if answer.is_success:
+                self._server_seen.set()
             version = str(answer.json().get("version", ""))
             self._telemetry.observe_version(version, self._config.expected_version)
         except (httpx.TransportError, ValueError, AttributeError) as error:

@@ -136,6 +136,21 @@ def test_before_the_first_canary_nothing_says_that_it_failed(
     assert abs(time.time() - since) < 60  # CanaryStale counts from the start
 
 
+def test_the_first_canary_waits_for_the_server(
+    start_engine: StartEngine, start_exporter: StartExporter
+) -> None:
+    engine = start_engine()
+    engine.stop()
+    exporter = start_exporter(engine.base_url)
+    poll(lambda: exporter.value("langfuse_up") == 0, "the server is missed")
+    again = RunningEngine(engine.data_dir, port=int(engine.base_url.rsplit(":", 1)[1])).start()
+    try:
+        poll(lambda: exporter.value("langfuse_canary_up") == 1, "the first canary comes through")
+        assert exporter.value("langfuse_canary_runs_total", result="unreachable") == 0
+    finally:
+        again.stop()
+
+
 @pytest.mark.parametrize(("wanted", "as_set"), [("4.59.0", 1), ("4.60.0", 0)])
 def test_the_version_is_compared_with_what_is_set_and_what_sdks_need(
     start_engine: StartEngine, start_exporter: StartExporter, wanted: str, as_set: int
