@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from .engine import percentile
-from .load import SPANS_PER_TRACE, Connection, Export, export, exports, send_all
+from .load import SPANS_PER_TRACE, Export, export, exports, send_all
 from .peers import SERVERS, Server
 
 _CONNECTIONS = 4
@@ -48,22 +48,18 @@ def measure(server: Server, load: list[Export]) -> Result:
     begin = time.perf_counter()
     try:
         server.start()
-        with closing(server.connect()) as connection:
-            _post_until_taken(server, connection, export(Random(0), 1))
-            result.rows["start until the first accepted export"] = f"{time.perf_counter() - begin:.1f} s"
-            time.sleep(3)
-            memory = sum(process.memory_full_info().pss for process in server.processes())
-            result.rows["resident when idle (PSS)"] = f"{memory / 2**20:,.0f} MB"
-            stored = server.count(connection)
-            result.rows["spans/s visible"] = f"{_ingest(server, connection, load, stored):,.0f}"
-            result.rows["answer until visible, p50 / p95"] = _ms(_latencies(server, connection))
-            trace_ids = [trace_id for one in load for trace_id in one.trace_ids]
-            for readers in (1, 8):
-                name = f"trace read, {readers} reader{'s' * (readers > 1)}, p50 / p95"
-                result.rows[name] = _ms(_read(server, trace_ids, readers))
-            result.rows["aggregate by model, p50 / p95"] = _ms(
-                [_timed(lambda: server.aggregate(connection)) for _ in range(_AGGREGATES)][1:]
-            )
+        _post_until_taken(server, export(Random(0), 1))
+        result.rows["start until the first accepted export"] = f"{time.perf_counter() - begin:.1f} s"
+        time.sleep(3)
+        memory = sum(process.memory_full_info().pss for process in server.processes())
+        result.rows["resident when idle (PSS)"] = f"{memory / 2**20:,.0f} MB"
+        result.rows["spans/s visible"] = f"{_ingest(server, load):,.0f}"
+        result.rows["answer until visible, p50 / p95"] = _ms(_latencies(server))
+        trace_ids = [trace_id for one in load for trace_id in one.trace_ids]
+        for readers in (1, 8):
+            name = f"trace read, {readers} reader{'s' * (readers > 1)}, p50 / p95"
+            result.rows[name] = _ms(_read(server, trace_ids, readers))
+        result.rows["aggregate by model, p50 / p95"] = _ms(_aggregates(server)[1:])
     finally:
         server.stop()
     size = sum(path.stat().st_size for path in server.directory.rglob("*") if path.is_file())
@@ -72,43 +68,56 @@ def measure(server: Server, load: list[Export]) -> Result:
     return result
 
 
-def _post_until_taken(server: Server, connection: Connection, one: Export) -> None:
+# Each phase opens connections of its own: servers close those that rest.
+
+
+def _post_until_taken(server: Server, one: Export) -> None:
     deadline = time.monotonic() + _VISIBLE_SECONDS
-    while connection.call("POST", server.traces_path, one.body)[0] not in (200, 202):
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{server.name} takes no export")
-        time.sleep(0.02)
-    while server.read(connection, one.trace_ids[0]) < SPANS_PER_TRACE:
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{server.name} does not show what it took")
-        time.sleep(0.02)
+    with closing(server.connect()) as connection:
+        while connection.call("POST", server.traces_path, one.body)[0] not in (200, 202):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{server.name} takes no export")
+            time.sleep(0.02)
+        while server.read(connection, one.trace_ids[0]) < SPANS_PER_TRACE:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{server.name} does not show what it took")
+            time.sleep(0.02)
 
 
-def _ingest(server: Server, connection: Connection, load: list[Export], stored: int) -> float:
+def _ingest(server: Server, load: list[Export]) -> float:
     """Return spans per second from the first export until all are counted."""
     spans = len(load) * SPANS_PER_TRACE * len(load[0].trace_ids)
+    with closing(server.connect()) as connection:
+        stored = server.count(connection)
     begin = time.perf_counter()
     sent = send_all(server.connect, load, _CONNECTIONS, path=server.traces_path)
     if sent.refused or len(sent.acknowledged) != len(load):
         raise RuntimeError(f"{server.name} refused exports: {sent.refused}")
-    while server.count(connection) - stored < spans:
-        if time.perf_counter() - begin > _VISIBLE_SECONDS:
-            raise TimeoutError(f"{server.name} does not show all spans")
-        time.sleep(0.05)
+    with closing(server.connect()) as connection:
+        while server.count(connection) - stored < spans:
+            if time.perf_counter() - begin > _VISIBLE_SECONDS:
+                raise TimeoutError(f"{server.name} does not show all spans")
+            time.sleep(0.05)
     return spans / (time.perf_counter() - begin)
 
 
-def _latencies(server: Server, connection: Connection) -> list[float]:
+def _latencies(server: Server) -> list[float]:
     """Return seconds from the answer to a small export until all its spans are read."""
     random, seconds = Random(1), []
-    for _ in range(_LATENCIES):
-        one = export(random, 1)
-        connection.call("POST", server.traces_path, one.body)
-        answered = time.perf_counter()
-        while server.read(connection, one.trace_ids[0]) < SPANS_PER_TRACE:
-            time.sleep(0.001)
-        seconds.append(time.perf_counter() - answered)
+    with closing(server.connect()) as connection:
+        for _ in range(_LATENCIES):
+            one = export(random, 1)
+            connection.call("POST", server.traces_path, one.body)
+            answered = time.perf_counter()
+            while server.read(connection, one.trace_ids[0]) < SPANS_PER_TRACE:
+                time.sleep(0.001)
+            seconds.append(time.perf_counter() - answered)
     return seconds
+
+
+def _aggregates(server: Server) -> list[float]:
+    with closing(server.connect()) as connection:
+        return [_timed(lambda: server.aggregate(connection)) for _ in range(_AGGREGATES)]
 
 
 def _read(server: Server, trace_ids: list[str], readers: int) -> list[float]:
@@ -163,6 +172,7 @@ def main() -> None:
             server.install()
             console.log(f"measuring {server.name}")
             results.append(measure(server, load))
+            console.log(results[-1].rows)
     table = Table("", *(result.server for result in results), title=f"{arguments.spans:,} spans each")
     for name in results[0].rows:
         table.add_row(name, *(result.rows[name] for result in results))
