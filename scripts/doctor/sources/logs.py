@@ -21,10 +21,8 @@ PATTERNS: Mapping[str, re.Pattern[str]] = {
     "heap": re.compile(r"heap out of memory|Reached heap limit"),
     "memory": re.compile(r"MEMORY_LIMIT_EXCEEDED"),
     "stalled": re.compile(r"job stalled more than|could not renew lock", re.IGNORECASE),
-    "dirty": re.compile(r"Dirty database version"),
     # Of the embedded engine: what it did not expect.
     "traceback": re.compile(r"^Traceback \(most recent call last\)|^[\w.]*CRITICAL\b"),
-    "disk": re.compile(r"disk is full|No space left on device", re.IGNORECASE),
 }
 
 
@@ -33,7 +31,6 @@ class Logs:
     """What was found: name of the pattern -> lines, each with its service before it."""
 
     lines: Mapping[str, Sequence[str]]
-    services: tuple[str, ...]
 
 
 def gather(surroundings: Surroundings, facts: Facts) -> Logs:
@@ -47,7 +44,7 @@ def gather(surroundings: Surroundings, facts: Facts) -> Logs:
         with log.open("rb") as file:
             file.seek(max(0, log.stat().st_size - EMBEDDED_BYTES))
             texts = {"embedded": file.read().decode(errors="replace")}
-    return Logs(find(texts), tuple(sorted(texts)))
+    return Logs(find(texts))
 
 
 def find(texts: Mapping[str, str]) -> dict[str, list[str]]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from scripts.alerts.reader import ProjectKey, project_keys
@@ -28,7 +26,6 @@ class Server:
         queues_status: HTTP status of asking for them.
         legacy_status: HTTP status of a read route of Langfuse v3: 404 in the mode events_only.
         providers: ids of the ways to sign in; None where the server does not say.
-        ahead_s: how far the server's clock is ahead of ours, from -1 to 0 is none.
     """
 
     url: str
@@ -42,7 +39,6 @@ class Server:
     queues_status: int = 0
     legacy_status: int = 0
     providers: frozenset[str] | None = None
-    ahead_s: float = 0.0
 
     def answering(self) -> Server:
         """Return itself. Raises NotGathered when it does not answer."""
@@ -126,7 +122,6 @@ def _ask(surroundings: Surroundings, client: Any, url: str, ready: int, health: 
         queues.status_code,
         legacy,
         _providers(client),
-        _ahead(health),
     )
 
 
@@ -157,8 +152,3 @@ def _version(answer: Any) -> str:
         return str(answer.json().get("version", ""))
     except (ValueError, AttributeError):
         return ""
-
-
-def _ahead(answer: Any) -> float:
-    date = answer.headers.get("date")
-    return (parsedate_to_datetime(date) - datetime.now(UTC)).total_seconds() if date else 0.0
