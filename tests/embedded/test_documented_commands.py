@@ -33,6 +33,10 @@ class Session:
     shows: str = "."
 
 
+_WITHIN_REACH = (
+    "make up && printf 'NEXTAUTH_URL=https://traces.acme.example\\n"
+    "S3_PUBLIC_ENDPOINT=https://s3.acme.example\\n' >> .env"
+)
 SESSIONS = {
     "docs/how-to/add-capacity.md": Session(shows="healthy"),
     "docs/how-to/back-up-and-restore.md": Session(shows="prove|verified|restores"),
@@ -54,10 +58,16 @@ SESSIONS = {
     "docs/how-to/reconcile.md": Session(before="make up && make canary"),
     "docs/how-to/rotate.md": Session(),
     "docs/how-to/run-smoke-tests.md": Session(before="true", shows=" passed"),
+    "docs/how-to/scale-out.md": Session(),
     "docs/how-to/size-a-host.md": Session(shows="capacity"),
     "docs/how-to/sso.md": Session(),
     "docs/how-to/test-against-faults.md": Session(before="true"),
+    "docs/how-to/scale-out.md": Session(before=_WITHIN_REACH, shows="helm upgrade"),
+    "docs/reference/capacity.md": Session(shows="STACK_SIZE"),
+    "docs/reference/capacity.md": Session(),
     "docs/reference/doctor.md": Session(),
+    "docs/reference/kubernetes.md": Session(),
+    "docs/reference/kubernetes.md": Session(before=_WITHIN_REACH, shows="helm upgrade"),
 }
 
 
