@@ -75,7 +75,11 @@ def run(
     confirm(context, yes=yes)
     with only_one_verb(context.layout):
         hands = hands_of(context, prepared.entry.engine, with_smoke=with_smoke)
-        seconds = execute.upgrade(context.layout, prepared.entry, hands, context.console.note)
+        try:
+            seconds = execute.upgrade(context.layout, prepared.entry, hands, context.console.note)
+        except execute.RolledBack:
+            context.console.note(_after(context, prepared.entry))
+            raise
     context.console.rows(report(context, prepared.entry, seconds))
     return EXIT_OK
 
@@ -96,7 +100,7 @@ def roll_back(context: Context, *, yes: bool, check: bool) -> int:
     with only_one_verb(context.layout):
         hands = hands_of(context, entry.engine, with_smoke=False)
         entry = execute.roll_back(context.layout, entry, hands, context.console.note)
-    context.console.print(f"{entry.old} is back.{_after(context, entry)}")
+    context.console.print(f"{entry.old} is back. {_after(context, entry)}")
     return EXIT_OK
 
 
@@ -228,8 +232,9 @@ def rollback_rows(context: Context, entry: Entry) -> Rows:
 
 
 def _after(context: Context, entry: Entry) -> str:
+    """Return what to do after the way back."""
     if entry.engine is not EngineName.EMBEDDED:
-        return ""
+        return "Next: make status, make doctor."
     kept = context.layout.after_upgrade_dir
     rest = f" What came in since lies in {context.layout.shown(kept)}." if kept.exists() else ""
-    return f" The engine is stopped: check out the version that wrote it, then make up.{rest}"
+    return f"The engine is stopped: check out the version that wrote it, then make up.{rest}"

@@ -100,6 +100,7 @@ def test_a_migration_that_fails_leaves_the_data_of_before(stack: Stack, tmp_path
     with pytest.raises(RolledBack, match=f"state {level} is back") as caught:
         upgrade(newer)
     assert any("absent" in line for line in caught.value.details)
+    assert "check out the version that wrote it" in stack.screen.err.getvalue()
     assert state_level(stack) == level
     assert journal.read(stack.layout) is None
     stack.up()
