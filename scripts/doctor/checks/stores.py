@@ -1,4 +1,4 @@
-"""Checks of the stores: PostgreSQL, Valkey, objects, files of the embedded engine; ClickHouse has a module."""
+"""Checks of PostgreSQL, Valkey, the object store and the embedded engine; ClickHouse has its own module."""
 
 from __future__ import annotations
 
