@@ -52,9 +52,8 @@ def way_back(engine: EngineName, reached: Step) -> tuple[Undo, ...]:
     order = STEPS[engine]
     if engine is EngineName.EMBEDDED:
         return () if reached is Step.COPY else (Undo.DATA,)
-    if order.index(reached) < order.index(Step.VERSION):
-        # A backup that was killed leaves the worker stopped.
-        return (Undo.START,)
-    if reached is Step.VERSION:
+    if order.index(reached) < order.index(Step.WEB):
+        # Before the version was written too: the default may be another one by now, and a backup that was
+        # killed leaves the worker stopped.
         return (Undo.VERSION, Undo.START)
     return tuple(Undo)

@@ -139,6 +139,14 @@ def test_a_way_back_that_fails_keeps_the_journal_and_says_both(tmp_path: Path, u
     assert world.lost == set()
 
 
+@pytest.mark.parametrize("step", [Step.PULL, Step.BACKUP])
+def test_the_former_version_is_set_where_the_default_has_moved_on(tmp_path: Path, step: Step) -> None:
+    world = World(env=NEW)
+    with pytest.raises(RolledBack):
+        upgrade(layout_in(tmp_path), FIRST, FakeHands(world, fails_at=step), quiet)
+    assert world.works_as(OLD)
+
+
 def test_a_finished_upgrade_can_be_rolled_back(tmp_path: Path) -> None:
     world, layout = World(), layout_in(tmp_path)
     upgrade(layout, FIRST, FakeHands(world), quiet)
@@ -150,9 +158,8 @@ def test_a_finished_upgrade_can_be_rolled_back(tmp_path: Path) -> None:
 
 
 def test_what_was_not_begun_is_not_undone() -> None:
-    assert way_back(EngineName.COMPOSE, Step.PULL) == (Undo.START,)
-    assert way_back(EngineName.COMPOSE, Step.BACKUP) == (Undo.START,)
-    assert way_back(EngineName.COMPOSE, Step.VERSION) == (Undo.VERSION, Undo.START)
+    for step in (Step.PULL, Step.BACKUP, Step.VERSION):
+        assert way_back(EngineName.COMPOSE, step) == (Undo.VERSION, Undo.START)
     assert way_back(EngineName.COMPOSE, Step.WEB) == tuple(Undo)
     assert way_back(EngineName.EMBEDDED, Step.COPY) == ()
     assert way_back(EngineName.EMBEDDED, Step.START) == (Undo.DATA,)
