@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from scripts import smoke
@@ -26,7 +26,7 @@ from scripts.stores.services import WORKER, Services
 from .journal import Entry
 from .known import look_again
 from .levels import read_levels
-from .replay import replay_since
+from .replay import replay_between
 from .rules import Levels
 from .steps import Step, Undo
 
@@ -152,7 +152,10 @@ class ComposeHands:
     def _replay(self, entry: Entry) -> None:
         # From before the backup on: what then waited in a queue is among it. What is stored is left alone.
         since = datetime.fromisoformat(entry.began) - EVENTS_WINDOW
-        done = replay_since(self.context, self._settings(), since)
+        # What came in since web runs again is on its way by itself.
+        uptime = self._engine().state().uptime_s or 0.0
+        until = datetime.now(UTC) - timedelta(seconds=uptime)
+        done = replay_between(self.context, self._settings(), since, until)
         self.context.console.note(f"Replayed: {done.batches} batches of spans, {done.scores} scores")
 
     def _manifest(self, entry: Entry) -> Manifest:

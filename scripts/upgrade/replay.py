@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from scripts.core.context import Context
 from scripts.core.s3 import Bucket
@@ -26,26 +26,26 @@ class Replayed:
     scores: int
 
 
-def replay_since(context: Context, settings: Settings, began: datetime) -> Replayed:
-    """Replay from the events bucket what came in since a moment and is not stored.
+def replay_between(context: Context, settings: Settings, since: datetime, until: datetime) -> Replayed:
+    """Replay from the events bucket what came in between two moments and is not stored.
 
     Raises:
         StackError: a store or the server fails, or something does not arrive.
     """
-    found = look_at_compose(context, settings, began, datetime.now(UTC), rate=100.0, check=False)
+    found = look_at_compose(context, settings, since, until, rate=100.0, check=False)
     reconciler = reconciler_of(context, settings)
     scores = 0
     for project in sorted(reconciler.postgres.projects()):
         with open_bucket(settings, EVENTS) as bucket:
-            keys = list(_score_objects(bucket, project, began))
+            keys = list(_score_objects(bucket, project, since, until))
         scores += _replay_scores(reconciler, project, keys)
     return Replayed(sum(one.replayed for one in found), scores)
 
 
-def _score_objects(bucket: Bucket, project: str, since: datetime) -> Iterator[str]:
-    """Yield the objects of scores (`<project>/score/<id>/<uuid>.json`) that were written since a moment."""
+def _score_objects(bucket: Bucket, project: str, since: datetime, until: datetime) -> Iterator[str]:
+    """Yield the objects of scores (`<project>/score/<id>/<uuid>.json`) that were written in between."""
     for found in bucket.objects(f"{project}/score/"):
-        if found.modified >= since:
+        if since <= found.modified <= until:
             yield found.key
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from scripts.backup import restore
 from scripts.backup.manifest import Sample
 from scripts.core.console import Console
 from scripts.core.context import Context
+from scripts.core.engines.base import EngineState
+from scripts.core.engines.compose import ComposeEngine
 from scripts.core.errors import EXIT_FAILED, EXIT_OK, EXIT_WARNINGS, StackError, UsageError
 from scripts.core.runner import Completed
 from scripts.core.settings.envfile import plan_env_change, read_env, write_env_change
@@ -175,16 +177,21 @@ def test_data_comes_back_from_the_backup_where_a_migration_has_changed_it(
     assert plans == (["0123456789"] if restores else [])
 
 
-def test_a_replay_begins_before_the_backup(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_replay_goes_from_before_the_backup_to_the_start_of_web(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
     moments: list[datetime] = []
 
-    def replayed(_: Context, __: object, since: datetime) -> replay.Replayed:
-        moments.append(since)
+    def replayed(_: Context, __: object, since: datetime, until: datetime) -> replay.Replayed:
+        moments.extend((since, until))
         return replay.Replayed(batches=2, scores=1)
 
-    monkeypatch.setattr(compose, "replay_since", replayed)
+    monkeypatch.setattr(compose, "replay_between", replayed)
+    monkeypatch.setattr(ComposeEngine, "state", lambda _: EngineState(running=True, uptime_s=3600.0))
     ComposeHands(context).undo(Undo.REPLAY, ENTRY)
-    assert moments == [datetime(2026, 11, 21, 7, tzinfo=UTC)]
+    since, until = moments
+    assert since == datetime(2026, 11, 21, 7, tzinfo=UTC)
+    assert timedelta(minutes=59) < datetime.now(UTC) - until < timedelta(minutes=61)
 
 
 @pytest.mark.parametrize(("code", "fails"), [(0, False), (1, True)])
