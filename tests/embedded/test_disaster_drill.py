@@ -55,7 +55,7 @@ def test_a_lost_host_is_rebuilt_from_bundle_and_backup_with_the_commands_of_the_
     host: Checkout, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before, after = commands(PAGE)
-    assert host.run("make up && make smoke").returncode == 0
+    assert host.run("make up && make canary && make canary").returncode == 0
     run_blocks(host, [commands(OFFLINE)[0]])
     run_blocks(host, [before])
     password = read_env(host.root / ".env").values()["BACKUP_PASSWORD"]
@@ -65,7 +65,7 @@ def test_a_lost_host_is_rebuilt_from_bundle_and_backup_with_the_commands_of_the_
         auth = (env["LANGFUSE_PUBLIC_KEY"], env["LANGFUSE_SECRET_KEY"])
         query = {"fields": "core", "limit": 1000}
         rows = client.get("/api/public/v2/observations", params=query, auth=auth).json()["data"]
-        assert len(rows) >= 20
+        assert len(rows) >= 2
 
         # The host is lost: its processes, its disk.
         assert host.run("make down").returncode == 0
@@ -77,7 +77,7 @@ def test_a_lost_host_is_rebuilt_from_bundle_and_backup_with_the_commands_of_the_
         took = time.monotonic() - started
         with capsys.disabled():
             print(f"\nDisaster drill: from nothing to passed smoke tests in {took:.0f} s.")
-        assert said.count(" passed") >= 1
+        assert " passed" in said
         assert projects(tmp_path / "new" / "langfuse-stack") == keys
         again = client.get("/api/public/v2/observations", params=query, auth=auth).json()["data"]
         assert {row["id"] for row in rows} <= {row["id"] for row in again}
