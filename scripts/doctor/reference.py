@@ -22,7 +22,8 @@ make doctor JSON=1                 # for programs
 make doctor FIX=1                  # mend what is marked with *, after a question; DRY_RUN=1 shows it only
 ```
 
-Exit codes: 0 all well, 1 a check failed, 2 wrong use, 3 warnings only. Ids stay the same. Stores of your own
+Exit codes of `.venv/bin/python -m scripts doctor`: 0 all well, 1 a check failed, 2 wrong use, 3 warnings only
+(make ends with 2 for all but 0). Ids stay the same. Stores of your own
 (`DATABASE_URL` and such) are not looked into: their checks are skipped.
 
 This page is generated from `scripts/doctor/checks` with `make docs`.
