@@ -69,7 +69,8 @@ def test_rows_that_were_given_up_come_back_by_reconcile(
     """Their jobs count as done: nothing else would bring them back."""
     set_fault(operator, "drop")
     with exports_of(shared) as (client, trace_id, span_ids):
-        wait_for_jobs(operator, "waiting", 0)
+        for state in ("waiting", "active"):
+            wait_for_jobs(operator, state, 0)
         set_fault(operator, "none")
         assert wait_readable(client, trace_id, span_ids, within_s=2) == span_ids
 
