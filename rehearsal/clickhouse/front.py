@@ -16,6 +16,7 @@ import signal
 import socketserver
 import threading
 from collections.abc import Mapping
+from contextlib import nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -45,11 +46,23 @@ class Front(ThreadingHTTPServer):
     def __init__(self, users: Mapping[str, str], session: Any) -> None:
         super().__init__(("0.0.0.0", HTTP_PORT), Handler)  # noqa: S104 - inside a container
         self.users = users
-        self.session = session
+        self._session = session
+        self._parameters = threading.Lock()
 
     def knows(self, user: str, password: str) -> bool:
         """Return whether these are the name and password of a user."""
         return hmac.compare_digest(self.users.get(user, "").encode(), password.encode()) and bool(password)
+
+    def run(self, sql: str, form: str, parameters: Mapping[str, str]) -> bytes:
+        """Return the answer to a statement. Raises what the library raises."""
+        # Parameters belong to the session, not to the query: two at once would see each other's.
+        with self._parameters if parameters else nullcontext():
+            answer: bytes = self._session.query(sql, form, params=dict(parameters)).bytes()
+        return answer
+
+    def end(self) -> None:
+        """Close the data directory."""
+        self._session.close()
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -84,12 +97,12 @@ class Handler(BaseHTTPRequestHandler):
         }
         form = self.headers.get("x-clickhouse-format") or arguments.get("default_format") or "TabSeparated"
         try:
-            result = self.server.session.query("\n".join(parts), form, params=parameters)
+            result = self.server.run("\n".join(parts), form, parameters)
         except Exception as error:  # noqa: BLE001 - whatever the engine refuses is the answer to this query
             found = _ERROR_CODE.search(str(error))
             self._answer(500, f"{error}\n".encode(), code=found[1] if found else "1001")
             return
-        self._answer(200, result.bytes())
+        self._answer(200, result)
 
     def _credentials(self, arguments: Mapping[str, str]) -> tuple[str, str]:
         scheme, _, value = self.headers.get("authorization", "").partition(" ")
@@ -119,9 +132,9 @@ class Metrics(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, session: Any) -> None:
+    def __init__(self, front: Front) -> None:
         super().__init__(("0.0.0.0", METRICS_PORT), MetricsHandler)  # noqa: S104 - inside a container
-        self.session = session
+        self.front = front
 
 
 class MetricsHandler(BaseHTTPRequestHandler):
@@ -131,7 +144,7 @@ class MetricsHandler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer with the engine's own counters, as text for Prometheus."""
-        lines = self.server.session.query(_METRICS, "JSONEachRow").bytes().splitlines()
+        lines = self.server.front.run(_METRICS, "JSONEachRow", {}).splitlines()
         rows = [json.loads(line) for line in lines]
         body = "".join(f"{row['name']} {row['value']}\n" for row in rows).encode()
         self.send_response(200)
@@ -156,12 +169,12 @@ def main() -> None:
 
     front = Front(users, Session(f"{DATA}?config-file={ENGINE_CONFIGURATION}"))
     native = socketserver.ThreadingTCPServer(("0.0.0.0", NATIVE_PORT), socketserver.BaseRequestHandler)  # noqa: S104
-    for beside in (native, Metrics(front.session)):
+    for beside in (native, Metrics(front)):
         threading.Thread(target=beside.serve_forever, daemon=True).start()
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=front.shutdown).start())
     print(f"rehearsal: the engine of ClickHouse as a library, not its server; port {HTTP_PORT}", flush=True)
     front.serve_forever()
-    front.session.close()
+    front.end()
 
 
 if __name__ == "__main__":
