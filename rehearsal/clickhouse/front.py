@@ -43,8 +43,8 @@ class Front(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, users: Mapping[str, str], session: Any) -> None:
-        super().__init__(("0.0.0.0", HTTP_PORT), Handler)  # noqa: S104 - inside a container
+    def __init__(self, users: Mapping[str, str], session: Any, port: int = HTTP_PORT) -> None:
+        super().__init__(("0.0.0.0", port), Handler)  # noqa: S104 - inside a container
         self.users = users
         self._session = session
         self._parameters = threading.Lock()

@@ -1,0 +1,73 @@
+"""How the stand-in of ClickHouse hands queries to its library."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from rehearsal.clickhouse.front import Front
+
+# How long a query waits for another one to come in beside it.
+BESIDE_S = 0.3
+
+
+class Answer:
+    """What the library returns."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def bytes(self) -> bytes:
+        return self._text.encode()
+
+
+class Session:
+    """A library that notices when two queries run at the same time."""
+
+    def __init__(self) -> None:
+        self._meeting = threading.Barrier(2)
+
+    def query(self, sql: str, form: str, params: Mapping[str, str]) -> Answer:
+        try:
+            self._meeting.wait(BESIDE_S)
+        except threading.BrokenBarrierError:
+            return Answer(f"alone: {sql} {form} {dict(params)}")
+        return Answer("together")
+
+
+@pytest.fixture
+def front() -> Iterator[Front]:
+    front = Front({"langfuse": "obviously-fake"}, Session(), port=0)
+    yield front
+    front.server_close()
+
+
+def run_two(front: Front, parameters: Mapping[str, str]) -> list[bytes]:
+    with ThreadPoolExecutor(2) as pool:
+        return list(pool.map(lambda sql: front.run(sql, "CSV", parameters), ["one", "two"]))
+
+
+def test_queries_with_parameters_run_one_after_the_other(front: Front) -> None:
+    assert run_two(front, {"a": "1"}) == [b"alone: one CSV {'a': '1'}", b"alone: two CSV {'a': '1'}"]
+
+
+def test_queries_without_parameters_run_at_the_same_time(front: Front) -> None:
+    assert run_two(front, {}) == [b"together", b"together"]
+
+
+@pytest.mark.parametrize(
+    ("user", "password", "known"),
+    [
+        ("langfuse", "obviously-fake", True),
+        ("langfuse", "wrong", False),
+        ("langfuse", "", False),
+        ("default", "", False),
+    ],
+)
+def test_only_the_users_of_the_configuration_are_known(
+    front: Front, user: str, password: str, known: bool
+) -> None:
+    assert front.knows(user, password) is known
