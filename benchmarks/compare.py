@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from pathlib import Path
 from random import Random
 
@@ -32,6 +33,7 @@ _READS = 200
 _LATENCIES = 30
 _AGGREGATES = 11
 _VISIBLE_SECONDS = 300.0
+_SHOWN_SECONDS = 20.0
 
 
 @dataclass(slots=True)
@@ -72,16 +74,27 @@ def measure(server: Server, load: list[Export]) -> Result:
 
 
 def _post_until_taken(server: Server, one: Export) -> None:
+    """Send an export until it is taken and shown: a server that starts may drop connections."""
     deadline = time.monotonic() + _VISIBLE_SECONDS
-    with closing(server.connect()) as connection:
-        while connection.call("POST", server.traces_path, one.body)[0] not in (200, 202):
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"{server.name} takes no export")
-            time.sleep(0.02)
-        while server.read(connection, one.trace_ids[0]) < SPANS_PER_TRACE:
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"{server.name} does not show what it took")
-            time.sleep(0.02)
+    while not _is_shown(server, one):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{server.name} does not take an export, or does not show it")
+        time.sleep(0.02)
+
+
+def _is_shown(server: Server, one: Export) -> bool:
+    try:
+        with closing(server.connect()) as connection:
+            if connection.call("POST", server.traces_path, one.body)[0] not in (200, 202):
+                return False
+            deadline = time.monotonic() + _SHOWN_SECONDS
+            while server.read(connection, one.trace_ids[0]) < SPANS_PER_TRACE:
+                if time.monotonic() > deadline:
+                    return False
+                time.sleep(0.02)
+    except (OSError, HTTPException):
+        return False
+    return True
 
 
 def _ingest(server: Server, load: list[Export]) -> float:
