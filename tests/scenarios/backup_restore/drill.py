@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -104,20 +105,35 @@ def poll(done: Callable[[], bool], what: str, within_s: float = 120.0) -> None:
 
 
 def content_hash(stack: Stack, without: str = "") -> dict[str, str]:
-    """Return the SHA-256 of all that can be read in each project, except one trace."""
-    return {project: _hash(stack, project, without) for project in PROJECTS}
+    """Return the SHA-256 of what can be read of each kind in each project, except one trace."""
+    return {
+        f"{project} {kind}": digest
+        for project in PROJECTS
+        for kind, digest in _hashes(stack, project, without).items()
+    }
 
 
-def _hash(stack: Stack, project: str, without: str) -> str:
+def _hashes(stack: Stack, project: str, without: str) -> dict[str, str]:
     with client(stack, project) as api:
         found = everything(api)
-    # The stand-in of web shows what is in ClickHouse as if it had just come in.
-    found["observations"] = [
-        {name: value for name, value in row.items() if name not in ("createdAt", "updatedAt")}
-        for row in found["observations"]
-        if row["traceId"] != without
-    ]
-    return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
+    found["observations"] = [row for row in found["observations"] if row["traceId"] != without]
+    return {
+        kind: hashlib.sha256(json.dumps(_content(rows), sort_keys=True).encode()).hexdigest()
+        for kind, rows in found.items()
+    }
+
+
+def _content(value: Any) -> Any:
+    """Return an answer without moments of writing, and with rows by their content.
+
+    The stand-in of web shows what is in ClickHouse as if it had just come in, in the order in which it reads it.
+    """
+    if isinstance(value, dict):
+        kept = {key: one for key, one in value.items() if key not in ("createdAt", "updatedAt", "meta")}
+        return {key: _content(one) for key, one in kept.items()}
+    if isinstance(value, list):
+        return sorted((_content(one) for one in value), key=lambda one: json.dumps(one, sort_keys=True))
+    return value
 
 
 @contextmanager
