@@ -56,7 +56,6 @@ SESSIONS = {
     ),
     "docs/how-to/provision.md": Session(),
     "docs/how-to/reconcile.md": Session(before="make up && make canary"),
-    "docs/how-to/rotate.md": Session(),
     "docs/how-to/run-smoke-tests.md": Session(before="true", shows=" passed"),
     "docs/how-to/scale-out.md": Session(),
     "docs/how-to/size-a-host.md": Session(shows="capacity"),
