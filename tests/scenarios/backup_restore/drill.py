@@ -126,7 +126,7 @@ def _hashes(stack: Stack, project: str, without: str) -> dict[str, str]:
 def _content(value: Any) -> Any:
     """Return an answer without moments of writing, and with rows by their content.
 
-    The stand-in of web shows what is in ClickHouse as if it had just come in, in the order in which it reads it.
+    The stand-in of web shows what is in ClickHouse as if it had just come in, in the order of its reading.
     """
     if isinstance(value, dict):
         kept = {key: one for key, one in value.items() if key not in ("createdAt", "updatedAt", "meta")}
