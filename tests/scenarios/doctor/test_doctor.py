@@ -451,7 +451,7 @@ class TestLast:
         self, patient: Patient, tmp_path_factory: pytest.TempPathFactory
     ) -> None:
         override = tmp_path_factory.mktemp("override") / "ports.yaml"
-        override.write_text('services: {valkey: {ports: ["127.0.0.1:0:6379"]}}\n')
+        override.write_text('services: {valkey: {networks: [stores, edge], ports: ["127.0.0.1:0:6379"]}}\n')
         patient.stack.with_files(override).up()
         complaint = patient.expect("network.exposed")
         assert "valkey port 6379" in complaint.verdict.found
