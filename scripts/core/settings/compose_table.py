@@ -110,7 +110,8 @@ HTTPS = Group(
         ),
         Setting(
             name="STATUS_PAGES",
-            description="Whether Prometheus and Alertmanager (profile monitoring) are shown over HTTPS, behind a "
+            description="Whether Prometheus and Alertmanager (profile monitoring) are shown "
+            "over HTTPS, behind a "
             "password.",
             kind=choice("on", "off"),
             default="off",
@@ -396,14 +397,16 @@ NETWORK = Group(
         Setting(
             name="OUTBOUND_CALLS",
             description="Whether containers reach other machines. false cuts off everything that "
-            "docs/reference/outbound.md lists, also models, mail and login providers. To change it: make down, "
+            "docs/reference/outbound.md lists, also models, mail and login "
+            "providers. To change it: make down, "
             "then make up.",
             kind=BOOLEAN,
             default="true",
         ),
         Setting(
             name="PRIVATE_CA",
-            description="Name of a file in config/private-ca/ with certificates (PEM) of authorities that web and "
+            description="Name of a file in config/private-ca/ with certificates (PEM) of "
+            "authorities that web and "
             "worker trust besides the public ones.",
             kind=IDENTIFIER,
             default="none.pem",

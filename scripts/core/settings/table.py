@@ -344,7 +344,8 @@ _MONITORING = Group(
         Setting(
             name="EXPORTER_USER",
             description="User and group of the exporter's container. It reads the credentials, which only "
-            "their owner can: who runs `make up`, or the user that `make up` gives them to when root runs it.",
+            "their owner can: who runs `make up`, or the user that `make up` gives "
+            "them to when root runs it.",
             kind=USER_AND_GROUP,
             default=Computed("yours (65532:65532 for root)", _exporter_user),
         ),

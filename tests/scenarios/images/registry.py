@@ -1,4 +1,4 @@
-"""A container registry in memory: the part of the OCI distribution protocol that docker push and pull need."""
+"""A container registry in memory: what docker push and pull need of the OCI distribution protocol."""
 
 from __future__ import annotations
 
