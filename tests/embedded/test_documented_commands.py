@@ -57,15 +57,12 @@ SESSIONS = {
     "docs/how-to/provision.md": Session(),
     "docs/how-to/reconcile.md": Session(before="make up && make canary"),
     "docs/how-to/run-smoke-tests.md": Session(before="true", shows=" passed"),
-    "docs/how-to/scale-out.md": Session(),
     "docs/how-to/size-a-host.md": Session(shows="capacity"),
     "docs/how-to/sso.md": Session(),
     "docs/how-to/test-against-faults.md": Session(before="true"),
     "docs/how-to/scale-out.md": Session(before=_WITHIN_REACH, shows="helm upgrade"),
     "docs/reference/capacity.md": Session(shows="STACK_SIZE"),
-    "docs/reference/capacity.md": Session(),
     "docs/reference/doctor.md": Session(),
-    "docs/reference/kubernetes.md": Session(),
     "docs/reference/kubernetes.md": Session(before=_WITHIN_REACH, shows="helm upgrade"),
 }
 
