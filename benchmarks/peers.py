@@ -250,7 +250,7 @@ class Mlflow(Server):
 class AgentMesh(Server):
     """AgentMesh on SQLite."""
 
-    name, requirement, answers = "AgentMesh", "agentmesh-ai==0.5.0", "/healthz"
+    name, requirement, answers = "AgentMesh", "agentmesh-ai[otlp]==0.5.0", "/healthz"
 
     def command(self) -> list[str]:
         agentmesh = [str(self.venv / "bin" / "agentmesh"), "--db", str(self.directory / "agentmesh.db")]
