@@ -1,0 +1,49 @@
+"""Shapes of queries and bodies, with the very issues that the server reports.
+
+The server validates with zod 4, and clients see its issues: their paths and messages are part of the
+contract (`{"path": ["name"], "message": "Invalid input: expected string, received undefined"}`). The rules
+that decide which issues appear together are zod's: a wrong type ends a field, several failed checks are all
+reported, and a union with one branch that only failed checks reports that branch alone.
+"""
+
+from __future__ import annotations
+
+from .base import MISSING, Anything, Issues, Path, Schema, Unchanged
+from .structures import Array, Both, Object, Record, Tagged, Union
+from .values import (
+    JS_WHITESPACE,
+    Boolean,
+    CoercedDate,
+    Datetime,
+    Enum,
+    Literal,
+    Null,
+    Number,
+    String,
+    to_number,
+)
+
+__all__ = [
+    "JS_WHITESPACE",
+    "MISSING",
+    "Anything",
+    "Array",
+    "Boolean",
+    "Both",
+    "CoercedDate",
+    "Datetime",
+    "Enum",
+    "Issues",
+    "Literal",
+    "Null",
+    "Number",
+    "Object",
+    "Path",
+    "Record",
+    "Schema",
+    "String",
+    "Tagged",
+    "Unchanged",
+    "Union",
+    "to_number",
+]

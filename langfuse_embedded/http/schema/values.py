@@ -1,0 +1,258 @@
+"""Shapes of single values: texts, times, numbers, true and false, one of a list."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from langfuse_embedded.clock import parse_iso
+
+from .base import MISSING, Issues, Path, Schema, wrong_type
+
+_SAFE_INTEGER = 2**53 - 1
+_MAX_DATE_MS = 8_640_000_000_000_000
+
+JS_WHITESPACE = (
+    "\t\n\v\f\r \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000\ufeff"
+)
+"""What JavaScript's `trim` removes."""
+
+
+class String(Schema):
+    """Text with optional length limits (in characters) and patterns, each with its own message."""
+
+    def __init__(
+        self,
+        min: int | None = None,  # noqa: A002  zod's own name
+        max: int | None = None,  # noqa: A002
+        *,
+        min_message: str | None = None,
+        max_message: str | None = None,
+        patterns: Sequence[tuple[str, str]] = (),
+        trim: bool = False,
+    ) -> None:
+        self.min, self.max, self.trim = min, max, trim
+        self.min_message = min_message or f"Too small: expected string to have >={min} characters"
+        self.max_message = max_message or f"Too big: expected string to have <={max} characters"
+        # JavaScript's `$` is the end of the text; Python's also matches before a last line break.
+        self.patterns = [(re.compile(_end(pattern)), pattern, message) for pattern, message in patterns]
+
+    def run(self, value: Any, path: Path, issues: Issues) -> Any:
+        if not isinstance(value, str):
+            wrong_type("string", value, path, issues)
+            return value
+        if self.trim:
+            value = value.strip(JS_WHITESPACE)
+        if self.min is not None and len(value) < self.min:
+            issues.add(
+                path, self.min_message, origin="string", code="too_small", minimum=self.min, inclusive=True
+            )
+        if self.max is not None and len(value) > self.max:
+            issues.add(
+                path, self.max_message, origin="string", code="too_big", maximum=self.max, inclusive=True
+            )
+        for compiled, pattern, message in self.patterns:
+            if not compiled.search(value):
+                issues.add(
+                    path,
+                    message,
+                    origin="string",
+                    code="invalid_format",
+                    format="regex",
+                    pattern=f"/{pattern}/",
+                )
+        return value
+
+
+def _end(pattern: str) -> str:
+    return pattern[:-1] + r"\Z" if pattern.endswith("$") else pattern
+
+
+class Datetime(Schema):
+    """An ISO datetime with offset, parsed to Unix milliseconds."""
+
+    def run(self, value: Any, path: Path, issues: Issues) -> Any:
+        if not isinstance(value, str):
+            wrong_type("string", value, path, issues)
+            return value
+        ms = parse_iso(value)
+        if ms is None:
+            issues.add(
+                path, "Invalid ISO datetime", origin="string", code="invalid_format", format="datetime"
+            )
+        return ms
+
+
+class CoercedDate(Schema):
+    """A date in one of the ISO forms that JavaScript's `Date` reads, as Unix milliseconds.
+
+    A date alone is midnight in UTC; a time without offset counts as UTC, the zone that servers run in.
+    """
+
+    def run(self, value: Any, path: Path, issues: Issues) -> Any:
+        ms: int | None = None
+        if isinstance(value, str):
+            ms = _date(value)
+        elif isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _MAX_DATE_MS:
+            ms = int(value)
+        if ms is None:
+            issues.stop(
+                path, "Invalid input: expected date, received Date", expected="date", code="invalid_type"
+            )
+        return ms
+
+
+def _date(text: str) -> int | None:
+    text = text.strip()
+    if re.fullmatch(r"\d{4}(-\d\d){0,2}", text, re.ASCII):
+        text = f"{text}{'-01' * (2 - text.count('-'))}T00:00Z"
+    for candidate in (text, f"{text}Z"):
+        if (ms := parse_iso(candidate)) is not None:
+            return ms
+    return None
+
+
+class Number(Schema):
+    """A number with optional inclusive bounds (`ge`, `le`) or an exclusive lower one (`gt`).
+
+    With `coerce`, texts are converted first as JavaScript's `Number()` does: query parameters arrive as text.
+    """
+
+    def __init__(
+        self,
+        *,
+        integer: bool = False,
+        ge: float | None = None,
+        le: float | None = None,
+        gt: float | None = None,
+        coerce: bool = False,
+    ) -> None:
+        self.integer, self.ge, self.le, self.gt, self.coerce = integer, ge, le, gt, coerce
+
+    def run(self, value: Any, path: Path, issues: Issues) -> Any:
+        if self.coerce:
+            value = to_number(value)
+        if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
+            wrong_type("number", value, path, issues)
+            return value
+        if self.integer and isinstance(value, float):
+            if not value.is_integer():
+                issues.stop(
+                    path,
+                    "Invalid input: expected int, received number",
+                    expected="int",
+                    format="safeint",
+                    code="invalid_type",
+                )
+                return value
+            value = int(value)
+        if self.integer and not -_SAFE_INTEGER <= value <= _SAFE_INTEGER:
+            _unsafe(value, path, issues)
+            return value
+        if self.gt is not None and value <= self.gt:
+            issues.add(
+                path,
+                f"Too small: expected number to be >{self.gt}",
+                origin="number",
+                code="too_small",
+                minimum=self.gt,
+                inclusive=False,
+            )
+        if self.ge is not None and value < self.ge:
+            issues.add(
+                path,
+                f"Too small: expected number to be >={self.ge}",
+                origin="number",
+                code="too_small",
+                minimum=self.ge,
+                inclusive=True,
+            )
+        if self.le is not None and value > self.le:
+            issues.add(
+                path,
+                f"Too big: expected number to be <={self.le}",
+                origin="number",
+                code="too_big",
+                maximum=self.le,
+                inclusive=True,
+            )
+        return value
+
+
+_JAVASCRIPT_NUMBER = re.compile(
+    r"[+-]?(?:\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?|Infinity)", re.ASCII
+)
+
+
+def _unsafe(value: float, path: Path, issues: Issues) -> None:
+    big = value > 0
+    bound = f"<={_SAFE_INTEGER}" if big else f">=-{_SAFE_INTEGER}"
+    issues.stop(
+        path,
+        f"Too {'big' if big else 'small'}: expected int to be {bound}",
+        code="too_big" if big else "too_small",
+        note="Integers must be within the safe integer range.",
+        origin="int",
+    )
+
+
+def to_number(value: Any) -> Any:
+    """Return what JavaScript's `Number(value)` gives for a query parameter; NaN where it is none."""
+    if value is MISSING:
+        return float("nan")
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    if not text:
+        return 0
+    # Python's own parsers also take "nan", "inf" and "1_000".
+    if not _JAVASCRIPT_NUMBER.fullmatch(text):
+        return float("nan")
+    return int(text) if text.lstrip("+-").isdigit() else float(text)
+
+
+class Boolean(Schema):
+    """True or false."""
+
+    def run(self, value: Any, path: Path, issues: Issues) -> Any:
+        if not isinstance(value, bool):
+            wrong_type("boolean", value, path, issues)
+        return value
+
+
+class Enum(Schema):
+    """One of a list of texts."""
+
+    def __init__(self, *values: str, message: str | None = None) -> None:
+        self.values = values
+        self.message = message or "Invalid option: expected one of " + "|".join(f'"{v}"' for v in values)
+
+    def run(self, value: Any, path: Path, issues: Issues) -> Any:
+        if not isinstance(value, str) or value not in self.values:
+            issues.stop(path, self.message, code="invalid_value", values=list(self.values))
+        return value
+
+
+class Literal(Schema):
+    """Exactly one value."""
+
+    def __init__(self, value: str | int | bool | None) -> None:
+        self.value = value
+        shown = f'"{value}"' if isinstance(value, str) else str(value).lower()
+        self.message = f"Invalid input: expected {shown}"
+
+    def run(self, value: Any, path: Path, issues: Issues) -> Any:
+        if type(value) is not type(self.value) or value != self.value:
+            issues.stop(path, self.message, code="invalid_value", values=[self.value])
+        return value
+
+
+class Null(Schema):
+    """Null and nothing else."""
+
+    def run(self, value: Any, path: Path, issues: Issues) -> Any:
+        if value is not None:
+            wrong_type("null", value, path, issues)
+        return value
