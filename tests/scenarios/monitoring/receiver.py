@@ -9,10 +9,12 @@ class Handler(BaseHTTPRequestHandler):
     """One message."""
 
     def do_POST(self) -> None:
-        """Print it and say thanks."""
+        """Print it and answer as Slack does: Alertmanager takes any other text for an error, and repeats."""
         print(self.rfile.read(int(self.headers["content-length"])).decode().replace("\n", " "), flush=True)
         self.send_response(200)
+        self.send_header("content-type", "text/html")
         self.end_headers()
+        self.wfile.write(b"ok")
 
     def log_message(self, *_: object) -> None:
         """The body says it all."""
