@@ -1,13 +1,13 @@
-"""A Docker engine for the rehearsal: the one that answers, else one of our own that ends with us."""
+"""A Docker engine for the rehearsal: the one that answers, else one of our own with a cache of its images."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
 import subprocess
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,44 +16,68 @@ from scripts.core.errors import EngineError, UsageError
 from scripts.core.runner import Runner
 from scripts.core.waiting import Look, tail, wait_until
 
+from .leftovers import remove_leftovers
+
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 60.0
 
 
+def cache_directory(environment: Mapping[str, str]) -> Path:
+    """Return where an engine of our own keeps its images for the next rehearsal, outside of the checkout."""
+    caches = environment.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(caches) / "langfuse-stack" / "rehearsal"
+
+
 @contextmanager
-def docker_engine(runner: Runner) -> Iterator[str]:
-    """Yield in a few words which engine is used. One that is started here is stopped, and its data deleted.
+def docker_engine(runner: Runner, cache: Path) -> Iterator[str]:
+    """Yield in a few words which engine is used. One that is started here ends; its images stay in `cache`.
 
     Raises:
         UsageError: no engine answers, and this user may not start one.
-        EngineError: it was started and does not get ready.
+        EngineError: it was started and does not get ready, or another rehearsal uses the cache.
     """
     finding = find_engine(runner)
     if finding.usable:
         yield finding.reason
         return
-    if shutil.which("dockerd") is None or os.geteuid() != 0:
+    # With DOCKER_HOST, commands would go to another engine than the one that is started here.
+    if "DOCKER_HOST" in os.environ or shutil.which("dockerd") is None or os.geteuid() != 0:
         raise UsageError(
             f"The rehearsal needs Docker, and {finding.reason}.", fix="start Docker, then repeat."
         )
-    # Not in memory: images and volumes take gigabytes.
-    home = Path(tempfile.mkdtemp(prefix="rehearsal-docker-", dir="/var/tmp"))
-    try:
-        with _own_engine(home, runner):
-            yield f"an engine of its own, with its data in {home}"
-    finally:
-        shutil.rmtree(home, ignore_errors=True)
+    with _only_one(cache), _own_engine(cache, runner):
+        # Of a rehearsal that was killed, with its engine.
+        remove_leftovers("")
+        yield f"an engine of its own, with its images in {cache}"
+        # Those that were built anew have taken the names of these.
+        runner.run(["docker", "image", "prune", "--force"])
 
 
 @contextmanager
-def _own_engine(home: Path, runner: Runner) -> Iterator[None]:
-    log = home / "dockerd.log"
+def _only_one(cache: Path) -> Iterator[None]:
+    """Hold the cache for this process: two engines on the same data would destroy it."""
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise EngineError(
+                f"Another rehearsal uses {cache}.", fix="wait for its end, then repeat."
+            ) from error
+        yield
+
+
+@contextmanager
+def _own_engine(cache: Path, runner: Runner) -> Iterator[None]:
+    log, pid = cache / "dockerd.log", cache / "pid"
+    # Of an engine that was killed: its number may be another process's by now, and the lock is ours.
+    pid.unlink(missing_ok=True)
     argv = [
         "dockerd",
         "--pidfile",
-        str(home / "pid"),
+        str(pid),
         "--data-root",
-        str(home / "data"),
+        str(cache / "data"),
         "--log-level",
         "warn",
     ]

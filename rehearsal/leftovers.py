@@ -1,4 +1,4 @@
-"""Remove what an interrupted rehearsal left in an engine that goes on: its own stacks and nothing else."""
+"""Remove stacks that an interrupted rehearsal left in an engine: by the beginning of their names."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """`rehearse`: try the compose stack on stand-in images in a real Docker engine.
 
 This rehearses the wiring, not Langfuse itself (docs/reference/rehearsal.md). Where an engine ran before, the
-images stay in it, and nothing else; one that is started for the rehearsal is removed with all it holds.
+images stay in it, and nothing else; one that is started for the rehearsal ends with it, and leaves a cache.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 
-from rehearsal.engine import docker_engine
+from rehearsal.engine import cache_directory, docker_engine
 from rehearsal.images import build_images
 from rehearsal.leftovers import remove_leftovers
 
@@ -36,7 +36,7 @@ def run(context: Context, *, yes: bool, arguments: Sequence[str]) -> int:
         for argv in installations:
             with context.console.working(f"Running {' '.join(argv)}"):
                 checked(argv, context.runner.run(argv, timeout_s=INSTALL_TIMEOUT_S))
-    with docker_engine(context.runner) as engine:
+    with docker_engine(context.runner, cache_directory(context.environment)) as engine:
         context.console.note(f"Engine: {engine}")
         build_images(context.runner, context.console)
         context.console.note("This rehearses the wiring, not Langfuse itself.")
