@@ -238,9 +238,11 @@ def put_in_place(context: Context, plan: Plan, capture: Path, work: Path) -> Eng
         if was_running:
             engine.start({})
         raise
+    # The files first: once they are in place for good a killed process undoes nothing any more. What is then
+    # left of the old stores goes with the next restore.
+    files.commit()
     if stores:
         stores.commit()
-    files.commit()
     return engine
 
 

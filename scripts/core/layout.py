@@ -86,6 +86,16 @@ class Layout:
         """What a restore has moved; it exists only while one is under way, or after it was killed."""
         return self.restore_dir / "journal.json"
 
+    @property
+    def resting_worker_file(self) -> Path:
+        """There while a verb has the worker stopped, or after that verb was killed (core/resting.py)."""
+        return self.stack_dir / "worker-rests"
+
+    @property
+    def lock_file(self) -> Path:
+        """Held by the verb that changes the stack."""
+        return self.stack_dir / "lock"
+
     def shown(self, path: Path) -> str:
         """Return the path as a person in the repository would type it."""
         return str(path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)
@@ -106,7 +116,7 @@ def only_one_verb(layout: Layout) -> Iterator[None]:
     """
     try:
         layout.stack_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = (layout.stack_dir / "lock").open("a+")
+        lock = layout.lock_file.open("a+")
     except OSError as error:
         raise StackError(
             f"Cannot write {layout.stack_dir}: {error.strerror}.",

@@ -69,6 +69,15 @@ class Services:
         """Start services that were stopped."""
         self._run("start", *services, timeout_s=_START_S)
 
+    def restart(self, *services: str) -> None:
+        """Stop services, also those that just stop, and start them."""
+        argv, environment = self.restart_command(*services)
+        checked(argv, self.runner.run(argv, env=environment, timeout_s=_START_S))
+
+    def restart_command(self, *services: str) -> tuple[list[str], dict[str, str]]:
+        """Return the command of `restart`, and its environment."""
+        return [*self._command(), "restart", "--no-deps", *services], self._environment()
+
     def images(self) -> dict[str, str]:
         """Return the image of each container: its name, and the id of its content."""
         rows = parse_json_rows(self._run("ps", "--all", "--format", "json").stdout)

@@ -24,7 +24,8 @@ from scripts.stores.buckets import EVENTS, MEDIA, open_bucket
 from scripts.stores.clickhouse import ClickHouse
 from scripts.stores.event_batches import objects_between, projects_in
 from scripts.stores.postgres import Postgres
-from scripts.stores.services import WEB, WORKER, Services
+from scripts.stores.resting import wake_worker, worker_at_rest
+from scripts.stores.services import WEB, Services
 from scripts.stores.valkey import Valkey
 
 from . import objects
@@ -140,7 +141,7 @@ class ComposeDriver:
     def _capture(self, into: Path) -> Captured:
         into.mkdir(mode=0o700)
         since = datetime.now(UTC) - EVENTS_WINDOW
-        with self._worker_at_rest() as waiting:
+        with self._at_rest() as waiting:
             samples = take_samples(
                 self.engine.local_url, self.engine.layout.credentials_dir, self._media_ids()
             )
@@ -163,18 +164,15 @@ class ComposeDriver:
         return Captured(contents, consistency(waiting), self.services.images())
 
     @contextmanager
-    def _worker_at_rest(self) -> Iterator[dict[str, int]]:
+    def _at_rest(self) -> Iterator[dict[str, int]]:
         """Stop the worker for the body, which gets the jobs that wait then; more may come in."""
         key = self.engine.settings["ADMIN_API_KEY"]
+        wake_worker(self.services)
         deadline = time.monotonic() + DRAIN_S
         while queues.depths(self.engine.local_url, key) and time.monotonic() < deadline:
             self.sleep(0.5)
-        try:
-            # It writes what it holds in memory before it ends.
-            self.services.stop(WORKER)
+        with worker_at_rest(self.services):
             yield queues.depths(self.engine.local_url, key)
-        finally:
-            self.services.start(WORKER)
 
     def _media_ids(self) -> list[tuple[str, str]]:
         """Return project and id of all media: an object is called `<project>/<media id>.<extension>`."""

@@ -9,6 +9,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from scripts.core.layout import Layout
+
 MIB = 2**20
 GIB = 2**30
 
@@ -71,6 +73,18 @@ class Obstacle:
 
     reason: str
     fix: str
+
+
+def unfinished_restore(layout: Layout) -> list[Obstacle]:
+    """Return what stands in the way when a restore was killed: a start would serve half of its data."""
+    if not layout.restore_journal.exists():
+        return []
+    return [
+        Obstacle(
+            "A restore did not get to its end: what was there before it still waits to be put back.",
+            "repeat it: make restore (it first puts back what was there)",
+        )
+    ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from scripts.core.errors import EngineError, ProvisioningError, StackError
 from scripts.core.heartbeats import heartbeats_dir
 from scripts.core.images_lock import pinned_environment
 from scripts.core.layout import Layout, give_to, write_private
+from scripts.core.resting import end_rest, read_rest
 from scripts.core.runner import Completed, Runner, checked
 from scripts.core.settings.envfile import read_env
 from scripts.core.settings.model import SetBy
@@ -32,6 +33,7 @@ from .base import (
     Progress,
     WantedMember,
     WantedProject,
+    unfinished_restore,
 )
 from .compose_failure import progress_of, start_failure
 from .compose_limits import Capacity, capacity_of_engine, fitting_cpus, wanted_memory
@@ -133,6 +135,8 @@ class ComposeEngine:
         sick = [one.name for one in containers if not one.well]
         if sick:
             detail = f"not healthy: {', '.join(sick)}"
+        if rest := read_rest(self.layout):
+            detail = f"{detail}; {rest.text()}" if detail else rest.text()
         return EngineState(
             running=True,
             healthy=not detail,
@@ -150,12 +154,12 @@ class ComposeEngine:
 
     def obstacles(self) -> Sequence[Obstacle]:
         """See Engine."""
-        found = []
+        found = unfinished_restore(self.layout)
         config = self._compose("config", "--quiet")
         if config.returncode != 0:
             found.append(Obstacle(f"compose.yaml is not usable: {config.stderr.strip()}", "correct it"))
         elif self._runs(self._containers()):
-            return self._other_version()
+            return [*found, *self._other_version()]
         for setting, address in published_ports(self.settings):
             port = self.settings.integer(setting)
             if not host.port_is_free(address, port):
@@ -220,6 +224,7 @@ class ComposeEngine:
                 self._take_down(volumes)
             raise
         write_private(self.layout.langfuse_version_file, f"{self.settings[VERSION]}\n")
+        end_rest(self.layout)
         return not was_running
 
     def start_only(self, init: Mapping[str, str], *services: str) -> None:

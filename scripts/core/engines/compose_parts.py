@@ -39,6 +39,7 @@ class Container:
         memory_limit: bytes; 0 without a limit.
         ports: `address:port->port inside`.
         last_probe: what its health check printed last.
+        stays: whether Docker is told to keep it running, so that it is no one-shot service.
         cut_off: whether it is on none of the networks it was started with: its own check cannot see that.
     """
 
@@ -55,6 +56,7 @@ class Container:
     memory_limit: int = 0
     ports: tuple[str, ...] = ()
     last_probe: str = ""
+    stays: bool = False
     cut_off: bool = False
 
     @property
@@ -65,7 +67,7 @@ class Container:
     @property
     def done(self) -> bool:
         """Whether it is a one-shot service that has ended well."""
-        return self.state == "exited" and self.exit_code == 0 and not self.error
+        return self.state == "exited" and self.exit_code == 0 and not self.error and not self.stays
 
     @property
     def well(self) -> bool:
@@ -142,6 +144,7 @@ def container_of(row: Mapping[str, Any]) -> Container:
         memory_limit=int(row["HostConfig"].get("Memory") or 0),
         ports=tuple(_ports(row.get("NetworkSettings", {}).get("Ports") or {})),
         last_probe=(probes[-1].get("Output") or "").strip() if probes else "",
+        stays=(row["HostConfig"].get("RestartPolicy") or {}).get("Name") in {"always", "unless-stopped"},
         cut_off=_is_cut_off(row),
     )
 

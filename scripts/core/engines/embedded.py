@@ -34,6 +34,7 @@ from .base import (
     Progress,
     WantedMember,
     WantedProject,
+    unfinished_restore,
 )
 from .embedded_schema import known_levels, levels_text, older, stored_levels
 
@@ -140,15 +141,7 @@ class EmbeddedEngine:
             ]
         if process:
             return []
-        found = []
-        if self.layout.restore_journal.exists():
-            found.append(
-                Obstacle(
-                    "A restore did not get to its end: what was there before it still waits to be put back.",
-                    "repeat it: make restore (it first puts back what was there)",
-                )
-            )
-        found += self._older_data()
+        found = [*unfinished_restore(self.layout), *self._older_data()]
         if not host.port_is_free(self.address, self.port):
             found.append(
                 Obstacle(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from scripts.core.context import Context
 from scripts.doctor.facts import Facts, NotGathered
-from scripts.doctor.model import EMBEDDED, Check, Verdict, failed, ok, skipped, warning
+from scripts.doctor.model import COMPOSE, Check, Repair, Verdict, failed, ok, skipped, warning
 from scripts.doctor.sources.backups import Backups
 from scripts.doctor.sources.embedded import EmbeddedData
 from scripts.doctor.stack import Stack
+from scripts.stores.resting import wake_worker
+from scripts.stores.services import Services
 
 from . import limits
 
@@ -85,6 +88,17 @@ def _unfinished(facts: Facts) -> Verdict:
     return ok("no restore is unfinished")
 
 
+def _worker(facts: Facts) -> Verdict:
+    rest = facts.of(Backups).rest
+    if rest is None:
+        return ok("no backup has left the worker stopped")
+    return failed(rest.text()) if rest.abandoned else ok(rest.text())
+
+
+def _wake(context: Context) -> None:
+    wake_worker(Services(context.layout, context.settings(), context.environment, context.runner))
+
+
 CHECKS = (
     Check(
         id="backup.exists",
@@ -127,6 +141,14 @@ CHECKS = (
         fix="repeat it: make restore (it first puts back what was there)",
         page="how-to/back-up-and-restore.md",
         judge=_unfinished,
-        engines=EMBEDDED,
+    ),
+    Check(
+        id="backup.worker",
+        looks_at="No backup that was killed has left the worker stopped.",
+        fix="make up, or make doctor FIX=1 ONLY=backup.worker",
+        page="how-to/back-up-and-restore.md",
+        judge=_worker,
+        engines=COMPOSE,
+        repair=Repair(what="docker compose restart langfuse-worker", apply=_wake),
     ),
 )

@@ -11,6 +11,7 @@ from scripts.backup.errors import NoRepository
 from scripts.backup.repository import open_repository
 from scripts.core.errors import StackError
 from scripts.core.heartbeats import heartbeats_dir, last_successes
+from scripts.core.resting import Rest, read_rest
 from scripts.doctor.facts import Facts, Surroundings
 
 
@@ -26,6 +27,7 @@ class Backups:
         count: how many backups there are; 0 when it cannot be used.
         same_disk: whether the repository lies on the file system of the data.
         unfinished_restore: whether a killed restore waits to be put back.
+        rest: the worker that a backup has stopped, or None.
         left: directories that interrupted work left below `.stack`.
     """
 
@@ -36,6 +38,7 @@ class Backups:
     count: int
     same_disk: bool
     unfinished_restore: bool
+    rest: Rest | None
     left: tuple[str, ...]
 
 
@@ -55,6 +58,7 @@ def gather(surroundings: Surroundings, _facts: Facts) -> Backups:
         count=count,
         same_disk=folder is not None and folder.exists() and _device(folder) == _device(layout.stack_dir),
         unfinished_restore=layout.restore_journal.exists(),
+        rest=read_rest(layout),
         left=tuple(str(path) for path in leftovers(layout.stack_dir)),
     )
 

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 
 from scripts.backup.drivers.compose import ComposeDriver
 from scripts.backup.errors import BackupError, Refused, RepositoryError, WrongPassword
+from scripts.core.errors import EXIT_FAILED, EXIT_OK
+from scripts.core.resting import read_rest
 from scripts.core.settings.envfile import read_env
+from scripts.doctor import verb as doctor
 from scripts.stores.clickhouse import ClickHouse
 from scripts.stores.postgres import Postgres
 from scripts.stores.services import Services
@@ -27,7 +35,24 @@ from tests.scenarios.backup_restore.drill import (
 )
 from tests.scenarios.conftest import MakeStack
 from tests.scenarios.load import wait_healthy
-from tests.scenarios.stack import Stack, export, new_id, readable
+from tests.scenarios.stack import ROOT, Stack, export, new_id, readable
+
+# A backup that never gets to the end of PostgreSQL's dump.
+BACKUP_FOR_EVER = """
+import os, sys, time
+from pathlib import Path
+from scripts.backup import backup
+from scripts.core.console import Console
+from scripts.core.context import Context
+from scripts.core.layout import Layout
+from scripts.core.runner import SubprocessRunner
+from scripts.stores.postgres import Postgres
+
+root = Path.cwd()
+Postgres.dump = lambda *_: time.sleep(600)
+layout = Layout(root, Path(sys.argv[1]), Path(sys.argv[2]))
+backup.run(Context(layout, os.environ, Console(), SubprocessRunner(root)), dry_run=False)
+"""
 
 
 class Killed(BaseException):
@@ -133,12 +158,34 @@ def test_after_a_kill_the_next_restore_begins_with_what_was_there(
     assert content_hash(saved) == before
 
 
-def test_a_backup_that_was_killed_while_the_worker_rested_is_made_by_the_next_run(
-    saved: Stack, monkeypatch: pytest.MonkeyPatch
+def test_a_killed_backup_leaves_no_worker_stopped(saved: Stack) -> None:
+    with backup_at_rest(saved) as process:
+        assert "rests for a backup" in saved.state().detail
+        process.kill()
+        poll(lambda: read_rest(saved.context.layout) is None, "the mark of the stopped worker")
+    wait_healthy(saved)
+
+
+def test_where_the_whole_machine_went_down_status_names_it_and_the_doctor_starts_the_worker(
+    saved: Stack,
 ) -> None:
+    with backup_at_rest(saved) as process:
+        for child in psutil.Process(process.pid).children():
+            child.kill()  # the guard too
+        process.kill()
+    state = saved.state()
+    assert not state.healthy
+    assert "make up starts it" in state.detail
+    assert doctor.run(saved.context, only="backup.worker") == EXIT_FAILED
+    assert doctor.run(saved.context, only="backup.worker", fix=True, yes=True) == EXIT_OK
+    wait_healthy(saved)
+
+
+def test_the_next_backup_after_a_killed_one_is_whole(saved: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
         patched.setattr(Postgres, "dump", die)
         patched.setattr(Services, "start", lambda *_: None)
+        patched.setattr("scripts.stores.resting.end_rest", lambda _: None)
         with pytest.raises(Killed):
             back_up(saved)
     assert not saved.state().healthy
@@ -169,6 +216,24 @@ def test_one_store_comes_back_alone(saved: Stack) -> None:
         names = [row["name"] for row in api.get("/api/public/v2/prompts").json()["data"]]
         assert "after the backup" in names
         assert readable(api, later) == set()
+
+
+@contextmanager
+def backup_at_rest(stack: Stack) -> Iterator[subprocess.Popen[bytes]]:
+    """Give a `backup` that has just stopped the worker, as a process that can be killed."""
+    layout = stack.context.layout
+    arguments = [str(layout.env_file), str(layout.stack_dir)]
+    with subprocess.Popen(
+        [sys.executable, "-c", BACKUP_FOR_EVER, *arguments], env=dict(stack.context.environment), cwd=ROOT
+    ) as process:
+        poll(lambda: not running(stack, "langfuse-worker"), "the backup that stops the worker")
+        yield process
+        process.kill()
+
+
+def running(stack: Stack, service: str) -> bool:
+    """Return whether a service runs."""
+    return any(part.name == service and part.state == "running" for part in stack.state().parts)
 
 
 def die(*_: object, **__: object) -> None:

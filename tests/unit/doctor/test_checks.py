@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from scripts.core.engines.base import GIB, MIB
 from scripts.core.images_lock import Locked
+from scripts.core.resting import Rest
 from scripts.doctor.catalog import CHECKS
 from scripts.doctor.facts import NotGathered
 from scripts.doctor.model import Status
+from scripts.doctor.sources.backups import Backups
 from scripts.doctor.sources.certificates import Certificates
 from scripts.doctor.sources.clickhouse import ClickHouse
 from scripts.doctor.sources.clock import Clock
@@ -37,6 +41,22 @@ def postgres(**answers: object) -> Postgres:
 
 def clickhouse(**answers: list[dict[str, object]]) -> ClickHouse:
     return ClickHouse(answers)
+
+
+def backups(**changed: Any) -> Backups:
+    """Return backups as they are when all is well."""
+    usual: dict[str, Any] = {
+        "location": ".backups",
+        "ages_h": {"backup": 1.0},
+        "repository": "open",
+        "restic": True,
+        "count": 1,
+        "same_disk": False,
+        "unfinished_restore": False,
+        "rest": None,
+        "left": (),
+    }
+    return Backups(**{**usual, **changed})
 
 
 def cap(size: int) -> list[dict[str, object]]:
@@ -286,6 +306,19 @@ CASES: list[tuple[str, tuple[object, ...], Status, str]] = [
         ),
         OK,
         "1 images",
+    ),
+    ("backup.worker", (backups(rest=None),), OK, "no backup has left"),
+    (
+        "backup.worker",
+        (backups(rest=Rest(os.getpid(), "2026-01-31T02:05:00+00:00")),),
+        OK,
+        "rests for a backup",
+    ),
+    (
+        "backup.worker",
+        (backups(rest=Rest(2**31 - 1, "2026-01-31T02:05:00+00:00")),),
+        FAILED,
+        "make up starts it",
     ),
 ]
 

@@ -431,6 +431,32 @@ def test_services_that_are_not_healthy_are_named(tmp_path: Path) -> None:
     assert "buckets" not in {part.name for part in state.parts}
 
 
+def test_a_service_that_somebody_has_stopped_is_named_although_it_ended_well(tmp_path: Path) -> None:
+    stopped = container("langfuse-worker", "exited", "")
+    stopped["HostConfig"]["RestartPolicy"] = {"Name": "unless-stopped"}
+    runner = FakeRunner(docker_shows(container("langfuse-web"), stopped))
+    engine = make_engine(tmp_path, runner, LANGFUSE_PORT="1")
+    state = engine.state()
+    assert (state.healthy, state.detail) == (False, "not healthy: langfuse-worker")
+    engine.layout.stack_dir.mkdir(exist_ok=True)
+    engine.layout.resting_worker_file.write_text('{"process": 2147483647, "since": "02:05"}')
+    assert engine.state().detail == (
+        "not healthy: langfuse-worker; a verb that was killed has stopped langfuse-worker at 02:05: "
+        "make up starts it"
+    )
+
+
+def test_a_start_after_a_killed_restore_is_refused(tmp_path: Path) -> None:
+    runner = FakeRunner(docker_shows(container("langfuse-web")))
+    engine = make_engine(tmp_path, runner)
+    assert engine.obstacles() == []
+    engine.layout.restore_dir.mkdir(parents=True)
+    engine.layout.restore_journal.write_text("[]")
+    (obstacle,) = engine.obstacles()
+    assert "A restore did not get to its end" in obstacle.reason
+    assert "make restore" in obstacle.fix
+
+
 @pytest.mark.parametrize(
     ("mode", "networks", "healthy"),
     [
