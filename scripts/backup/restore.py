@@ -88,7 +88,7 @@ def run(
     context.console.rows(
         [
             ("Restored", f"{plan.snapshot.short_id} of {plan.manifest.ended}"),
-            ("Replayed", f"{replayed:,} batches that were on their way"),
+            ("Replayed", f"{replayed:,} batches and scores that were on their way"),
             ("Langfuse", f"{engine.local_url} ({engine.name} engine)"),
         ]
     )

@@ -27,7 +27,6 @@ from scripts.stores.event_batches import (
     SpanId,
     objects_between,
     parse_batch,
-    projects_in,
     remove_traces,
     spans_of,
 )
@@ -69,11 +68,8 @@ class Reconciler:
     _missing: dict[str, dict[str, _Missing]] = field(default_factory=lambda: defaultdict(dict))
 
     def projects(self) -> list[str]:
-        """Return the projects that have batches and were not deleted."""
-        with self._events() as bucket:
-            with_batches = projects_in(bucket)
-        there = self.postgres.projects()
-        return [project for project in with_batches if project in there and _PROJECT.fullmatch(project)]
+        """Return the projects that were not deleted."""
+        return sorted(filter(_PROJECT.fullmatch, self.postgres.projects()))
 
     def find(self, project: str, since: datetime | None, until: datetime) -> Findings:
         """Return what of a project's batches between two moments is missing."""

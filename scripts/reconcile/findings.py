@@ -15,6 +15,10 @@ class Findings:
         deleted: spans of traces that were deleted on purpose.
         missing: spans that can be read nowhere, by the batch that has them.
         unreadable: batches that hold something else than spans.
+        replayed: batches that were replayed.
+        scores: how many were looked at.
+        missing_scores: those that are not stored, each with its objects.
+        replayed_scores: those that were replayed.
     """
 
     project: str
@@ -24,6 +28,14 @@ class Findings:
     missing: dict[str, int] = field(default_factory=dict)
     unreadable: list[str] = field(default_factory=list)
     replayed: int = 0
+    scores: int = 0
+    missing_scores: dict[str, list[str]] = field(default_factory=dict)
+    replayed_scores: int = 0
+
+    @property
+    def left(self) -> bool:
+        """Whether something is missing that was not replayed."""
+        return self.replayed < len(self.missing) or self.replayed_scores < len(self.missing_scores)
 
     @property
     def missing_spans(self) -> int:
@@ -39,4 +51,8 @@ class Findings:
             parts.append(f"{len(self.unreadable):,} batches unreadable")
         if self.replayed:
             parts.append(f"{self.replayed:,} batches replayed")
+        if self.scores:
+            parts.append(f"{self.scores:,} scores, {len(self.missing_scores):,} missing")
+        if self.replayed_scores:
+            parts.append(f"{self.replayed_scores:,} scores replayed")
         return ", ".join(parts)

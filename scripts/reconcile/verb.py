@@ -20,6 +20,7 @@ from scripts.transfer.export import remote_of
 from . import embedded
 from .compose import Reconciler
 from .findings import Findings
+from .scores import find_scores, replay_scores
 
 GRACE = timedelta(minutes=1)
 """What is younger may still be on its way."""
@@ -38,7 +39,7 @@ def run(context: Context, *, since: str, until: str, rate: float, check: bool) -
         else:
             found = look_at_compose(context, settings, begin, end, rate=rate, check=check)
     context.console.rows([(one.project, one.text()) for one in found] or [("Projects", "none has batches")])
-    if any(one.missing and one.replayed < len(one.missing) for one in found):
+    if any(one.left for one in found):
         return EXIT_DRIFT if check else EXIT_FAILED
     record_success(context.layout, "reconcile")
     return EXIT_OK
@@ -82,10 +83,15 @@ def look_at_compose(
     for project in reconciler.projects():
         with context.console.working(f"Comparing {project}"):
             findings = reconciler.find(project, begin, end)
+            find_scores(reconciler, findings, begin, end)
         if findings.missing and not check:
             with context.console.working(f"Replaying {len(findings.missing):,} batches of {project}"):
                 reconciler.replay(findings)
-        found.append(findings)
+        if findings.missing_scores and not check:
+            with context.console.working(f"Replaying {len(findings.missing_scores):,} scores of {project}"):
+                replay_scores(reconciler, findings)
+        if findings.batches or findings.scores:
+            found.append(findings)
     return found
 
 

@@ -18,6 +18,7 @@ from scripts.core.errors import EXIT_OK, StackError
 from scripts.core.settings.values import Settings
 from scripts.images import verbs as images
 from scripts.provision.tenancy import Bootstrap
+from scripts.reconcile.verb import look_at_compose
 from scripts.rotate.env_lines import write_values
 from scripts.stores.clickhouse import ClickHouse
 from scripts.stores.postgres import Postgres
@@ -26,9 +27,11 @@ from scripts.stores.services import WORKER, Services
 from .journal import Entry
 from .known import look_again
 from .levels import read_levels
-from .replay import replay_between
 from .rules import Levels
 from .steps import Step, Undo
+
+REPLAY_RATE = 100.0
+"""Objects that are replayed in a second on the way back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +158,9 @@ class ComposeHands:
         # What came in since web runs again is on its way by itself.
         uptime = self._engine().state().uptime_s or 0.0
         until = datetime.now(UTC) - timedelta(seconds=uptime)
-        done = replay_between(self.context, self._settings(), since, until)
-        self.context.console.note(f"Replayed: {done.batches} batches of spans, {done.scores} scores")
+        found = look_at_compose(self.context, self._settings(), since, until, rate=REPLAY_RATE, check=False)
+        batches, scores = sum(one.replayed for one in found), sum(one.replayed_scores for one in found)
+        self.context.console.note(f"Replayed: {batches} batches of spans, {scores} scores")
 
     def _manifest(self, entry: Entry) -> Manifest:
         return restore.make_plan(self.context, self._settings(), entry.snapshot).manifest

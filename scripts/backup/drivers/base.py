@@ -103,7 +103,7 @@ class Driver(Protocol):
         """
 
     def settle(self, capture: Path) -> int:
-        """Bring back what was on its way into the stores when they were copied; return how many batches.
+        """Bring back what was on its way into the stores when they were copied; return how many objects.
 
         Raises:
             StackError: that failed.

@@ -17,14 +17,17 @@ from scripts.backup.sampling import take_samples
 from scripts.core.engines.compose import ComposeEngine
 from scripts.core.errors import StackError
 from scripts.core.layout import write_private
-from scripts.core.s3 import Bucket
+from scripts.core.s3 import Bucket, StoredObject
 from scripts.reconcile.compose import Reconciler
+from scripts.reconcile.findings import Findings
+from scripts.reconcile.scores import find_scores_among, replay_scores
 from scripts.stores import queues
 from scripts.stores.buckets import EVENTS, MEDIA, open_bucket
 from scripts.stores.clickhouse import ClickHouse
 from scripts.stores.event_batches import objects_between, projects_in
 from scripts.stores.postgres import Postgres
 from scripts.stores.resting import wake_worker, worker_at_rest
+from scripts.stores.score_objects import may_hold_scores, score_objects_between
 from scripts.stores.services import WEB, Services
 from scripts.stores.valkey import Valkey
 
@@ -38,8 +41,10 @@ RUNNING = "backup"
 
 DRAIN_S = 30.0
 """How long the queues may take to get empty before the worker rests."""
+SCORES = "scores"
+"""The scores that waited, in a capture."""
 EVENTS_WINDOW = timedelta(hours=1)
-"""How far back incoming batches belong to the set: among them is what was acknowledged but not stored."""
+"""How far back what came in belongs to the set: among it is what was acknowledged but not stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +137,12 @@ class ComposeDriver:
             findings = reconciler.find_among(project, of_project)
             reconciler.replay(findings)
             replayed += findings.replayed
+        keys = [one.key for one in objects.read_index(capture / SCORES)]
+        for project, of_project in groupby(keys, key=lambda key: key.split("/")[0]):
+            findings = Findings(project)
+            find_scores_among(reconciler, findings, of_project)
+            replay_scores(reconciler, findings)
+            replayed += findings.replayed_scores
         return replayed
 
     def discard(self) -> None:
@@ -157,11 +168,21 @@ class ComposeDriver:
                 found for project in projects_in(bucket) for found in objects_between(bucket, project, since)
             )
             events = objects.mirror(bucket, recent, into / "events")
+            scores = objects.mirror(bucket, self._waiting_scores(bucket, waiting, since), into / SCORES)
         counts["objects.media"] = objects.by_project(media, 0)
         counts["objects.events"] = objects.by_project(events, 1)
+        counts["objects.scores"] = objects.by_project(scores, 0)
         contents = Contents(schema, counts, samples)
         write_private(into / CONTENTS, json.dumps(asdict(contents), indent=1))
         return Captured(contents, consistency(waiting), self.services.images())
+
+    def _waiting_scores(
+        self, bucket: Bucket, waiting: Mapping[str, int], since: datetime
+    ) -> Iterator[StoredObject]:
+        """Yield the scores since a moment when some waited: to find them all there are have to be listed."""
+        if may_hold_scores(waiting):
+            for project in sorted(self._postgres.projects()):
+                yield from score_objects_between(bucket, project, since)
 
     @contextmanager
     def _at_rest(self) -> Iterator[dict[str, int]]:
@@ -209,7 +230,7 @@ def consistency(waiting: Mapping[str, int]) -> str:
     if not waiting:
         return f"{moment}; all queues were empty"
     jobs = ", ".join(f"{name} {count}" for name, count in sorted(waiting.items()))
-    return f"{moment}; jobs that waited: {jobs}; their batches are in the set and replayed by a restore"
+    return f"{moment}; jobs that waited: {jobs}; what they bring is in the set and replayed by a restore"
 
 
 def _numbers(version: str) -> tuple[int, ...]:

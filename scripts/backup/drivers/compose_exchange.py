@@ -69,7 +69,8 @@ class ComposeExchange:
         if parts.wants("media"):
             self._add(parts.media, self.capture / "media")
         if parts.wants("clickhouse"):
-            self._add(parts.events, self.capture / "events")
+            for mirrored in ("events", "scores"):
+                self._add(parts.events, self.capture / mirrored)
             parts.clickhouse.send(self.capture / "clickhouse", INCOMING)
             parts.clickhouse.back_up(BEFORE)
             write_private(self.journal, json.dumps({"only": sorted(parts.only), "clickhouse": True}))

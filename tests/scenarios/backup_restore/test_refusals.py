@@ -1,4 +1,4 @@
-"""Restores that must not happen, or break in the middle: what was there is there afterwards."""
+"""Restores that must not happen or break in the middle, backups that are killed: nothing is lost by them."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ from tests.scenarios.backup_restore.drill import (
 )
 from tests.scenarios.conftest import MakeStack
 from tests.scenarios.load import wait_healthy
+from tests.scenarios.reconcile.test_reconcile import tell_worker
 from tests.scenarios.stack import ROOT, Stack, export, new_id, readable
 
 # A backup that never gets to the end of PostgreSQL's dump.
@@ -202,6 +203,26 @@ def test_a_backup_comes_back_in_a_second_stack_beside_the_first(saved: Stack, ma
     assert second.keys()["LANGFUSE_BASE_URL"].endswith(second.context.environment["LANGFUSE_PORT"])
     second.destroy()
     assert saved.state().healthy
+
+
+def test_what_waited_in_a_queue_when_the_backup_was_made_comes_back(
+    saved: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trace, score = new_id(16), f"waiting/{new_id(4)}"
+    tell_worker(saved, "stall")
+    with client(saved, "kosmos") as api:
+        assert export(api, trace, [new_id(8)]).status_code == 200
+        body = {"id": score, "traceId": trace, "name": "mood", "value": 1}
+        api.post("/api/public/scores", json=body).raise_for_status()
+        with monkeypatch.context() as patched:
+            patched.setattr("scripts.backup.drivers.compose.DRAIN_S", 0.0)
+            back_up(saved)
+        # The restored queues are empty: neither the jobs nor the fault of the worker are there any more.
+        assert bring_back(saved, replace_data=True) == 0
+        assert len(readable(api, trace)) == 1
+        found = api.get("/api/public/v3/scores", params={"id": score}).raise_for_status().json()["data"]
+        assert [row["id"] for row in found] == [score]
+    wait_healthy(saved)
 
 
 def test_one_store_comes_back_alone(saved: Stack) -> None:

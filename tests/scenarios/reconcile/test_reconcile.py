@@ -53,6 +53,12 @@ def send_and_lose(stack: Stack, client: httpx.Client, traces: list[str]) -> dict
     return sent
 
 
+def has_score(client: httpx.Client, score: str) -> bool:
+    """Return whether a score can be read."""
+    found = client.get("/api/public/v3/scores", params={"id": score}).raise_for_status()
+    return bool(found.json()["data"])
+
+
 def observations(client: httpx.Client, trace: str) -> list[dict[str, Any]]:
     """Return the rows of a trace as the API lists them."""
     query = {"traceId": trace, "limit": "1000"}
@@ -73,6 +79,25 @@ def test_what_was_dropped_is_found_replayed_and_there_once(shared: Stack, report
         assert lost == set()
         assert [len(observations(client, trace)) for trace in traces] == [SPANS] * 3
         assert reconcile(shared, check=True) == EXIT_OK
+
+
+def test_a_score_that_was_dropped_comes_back(shared: Stack) -> None:
+    trace, score = new_id(16), new_id(8)
+    with shared.client() as client:
+        spans = send(client, trace)
+        assert wait_readable(client, trace, spans) == set()
+        tell_worker(shared, "drop")
+        send(client, new_id(16))
+        poll(lambda: not depths(shared.url, shared.env()["ADMIN_API_KEY"]), "an empty queue")
+        body = {"id": score, "traceId": trace, "name": "mood", "value": 1}
+        client.post("/api/public/scores", json=body).raise_for_status()
+        poll(lambda: not depths(shared.url, shared.env()["ADMIN_API_KEY"]), "an empty queue")
+        tell_worker(shared, "none")
+        assert not has_score(client, score), "the worker has dropped nothing"
+        assert reconcile(shared, check=True) == EXIT_DRIFT
+        assert reconcile(shared) == EXIT_OK
+        poll(lambda: has_score(client, score), "the score")
+    assert reconcile(shared, check=True) == EXIT_OK
 
 
 def test_a_second_call_replays_nothing(shared: Stack, capsys: pytest.CaptureFixture[str]) -> None:

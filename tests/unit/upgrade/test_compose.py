@@ -21,7 +21,8 @@ from scripts.core.errors import EXIT_FAILED, EXIT_OK, EXIT_WARNINGS, StackError,
 from scripts.core.runner import Completed
 from scripts.core.settings.envfile import plan_env_change, read_env, write_env_change
 from scripts.core.settings.table import GROUPS
-from scripts.upgrade import compose, journal, repair, replay, verb
+from scripts.reconcile.findings import Findings
+from scripts.upgrade import compose, journal, repair, verb
 from scripts.upgrade.compose import ComposeHands, levels_of
 from scripts.upgrade.facts import running_version, target_version
 from scripts.upgrade.known import has_grown
@@ -182,11 +183,11 @@ def test_a_replay_goes_from_before_the_backup_to_the_start_of_web(
 ) -> None:
     moments: list[datetime] = []
 
-    def replayed(_: Context, __: object, since: datetime, until: datetime) -> replay.Replayed:
+    def replayed(_: Context, __: object, since: datetime, until: datetime, **___: object) -> list[Findings]:
         moments.extend((since, until))
-        return replay.Replayed(batches=2, scores=1)
+        return [Findings("kosmos", replayed=2, replayed_scores=1), Findings("zeus", replayed=1)]
 
-    monkeypatch.setattr(compose, "replay_between", replayed)
+    monkeypatch.setattr(compose, "look_at_compose", replayed)
     monkeypatch.setattr(ComposeEngine, "state", lambda _: EngineState(running=True, uptime_s=3600.0))
     ComposeHands(context).undo(Undo.REPLAY, ENTRY)
     since, until = moments

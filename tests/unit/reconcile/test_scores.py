@@ -1,4 +1,4 @@
-"""Scores that were acknowledged and are not stored come back after a rollback, and nothing else."""
+"""Scores that were acknowledged and are not stored are taken again, and nothing else."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from scripts.core.s3 import StoredObject
+from scripts.reconcile import scores
 from scripts.reconcile.findings import Findings
 from scripts.stores.errors import StoreError
-from scripts.upgrade import replay
+from scripts.stores.score_objects import may_hold_scores
 
 SINCE = datetime(2026, 11, 21, 7, tzinfo=UTC)
 UNTIL = SINCE + timedelta(hours=1)
@@ -32,17 +33,16 @@ class Bucket:
 
 
 class Reconciler:
-    """Stores what is queued, unless told not to; is its own PostgreSQL and ClickHouse."""
+    """Stores what is queued, unless told not to; is its own ClickHouse."""
+
+    settings = None
+    keys_per_second = 100.0
 
     def __init__(self, stored: set[str], *, arrives: bool = True) -> None:
-        self.postgres = self.clickhouse = self
+        self.clickhouse = self
         self.stored = stored
         self.queued: list[str] = []
         self._arrives = arrives
-
-    def projects(self) -> set[str]:
-        """Return all projects."""
-        return {"kosmos"}
 
     def ids(self, _table: str, _project: str, _column: str, values: Collection[str]) -> set[str]:
         """Return which are stored."""
@@ -58,43 +58,73 @@ class Reconciler:
         """Take no time."""
 
 
-def replayed(monkeypatch: pytest.MonkeyPatch, reconciler: Reconciler, bucket: Bucket) -> replay.Replayed:
+def replayed(monkeypatch: pytest.MonkeyPatch, reconciler: Any, bucket: Bucket) -> Findings:
     @contextmanager
     def opened(*_: object) -> Iterator[Bucket]:
         yield bucket
 
-    monkeypatch.setattr(replay, "open_bucket", opened)
-    monkeypatch.setattr(replay, "reconciler_of", lambda *_: reconciler)
-    monkeypatch.setattr(replay, "look_at_compose", lambda *_, **__: [Findings("kosmos", replayed=3)])
-    anything: Any = None
-    return replay.replay_between(anything, anything, SINCE, UNTIL)
+    monkeypatch.setattr(scores, "open_bucket", opened)
+    findings = Findings("kosmos")
+    scores.find_scores(reconciler, findings, SINCE, UNTIL)
+    scores.replay_scores(reconciler, findings)
+    return findings
 
 
-def test_scores_that_are_not_stored_are_queued(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_scores_of_that_time_that_are_not_stored_are_queued(monkeypatch: pytest.MonkeyPatch) -> None:
     bucket = Bucket(
         ("kosmos/score/stored/1.json", SINCE),
         ("kosmos/score/lost/2.json", SINCE),
         ("kosmos/score/lost/3.json", UNTIL),
         ("kosmos/score/before/4.json", SINCE - timedelta(seconds=1)),
         ("kosmos/score/after/5.json", UNTIL + timedelta(seconds=1)),
-        ("zeus/score/deleted-project/6.json", SINCE),
+        ("zeus/score/of-another-project/6.json", SINCE),
         ("otel/kosmos/2026/11/21/07/00/7.json", SINCE),
     )
     reconciler = Reconciler({"stored"})
-    assert replayed(monkeypatch, reconciler, bucket) == replay.Replayed(batches=3, scores=1)
+    findings = replayed(monkeypatch, reconciler, bucket)
     assert reconciler.queued == ["kosmos/score/lost/2.json", "kosmos/score/lost/3.json"]
+    assert (findings.scores, list(findings.missing_scores), findings.replayed_scores) == (2, ["lost"], 1)
+    assert not findings.left
+    assert findings.text().endswith("2 scores, 1 missing, 1 scores replayed")
+
+
+def test_only_a_look_leaves_something_to_do() -> None:
+    reconciler: Any = Reconciler(set())
+    findings = Findings("kosmos")
+    scores.find_scores_among(reconciler, findings, ["kosmos/score/lost/2.json"])
+    assert findings.left
+    assert reconciler.queued == []
+
+
+def test_an_id_may_have_a_slash_in_it() -> None:
+    reconciler: Any = Reconciler({"run/7"})
+    findings = Findings("kosmos")
+    scores.find_scores_among(reconciler, findings, ["kosmos/score/run/7/1.json", "kosmos/score/run/8/2.json"])
+    assert findings.missing_scores == {"run/8": ["kosmos/score/run/8/2.json"]}
 
 
 def test_a_repeated_replay_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     reconciler = Reconciler({"lost"})
-    assert replayed(monkeypatch, reconciler, Bucket(("kosmos/score/lost/2.json", SINCE))).scores == 0
+    assert not replayed(monkeypatch, reconciler, Bucket(("kosmos/score/lost/2.json", SINCE))).missing_scores
     assert reconciler.queued == []
 
 
 def test_a_score_that_does_not_arrive_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replay, "_STORED_S", 0.0)
+    monkeypatch.setattr(scores, "_STORED_S", 0.0)
     reconciler = Reconciler(set(), arrives=False)
-    with pytest.raises(StoreError, match="1 replayed scores of kosmos are not stored"):
+    with pytest.raises(StoreError, match="1 replayed scores of kosmos are not stored") as caught:
         replayed(monkeypatch, reconciler, Bucket(("kosmos/score/lost/2.json", SINCE)))
+    assert caught.value.details == ("lost",)
+
+
+@pytest.mark.parametrize(
+    ("queues", "may"),
+    [
+        ([], False),
+        (["otel-ingestion-queue"], False),
+        (["otel-ingestion-queue", "ingestion-queue-1"], True),
+        (["secondary-ingestion-queue"], True),
+    ],
+)
+def test_scores_wait_in_some_queues_only(queues: list[str], may: bool) -> None:
+    assert may_hold_scores(queues) is may
