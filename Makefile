@@ -9,14 +9,19 @@ MAKEFLAGS += --no-builtin-rules
 PYTHON ?=
 UV ?= uv
 RUN = .venv/bin/python -m scripts
+## What a caller sets reaches the shell as it stands, quoted. 0, no and false switch off.
+quoted = '$(subst ','\'',$(value $(1)))'
+argument = $(if $(value $(1)),$(quoted))
+option = $(if $(value $(2)),--$(1) $(call quoted,$(2)))
+selector = $(if $(value $(2)),$(1) $(call quoted,$(2)))
+switch = $(if $(filter-out 0 no false,$(value $(2))),--$(1))
+refusal = $(if $(filter 0 no false,$(value $(2))),--$(1))
 PIP_INSTALL = -m pip install -qq --disable-pip-version-check --require-hashes -r
 
 .PHONY: help up down status logs pull lock images-save images-load bootstrap plan validate credentials export-config smoke alerts alerts-check exporter dashboard report canary backup backups backup-verify restore reconcile export import promote retention erase destroy test test-slow test-clients rehearse fake-llm api-reference lint audit types bench doctor capacity kubernetes-render docs lock-python trust reload-tls bundle install-bundle sbom rotate support-bundle upgrade rollback repair-migration
 
 help: ## Help: show this; explain a group or all [GROUP=]
-	@echo "Langfuse Stack: make TARGET [SETTING=value ...]"
-	@awk -v group=$(GROUP) -f scripts/help.awk $(MAKEFILE_LIST)
-	@echo "More on a group: make help GROUP=watch (or all). First steps: README.md."
+	@awk -v group=$(call quoted,GROUP) -f scripts/help.awk $(MAKEFILE_LIST)
 
 up: .venv/.runtime ## Run: start Langfuse with projects, keys, a login [ENGINE=]
 	@$(RUN) up
@@ -25,121 +30,122 @@ down: .venv/.runtime ## Run: stop it; data and keys stay
 	@$(RUN) down
 
 status: .venv/.runtime ## Run: health, URL, memory, restarts, data [JSON=1]
-	@$(RUN) status $(if $(JSON),--json)
+	@$(RUN) status $(call switch,json,JSON)
 
 logs: .venv/.runtime ## Run: last log lines [SERVICE= FOLLOW=1]
-	@$(RUN) logs $(if $(FOLLOW),--follow) $(SERVICE)
+	@$(RUN) logs $(call switch,follow,FOLLOW) $(call argument,SERVICE)
 
 bootstrap: .venv/.runtime ## Run: make the server what config/ describes [PRUNE=1 YES=1]
-	@$(RUN) bootstrap $(if $(DRY_RUN),--dry-run) $(if $(PRUNE),--prune) $(if $(YES),--yes) $(if $(JSON),--json)
+	@$(RUN) bootstrap $(call switch,dry-run,DRY_RUN) $(call switch,prune,PRUNE) $(call switch,yes,YES) $(call switch,json,JSON)
 
 plan: .venv/.runtime ## Config: what bootstrap would change [CHECK=1 PRUNE=1 JSON=1]
-	@$(RUN) plan $(if $(CHECK),--check) $(if $(PRUNE),--prune) $(if $(JSON),--json)
+	@$(RUN) plan $(call switch,check,CHECK) $(call switch,prune,PRUNE) $(call switch,json,JSON)
 
 validate: .venv/.runtime ## Config: check the files, without a server
 	@$(RUN) validate
 
 credentials: .venv/.runtime ## Config: print a key [PROJECT= KEY= FORMAT=]
-	@$(RUN) credentials $(if $(PROJECT),--project $(PROJECT)) $(if $(KEY),--key $(KEY)) $(if $(FORMAT),--format $(FORMAT))
+	@$(RUN) credentials $(call option,project,PROJECT) $(call option,key,KEY) $(call option,format,FORMAT)
 
 export-config: .venv/.runtime ## Config: write config files [INTO= PROJECT= BASE_URL=]
-	@$(RUN) export-config --into $(INTO) $(if $(PROJECT),--project $(PROJECT)) $(if $(BASE_URL),--base-url $(BASE_URL))
+	@$(RUN) export-config $(call option,into,INTO) $(call option,project,PROJECT) $(call option,base-url,BASE_URL)
 
 destroy: .venv/.runtime ## Run: delete all data, after a question [YES=1 DRY_RUN=1]
-	@$(RUN) destroy $(if $(YES),--yes) $(if $(DRY_RUN),--dry-run)
+	@$(RUN) destroy $(call switch,yes,YES) $(call switch,dry-run,DRY_RUN)
 
 pull: .venv/.runtime ## Images: bring the images of the compose stack
 	@$(RUN) pull
 
 lock: .venv/.runtime ## Images: pin them by digest in images.lock [DRY_RUN=1]
-	@$(RUN) lock $(if $(DRY_RUN),--dry-run)
+	@$(RUN) lock $(call switch,dry-run,DRY_RUN)
 
 images-save: .venv/.runtime ## Images: write them to a file with checksums [FILE=]
-	@$(RUN) images save $(FILE)
+	@$(RUN) images save $(call argument,FILE)
 
 images-load: .venv/.runtime ## Images: load such a file, checked [FILE= DRY_RUN=1]
-	@$(RUN) images load $(FILE) $(if $(DRY_RUN),--dry-run)
+	@$(RUN) images load $(call argument,FILE) $(call switch,dry-run,DRY_RUN)
 
 smoke: .venv/.runtime ## Run: smoke tests of the running stack [BASE_URL= ARGS=]
 	@$(RUN) smoke $(ARGS)
 
 backup: .venv/.runtime ## Data: save everything, encrypted, as one set [DRY_RUN=1]
-	@$(RUN) backup $(if $(DRY_RUN),--dry-run)
+	@$(RUN) backup $(call switch,dry-run,DRY_RUN)
 
 backups: .venv/.runtime ## Data: list the backups [JSON=1]
-	@$(RUN) backups $(if $(JSON),--json)
+	@$(RUN) backups $(call switch,json,JSON)
 
 backup-verify: .venv/.runtime ## Data: prove that it restores [BACKUP= READ_ALL=1]
-	@$(RUN) backup-verify $(if $(BACKUP),--backup $(BACKUP)) $(if $(READ_ALL),--read-all)
+	@$(RUN) backup-verify $(call option,backup,BACKUP) $(call switch,read-all,READ_ALL)
 
 restore: .venv/.runtime ## Data: bring a backup back [BACKUP= REPLACE=1 ONLY= SMOKE=0]
-	@$(RUN) restore $(if $(BACKUP),--backup $(BACKUP)) $(if $(DRY_RUN),--dry-run) $(if $(REPLACE),--replace) \
-	  $(if $(ONLY),--only $(ONLY)) $(if $(filter 0,$(SMOKE)),--no-smoke)
+	@$(RUN) restore $(call option,backup,BACKUP) $(call switch,dry-run,DRY_RUN) $(call switch,replace,REPLACE) \
+	  $(call option,only,ONLY) $(call refusal,no-smoke,SMOKE)
 
 reconcile: .venv/.runtime ## Data: replay what was acknowledged but lost [SINCE= CHECK=1]
-	@$(RUN) reconcile $(if $(SINCE),--since $(SINCE)) $(if $(CHECK),--check)
+	@$(RUN) reconcile $(call option,since,SINCE) $(call switch,check,CHECK)
 
 export: .venv/.runtime ## Data: write files [INTO= PROJECT= FORMAT=parquet|jsonl|csv]
-	@$(RUN) export --into $(INTO) $(if $(PROJECT),--project $(PROJECT)) $(if $(FORMAT),--format $(FORMAT)) $(ARGS)
+	@$(RUN) export $(call option,into,INTO) $(call option,project,PROJECT) $(call option,format,FORMAT) $(ARGS)
 
 import: .venv/.runtime ## Data: load an export [FROM= PROJECT= BASE_URL= DRY_RUN=1]
-	@$(RUN) import $(FROM) $(if $(PROJECT),--project $(PROJECT)) $(if $(BASE_URL),--base-url $(BASE_URL)) \
-	  $(if $(DRY_RUN),--dry-run)
+	@$(RUN) import $(call argument,FROM) $(call option,project,PROJECT) $(call option,base-url,BASE_URL) \
+	  $(call switch,dry-run,DRY_RUN)
 
 promote: .venv/.runtime ## Data: from the embedded to the compose engine [DRY_RUN=1]
-	@$(RUN) promote $(if $(DRY_RUN),--dry-run)
+	@$(RUN) promote $(call switch,dry-run,DRY_RUN)
 
 retention: .venv/.runtime ## Data: traces that are too old [APPLY=1]
-	@$(RUN) retention $(if $(APPLY),--apply)
+	@$(RUN) retention $(call switch,apply,APPLY)
 
 erase: .venv/.runtime ## Data: a USER_ID=, SESSION_ID=, TRACE_ID= or TAG= [APPLY=1]
-	@$(RUN) erase $(if $(USER_ID),user '$(USER_ID)') $(if $(SESSION_ID),session '$(SESSION_ID)') \
-	  $(if $(TRACE_ID),trace '$(TRACE_ID)') $(if $(TAG),tag '$(TAG)') $(if $(APPLY),--apply) $(if $(BY),--by '$(BY)')
+	@$(RUN) erase $(call selector,user,USER_ID) $(call selector,session,SESSION_ID) \
+	  $(call selector,trace,TRACE_ID) $(call selector,tag,TAG) $(call switch,apply,APPLY) $(call option,by,BY)
 
 upgrade: .venv/.runtime ## Data: to another version [TO= CHECK=1 YES=1 SMOKE=0 ALLOW=]
-	@$(RUN) upgrade $(TO) $(if $(CHECK),--check) $(if $(YES),--yes) $(if $(filter 0,$(SMOKE)),--no-smoke) \
-	  $(if $(ALLOW),--allow $(ALLOW))
+	@$(RUN) upgrade $(call argument,TO) $(call switch,check,CHECK) $(call switch,yes,YES) $(call refusal,no-smoke,SMOKE) \
+	  $(call option,allow,ALLOW)
 
 rollback: .venv/.runtime ## Data: to before the last upgrade [CHECK=1 YES=1]
-	@$(RUN) rollback $(if $(CHECK),--check) $(if $(YES),--yes)
+	@$(RUN) rollback $(call switch,check,CHECK) $(call switch,yes,YES)
 
 repair-migration: .venv/.runtime ## Data: finish a dirty ClickHouse migration [DRY_RUN=1]
-	@$(RUN) repair-migration $(if $(DRY_RUN),--dry-run) $(if $(YES),--yes)
+	@$(RUN) repair-migration $(call switch,dry-run,DRY_RUN) $(call switch,yes,YES)
 
 alerts: .venv/.runtime ## Watch: compile config/alerts.yaml for Prometheus [DRY_RUN=1]
-	@$(RUN) alerts $(if $(DRY_RUN),--dry-run)
+	@$(RUN) alerts $(call switch,dry-run,DRY_RUN)
 
 alerts-check: .venv/.runtime ## Watch: evaluate all alerts now [PROJECT=]
-	@$(RUN) alerts-check $(if $(PROJECT),--project $(PROJECT))
+	@$(RUN) alerts-check $(call option,project,PROJECT)
 
 exporter: .venv/.runtime ## Watch: serve Prometheus metrics until stopped
 	@$(RUN) exporter
 
 dashboard: .venv/.runtime ## Watch: cost, quality and alerts as an HTML page [OUTPUT=]
-	@$(RUN) dashboard $(if $(OUTPUT),--output $(OUTPUT))
+	@$(RUN) dashboard $(call option,output,OUTPUT)
 
 report: .venv/.runtime ## Watch: cost, latency, errors, scores in files [PROJECT= INTO=]
-	@$(RUN) report $(if $(PROJECT),--project $(PROJECT)) $(if $(INTO),--into $(INTO))
+	@$(RUN) report $(call option,project,PROJECT) $(call option,into,INTO)
 
 canary: .venv/.runtime ## Watch: write a span and a score, read them back
 	@$(RUN) canary
 
 doctor: .venv/.runtime ## Check: what is wrong and its fix [ONLY= VERBOSE=1 FIX=1]
-	@$(RUN) doctor $(if $(ONLY),--only $(ONLY)) $(if $(VERBOSE),--verbose) $(if $(JSON),--json) $(if $(FIX),--fix) \
-	  $(if $(DRY_RUN),--dry-run) $(if $(YES),--yes) $(if $(READ_ONLY),--read-only)
+	@$(RUN) doctor $(call option,only,ONLY) $(call switch,verbose,VERBOSE) $(call switch,json,JSON) $(call switch,fix,FIX) \
+	  $(call switch,dry-run,DRY_RUN) $(call switch,yes,YES) $(call switch,read-only,READ_ONLY)
 
 kubernetes-render: .venv/.runtime ## Config: Helm values and manifests [SIZE= INTO= ARGS=]
-	@$(RUN) kubernetes-render $(if $(SIZE),--size $(SIZE)) $(if $(INTO),--into $(INTO)) $(ARGS)
+	@$(RUN) kubernetes-render $(call option,size,SIZE) $(call option,into,INTO) $(ARGS)
 
 capacity: .venv/.runtime ## Check: what a load needs [SPANS_PER_S= RETENTION_DAYS= ARGS=]
-	@$(RUN) capacity --spans-per-s $(or $(SPANS_PER_S),10) $(if $(RETENTION_DAYS),--retention-days $(RETENTION_DAYS)) \
-	  $(if $(INTO),--into $(INTO)) $(if $(JSON),--json) $(ARGS)
+	@$(RUN) capacity $(or $(call option,spans-per-s,SPANS_PER_S),--spans-per-s 10) $(call option,retention-days,RETENTION_DAYS) \
+	  $(call option,into,INTO) $(call switch,json,JSON) $(ARGS)
 
 rotate: .venv/.runtime ## Config: new value of a secret [SECRET= DRY_RUN=1 UNDO=1]
-	@$(RUN) rotate $(SECRET) $(if $(DRY_RUN),--dry-run) $(if $(YES),--yes) $(if $(UNDO),--undo) $(if $(USER_EMAIL),--user $(USER_EMAIL))
+	@$(RUN) rotate $(call argument,SECRET) $(call switch,dry-run,DRY_RUN) $(call switch,yes,YES) $(call switch,undo,UNDO) \
+	  $(call option,user,USER_EMAIL)
 
 support-bundle: .venv/.runtime ## Check: what others need to help, without secrets [INTO=]
-	@$(RUN) support-bundle $(if $(INTO),--into $(INTO))
+	@$(RUN) support-bundle $(call option,into,INTO)
 
 bench: .venv/.dev ## Check: speed and footprint of the embedded engine
 	@.venv/bin/python -m benchmarks.engine $(ARGS)
@@ -154,10 +160,10 @@ test-clients: .venv/.dev .venv-clients/.runtime build/js-client/.installed ## De
 	@.venv/bin/python -m pytest -q tests/clients $(ARGS)
 
 rehearse: .venv/.dev ## Develop: compose stack on stand-in images [YES=1 ARGS=]
-	@$(RUN) rehearse $(if $(YES),--yes) $(ARGS)
+	@$(RUN) rehearse $(call switch,yes,YES) $(ARGS)
 
 fake-llm: .venv/.runtime ## Develop: a stand-in for an OpenAI-compatible server [PORT=]
-	@.venv/bin/python examples/fake_llm.py $(if $(PORT),--port $(PORT))
+	@.venv/bin/python examples/fake_llm.py $(call option,port,PORT)
 
 ## Shell scripts are found by their first line.
 lint: .venv/.dev .venv-tools/.runtime ## Develop: style, shell, Dockerfiles, CI, generated documents
@@ -167,10 +173,10 @@ lint: .venv/.dev .venv-tools/.runtime ## Develop: style, shell, Dockerfiles, CI,
 	@.venv-tools/bin/zizmor --offline --quiet --no-progress .github
 
 bundle: .venv/.runtime ## Config: all for a host without network [FILE= KEY= IMAGES=0]
-	@$(RUN) bundle $(if $(KEY),--key $(KEY)) $(if $(filter 0,$(IMAGES)),--no-images) $(FILE)
+	@$(RUN) bundle $(call option,key,KEY) $(call refusal,no-images,IMAGES) $(call argument,FILE)
 
 install-bundle: ## Config: check and install a bundle [FILE= INTO= SIGNERS=]
-	@sh scripts/install-bundle.sh '$(FILE)' '$(INTO)' '$(SIGNERS)'
+	@sh scripts/install-bundle.sh $(call quoted,FILE) $(call quoted,INTO) $(call quoted,SIGNERS)
 
 trust: .venv/.runtime ## Config: root certificate of the stack's own authority
 	@$(RUN) trust
@@ -182,7 +188,7 @@ audit: .venv/.runtime .venv-tools/.runtime ## Develop: known vulnerabilities of 
 	@$(RUN) audit $(ARGS)
 
 sbom: .venv/.runtime ## Develop: list of packages and images, CycloneDX [OUTPUT=]
-	@$(RUN) sbom $(if $(OUTPUT),--output $(OUTPUT))
+	@$(RUN) sbom $(call option,output,OUTPUT)
 
 types: .venv/.dev ## Develop: static types
 	@.venv/bin/mypy
@@ -207,7 +213,7 @@ lock-python: ## Develop: resolve the Python lock files anew (needs uv)
 ## Environments. A stamp is newer than its lock file when everything is installed.
 
 .venv/bin/python .venv-sdk4/bin/python .venv-clients/bin/python .venv-tools/bin/python:
-	@python=$$(sh scripts/find-python.sh $(PYTHON)) && $$python -m venv $(@D)/.. || { \
+	@python=$$(sh scripts/find-python.sh $(call argument,PYTHON)) && $$python -m venv $(@D)/.. || { \
 	  rm -rf $(@D)/..; \
 	  echo "error: the environment $(@D) could not be made." >&2; \
 	  echo "fix: install Python 3.11 or later with venv (Debian: apt install python3-venv)." >&2; exit 1; }

@@ -10,11 +10,22 @@
     texts[name, count[name]] = substr(text, length(name) + 3)
 }
 END {
+    known = group == "" || group == "all"
+    for (number = 1; number <= groups; number++) {
+        names = names " " tolower(order[number])
+        if (tolower(group) == tolower(order[number])) known = 1
+    }
+    if (!known) {
+        print "error: There is no group " group ":" names " all" > "/dev/stderr"
+        exit 2
+    }
+    print "Langfuse Stack: make TARGET [SETTING=value ...]"
     for (number = 1; number <= groups; number++) {
         name = order[number]
         if (group == "" && name != "Run") list(name)
         else if (group == "" || group == "all" || tolower(group) == tolower(name)) explain(name)
     }
+    print "More on a group: make help GROUP=watch (or all). First steps: README.md."
 }
 function explain(name,    row) {
     for (row = 1; row <= count[name]; row++)

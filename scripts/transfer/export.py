@@ -29,9 +29,11 @@ def run(
     into: Path,
     file_format: str,
     kinds: Sequence[str],
-    filters: Mapping[str, str],
+    where: Sequence[str],
 ) -> int:
-    """The verb."""
+    """The verb. No kinds are all of them; `where` are filters such as `environment=production`."""
+    kinds = kinds or list(KINDS)
+    filters = read_filters(where)
     unknown = [kind for kind in kinds if kind not in KINDS]
     if unknown or file_format not in FORMATS:
         raise UsageError(
@@ -50,6 +52,24 @@ def run(
         ]
     )
     return EXIT_OK
+
+
+def read_filters(where: Sequence[str]) -> dict[str, str]:
+    """Return the filters in `name=value` by name.
+
+    Raises:
+        UsageError: one is none of those that a kind knows; it would be dropped, and too much exported.
+    """
+    known = sorted({name for kind in KINDS.values() for name in kind.filters})
+    filters = {}
+    for pair in where:
+        name, equals, value = pair.partition("=")
+        if name not in known or not equals or not value:
+            raise UsageError(
+                f"{pair} is no filter.", fix=f"write NAME=VALUE with one of the names {', '.join(known)}."
+            )
+        filters[name] = value
+    return filters
 
 
 def remote_of(context: Context, project: str, base_url: str) -> Remote:

@@ -16,7 +16,6 @@ from scripts.core.waiting import Look, wait_until
 
 from . import export, load
 from .files import load_manifest
-from .kinds import KINDS
 from .remote import TransferError
 
 _READABLE_S = 1800.0
@@ -70,8 +69,8 @@ def export_all(context: Context, source: Engine, projects: Sequence[str], work: 
             base_url="",
             into=work / project,
             file_format="jsonl",
-            kinds=list(KINDS),
-            filters={},
+            kinds=(),
+            where=(),
         )
 
 

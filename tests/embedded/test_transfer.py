@@ -86,7 +86,7 @@ def export_to(
         into=into,
         file_format=file_format,
         kinds=list(KINDS),
-        filters=filters,
+        where=[f"{name}={value}" for name, value in filters.items()],
     )
     assert code == 0
     return Manifest(**json.loads((into / "manifest.json").read_text()))

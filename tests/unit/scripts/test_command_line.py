@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +14,7 @@ import pytest
 import typer
 from typer.main import get_command
 
-from scripts import cli
+from scripts.cli import app, execution
 from scripts.core.context import Context
 from scripts.core.errors import CommandFailed, StackError, UsageError
 
@@ -35,9 +37,9 @@ def exit_code_of(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> int:
     def verb(_context: Context) -> int:
         raise error
 
-    monkeypatch.setattr(cli.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(execution.signal, "signal", lambda *_: None)
     with pytest.raises(typer.Exit) as caught:
-        cli.execute(verb)
+        execution.execute(verb)
     return caught.value.exit_code
 
 
@@ -47,6 +49,7 @@ def exit_code_of(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> int:
         (StackError("failed"), 1),
         (UsageError("wrong"), 2),
         (CommandFailed(["docker"], 125, "no space"), 1),
+        (PermissionError(errno.EACCES, "Permission denied", "/etc/x"), 1),
         (KeyboardInterrupt(), 130),
     ],
 )
@@ -62,12 +65,95 @@ def test_an_error_shows_what_happened_details_and_fix(
     assert capsys.readouterr().err == "error: It broke [here].\n  last line\nfix: mend it.\n"
 
 
-@pytest.mark.parametrize("arguments", [("nonsense",), ("up", "--nonsense"), ("logs", "-n", "many")])
-def test_wrong_calls_exit_with_2_and_say_why(arguments: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.ENOSPC, "", "/data/x"), "error: /data/x cannot be used: No space left on device.\n"),
+        (OSError(errno.EROFS, "", b"/data/x"), "fix: name a place that can be written.\n"),
+        (OSError(errno.ENOTDIR, "", "/data/x/y"), "fix: see that this place exists and is what is meant"),
+    ],
+)
+def test_a_place_that_cannot_be_used_is_named_with_the_reason_and_a_fix(
+    error: OSError, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_code_of(error, monkeypatch) == 1
+    assert said in capsys.readouterr().err
+
+
+def test_an_error_of_the_system_without_a_place_is_a_fault_of_ours_and_shows_where() -> None:
+    def verb(_context: Context) -> int:
+        raise OSError(errno.EBADF, "Bad file descriptor")
+
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        execution.execute(verb)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (("nonsense",), "No such command 'nonsense'"),
+        (("exprt",), "Did you mean 'export'"),
+        (("up", "--nonsense"), "No such option: --nonsense"),
+        (("logs", "-n", "many"), "'--lines' / '-n'"),
+        (("export",), "Missing option '--into'"),
+        (("images", "load"), "Missing argument 'file'"),
+    ],
+)
+def test_wrong_calls_exit_with_2_and_say_why(arguments: tuple[str, ...], why: str) -> None:
     done = python(*arguments)
     assert done.returncode == 2
-    assert "Error" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert re.match(r"error: .+\nfix: make help GROUP=all .+ explains it\.\n$", done.stderr)
+    assert why in done.stderr
+
+
+def test_without_a_verb_the_verbs_are_listed() -> None:
+    done = python()
+    assert done.returncode == 0
+    assert re.search(r"^ +up +Start Langfuse", done.stdout, re.MULTILINE)
+
+
+def make(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["make", "-C", str(ROOT), "--no-print-directory", *arguments],
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=check,
+    )
+
+
+def words_made(*arguments: str) -> list[str]:
+    """Return what make would run, as the shell takes it apart."""
+    commands = make("-n", "RUN=scripts", *arguments).stdout.replace("\\\n", " ").splitlines()
+    return shlex.split(commands[-1])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("erase", "USER_ID=O'Brian $HOME $(id)"), ["erase", "user", "O'Brian $HOME $(id)"]),
+        (
+            ("export", "INTO=my files", "PROJECT=kosmos"),
+            ["export", "--into", "my files", "--project", "kosmos"],
+        ),
+        (("erase", "TAG=a", "APPLY=0"), ["erase", "tag", "a"]),
+        (("erase", "TAG=a", "APPLY=1"), ["erase", "tag", "a", "--apply"]),
+        (("destroy", "YES=no", "DRY_RUN=1"), ["destroy", "--dry-run"]),
+        (("restore", "SMOKE=0", "REPLACE=false"), ["restore", "--no-smoke"]),
+        (("restore", "SMOKE=1"), ["restore"]),
+        (("upgrade", "TO=4.60.0"), ["upgrade", "4.60.0"]),
+        (("capacity",), ["capacity", "--spans-per-s", "10"]),
+        (("logs", "SERVICE=a;b"), ["logs", "a;b"]),
+    ],
+)
+def test_make_hands_settings_on_as_they_stand(arguments: tuple[str, ...], words: list[str]) -> None:
+    assert words_made(*arguments) == ["scripts", *words]
+
+
+def test_make_help_of_an_unknown_group_names_the_groups_and_fails() -> None:
+    done = make("help", "GROUP=wtch", check=False)
+    assert done.returncode == 2
+    assert "There is no group wtch: help run config images data watch check develop all" in done.stderr
 
 
 def test_wrong_settings_exit_with_2_and_start_nothing(tmp_path: Path) -> None:
@@ -78,8 +164,8 @@ def test_wrong_settings_exit_with_2_and_start_nothing(tmp_path: Path) -> None:
 
 
 def test_help_of_make_fits_a_terminal_and_names_every_target() -> None:
-    done = subprocess.run(["make", "-C", str(ROOT)], capture_output=True, text=True, check=True)
-    lines = [line for line in done.stdout.splitlines() if not line.startswith("make")]
+    done = make()
+    lines = done.stdout.splitlines()
     assert len(lines) <= 24
     assert max(map(len, lines)) <= 80
     makefile = (ROOT / "Makefile").read_text()
@@ -88,15 +174,13 @@ def test_help_of_make_fits_a_terminal_and_names_every_target() -> None:
 
 
 def test_help_of_make_explains_every_target_in_a_terminal_of_80_columns() -> None:
-    done = subprocess.run(
-        ["make", "-C", str(ROOT), "help", "GROUP=all"], capture_output=True, text=True, check=True
-    )
-    assert [line for line in done.stdout.splitlines() if len(line) > 80 and not line.startswith("make")] == []
+    done = make("help", "GROUP=all")
+    assert [line for line in done.stdout.splitlines() if len(line) > 80] == []
 
 
 def test_every_verb_in_the_makefile_exists() -> None:
     verbs = set(re.findall(r"\$\(RUN\) ([a-z][a-z-]*)", (ROOT / "Makefile").read_text()))
-    known = set(get_command(cli.app).commands)  # type: ignore[attr-defined]
+    known = set(get_command(app).commands)  # type: ignore[attr-defined]
     assert len(verbs) >= 9
     assert verbs - known == set()
 
