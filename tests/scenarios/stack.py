@@ -90,7 +90,8 @@ class Stack:
                 "networks": [str(one.name) for one in engine.networks.list(filters=label)],
                 "volumes": [str(one.name) for one in engine.volumes.list(filters=label)],
             }
-        return {kind: names for kind, names in found.items() if names}
+        # Docker lists volumes in any order.
+        return {kind: sorted(names) for kind, names in found.items() if names}
 
     def with_files(self, *files: Path) -> Stack:
         """Return this stack with further compose files, which break it."""
