@@ -7,6 +7,8 @@ import time
 from datetime import UTC, datetime
 
 _DATETIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
+_WRITTEN = re.compile(r"(\d{4}|[+-]\d{6})(-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)", re.ASCII)
+_MS_IN_400_YEARS = 146_097 * 86_400_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MINUTES: dict[int, str] = {}
 
@@ -26,11 +28,15 @@ def iso(ms: int) -> str:
     if prefix is None:
         if len(_MINUTES) > 10_000:
             _MINUTES.clear()
-        prefix = time.strftime("%Y-%m-%dT%H:%M:", time.gmtime(minute * 60))
-        # strftime does not pad years below 1000.
-        prefix = prefix if len(prefix) == 17 else prefix.rjust(17, "0")
+        moment = time.gmtime(minute * 60)
+        prefix = f"{_year(moment.tm_year)}{time.strftime('-%m-%dT%H:%M:', moment)}"
         _MINUTES[minute] = prefix
     return f"{prefix}{rest // 1000:02d}.{rest % 1000:03d}Z"
+
+
+def _year(year: int) -> str:
+    # What JavaScript writes for years that four digits cannot hold.
+    return f"{year:04d}" if 0 <= year <= 9999 else f"{year:+07d}"
 
 
 def iso_or_none(ms: int | None) -> str | None:
@@ -52,3 +58,17 @@ def parse_iso(text: str) -> int | None:
         return None
     delta = moment - _EPOCH
     return (delta.days * 86_400 + delta.seconds) * 1000 + delta.microseconds // 1000
+
+
+def read_iso(text: str) -> int | None:
+    """Return Unix milliseconds of what `iso` has written, or ``None`` for another text.
+
+    Unlike `parse_iso` it knows years before 1 and after 9999: nobody may ask for them, a span may have them.
+    """
+    written = _WRITTEN.fullmatch(text)
+    if written is None:
+        return parse_iso(text)
+    # Days repeat every 400 years: the year is moved into the range of Python's dates.
+    cycles, year = divmod(int(written[1]) - 2000, 400)
+    moved = parse_iso(f"{2000 + year}{written[2]}")
+    return None if moved is None else moved + cycles * _MS_IN_400_YEARS

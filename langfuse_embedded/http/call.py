@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from .errors import InvalidData, InvalidRequest, PayloadTooLarge
 from .nesting import MAX_DEPTH, require_shallow
+from .request_bodies import parse_body
 
 if TYPE_CHECKING:
     from langfuse_embedded.engine import Engine
@@ -59,18 +60,16 @@ class Call:
         return b"".join(chunks)
 
     async def json(self, schema: Schema) -> Any:
-        """Return the JSON body in the shape of `schema`.
+        """Return the body (see `request_bodies`) in the shape of `schema`.
 
         Raises:
             InvalidRequest: it is not JSON, or nests too deeply.
             InvalidData: it does not fit.
         """
         body = await self.body()
-        if not body:
-            return schema.parse({})
         try:
-            document = orjson.loads(body)
-        except orjson.JSONDecodeError:
+            document = parse_body(body, self.request.headers.get("content-type", ""))
+        except ValueError:
             # The server's framework answers this before the route is reached.
             raise InvalidRequest("Invalid JSON", named=False) from None
         # Few bodies have enough brackets to nest deeply at all.

@@ -52,4 +52,4 @@ class Operation:
     access: Access = Access.PROJECT
     legacy: bool = False
     errors: ErrorStyle = ErrorStyle.MESSAGE
-    body_limit: int = 1_000_000
+    body_limit: int = 1_048_576

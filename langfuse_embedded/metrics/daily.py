@@ -61,7 +61,7 @@ def daily_metrics(query: DailyQuery, rows: Rows) -> list[dict[str, Any]]:
 
 
 def _day(days: dict[int, dict[str, Any]], day: int) -> dict[str, Any]:
-    date = iso(day * _DAY_MS)[:10]
+    date = iso(day * _DAY_MS).partition("T")[0]
     return days.setdefault(
         day, {"date": date, "countTraces": 0, "countObservations": 0, "totalCost": 0.0, "usage": []}
     )

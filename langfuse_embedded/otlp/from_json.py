@@ -7,13 +7,11 @@ whole batch later, cost only themselves.
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-import orjson
-
+from langfuse_embedded.lenient_json import loads
 from langfuse_embedded.otlp.batch import Attributes, Decoded, DecodeError, Resource, Scope, Span, SpanEvent
-from langfuse_embedded.otlp.javascript import as_double, dumps, number, string, without_surrogates
+from langfuse_embedded.otlp.javascript import as_double, dumps, number, string
 from langfuse_embedded.otlp.rejection import Findings
 from langfuse_embedded.otlp.times import milliseconds_of_nanos
 
@@ -41,27 +39,13 @@ def decode_json(body: bytes | bytearray) -> Decoded:
 def _parse(body: bytes | bytearray) -> Any:
     """Parse the body; bytes that are not UTF-8 and lone surrogates become U+FFFD."""
     try:
-        document = orjson.loads(body)
+        document = loads(body)
     except ValueError:
-        document = _parse_leniently(body)
+        document = None
     if document is None:
         message = "Failed to parse OTel JSON Trace"
         raise DecodeError(message)
     return document
-
-
-def _parse_leniently(body: bytes | bytearray) -> Any:
-    try:
-        text = body.decode("utf-8", "replace")
-        return without_surrogates(json.loads(text, parse_constant=_refuse))
-    except (ValueError, RecursionError) as error:
-        message = "Failed to parse OTel JSON Trace"
-        raise DecodeError(message) from error
-
-
-def _refuse(name: str) -> None:
-    """Refuse `NaN` and `Infinity`, which Python's parser takes and JSON does not have."""
-    raise ValueError(name)
 
 
 # --- what makes an export unusable -------------------------------------------------------------------

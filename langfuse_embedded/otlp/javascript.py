@@ -7,13 +7,14 @@ it once. None of them raises, whatever value JSON or protobuf can bring.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
 import orjson
+
+from langfuse_embedded.lenient_json import loads_leniently
 
 MAX_DEPTH = 200
 """Deeper values are cut: the JSON writer stops at 254 levels and Python's own stack soon after."""
@@ -198,15 +199,10 @@ def _loads_leniently(text: str) -> Any:
         message = "not a JSON document"
         raise InvalidJson(message)
     try:
-        return without_surrogates(json.loads(text, parse_constant=_refuse))
-    except (ValueError, RecursionError) as error:
+        return loads_leniently(text)
+    except ValueError as error:
         message = "not a JSON document"
         raise InvalidJson(message) from error
-
-
-def _refuse(name: str) -> None:
-    """Refuse `NaN` and `Infinity`, which Python's parser takes and JSON does not have."""
-    raise InvalidJson(name)
 
 
 def _too_deep(document: Any) -> bool:
@@ -233,18 +229,3 @@ def loads_or_none(value: object) -> Any:
         return loads(value)
     except InvalidJson:
         return None
-
-
-def without_surrogates(value: Any) -> Any:
-    """Return a value whose texts can be written as UTF-8: lone surrogates become U+FFFD."""
-    if isinstance(value, str):
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        return value
-    if isinstance(value, list):
-        return [without_surrogates(item) for item in value]
-    if isinstance(value, dict):
-        return {without_surrogates(key): without_surrogates(item) for key, item in value.items()}
-    return value

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from langfuse_embedded.clock import iso, iso_or_none, parse_iso
+from langfuse_embedded.clock import iso, iso_or_none, read_iso
 from langfuse_embedded.http.call import Call, json_response
 from langfuse_embedded.http.cursors import decode_cursor, encode_cursor
 from langfuse_embedded.http.errors import InvalidRequest
@@ -240,7 +240,7 @@ def _place(cursor: str | None) -> ExperimentPlace | None:
         return None
     place = decode_cursor(cursor)
     moment = place.get("lastTime")
-    time = parse_iso(moment) if isinstance(moment, str) else None
+    time = read_iso(moment) if isinstance(moment, str) else None
     texts = [place.get(key) for key in ("lastTraceId", "lastId", "lastExperimentId")]
     if place.get("v") != 1 or time is None or not all(isinstance(text, str) for text in texts):
         raise InvalidRequest("Invalid cursor format")

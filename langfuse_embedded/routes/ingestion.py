@@ -27,7 +27,7 @@ from .score_intake import BATCH_SCORE, configured, store
 
 log = logging.getLogger(__name__)
 
-_BODY_LIMIT = 4_500_000
+_BODY_LIMIT = 4_718_592
 _NO_ID = "unknown"
 
 _ENVELOPE: dict[str, Schema] = {

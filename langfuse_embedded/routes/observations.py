@@ -7,7 +7,7 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from langfuse_embedded.clock import iso, parse_iso
+from langfuse_embedded.clock import iso, read_iso
 from langfuse_embedded.http.call import Call, json_response
 from langfuse_embedded.http.cursors import decode_cursor, encode_cursor
 from langfuse_embedded.http.errors import InvalidRequest
@@ -162,7 +162,7 @@ def _place(cursor: str | None) -> Place | None:
         return None
     place = decode_cursor(cursor)
     moment, trace_id, span_id = (place.get(key) for key in ("lastStartTimeTo", "lastTraceId", "lastId"))
-    start_time = parse_iso(moment) if isinstance(moment, str) else None
+    start_time = read_iso(moment) if isinstance(moment, str) else None
     if start_time is None or not isinstance(trace_id, str) or not isinstance(span_id, str):
         raise InvalidRequest("Invalid cursor format")
     return Place(start_time, trace_id, span_id)

@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from langfuse_embedded import ids
-from langfuse_embedded.clock import iso, now_ms, parse_iso
+from langfuse_embedded.clock import iso, now_ms, read_iso
 from langfuse_embedded.http.call import Call, json_response
 from langfuse_embedded.http.cursors import decode_cursor, encode_cursor
 from langfuse_embedded.http.errors import InvalidData, InvalidRequest
@@ -227,7 +227,7 @@ def _place(cursor: str | None) -> ScorePlace | None:
         return None
     place = decode_cursor(cursor)
     moment, score_id = place.get("lastTimestamp"), place.get("lastId")
-    timestamp = parse_iso(moment) if isinstance(moment, str) else None
+    timestamp = read_iso(moment) if isinstance(moment, str) else None
     if timestamp is None or not isinstance(score_id, str):
         raise InvalidRequest("Invalid cursor format")
     return ScorePlace(timestamp, score_id)

@@ -84,6 +84,13 @@ def test_pages_hold_every_observation_once_newest_first(client: httpx.Client) ->
     assert times == sorted(times, reverse=True)
 
 
+@pytest.mark.parametrize("start", [-62_135_596_801_000, -1, 253_402_300_800_000, 8_640_000_000_000_000])
+def test_pages_go_on_behind_a_time_that_no_calendar_has(client: httpx.Client, start: int) -> None:
+    trace = trace_id()
+    send(client, *(span(trace, start=start, duration=0, name=f"s{number}") for number in range(3)))
+    assert sorted(item["name"] for item in read(client, traceId=trace, limit="1")) == ["s0", "s1", "s2"]
+
+
 def test_texts_that_no_store_likes_are_kept_and_spoil_nothing(client: httpx.Client) -> None:
     trace = trace_id()
     attributes = {

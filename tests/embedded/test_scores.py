@@ -235,6 +235,31 @@ def test_of_a_list_the_valid_scores_are_kept_and_the_others_are_explained(
     assert len(_read(client, traceId=trace_id)) == 1
 
 
+def test_a_score_that_json_can_spell_and_no_store_can_hold_spoils_no_other(
+    client: httpx.Client, trace_id: str
+) -> None:
+    half, beyond, whole = (
+        f'{{"traceId": "{trace_id}", "name": "{name}", "value": {value}}}'
+        for name, value in (("a\\ud800", 1), ("b", "1e400"), ("c", 2))
+    )
+    answer = client.post(
+        URL, content=f"[{half}, {beyond}, {whole}]", headers={"content-type": "application/json"}
+    )
+    assert (answer.status_code, answer.json()["accepted"]) == (207, 2)
+    assert answer.json()["errors"][0]["message"].startswith("Score 1 was rejected: value: ")
+    assert {score["name"]: score["value"] for score in _read(client, traceId=trace_id)} == {
+        "a\ufffd": 1,
+        "c": 2,
+    }
+
+
+def test_a_score_without_its_content_type_is_refused(client: httpx.Client, trace_id: str) -> None:
+    answer = client.post(URL, content=f'{{"traceId": "{trace_id}", "name": "n", "value": 1}}')
+    assert answer.status_code == 400
+    assert answer.json()["error"][0]["message"] == "Invalid input: expected object, received string"
+    assert _read(client, traceId=trace_id) == []
+
+
 @pytest.mark.parametrize("version", ["4.16.0", "4.58.3"])
 def test_lists_of_scores_are_refused_at_the_level_of_an_older_server(
     start_engine: StartEngine, version: str

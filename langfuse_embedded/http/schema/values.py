@@ -12,6 +12,7 @@ from .base import MISSING, Issues, Path, Schema, wrong_type
 
 _SAFE_INTEGER = 2**53 - 1
 _MAX_DATE_MS = 8_640_000_000_000_000
+_NOT_FINITE = (float("inf"), float("-inf"))
 
 JS_WHITESPACE = (
     "\t\n\v\f\r \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
@@ -134,7 +135,12 @@ class Number(Schema):
     def run(self, value: Any, path: Path, issues: Issues) -> Any:
         if self.coerce:
             value = to_number(value)
-        if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or value in _NOT_FINITE
+            or value != value
+        ):
             wrong_type("number", value, path, issues)
             return value
         if self.integer and isinstance(value, float):
@@ -181,6 +187,9 @@ class Number(Schema):
         return value
 
 
+_LONG = 19
+"""Digits that 64 bits may not hold: a whole number of so many is a float."""
+
 _JAVASCRIPT_NUMBER = re.compile(
     r"[+-]?(?:\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?|Infinity)", re.ASCII
 )
@@ -210,7 +219,7 @@ def to_number(value: Any) -> Any:
     # Python's own parsers also take "nan", "inf" and "1_000".
     if not _JAVASCRIPT_NUMBER.fullmatch(text):
         return float("nan")
-    return int(text) if text.lstrip("+-").isdigit() else float(text)
+    return int(text) if text.lstrip("+-").isdigit() and len(text) < _LONG else float(text)
 
 
 class Boolean(Schema):
