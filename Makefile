@@ -172,8 +172,8 @@ lint: .venv/.dev .venv-tools/.runtime ## Develop: style, shell, Dockerfiles, CI,
 	@git ls-files '*Dockerfile' | xargs .venv-tools/bin/hadolint
 	@.venv-tools/bin/zizmor --offline --quiet --no-progress .github
 
-bundle: .venv/.runtime ## Config: all for a host without network [FILE= KEY= IMAGES=0]
-	@$(RUN) bundle $(call option,key,KEY) $(call refusal,no-images,IMAGES) $(call argument,FILE)
+bundle: .venv/.runtime ## Config: all for a host without network [FILE= KEY= IMAGES=0|1]
+	@$(RUN) bundle $(call option,key,KEY) $(call refusal,no-images,IMAGES) $(call switch,images,IMAGES) $(call argument,FILE)
 
 install-bundle: ## Config: check and install a bundle [FILE= INTO= SIGNERS=]
 	@sh scripts/install-bundle.sh $(call quoted,FILE) $(call quoted,INTO) $(call quoted,SIGNERS)

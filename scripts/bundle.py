@@ -11,23 +11,33 @@ from pathlib import Path
 
 from .core.context import Context
 from .core.docker import find_engine
+from .core.engines.base import EngineName
 from .core.errors import EXIT_OK, UsageError
 from .core.runner import checked
 from .images import verbs as images
 
 NAMESPACE = "langfuse-stack"
 SUMS = "SHA256SUMS"
+IMAGES = "images.tar.zst"
 DOWNLOAD_TIMEOUT_S = 1800.0
 BLOCK = 1024 * 1024
 
 
-def run(context: Context, *, file: Path, key: Path | None, with_images: bool) -> int:
-    """The verb. `key` is a private key of OpenSSH that signs; without it the bundle is unsigned.
+def run(context: Context, *, file: Path, key: Path | None, with_images: bool | None) -> int:
+    """The verb.
+
+    Args:
+        context: the surroundings.
+        file: where to; `install-bundle.sh` is written beside it.
+        key: a private key of OpenSSH that signs; without it the bundle is unsigned.
+        with_images: None: unless this stack runs on the embedded engine, which needs none.
 
     Raises:
         UsageError: the file exists, the key does not, no commit, or images are wanted without Docker.
         StackError: a part could not be made; nothing is left behind.
     """
+    if with_images is None:
+        with_images = _engine(context) != EngineName.EMBEDDED
     _check(context, file, key, with_images=with_images)
     with tempfile.TemporaryDirectory(dir=file.resolve().parent, prefix=".bundle-") as name:
         parts = Path(name) / "parts"
@@ -35,7 +45,7 @@ def run(context: Context, *, file: Path, key: Path | None, with_images: bool) ->
         _repository(context, parts)
         _wheels(context, parts)
         if with_images:
-            images.save(context, parts / "images.tar")
+            images.save(context, parts / IMAGES)
         (parts / SUMS).write_text(checksums(parts), encoding="utf-8")
         if key:
             _sign(context, parts / SUMS, key)
@@ -60,6 +70,11 @@ def _sha256(path: Path) -> str:
         while block := file.read(BLOCK):
             digest.update(block)
     return digest.hexdigest()
+
+
+def _engine(context: Context) -> str:
+    """Return the engine that this stack is to use or has used, or an empty string."""
+    return context.lenient_settings().get("ENGINE") or context.remembered_engine()
 
 
 def _check(context: Context, file: Path, key: Path | None, *, with_images: bool) -> None:

@@ -64,7 +64,7 @@ python=$(sh "$directory/scripts/find-python.sh")
   fail "The packages do not fit this host." "make the bundle with the Python version of this host, and its processor."
 ## make does not install them again.
 touch "$directory/.venv/.runtime"
-if [ -f "$work/images.tar" ]; then
-  (cd "$directory" && .venv/bin/python -m scripts images load "$work/images.tar")
+if [ -f "$work/images.tar.zst" ]; then
+  (cd "$directory" && .venv/bin/python -m scripts images load "$work/images.tar.zst")
 fi
 echo "Installed in $directory. Next: cd $directory && make up"

@@ -107,7 +107,10 @@ def rotate(
 def bundle(
     file: Annotated[Path, typer.Argument(help="Where to, such as langfuse-stack.tar.")],
     key: Annotated[Path | None, typer.Option(help="Private key of OpenSSH that signs it.")] = None,
-    images: Annotated[bool, typer.Option(help="With the images of the compose engine.")] = True,
+    images: Annotated[
+        bool | None,
+        typer.Option(help="The images of the compose engine; by default unless this stack is embedded."),
+    ] = None,
 ) -> None:
     """Write one file with all that a host without a network needs."""
     from scripts import bundle as verb

@@ -1,7 +1,8 @@
 """A file with the images of a stack, for a host that reaches no registry.
 
 It is what `docker save` writes, and at its end a member of ours with the SHA-256 of every other member and
-the ids of the images. `docker load` reads it too, without checking anything.
+the ids of the images. A file whose name ends with `.zst` is compressed. `docker load` reads both, without
+checking anything.
 """
 
 from __future__ import annotations
@@ -10,14 +11,20 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
+import zstandard
+
 from scripts.core.errors import StackError
 
 MANIFEST = "langfuse-stack-images.json"
+COMPRESSED = ".zst"
+# Images of 1.9 GB: 0.7 GB after 13 s of a processor; gzip's quickest level makes 0.8 GB in 32 s.
+_LEVEL = 3
 _CHUNK = 2**20
 
 
@@ -38,7 +45,8 @@ class Manifest:
 
 def seal(path: Path, images: Mapping[str, str], platform: str) -> Manifest:
     """Add checksums to what `docker save` has written; return them."""
-    manifest = Manifest(images, platform, _digests(path))
+    digests, _ = _read(path)
+    manifest = Manifest(images, platform, digests)
     content = json.dumps(asdict(manifest), indent=1, sort_keys=True).encode()
     entry = tarfile.TarInfo(MANIFEST)
     entry.size = len(content)
@@ -47,23 +55,27 @@ def seal(path: Path, images: Mapping[str, str], platform: str) -> Manifest:
     return manifest
 
 
+def compress(path: Path, into: Path) -> None:
+    """Write a file compressed to another one, on all processors."""
+    compressor = zstandard.ZstdCompressor(level=_LEVEL, threads=-1)
+    with path.open("rb") as plain, into.open("wb") as packed:
+        compressor.copy_stream(plain, packed, size=path.stat().st_size)
+
+
 def verify(path: Path) -> Manifest:
     """Return the manifest of an archive in which every member is as it was saved.
 
     Raises:
         StackError: it is cut off, damaged, or was not made by `make images-save`.
     """
-    found = _digests(path)
-    if MANIFEST not in found:
+    found, content = _read(path)
+    if content is None:
         raise StackError(
             f"{path} has no checksums: it was cut off on its way, or not made by make images-save.",
             fix="copy it once more and compare its size, or save it again.",
         )
-    with tarfile.open(path, "r:") as archive:
-        member = archive.extractfile(MANIFEST)
-        document = json.load(member) if member else {}
+    document = json.loads(content)
     manifest = Manifest(document["images"], document["platform"], document["members"])
-    del found[MANIFEST]
     differing = sorted(
         name
         for name in found.keys() | manifest.members.keys()
@@ -78,20 +90,32 @@ def verify(path: Path) -> Manifest:
     return manifest
 
 
-def _digests(path: Path) -> dict[str, str]:
-    """Return the SHA-256 of every file in an archive."""
-    digests = {}
+def _read(path: Path) -> tuple[dict[str, str], bytes | None]:
+    """Return the SHA-256 of every file in an archive, and our own member of it, if it is there."""
+    digests, ours = {}, None
     try:
-        with tarfile.open(path, "r:") as archive:
+        with _plain(path) as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
             for member in archive:
                 content = archive.extractfile(member) if member.isfile() else None
-                if content:
+                if content and member.name == MANIFEST:
+                    ours = content.read()
+                elif content:
                     digests[member.name] = _sha256(content)
-    except (OSError, tarfile.TarError) as error:
+    except (OSError, tarfile.TarError, zstandard.ZstdError) as error:
         raise StackError(
             f"{path} cannot be read: {error}.", fix="name a file of make images-save."
         ) from error
-    return digests
+    return digests, ours
+
+
+@contextmanager
+def _plain(path: Path) -> Iterator[IO[bytes]]:
+    with path.open("rb") as file:
+        if path.suffix == COMPRESSED:
+            with zstandard.ZstdDecompressor().stream_reader(file) as reader:
+                yield reader
+        else:
+            yield file
 
 
 def _sha256(content: IO[bytes]) -> str:

@@ -25,7 +25,7 @@ from scripts.core.runner import checked
 from scripts.core.settings.envfile import plan_env_change
 from scripts.core.settings.table import GROUPS
 
-from .archive import seal, verify
+from .archive import COMPRESSED, compress, seal, verify
 
 # Two gigabytes over a slow line.
 PULL_TIMEOUT_S = 3600
@@ -78,22 +78,28 @@ def lock(context: Context, *, dry_run: bool) -> int:
 
 
 def save(context: Context, file: Path) -> int:
-    """Write every image of the stack into one file with checksums."""
+    """Write every image of the stack into a file with checksums; compressed if its name ends with `.zst`."""
     compose = _compose(context)
     wanted = read_images(context.runner, compose.command, compose.tags)
     here = _all_here(context, wanted)
     if file.exists():
         raise UsageError(f"{file} exists.", fix="choose another name, or delete it first.")
     partial = file.with_name(f".{file.name}.partial")
+    packed = file.with_name(f".{file.name}.packed")
     argv = ["docker", "save", "--output", str(partial.resolve()), *here]
     try:
         with context.console.working(f"Writing {len(here)} images to {file}"):
             checked(argv, context.runner.run(argv, timeout_s=ARCHIVE_TIMEOUT_S))
             platform = next(iter(here.values())).platform
             seal(partial, {reference: image.id for reference, image in here.items()}, platform)
-            partial.replace(file)
+            if file.suffix == COMPRESSED:
+                compress(partial, packed)
+                packed.replace(file)
+            else:
+                partial.replace(file)
     finally:
         partial.unlink(missing_ok=True)
+        packed.unlink(missing_ok=True)
     size = file.stat().st_size / 1e6
     context.console.print(f"Wrote {len(here)} images for {platform} to {file} ({size:.0f} MB).")
     context.console.print(f"There: make images-load FILE={file.name}")

@@ -23,7 +23,7 @@ from scripts.core.images_lock import (
     read_lock,
 )
 from scripts.core.runner import Completed
-from scripts.images.archive import MANIFEST, seal, verify
+from scripts.images.archive import MANIFEST, compress, seal, verify
 from scripts.images.verbs import changes
 
 from .fakes import FakeRunner, layout_in
@@ -55,6 +55,34 @@ def test_a_sealed_file_tells_what_is_in_it_and_is_still_a_tar_archive(archive: P
     assert set(manifest.members) == {"layer", "manifest"}
     with tarfile.open(archive) as opened:
         assert opened.getnames() == ["layer", "manifest", MANIFEST]
+
+
+@pytest.fixture
+def compressed(archive: Path) -> Path:
+    into = archive.with_name("images.tar.zst")
+    compress(archive, into)
+    return into
+
+
+def test_a_compressed_file_is_smaller_and_tells_the_same(archive: Path, compressed: Path) -> None:
+    assert verify(compressed) == verify(archive)
+    assert compressed.stat().st_size < archive.stat().st_size / 10
+
+
+@pytest.mark.parametrize("kept", [3, 0.5, 0.99])
+def test_a_compressed_file_that_was_cut_off_is_refused(compressed: Path, kept: float) -> None:
+    content = compressed.read_bytes()
+    compressed.write_bytes(content[: int(kept if kept > 1 else kept * len(content))])
+    with pytest.raises(StackError, match=r"cut off|cannot be read"):
+        verify(compressed)
+
+
+def test_one_changed_byte_of_a_compressed_file_is_found(compressed: Path) -> None:
+    content = bytearray(compressed.read_bytes())
+    content[len(content) // 2] ^= 1
+    compressed.write_bytes(content)
+    with pytest.raises(StackError):
+        verify(compressed)
 
 
 @pytest.mark.parametrize("position", [600, 5000, 6800])

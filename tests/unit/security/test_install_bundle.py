@@ -180,6 +180,20 @@ def test_images_without_docker_are_an_error_with_the_way_around(tmp_path: Path) 
     assert "IMAGES=0" in caught.value.fix
 
 
+@pytest.mark.parametrize(("engine", "asks_for_docker"), [("embedded", False), ("compose", True), ("", True)])
+def test_a_bundle_of_an_embedded_stack_needs_no_images(
+    tmp_path: Path, engine: str, asks_for_docker: bool
+) -> None:
+    failing = {"docker version": Completed(1), "pip download": Completed(1, "", "no route to host")}
+    context = context_in(tmp_path, **failing)
+    if engine:
+        context.layout.stack_dir.mkdir(parents=True)
+        context.layout.engine_file.write_text(f"{engine}\n")
+    with pytest.raises(StackError) as caught:
+        bundle.run(context, file=tmp_path / "bundle.tar", key=None, with_images=None)
+    assert ("Docker" in str(caught.value)) == asks_for_docker
+
+
 def test_a_part_that_cannot_be_made_leaves_nothing_behind(tmp_path: Path) -> None:
     context = context_in(tmp_path, **{"pip download": Completed(1, "", "no route to host")})
     with pytest.raises(StackError, match="exit code 1"):
