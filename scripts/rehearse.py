@@ -20,9 +20,10 @@ from .core.docker import find_engine
 from .core.errors import EXIT_FAILED, EXIT_OK, UsageError
 from .core.runner import checked
 
-PYTEST = ("-m", "pytest", "-p", "no:cacheprovider", "-v", "tests/scenarios", "--durations=10")
-# A further -m among the arguments replaces this one.
-SCENARIOS = (*PYTEST, "-m", "not slow")
+SCENARIOS = "tests/scenarios"
+# While one process waits for a container, the other goes on; conftest.py there says what stays together.
+PROCESSES = ("-n", "2", "--dist", "loadgroup")
+PYTEST = ("-m", "pytest", "-p", "no:cacheprovider", "-v", "--durations=10", *PROCESSES)
 INSTALL_TIMEOUT_S = 600
 INSTALL_ENGINE = ("rehearsal/install_engine.sh",)
 INSTALL_BOOTSTRAP = ("apt-get", "install", "--quiet", "--yes", "--no-install-recommends", "mmdebstrap")
@@ -43,11 +44,18 @@ def run(context: Context, *, yes: bool, arguments: Sequence[str]) -> int:
         name = f"rehearsal-{secrets.token_hex(3)}"
         try:
             environment = {**context.environment, "REHEARSAL_RUN": name}
-            code = context.runner.stream([sys.executable, *SCENARIOS, *arguments], env=environment)
+            code = context.runner.stream(pytest_command(arguments), env=environment)
         finally:
             for leftover in remove_leftovers(name):
                 context.console.warn(f"removed what an interrupted scenario left: {leftover}")
     return EXIT_OK if code == 0 else EXIT_FAILED
+
+
+def pytest_command(arguments: Sequence[str]) -> list[str]:
+    """Return how scenarios are run: those that `arguments` name, else all but the slow ones (or as -m says)."""
+    named = any(argument.startswith(SCENARIOS) for argument in arguments)
+    selection = () if named else (SCENARIOS, "-m", "not slow")
+    return [sys.executable, *PYTEST, *selection, *arguments]
 
 
 def missing_programs(context: Context) -> list[Sequence[str]]:

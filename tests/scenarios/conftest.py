@@ -13,7 +13,7 @@ from scripts.core.errors import StackError
 
 from .extras import Extras, start
 from .load import wait_healthy
-from .report import Report
+from .report import Report, Table
 from .stack import Stack, new_stack
 
 HERE = Path(__file__).parent
@@ -38,48 +38,39 @@ QUICK = frozenset(
         "wrong_secret",
     )
 )
-REPORT = pytest.StashKey[Report]()
+# Those that share a stack run in one process, the others beside them: there is a second one.
+SHARED = ("first_start", "extras")
 
 MakeStack = Callable[[], Stack]
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Begin the table that is printed at the end."""
-    config.stash[REPORT] = Report()
+    config.pluginmanager.register(Table(), "scenarios")
 
 
+# Before the groups become part of the tests' names.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark everything in this directory as a scenario, and what takes long as slow."""
+    """Mark everything in this directory as a scenario, what takes long as slow, and what shares a process."""
     for item in items:
         if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.scenario)
+            item.add_marker(pytest.mark.xdist_group(_group(item)))
             if item.path.parent.name not in QUICK:
                 item.add_marker(pytest.mark.slow)
 
 
-def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Add up the time of each scenario."""
-    scenario = Path(report.nodeid.partition("::")[0]).parent
-    if scenario.is_relative_to("tests/scenarios"):
-        _TIMES[scenario.name] = _TIMES.get(scenario.name, 0.0) + report.duration
+def _group(item: pytest.Item) -> str:
+    """Return the stack that a test shares with those of other modules, else its module."""
+    fixtures = getattr(item, "fixturenames", ())
+    return next((name for name in SHARED if name in fixtures), item.path.stem)
 
 
-_TIMES: dict[str, float] = {}
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Print what was tried and what was lost."""
-    lines = config.stash[REPORT].lines(_TIMES)
-    if lines:
-        terminalreporter.section("scenarios")
-        for line in lines:
-            terminalreporter.write_line(line)
-
-
-@pytest.fixture(scope="session")
+@pytest.fixture
 def report(request: pytest.FixtureRequest) -> Report:
-    """Return where scenarios write down which fault they injected and what it cost."""
-    return request.config.stash[REPORT]
+    """Return where a scenario writes down which fault it has injected and what it cost."""
+    return Report(request.node.user_properties)
 
 
 @pytest.fixture(scope="module")

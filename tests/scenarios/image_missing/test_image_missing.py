@@ -8,14 +8,16 @@ from pathlib import Path
 import pytest
 
 from scripts.core.errors import UsageError
+from tests.scenarios.report import Report
 from tests.scenarios.stack import Stack
 
 BROKEN = Path(__file__).parent / "compose.yaml"
 SAID_WITHIN_S = 10
 
 
-def test_up_names_the_missing_image_within_ten_seconds(stack: Stack) -> None:
+def test_up_names_the_missing_image_within_ten_seconds(stack: Stack, report: Report) -> None:
     """And says how to bring it, instead of trying to pull for minutes."""
+    report.add("image_missing", "image and registry away")
     begin = time.monotonic()
     with pytest.raises(UsageError) as caught:
         stack.with_files(BROKEN).up()

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import docker
 import pytest
 
+from tests.scenarios.report import Report
 from tests.scenarios.stack import Stack
 
 CONTAINERS_WITHIN_S = 60.0
@@ -40,9 +41,10 @@ def ctrl_c_as_soon_as_something_runs(engine: docker.DockerClient, stack: Stack) 
 
 
 def test_an_interrupted_first_start_leaves_nothing_and_can_be_repeated(
-    stack: Stack, engine: docker.DockerClient
+    stack: Stack, engine: docker.DockerClient, report: Report
 ) -> None:
     """Also no volume: in one of them PostgreSQL was making its database, which nobody would end."""
+    report.add("interrupted", "Ctrl-C in a first start")
     with pytest.raises(KeyboardInterrupt), ctrl_c_as_soon_as_something_runs(engine, stack):
         stack.up()
     assert stack.leftovers() == {}
@@ -53,9 +55,10 @@ def test_an_interrupted_first_start_leaves_nothing_and_can_be_repeated(
 
 
 def test_an_interrupted_start_of_a_running_stack_leaves_it_running(
-    stack: Stack, engine: docker.DockerClient
+    stack: Stack, engine: docker.DockerClient, report: Report
 ) -> None:
     """What was there before is not taken down."""
+    report.add("interrupted", "Ctrl-C in a later start")
     with pytest.raises(KeyboardInterrupt), ctrl_c_as_soon_as_something_runs(engine, stack):
         stack.up()
     assert stack.state().running

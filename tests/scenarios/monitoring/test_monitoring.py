@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 import docker
 import httpx
-import pytest
 
 from tests.scenarios.extras import Extras, in_container
 from tests.scenarios.load import container
+from tests.scenarios.report import Report
 
 JOBS = {"prometheus", "alertmanager", "exporter", "statsd", "node", "clickhouse", "postgres", "valkey"}
 # Prometheus looks every 15 s, Alertmanager waits 10 s for more; what is over is told after a further minute.
@@ -40,7 +40,7 @@ def test_every_target_is_scraped(extras: Extras, engine: docker.DockerClient) ->
 
 
 def test_an_alert_reaches_its_receiver_when_spans_vanish_and_again_when_they_do_not(
-    extras: Extras, engine: docker.DockerClient, capsys: pytest.CaptureFixture[str]
+    extras: Extras, engine: docker.DockerClient, report: Report
 ) -> None:
     """The worker acknowledges and drops: only the canary, which reads what it wrote, can see that."""
     key = extras.stack.env()["ADMIN_API_KEY"]
@@ -74,9 +74,7 @@ def test_an_alert_reaches_its_receiver_when_spans_vanish_and_again_when_they_do_
         wait_for(lambda: told("FIRING"), TOLD_WITHIN_S, messages)
     finally:
         tell_worker("none")
-    with capsys.disabled():
-        print(f"\nfrom the fault to the message: {time.monotonic() - begin:.0f} s")
-    earlier, begin = len(messages()), time.monotonic()
+    earlier, end = len(messages()), time.monotonic()
     wait_for(lambda: told("RESOLVED"), OVER_WITHIN_S, messages)
-    with capsys.disabled():
-        print(f"from its end to the message: {time.monotonic() - begin:.0f} s")
+    over = time.monotonic() - end
+    report.add("monitoring", f"worker drops: told after {end - begin:.0f} s, of its end after {over:.0f} s")

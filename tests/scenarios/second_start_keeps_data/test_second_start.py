@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from tests.scenarios.report import Report
 from tests.scenarios.stack import Stack, export, new_id, wait_readable
 
 
-def test_a_second_start_keeps_data_and_keys(shared: Stack) -> None:
+def test_a_second_start_keeps_data_and_keys(shared: Stack, report: Report) -> None:
     """What was written before is read after it, with the same key."""
     keys = shared.keys()
     trace_id, span_ids = new_id(16), {new_id(8) for _ in range(5)}
@@ -22,7 +23,9 @@ def test_a_second_start_keeps_data_and_keys(shared: Stack) -> None:
     shared.up()
     assert shared.keys() == keys
     with shared.client() as client:
-        assert wait_readable(client, trace_id, span_ids) == set()
+        lost = wait_readable(client, trace_id, span_ids)
+        report.add("second_start_keeps_data", "down and up", acknowledged=len(span_ids), lost=len(lost))
+        assert lost == set()
         kept = client.get("/api/public/v2/prompts/rehearsed").raise_for_status().json()
     assert (kept["prompt"], kept["version"], kept["createdAt"]) == (
         prompt["prompt"],

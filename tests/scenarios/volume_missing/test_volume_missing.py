@@ -6,17 +6,19 @@ import docker
 import pytest
 
 from scripts.core.errors import EngineError
+from tests.scenarios.report import Report
 from tests.scenarios.stack import Stack
 
 
 def test_up_names_the_missing_volume_and_makes_no_empty_one(
-    shared: Stack, engine: docker.DockerClient
+    shared: Stack, engine: docker.DockerClient, report: Report
 ) -> None:
     """With the volume back, it starts; Valkey's, as this stack goes on to be used."""
     shared.down()
     name = f"{shared.name}_valkey"
     try:
         engine.volumes.get(name).remove()
+        report.add("volume_missing", "volume of valkey deleted")
         before = shared.leftovers()
         with pytest.raises(EngineError, match=f"Volume {name} is missing") as caught:
             shared.up()

@@ -67,3 +67,16 @@ def test_yes_and_ci_are_consent(
 ) -> None:
     monkeypatch.setattr("sys.stdin", None)
     rehearse.require_consent(context_with({}, environment), [rehearse.INSTALL_ENGINE], yes=yes)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], ["tests/scenarios", "-m", "not slow"]),
+        (["-k", "port_taken"], ["tests/scenarios", "-m", "not slow", "-k", "port_taken"]),
+        (["-x", "tests/scenarios/doctor"], ["-x", "tests/scenarios/doctor"]),
+    ],
+)
+def test_scenarios_that_are_named_run_alone(arguments: list[str], expected: list[str]) -> None:
+    command = rehearse.pytest_command(arguments)
+    assert command[command.index("loadgroup") + 1 :] == expected
