@@ -52,7 +52,7 @@ def run(context: Context, *, yes: bool, arguments: Sequence[str]) -> int:
 
 
 def pytest_command(arguments: Sequence[str]) -> list[str]:
-    """Return how scenarios are run: those that `arguments` name, else all but the slow ones (or as -m says)."""
+    """Return how scenarios are run: those that `arguments` name, else all but slow ones or as -m says."""
     named = any(argument.startswith(SCENARIOS) for argument in arguments)
     selection = () if named else (SCENARIOS, "-m", "not slow")
     return [sys.executable, *PYTEST, *selection, *arguments]
