@@ -1,11 +1,13 @@
 #!/bin/sh
-# Install the programs that some tests need and Python packages do not bring: restic for backups, Prometheus and
-# Alertmanager (with promtool and amtool) for alerts. Installs what is missing only, and starts no service.
+# Install the programs that some tests need and Python packages do not bring: restic for backups, sshd for those on
+# an SFTP server, Prometheus and Alertmanager (with promtool and amtool) for alerts. Installs what is missing only,
+# and starts no service.
 # Debian and Ubuntu; elsewhere install them with your package manager.
 set -eu
 
 missing=
 command -v restic >/dev/null || missing="$missing restic"
+PATH="$PATH:/usr/sbin" command -v sshd >/dev/null || missing="$missing openssh-server"
 command -v promtool >/dev/null || missing="$missing prometheus"
 command -v amtool >/dev/null || missing="$missing prometheus-alertmanager"
 [ -n "$missing" ] || exit 0
@@ -16,7 +18,7 @@ $as_root apt-get update -qq
 # shellcheck disable=SC2086
 $as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -qq --no-install-recommends $missing >/dev/null
 if command -v systemctl >/dev/null; then
-  for service in prometheus prometheus-alertmanager; do
+  for service in prometheus prometheus-alertmanager ssh; do
     case $missing in *"$service"*) $as_root systemctl disable --now "$service" >/dev/null 2>&1 || true ;; esac
   done
 fi

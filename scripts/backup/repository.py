@@ -185,11 +185,20 @@ def open_repository(context: Context, settings: Settings, *, create: bool = Fals
     location = settings["BACKUP_REPOSITORY"]
     if ":" not in location:
         location = str((context.layout.root / location).resolve())
+    cache_dir = context.layout.stack_dir / "cache" / "restic"
     repository = Repository(
-        location, password, context.environment, context.runner, context.layout.stack_dir / "cache" / "restic"
+        location, password, _with_keys(context.environment, settings), context.runner, cache_dir
     )
     repository.open(create=create)
     return repository
+
+
+def _with_keys(environment: Mapping[str, str], settings: Settings) -> dict[str, str]:
+    """Return the environment of restic, with the keys of an S3 repository under the names that it knows."""
+    keys = {
+        f"AWS_{name}": settings.get(f"BACKUP_S3_{name}") for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY")
+    }
+    return {**environment, **{name: value for name, value in keys.items() if value}}
 
 
 def explained(location: str, command: str, done: Completed) -> RepositoryError:

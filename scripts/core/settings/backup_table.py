@@ -11,10 +11,20 @@ BACKUPS = Group(
         Setting(
             name="BACKUP_REPOSITORY",
             description="Where encrypted backups go: a folder (relative to the repository), "
-            "`sftp:user@host:/path` or `s3:https://host/bucket`. Keys for S3 come from the environment "
-            "(AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY).",
+            "`sftp:user@host:/path` or `s3:https://host/bucket`.",
             kind=TEXT,
             default=".backups",
+            used_by=(Reader.SCRIPTS,),
+        ),
+        Setting(
+            name="BACKUP_S3_ACCESS_KEY_ID",
+            description="Who may use an `s3:` repository. Unset: AWS_ACCESS_KEY_ID of the environment.",
+            used_by=(Reader.SCRIPTS,),
+        ),
+        Setting(
+            name="BACKUP_S3_SECRET_ACCESS_KEY",
+            description="Their secret. Unset: AWS_SECRET_ACCESS_KEY of the environment.",
+            secret=True,
             used_by=(Reader.SCRIPTS,),
         ),
         Setting(
