@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,6 +86,11 @@ def blocks(path: Path) -> Iterator[Block]:
             before = token.content
 
 
+def commands(path: Path) -> list[Block]:
+    """Return the blocks of commands of a page, but those that no test can run."""
+    return [block for block in blocks(path) if block.language == "sh" and not block.reason]
+
+
 @dataclass
 class Checkout:
     """A copy of the files of this repository that git does not ignore, with a stack of its own on free ports.
@@ -94,11 +99,15 @@ class Checkout:
         root: where it is.
         environment: what commands get, besides PATH and HOME.
         replaced: what stands in pages -> what this machine has instead, such as `/mnt/media`.
+        within: the beginning of a command that leads elsewhere, such as into another network.
+        timeout_s: how long a session may take.
     """
 
     root: Path
     environment: Mapping[str, str]
     replaced: Mapping[str, str]
+    within: Sequence[str] = ()
+    timeout_s: float = TIMEOUT_S
 
     def make(self) -> Checkout:
         """Copy the files and commit them. The environment of Python is that of this repository."""
@@ -125,10 +134,10 @@ class Checkout:
         for documented, here in self.replaced.items():
             script = script.replace(documented, here)
         return subprocess.run(
-            ["bash", "-c", script],
+            [*self.within, "bash", "-c", script],
             cwd=self.root,
             env={"PATH": os.environ["PATH"], "HOME": str(self.root), **self.environment},
-            input=answers, capture_output=True, text=True, check=False, timeout=TIMEOUT_S,
+            input=answers, capture_output=True, text=True, check=False, timeout=self.timeout_s,
         )  # fmt: skip
 
 

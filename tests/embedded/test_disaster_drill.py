@@ -12,18 +12,13 @@ import pytest
 
 from scripts.core.settings.envfile import read_env
 
-from .documented import Block, Checkout, blocks, embedded_environment, run_blocks
+from .documented import Checkout, commands, embedded_environment, run_blocks
 from .harness import REPOSITORY
 
 pytestmark = pytest.mark.slow
 
 PAGE = REPOSITORY / "docs" / "how-to" / "recover-from-disaster.md"
 OFFLINE = REPOSITORY / "docs" / "how-to" / "install-offline.md"
-
-
-def commands(page: Path) -> list[Block]:
-    """Return the blocks of shell of a page."""
-    return [block for block in blocks(page) if block.language == "sh" and not block.reason]
 
 
 @pytest.fixture
@@ -54,7 +49,7 @@ def projects(root: Path) -> dict[str, str]:
 def test_a_lost_host_is_rebuilt_from_bundle_and_backup_with_the_commands_of_the_page(
     host: Checkout, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before, after = commands(PAGE)
+    before, *after = commands(PAGE)
     assert host.run("make up && make canary && make canary").returncode == 0
     run_blocks(host, [commands(OFFLINE)[0]])
     run_blocks(host, [before])
@@ -73,7 +68,7 @@ def test_a_lost_host_is_rebuilt_from_bundle_and_backup_with_the_commands_of_the_
         host.root.mkdir()
 
         started = time.monotonic()
-        said = run_blocks(host, [after], f"{password}\n")
+        said = run_blocks(host, after, f"{password}\n")
         took = time.monotonic() - started
         with capsys.disabled():
             print(f"\nDisaster drill: from nothing to passed smoke tests in {took:.0f} s.")
