@@ -1,77 +1,32 @@
-"""Restores that must not happen or break in the middle, backups that are killed: nothing is lost by them."""
+"""Restores that must not happen or break in the middle: what was there is there afterwards."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
 import pytest
 
-from scripts.backup.drivers.compose import ComposeDriver
 from scripts.backup.errors import BackupError, Refused, RepositoryError, WrongPassword
-from scripts.core.errors import EXIT_FAILED, EXIT_OK
-from scripts.core.resting import read_rest
+from scripts.backup.repository import open_repository
+from scripts.core import host
 from scripts.core.settings.envfile import read_env
-from scripts.doctor import verb as doctor
 from scripts.stores.clickhouse import ClickHouse
-from scripts.stores.postgres import Postgres
-from scripts.stores.services import Services
-from tests.scenarios.backup_restore.drill import (
+from tests.scenarios.conftest import MakeStack
+from tests.scenarios.stack import Stack, export, new_id, readable
+
+from .drill import (
     back_up,
     bring_back,
     client,
     content_hash,
     password,
     poll,
-    seed,
     seen_with,
     unchanged,
     with_repository,
 )
-from tests.scenarios.conftest import MakeStack
-from tests.scenarios.load import wait_healthy
-from tests.scenarios.reconcile.test_reconcile import tell_worker
-from tests.scenarios.stack import ROOT, Stack, export, new_id, readable
-
-# A backup that never gets to the end of PostgreSQL's dump.
-BACKUP_FOR_EVER = """
-import os, sys, time
-from pathlib import Path
-from scripts.backup import backup
-from scripts.core.console import Console
-from scripts.core.context import Context
-from scripts.core.layout import Layout
-from scripts.core.runner import SubprocessRunner
-from scripts.stores.postgres import Postgres
-
-root = Path.cwd()
-Postgres.dump = lambda *_: time.sleep(600)
-layout = Layout(root, Path(sys.argv[1]), Path(sys.argv[2]))
-backup.run(Context(layout, os.environ, Console(), SubprocessRunner(root)), dry_run=False)
-"""
-
-
-class Killed(BaseException):
-    """Ends the verb where it is. Nothing of it may clean up: see `die`."""
-
-
-@pytest.fixture(scope="module")
-def saved(make_stack: MakeStack, tmp_path_factory: pytest.TempPathFactory) -> Stack:
-    """A running stack with a backup, and with a trace that came after it."""
-    stack = with_repository(make_stack(), tmp_path_factory.mktemp("backups") / "repository")
-    stack.up()
-    seed(stack, 100)
-    back_up(stack)
-    trace = new_id(16)
-    with client(stack, "kosmos") as api:
-        assert export(api, trace, [new_id(8)]).status_code == 200
-        poll(lambda: len(readable(api, trace)) == 1, "the trace after the backup")
-    return stack
 
 
 def test_a_live_stack_is_refused(saved: Stack) -> None:
@@ -88,13 +43,13 @@ def test_another_salt_is_refused(saved: Stack, tmp_path: Path) -> None:
     env_file = saved.context.layout.env_file
     kept = shutil.copy(env_file, tmp_path / "env")
     salt = read_env(env_file).values()["SALT"]
-    try:
-        env_file.write_text(env_file.read_text().replace(salt, "5a" * 32))
-        with pytest.raises(Refused, match="SALT"):
-            bring_back(saved, replace_data=True)
-    finally:
-        shutil.copy(kept, env_file)
-    assert content_hash(saved)
+    with unchanged(saved):
+        try:
+            env_file.write_text(env_file.read_text().replace(salt, "5a" * 32))
+            with pytest.raises(Refused, match="SALT"):
+                bring_back(saved, replace_data=True)
+        finally:
+            shutil.copy(kept, env_file)
 
 
 def test_a_newer_version_is_refused(saved: Stack) -> None:
@@ -118,6 +73,24 @@ def test_a_damaged_repository_is_refused(saved: Stack, tmp_path: Path, damage: s
         bring_back(seen_with(saved, BACKUP_REPOSITORY=str(copy)), replace_data=True)
 
 
+def test_a_disk_that_fills_up_in_the_middle_of_a_restore_changes_nothing(
+    saved: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = saved.context.layout.restore_dir
+    place.mkdir(exist_ok=True)
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size_of_backup(saved) // 2}", "tmpfs", str(place)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("a file system of its own can be mounted by root only")
+    try:
+        # As if it had filled up since the check.
+        monkeypatch.setattr(host, "free_bytes", lambda _: 1 << 40)
+        with unchanged(saved), pytest.raises(RepositoryError, match="disk is full"):
+            bring_back(saved, replace_data=True)
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+    assert saved.state().healthy
+
+
 def test_what_was_there_comes_back_when_the_restored_stores_differ(
     saved: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -137,63 +110,6 @@ def test_what_was_there_comes_back_when_the_restored_stores_differ(
     assert content_hash(saved) == before
 
 
-@pytest.mark.parametrize(
-    ("kind", "phase"),
-    [(Postgres, "load"), (ClickHouse, "restore"), (ComposeDriver, "exchange")],
-    ids=lambda value: value if isinstance(value, str) else value.__name__,
-)
-def test_after_a_kill_the_next_restore_begins_with_what_was_there(
-    saved: Stack, monkeypatch: pytest.MonkeyPatch, kind: type, phase: str
-) -> None:
-    before = content_hash(saved)
-    with monkeypatch.context() as patched:
-        patched.setattr(kind, phase, die)
-        # What a killed process does not do.
-        patched.setattr("scripts.backup.drivers.compose_exchange.ComposeExchange.undo", lambda _: None)
-        patched.setattr("scripts.backup.replacement.Replacement.undo", lambda _: None)
-        with pytest.raises(Killed):
-            bring_back(saved, replace_data=True)
-    with pytest.raises(Refused, match="has data"):
-        bring_back(saved)
-    saved.up()
-    assert content_hash(saved) == before
-
-
-def test_a_killed_backup_leaves_no_worker_stopped(saved: Stack) -> None:
-    with backup_at_rest(saved) as process:
-        assert "rests for a backup" in saved.state().detail
-        process.kill()
-        poll(lambda: read_rest(saved.context.layout) is None, "the mark of the stopped worker")
-    wait_healthy(saved)
-
-
-def test_where_the_whole_machine_went_down_status_names_it_and_the_doctor_starts_the_worker(
-    saved: Stack,
-) -> None:
-    with backup_at_rest(saved) as process:
-        for child in psutil.Process(process.pid).children():
-            child.kill()  # the guard too
-        process.kill()
-    state = saved.state()
-    assert not state.healthy
-    assert "make up starts it" in state.detail
-    assert doctor.run(saved.context, only="backup.worker") == EXIT_FAILED
-    assert doctor.run(saved.context, only="backup.worker", fix=True, yes=True) == EXIT_OK
-    wait_healthy(saved)
-
-
-def test_the_next_backup_after_a_killed_one_is_whole(saved: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as patched:
-        patched.setattr(Postgres, "dump", die)
-        patched.setattr(Services, "start", lambda *_: None)
-        patched.setattr("scripts.stores.resting.end_rest", lambda _: None)
-        with pytest.raises(Killed):
-            back_up(saved)
-    assert not saved.state().healthy
-    back_up(saved)
-    wait_healthy(saved)
-
-
 def test_a_backup_comes_back_in_a_second_stack_beside_the_first(saved: Stack, make_stack: MakeStack) -> None:
     back_up(saved)
     repository = Path(saved.context.environment["BACKUP_REPOSITORY"])
@@ -203,26 +119,6 @@ def test_a_backup_comes_back_in_a_second_stack_beside_the_first(saved: Stack, ma
     assert second.keys()["LANGFUSE_BASE_URL"].endswith(second.context.environment["LANGFUSE_PORT"])
     second.destroy()
     assert saved.state().healthy
-
-
-def test_what_waited_in_a_queue_when_the_backup_was_made_comes_back(
-    saved: Stack, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    trace, score = new_id(16), f"waiting/{new_id(4)}"
-    tell_worker(saved, "stall")
-    with client(saved, "kosmos") as api:
-        assert export(api, trace, [new_id(8)]).status_code == 200
-        body = {"id": score, "traceId": trace, "name": "mood", "value": 1}
-        api.post("/api/public/scores", json=body).raise_for_status()
-        with monkeypatch.context() as patched:
-            patched.setattr("scripts.backup.drivers.compose.DRAIN_S", 0.0)
-            back_up(saved)
-        # The restored queues are empty: neither the jobs nor the fault of the worker are there any more.
-        assert bring_back(saved, replace_data=True) == 0
-        assert len(readable(api, trace)) == 1
-        found = api.get("/api/public/v3/scores", params={"id": score}).raise_for_status().json()["data"]
-        assert [row["id"] for row in found] == [score]
-    wait_healthy(saved)
 
 
 def test_one_store_comes_back_alone(saved: Stack) -> None:
@@ -239,24 +135,7 @@ def test_one_store_comes_back_alone(saved: Stack) -> None:
         assert readable(api, later) == set()
 
 
-@contextmanager
-def backup_at_rest(stack: Stack) -> Iterator[subprocess.Popen[bytes]]:
-    """Give a `backup` that has just stopped the worker, as a process that can be killed."""
-    layout = stack.context.layout
-    arguments = [str(layout.env_file), str(layout.stack_dir)]
-    with subprocess.Popen(
-        [sys.executable, "-c", BACKUP_FOR_EVER, *arguments], env=dict(stack.context.environment), cwd=ROOT
-    ) as process:
-        poll(lambda: not running(stack, "langfuse-worker"), "the backup that stops the worker")
-        yield process
-        process.kill()
-
-
-def running(stack: Stack, service: str) -> bool:
-    """Return whether a service runs."""
-    return any(part.name == service and part.state == "running" for part in stack.state().parts)
-
-
-def die(*_: object, **__: object) -> None:
-    """Be killed."""
-    raise Killed
+def size_of_backup(stack: Stack) -> int:
+    """Return how many bytes the latest backup has."""
+    snapshot = open_repository(stack.context, stack.context.settings()).snapshots()[-1]
+    return int(snapshot.facts["bytes"])
