@@ -48,10 +48,14 @@ class Statement:
 
 @dataclass(slots=True)
 class _Part:
-    """One column while it is compiled: the value of a row, and how rows of an entity and groups fold it."""
+    """One column while it is compiled: the value of a row, and how rows of an entity and groups fold it.
+
+    `group` is what rows are grouped by for it, if that is another expression than the value.
+    """
 
     column: Column
     value: str
+    group: str = ""
     per_entity: str = "any_value({})"
     aggregate: str = ""
 
@@ -157,7 +161,7 @@ def _keys(query: MetricsQuery, view: View, dimensions: dict[str, Dimension], sou
 
 def _key(name: str, dimension: Dimension, source: _Source) -> _Part:
     if not (dimension.explode or dimension.pair):
-        return _Part(Column(name, dimension.filler), dimension.sql)
+        return _Part(Column(name, dimension.filler), dimension.sql, dimension.group_sql)
     alias = f"e{len(source.expansions)}"
     lists = f"unnest({dimension.sql}) as entry"
     if dimension.pair:
@@ -184,13 +188,13 @@ def _measure(metric: Metric, measure: Measure) -> _Part:
     return _Part(
         Column(metric.name, filler, histogram),
         measure.sql,
-        measure.per_entity,
-        _aggregate(metric.aggregation, nullable=measure.nullable),
+        per_entity=measure.per_entity,
+        aggregate=_aggregate(metric.aggregation, nullable=measure.nullable),
     )
 
 
 def _row_count() -> _Part:
-    return _Part(Column("count", 0), "1", "any_value({})", "count({})")
+    return _Part(Column("count", 0), "1", aggregate="count({})")
 
 
 def _aggregate(aggregation: str, *, nullable: bool) -> str:
@@ -209,7 +213,8 @@ def _aggregate(aggregation: str, *, nullable: bool) -> str:
 def _flat(view: View, source: _Source, keys: list[_Part], measures: list[_Part]) -> str:
     selected = [f"{key.value} as k{i}" for i, key in enumerate(keys)]
     selected += [f"{_applied(part.aggregate, part.value)} as m{i}" for i, part in enumerate(measures)]
-    return f"select {', '.join(selected)} {_from(view, source)}{_group(len(keys))}"
+    groups = [key.group or str(i + 1) for i, key in enumerate(keys)]
+    return f"select {', '.join(selected)} {_from(view, source)}{_group(groups)}"
 
 
 def _nested(view: View, source: _Source, keys: list[_Part], measures: list[_Part]) -> str:
@@ -219,7 +224,7 @@ def _nested(view: View, source: _Source, keys: list[_Part], measures: list[_Part
     outer = [f"k{i}" for i in range(len(keys))]
     outer += [f"{_applied(part.aggregate, f'm{i}')} as m{i}" for i, part in enumerate(measures)]
     entities = f"select {', '.join(inner)} {_from(view, source)} group by {identity}"
-    return f"select {', '.join(outer)} from ({entities}){_group(len(keys))}"
+    return f"select {', '.join(outer)} from ({entities}){_group([f'k{i}' for i in range(len(keys))])}"
 
 
 def _sampled(sql: str, keys: int, measures: list[_Part]) -> str:
@@ -243,8 +248,8 @@ def _from(view: View, source: _Source) -> str:
     return f"from {tables}{expansions} where {' and '.join(source.conditions)}"
 
 
-def _group(keys: int) -> str:
-    return f" group by {', '.join(str(i + 1) for i in range(keys))}" if keys else ""
+def _group(expressions: list[str]) -> str:
+    return f" group by {', '.join(expressions)}" if expressions else ""
 
 
 def _order(query: MetricsQuery, keys: list[_Part], measures: list[_Part]) -> str:

@@ -43,6 +43,7 @@ class Dimension:
         filler: what a time bucket without data holds.
         filter_sql: the stored text, where `sql` is null for an empty one; filters treat both as the same.
         explode: the value is a list, and each of its entries is a group.
+        group_sql: what `sql` is made from, where grouping by that is cheaper and gives the same groups.
         pair: the list of values that belongs to the list of keys in `sql`; both are expanded together.
     """
 
@@ -52,6 +53,7 @@ class Dimension:
     high_cardinality: bool = False
     filler: Any = ""
     filter_sql: str | None = None
+    group_sql: str = ""
     explode: bool = False
     pair: str | None = None
 

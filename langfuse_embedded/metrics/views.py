@@ -15,6 +15,8 @@ def text(column: str, *, relation: str | None = None, high_cardinality: bool = F
         high_cardinality=high_cardinality,
         filler=None,
         filter_sql=column,
+        # The column keeps its dictionary, an expression over it does not: a fifth of the whole query.
+        group_sql=column,
     )
 
 

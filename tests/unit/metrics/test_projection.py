@@ -143,3 +143,17 @@ def test_a_file_of_another_store_is_not_trusted(tmp_path: Path) -> None:
     second = Store(tmp_path / "one")
     assert second.count() == (1, 1)
     second.close()
+
+
+def test_a_second_thread_comes_with_many_rows_and_goes_with_them(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(projection, "_ONE_THREAD_UPTO", 10)
+    threads = "select current_setting('threads'), (select count(*) from observations)"
+    store.add(10)
+    assert store.projection.rows(threads, {}) == [(1, 10)]
+    store.add(1)
+    assert store.projection.rows(threads, {}) == [(2, 11)]
+    store.projection.close()
+    monkeypatch.setattr(projection, "_ONE_THREAD_UPTO", 11)
+    assert store.projection.rows(threads, {}) == [(1, 11)]
