@@ -1,4 +1,4 @@
-"""What a span costs by how many are stored: CPU, read time, disk, from 10,000 spans on.
+"""What a span costs by how many are stored: CPU, reads, aggregates, memory, disk, from 10,000 spans on.
 
     python -m benchmarks.curve [--upto 2000000] [--plot docs/reference/images/cost-by-size.svg]
 
@@ -18,6 +18,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from tests.embedded.harness import RunningEngine
+
 from .curve_plot import Panel, svg
 from .engine import Bench, fresh_engine, percentile
 
@@ -34,7 +36,10 @@ class Point:
     cpu: tuple[float, float, float]
     """A span, in server, writer and mapper."""
     read: list[float]
+    aggregate: list[float]
     megabytes: float
+    memory: float
+    """Of all processes, in MB."""
     calibration: float
 
     @property
@@ -59,15 +64,17 @@ def measure(bench: Bench, sizes: list[int], console: Console) -> list[Point]:
         ]
         bench.wait_for_rest()
         server, writer, mapper = used
-        read = [seconds * 1000 for seconds in bench.read(1)]
         points.append(
             Point(
-                size,
-                (size - before) / seconds,
-                (server, writer, mapper),
-                read,
-                bench.disk(),
-                statistics.median(loops),
+                stored=size,
+                spans_per_second=(size - before) / seconds,
+                cpu=(server, writer, mapper),
+                read=[took * 1000 for took in bench.read(1)],
+                # The first one waits for the rows that the projection has not copied yet.
+                aggregate=[took * 1000 for took in bench.aggregate()[1:]],
+                megabytes=bench.disk(),
+                memory=bench.memory(),
+                calibration=statistics.median(loops),
             )
         )
         console.log(f"{size:,} spans")
@@ -89,7 +96,9 @@ def table(points: list[Point]) -> Table:
         "spans/s",
         "CPU a span: server + writer + mapper",
         "trace read p50 / p95",
+        "aggregate p50 / p95",
         "MB per 100k",
+        "resident MB",
         "loop",
     )
     for point in points:
@@ -98,11 +107,17 @@ def table(points: list[Point]) -> Table:
             f"{point.stored:,}",
             f"{point.spans_per_second:,.0f}",
             f"{server:.0f} + {writer:.0f} + {mapper:.0f} = {sum(point.cpu):.0f} us",
-            f"{statistics.median(point.read):.2f} / {percentile(point.read, 0.95):.2f} ms",
+            _pair(point.read),
+            _pair(point.aggregate),
             f"{point.per_100k:.0f}",
+            f"{point.memory:.0f}",
             f"{point.calibration:.2f} ms",
         )
     return result
+
+
+def _pair(milliseconds: list[float]) -> str:
+    return f"{statistics.median(milliseconds):.2f} / {percentile(milliseconds, 0.95):.2f} ms"
 
 
 def plot(points: list[Point]) -> str:
@@ -122,10 +137,25 @@ def plot(points: list[Point]) -> str:
                     "p95": [percentile(point.read, 0.95) for point in points],
                 },
             ),
+            Panel(
+                "Aggregate by model over all spans (milliseconds)",
+                {
+                    "median": [statistics.median(point.aggregate) for point in points],
+                    "p95": [percentile(point.aggregate, 0.95) for point in points],
+                },
+            ),
             Panel("Disk per 100,000 spans (MB)", {"events.db": [point.per_100k for point in points]}),
         ],
         "Cost of a span by the number of spans stored",
     )
+
+
+def _start_again(engine: RunningEngine) -> float:
+    """Return the seconds that a start takes on the data that is there."""
+    engine.stop()
+    begin = time.perf_counter()
+    engine.start()
+    return time.perf_counter() - begin
 
 
 def main() -> None:
@@ -145,7 +175,9 @@ def run(console: Console, upto: int, file: Path | None) -> None:
         bench = Bench(engine)
         bench.warm_up()
         points = measure(bench, [size for size in _SIZES if size < upto] + [upto], console)
+        start = _start_again(engine)
     console.print(table(points))
+    console.print(f"start with {upto:,} spans: {start * 1000:.0f} ms")
     if file is not None:
         file.write_text(plot(points), "utf-8")
 

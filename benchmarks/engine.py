@@ -162,8 +162,11 @@ class Bench:
         before = self.cpu()
         time.sleep(_IDLE_SECONDS)
         used = self.cpu() - before
-        memory = sum(process.memory_full_info().pss for process in self.processes())
-        return memory / 2**20, used / _IDLE_SECONDS * 100
+        return self.memory(), used / _IDLE_SECONDS * 100
+
+    def memory(self) -> float:
+        """Return the proportional memory of all processes in MB."""
+        return sum(process.memory_full_info().pss for process in self.processes()) / 2**20
 
     def processes(self) -> list[psutil.Process]:
         """Return the server and its children."""
