@@ -16,7 +16,8 @@ from scripts.stores.score_objects import keys_by_score, score_objects_between
 from .compose import KEYS_A_REPLAY, Reconciler
 from .findings import Findings
 
-_STORED_S = 300.0
+_STORED_S = 60.0
+"""How long nothing more may arrive: a score that the worker refuses never does."""
 
 
 def find_scores(reconciler: Reconciler, findings: Findings, since: datetime, until: datetime) -> None:
@@ -51,14 +52,17 @@ def replay_scores(reconciler: Reconciler, findings: Findings) -> None:
         some = keys[begin : begin + KEYS_A_REPLAY]
         reconciler.queue(some)
         reconciler.sleep(max(0.0, len(some) / reconciler.keys_per_second - (time.monotonic() - began)))
-    deadline = time.monotonic() + _STORED_S
-    while left := missing.keys() - _stored(reconciler, findings.project, missing.keys()):
-        if time.monotonic() > deadline:
+    left, deadline = set(missing), time.monotonic() + _STORED_S
+    while still := left - _stored(reconciler, findings.project, left):
+        if len(still) < len(left):
+            deadline = time.monotonic() + _STORED_S
+        elif time.monotonic() > deadline:
             raise StoreError(
-                f"{len(left)} replayed scores of {findings.project} are not stored after {_STORED_S:.0f} s.",
-                details=sorted(left)[:20],
+                f"{len(still)} replayed scores of {findings.project} are not stored after {_STORED_S:.0f} s.",
+                details=sorted(still)[:20],
                 fix="look at `make logs SERVICE=langfuse-worker`, then repeat.",
             )
+        left = still
         reconciler.sleep(0.5)
     findings.replayed_scores += len(missing)
 
