@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from difflib import get_close_matches
 
 from .bootstrap import apply
 from .core.api import Api
 from .core.context import Context
 from .core.engines.base import Engine, EngineName
-from .core.errors import EngineError, StackError
+from .core.errors import EngineError, StackError, UsageError
 from .core.layout import only_one_verb, write_private
-from .core.settings.envfile import EnvChange, plan_env_change, write_env_change
-from .core.settings.table import GROUPS
+from .core.settings.envfile import EnvChange, EnvFile, plan_env_change, write_env_change
+from .core.settings.table import GROUPS, SETTINGS
 from .core.settings.values import Settings
 from .provision.run import planned
 from .provision.tenancy import Bootstrap
+
+SECRETS_OF_DATA = ("SALT", "ENCRYPTION_KEY")
 
 
 def run(context: Context) -> int:
@@ -22,6 +25,8 @@ def run(context: Context) -> int:
     # No impact yet: everything that can be wrong is found before anything is written or started.
     env_change = plan_env_change(GROUPS, context.env_file(), context.environment, lambda: datetime.now(UTC))
     settings = context.settings(env_change.generated)
+    refuse_lost_secrets(context, env_change)
+    warn_of_misspelt(context)
     bootstrap = Bootstrap.load(context, settings)
     with context.console.working("Looking for an engine"):
         choice = context.choose(settings)
@@ -48,6 +53,34 @@ def run(context: Context) -> int:
         context.console.note("It was running already.")
     show_summary(context, engine, bootstrap, version)
     return 0
+
+
+def refuse_lost_secrets(context: Context, change: EnvChange) -> None:
+    """Raise UsageError where there are data, and the secrets they were written with are gone.
+
+    With new ones the server starts, takes no API key of before, and cannot read the secrets it keeps.
+    """
+    lost = [name for name in SECRETS_OF_DATA if name in change.generated]
+    if not lost or not context.remembered_engine():
+        return
+    name = context.layout.shown(context.layout.env_file)
+    raise UsageError(
+        f"{' and '.join(lost)} of this stack's data {'is' if len(lost) == 1 else 'are'} not in {name}; "
+        "nothing was started.",
+        fix=f"bring {name} back, from your copy or a backup (docs/how-to/back-up-and-restore.md); "
+        "or delete the data: make destroy.",
+    )
+
+
+def warn_of_misspelt(context: Context) -> None:
+    """Name the lines of `.env` that nothing reads and that are nearly a setting."""
+    known = {setting.name for setting in SETTINGS}
+    env_file = context.env_file() or EnvFile()
+    for assignment in env_file.assignments:
+        meant = get_close_matches(assignment.name, known - env_file.values().keys(), 1, cutoff=0.8)
+        if assignment.name not in known and meant:
+            place = f"{context.layout.shown(context.layout.env_file)}:{assignment.line}"
+            context.console.warn(f"{assignment.name} ({place}) is no setting; did you mean {meant[0]}?")
 
 
 def refuse_second_engine(context: Context, chosen: EngineName, settings: Settings) -> None:

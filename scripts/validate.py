@@ -1,20 +1,58 @@
-"""`validate`: check `config/stack.yaml` and all its files, without a server and without secrets."""
+"""`validate`: check the files of `config/` that people edit, without a server and without secrets."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from .alerts.document import load_alerts
+from .alerts.paths import alerts_file
+from .backup.policy import POLICY_FILE, load_policy
 from .core.context import Context
+from .core.errors import EXIT_OK, EXIT_USAGE, UsageError
 from .provision.content import Content
 from .provision.loading import load_stack
+from .retention.rules import RETENTION_FILE, load_retention
 
 
 def run(context: Context) -> int:
-    """The verb. Raises StackFileError with all faults."""
-    layout = context.layout
-    stack = load_stack(layout.stack_file, layout.shown(layout.stack_file))
-    for project in stack.projects:
+    """The verb. Every file is looked at; exit code 2 when one of them has faults."""
+    code = EXIT_OK
+    for check in (stack, alerts, retention, backups):
+        try:
+            for line in check(context):
+                context.console.print(line)
+        except UsageError as error:
+            context.console.error(error)
+            code = EXIT_USAGE
+    return code
+
+
+def stack(context: Context) -> Iterator[str]:
+    """Yield what `config/stack.yaml` and its files describe. Raises UsageError."""
+    path = context.layout.stack_file
+    shown = context.layout.shown(path)
+    for project in load_stack(path, shown).projects:
         counts = {name: len(getattr(project, name)) for name in Content.model_fields}
         counts["dataset items"] = sum(len(dataset.items) for dataset in project.datasets)
-        shown = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items() if count)
-        context.console.print(f"project {project.id}: {shown or 'no content'}")
-    context.console.print(f"{layout.shown(layout.stack_file)} is valid.")
-    return 0
+        content = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items() if count)
+        yield f"project {project.id}: {content or 'no content'}"
+    yield f"{shown} is valid."
+
+
+def alerts(context: Context) -> Iterator[str]:
+    """Yield what `config/alerts.yaml` describes. Raises UsageError."""
+    path = alerts_file(context)
+    shown = context.layout.shown(path)
+    yield f"{shown} is valid: {len(load_alerts(path, shown).alerts)} alerts."
+
+
+def retention(context: Context) -> Iterator[str]:
+    """Yield what `config/retention.yaml` describes. Raises UsageError."""
+    rules = load_retention(context.layout.root / RETENTION_FILE, RETENTION_FILE).rules
+    yield f"{RETENTION_FILE} is valid: {len(rules)} rules."
+
+
+def backups(context: Context) -> Iterator[str]:
+    """Yield what `config/backup.yaml` describes. Raises UsageError."""
+    kept = load_policy(context.layout.root / POLICY_FILE, POLICY_FILE).keep
+    yield f"{POLICY_FILE} is valid: keeps {', '.join(f'{count} {period}' for period, count in kept)}."

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from scripts.core.edited_file import parse_edited, read_edited
 from scripts.core.errors import UsageError
 
 from .checks import check_alert, check_observed, unknown
@@ -134,26 +134,13 @@ def load_alerts(path: Path, shown: str) -> AlertFile:
     Raises:
         AlertFileError: it is absent, not YAML, or says something not understood. All faults are named.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise AlertFileError(
-            f"{shown} cannot be read: {error}.", fix=f"restore it: git checkout -- {shown}"
-        ) from error
-    return parse_alerts(text, shown)
+    return parse_alerts(read_edited(path, shown, AlertFileError), shown)
 
 
 def parse_alerts(text: str, shown: str) -> AlertFile:
     """Return the checked content of `text`. Raises AlertFileError, see load_alerts."""
-    try:
-        source = Source(text)
-        content = yaml.safe_load(text)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        place = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
-        raise AlertFileError(f"{shown}{place}: not YAML: {error.problem}.", fix="correct it.") from error
-    except yaml.YAMLError as error:
-        raise AlertFileError(f"{shown} is not YAML: {error}.", fix="correct it.") from error
+    content = parse_edited(text, shown, AlertFileError)
+    source = Source(text)
     faults = [f"{place}: {key} is given twice; keep one" for place, key in source.repeated_keys()]
     document: _File | None = None
     try:

@@ -21,7 +21,7 @@ from .drivers import driver_for
 from .drivers.base import Driver
 from .errors import BackupError
 from .manifest import KINDS, NAME, Contents, Manifest, key_fingerprints, list_files
-from .policy import Policy, load_policy
+from .policy import POLICY_FILE, Policy, load_policy
 from .repository import Repository, Saved, open_repository
 
 STORES, SETTINGS, CONFIG, CREDENTIALS = "stores", "env", "config", "credentials"
@@ -71,7 +71,7 @@ def make_plan(context: Context, settings: Settings, *, create: bool) -> Plan:
     """
     engine = context.current_engine(settings)
     driver = driver_for(context, settings, engine.name)
-    policy = load_policy(context.layout.root / "config" / "backup.yaml")
+    policy = load_policy(context.layout.root / POLICY_FILE, POLICY_FILE)
     if not driver.has_data():
         raise UsageError(f"The {engine.name} engine has no data: there is nothing to save.", fix="make up")
     obstacles = driver.obstacles()

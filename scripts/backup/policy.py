@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from scripts.core.edited_file import parse_edited, read_edited
 from scripts.core.errors import UsageError
 
+POLICY_FILE = "config/backup.yaml"
 PERIODS = ("last", "hourly", "daily", "weekly", "monthly", "yearly")
 
 
@@ -24,27 +24,24 @@ class Policy:
         return [word for period, count in self.keep for word in (f"--keep-{period}", str(count))]
 
 
-def load_policy(path: Path) -> Policy:
-    """Return the policy in a file.
+def load_policy(path: Path, shown: str) -> Policy:
+    """Return the policy in a file; `shown` is what messages call it.
 
     Raises:
         UsageError: the file cannot be read, or would keep nothing.
     """
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise UsageError(f"{path} cannot be read: {error}.", fix="correct the file.") from error
+    document = parse_edited(read_edited(path, shown), shown)
     keep = document.get("keep") if isinstance(document, dict) else None
     if not isinstance(keep, dict) or set(document) != {"keep"}:
         raise UsageError(
-            f"{path} has to hold `keep:` and nothing else.", fix="write it as in the repository."
+            f"{shown} has to hold `keep:` and nothing else.", fix="write it as in the repository."
         )
     problems = [problem for period, count in keep.items() if (problem := _problem(period, count))]
     if not problems and not any(keep.values()):
         problems = ["it would keep no backup at all"]
     if problems:
         raise UsageError(
-            f"{path} cannot be used.",
+            f"{shown} cannot be used.",
             details=problems,
             fix=f"give a number from 0 on for any of {', '.join(PERIODS)}.",
         )

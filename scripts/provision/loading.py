@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from scripts.core.edited_file import read_edited
 from scripts.core.errors import StackFileError
 
 from .content import Content, Dataset, DatasetItem, Prompt
@@ -272,13 +273,7 @@ def load_stack(path: Path, shown: str) -> Stack:
 
 def load(path: Path, shown: str) -> Loaded:
     """Return the desired state with places. Raises StackFileError, see load_stack."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise StackFileError(
-            f"{shown} cannot be read: {error}.", fix=f"restore it: git checkout -- {shown}"
-        ) from error
-    return _load(text, path.resolve(), shown)
+    return _load(read_edited(path, shown, StackFileError), path.resolve(), shown)
 
 
 def parse_stack(text: str, shown: str) -> Stack:

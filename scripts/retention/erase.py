@@ -15,7 +15,7 @@ from scripts.core.settings.values import Settings
 from scripts.transfer.remote import Remote
 
 from .deletion import Subject, delete, observations, open_project, projects_of, whole_traces
-from .rules import load_retention
+from .rules import RETENTION_FILE, load_retention
 
 WAYS = {"user": "userId", "session": "sessionId", "trace": "traceId", "tag": "tags"}
 
@@ -27,7 +27,7 @@ def run(context: Context, *, way: str, value: str, apply: bool, by: str) -> int:
         UsageError: something of the subject is under a legal hold; nothing is deleted then.
     """
     settings = context.settings()
-    hold = load_retention(context.layout.root / "config" / "retention.yaml").hold
+    hold = load_retention(context.layout.root / RETENTION_FILE, RETENTION_FILE).hold
     with only_one_verb(context.layout):
         subjects = {}
         for project in projects_of(context):

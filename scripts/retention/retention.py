@@ -21,13 +21,13 @@ from .deletion import (
     unfinished,
     whole_traces,
 )
-from .rules import Retention, load_retention
+from .rules import RETENTION_FILE, Retention, load_retention
 
 
 def run(context: Context, *, apply: bool, now: datetime | None = None) -> int:
     """The verb. Without `apply` it only shows what would go."""
     settings = context.settings()
-    rules = load_retention(context.layout.root / "config" / "retention.yaml")
+    rules = load_retention(context.layout.root / RETENTION_FILE, RETENTION_FILE)
     with only_one_verb(context.layout):
         subjects = {}
         for project in projects_of(context):

@@ -7,9 +7,10 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from scripts.core.edited_file import parse_edited, read_edited
 from scripts.core.errors import UsageError
+
+RETENTION_FILE = "config/retention.yaml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,23 +82,25 @@ class Retention:
         return min((rule.days for rule in self.rules if rule.project in ("", project)), default=None)
 
 
-def load_retention(path: Path) -> Retention:
-    """Return the rules in a file.
+def load_retention(path: Path, shown: str) -> Retention:
+    """Return the rules in a file; `shown` is what messages call it.
 
     Raises:
         UsageError: the file cannot be used; all faults are named.
     """
+    document = parse_edited(read_edited(path, shown), shown) or {}
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
         rules, hold = document.get("rules") or [], document.get("hold") or {}
         problems = [f"unknown key {key}" for key in document.keys() - {"rules", "hold"}]
         problems += [f"unknown key hold.{key}" for key in hold.keys() - {"tags", "users"}]
         problems += [problem for number, rule in enumerate(rules) for problem in _faults(number, rule)]
-    except (OSError, yaml.YAMLError, AttributeError, TypeError) as error:
-        raise UsageError(f"{path} cannot be read: {error}.", fix="correct the file.") from error
+    except (AttributeError, TypeError) as error:
+        raise UsageError(
+            f"{shown} is not a list of rules and a hold.", fix="write it as in the repository."
+        ) from error
     if problems:
         raise UsageError(
-            f"{path} cannot be used.", details=sorted(problems), fix="correct that, then repeat."
+            f"{shown} cannot be used.", details=sorted(problems), fix="correct that, then repeat."
         )
     return Retention(tuple(Rule(**rule) for rule in rules), Hold(_texts(hold, "tags"), _texts(hold, "users")))
 

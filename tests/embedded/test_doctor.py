@@ -240,9 +240,16 @@ def test_without_env_file_nothing_fits_the_data(stack: Stack) -> None:
     assert "take .env from its backup" in complaint.fix
 
 
-@pytest.mark.parametrize("content", [None, b"SALT=\xff\xfe\n"], ids=["a directory", "no text"])
+@pytest.mark.parametrize(
+    ("content", "check", "text", "fix"),
+    [
+        (None, "configuration.env_file", "cannot be read", "backup"),
+        (b"SALT=\xff\xfe\n", "configuration.settings", ".env:1): is not NAME=value in UTF-8", "correct"),
+    ],
+    ids=["a directory", "no text"],
+)
 def test_an_env_file_that_cannot_be_read_is_a_failure_and_no_crash(
-    stack: Stack, content: bytes | None
+    stack: Stack, content: bytes | None, check: str, text: str, fix: str
 ) -> None:
     env_file, away = stack.layout.env_file, stack.layout.env_file.with_name(".env.away")
     env_file.rename(away)
@@ -256,9 +263,9 @@ def test_an_env_file_that_cannot_be_read_is_a_failure_and_no_crash(
     finally:
         env_file.rmdir() if content is None else env_file.unlink()
         away.rename(env_file)
-    complaint = only(found, "configuration.env_file", FAILED, "secrets.salt", "langfuse.admin_key")
-    assert "cannot be read" in complaint.verdict.found
-    assert "backup" in complaint.fix
+    complaint = only(found, check, FAILED, "secrets.salt", "langfuse.admin_key")
+    assert text in complaint.verdict.found
+    assert fix in complaint.fix
 
 
 @pytest.mark.parametrize(("ahead_s", "status"), [(5, WARNING), (-90, FAILED)])

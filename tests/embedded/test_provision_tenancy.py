@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from scripts import bootstrap, credentials, down, export_config, up, validate
+from scripts import bootstrap, credentials, down, export_config, up
 from scripts.core.api import Api
 from scripts.core.console import Console
 from scripts.core.context import Context
@@ -372,13 +372,6 @@ def test_credentials_come_in_the_forms_that_applications_take(untouched: Stack) 
             credentials.run(
                 untouched.context, **{"project": "kosmos", "key": "ci", "file_format": "env", **wrong}
             )
-
-
-def test_validate_counts_what_the_files_describe_and_needs_no_server(tmp_path: Path) -> None:
-    stack = Stack(tmp_path / "stack")
-    assert validate.run(stack.context) == 0
-    assert "project kosmos: 6 score configs, 2 models, 4 prompts" in stack.out.getvalue()
-    assert not stack.layout.stack_dir.exists()
 
 
 def test_export_config_writes_a_new_directory_only(untouched: Stack) -> None:

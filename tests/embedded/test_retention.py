@@ -201,7 +201,7 @@ def test_faults_of_the_rules_are_named_together(tmp_path: Path) -> None:
     path = tmp_path / "retention.yaml"
     path.write_text("rules:\n- {days: 0}\n- {dayz: 3, days: 3}\nholds: {}\n")
     with pytest.raises(UsageError) as caught:
-        load_retention(path)
+        load_retention(path, path.name)
     assert caught.value.details == (
         "rules[0].days is 0: a whole number from 1 on",
         "unknown key holds",

@@ -61,7 +61,7 @@ def load_settings(
         SettingsError: one or more values are wrong; the message names all of them.
     """
     unreadable = [
-        Problem("a line", f".env:{number}", "is not NAME=value", "comment it out with #")
+        Problem("a line", f".env:{number}", "is not NAME=value in UTF-8", "comment it out with #")
         for number in env_file.unreadable
     ]
     values, flaws = _merge(settings, env_file, environment, generated or {})

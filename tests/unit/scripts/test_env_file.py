@@ -50,6 +50,14 @@ def test_comments_are_offers_and_other_lines_are_unreadable() -> None:
     assert parsed.unreadable == (4,)
 
 
+def test_a_line_that_is_not_utf_8_is_unreadable_and_the_others_count(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    path.write_bytes(b"\xef\xbb\xbfPORT=3000\n# caf\xe9\nSALT=\xff\n")
+    parsed = read_env(path)
+    assert parsed.values() == {"PORT": "3000"}
+    assert parsed.unreadable == (3,)
+
+
 def test_a_new_file_holds_every_secret_and_only_its_owner_can_read_it(tmp_path: Path) -> None:
     path = tmp_path / ".env"
     change = plan_env_change(OLD, None, {}, now)

@@ -121,6 +121,41 @@ def test_down_and_up_keep_keys_and_data(context: FakeContext) -> None:
     assert status.run(context, as_json=False) == 0
 
 
+@pytest.mark.parametrize("lost", [("SALT", "ENCRYPTION_KEY"), ("SALT",)])
+def test_up_makes_no_new_secrets_for_data_of_old_ones(context: FakeContext, lost: tuple[str, ...]) -> None:
+    up.run(context)
+    down.run(context)
+    path = context.layout.env_file
+    before = path.read_text()
+    path.write_text("".join(line for line in before.splitlines(True) if not line.startswith(lost)))
+    with pytest.raises(
+        UsageError, match=f"{' and '.join(lost)} of this stack's data .* not in .env"
+    ) as refused:
+        up.run(context)
+    assert "make destroy" in refused.value.fix
+    assert [name for name in lost if name in read_env(path).values()] == []
+    path.write_text(before)
+    assert up.run(context) == 0
+
+
+def test_a_lost_env_file_is_not_made_anew_while_there_are_data(context: FakeContext) -> None:
+    up.run(context)
+    down.run(context)
+    context.layout.env_file.unlink()
+    with pytest.raises(UsageError, match="SALT and ENCRYPTION_KEY"):
+        up.run(context)
+    assert not context.layout.env_file.exists()
+    assert destroy.run(context, yes=True, dry_run=False) == 0
+    assert up.run(context) == 0
+
+
+def test_up_asks_whether_a_name_in_the_env_file_is_misspelt(context: FakeContext, screen: Screen) -> None:
+    context.layout.env_file.write_text("LANGFUSE_PRT=3100\nKOSMOS_SECRET_KEY=sk-lf-test\n")
+    assert up.run(context) == 0
+    warnings = [line for line in screen.err.getvalue().splitlines() if "warning" in line]
+    assert warnings == ["warning: LANGFUSE_PRT (.env:1) is no setting; did you mean LANGFUSE_PORT?"]
+
+
 def test_wrong_settings_are_refused_before_anything_is_made(context: FakeContext) -> None:
     bad = replace(context, environment={**context.environment, "S3_PORT": "0"})
     with pytest.raises(SettingsError, match="S3_PORT"):
