@@ -5,7 +5,9 @@ By hand: python -m rehearsal.images
 
 from __future__ import annotations
 
+import os
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from scripts.core.console import Console
@@ -30,19 +32,28 @@ BOOTSTRAP = (
 )
 
 
+def as_root(runner: Runner) -> tuple[str, ...]:
+    """Return what begins a command that root is to run; nothing for root, and where it needs a password."""
+    if os.geteuid() == 0:
+        return ()
+    sudo = ("sudo", "--non-interactive")
+    return sudo if runner.run([*sudo, "true"]).returncode == 0 else ()
+
+
 def build_images(runner: Runner, console: Console) -> None:
     """Build what is missing or out of date. Raises CommandFailed."""
     if runner.run(["docker", "image", "inspect", BASE]).returncode != 0:
         with console.working("Making the base image from Debian packages (half a minute)"):
-            _import_base()
+            # Without root it works in a user namespace, which not every host allows.
+            _import_base((*as_root(runner), *BOOTSTRAP))
     with console.working("Building the stand-in images (the first time takes three minutes)"):
         for argv in ((*BUILD, FIRST), BUILD):
             checked(argv, runner.run(argv, timeout_s=BUILD_TIMEOUT_S))
 
 
-def _import_base() -> None:
+def _import_base(argv: Sequence[str]) -> None:
     # A pipe: the archive is as large as the image, and nobody needs it.
-    with subprocess.Popen(BOOTSTRAP, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as bootstrap:
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as bootstrap:
         imported = subprocess.run(
             ["docker", "import", "-", BASE],
             stdin=bootstrap.stdout,
@@ -52,7 +63,7 @@ def _import_base() -> None:
         )
         errors = bootstrap.stderr.read().decode(errors="replace") if bootstrap.stderr else ""
     if bootstrap.returncode != 0:
-        raise CommandFailed(BOOTSTRAP, bootstrap.returncode, errors, fix="install mmdebstrap, then repeat.")
+        raise CommandFailed(argv, bootstrap.returncode, errors, fix="install mmdebstrap, then repeat.")
     if imported.returncode != 0:
         raise CommandFailed(["docker", "import", "-", BASE], imported.returncode, imported.stderr)
 

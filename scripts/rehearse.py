@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from rehearsal.engine import cache_directory, docker_engine
-from rehearsal.images import build_images
+from rehearsal.images import as_root, build_images
 from rehearsal.leftovers import remove_leftovers
 
 from .core.context import Context
@@ -21,12 +21,15 @@ from .core.errors import EXIT_FAILED, EXIT_OK, UsageError
 from .core.runner import checked
 
 SCENARIOS = "tests/scenarios"
-# While one process waits for a container, the other goes on; conftest.py there says what stays together.
-PROCESSES = ("-n", "2", "--dist", "loadgroup")
-PYTEST = ("-m", "pytest", "-p", "no:cacheprovider", "-v", "--durations=10", *PROCESSES)
+# Two processes: while one waits for a container, the other goes on. What stays together: processes.py there.
+PYTEST = ("-m", "pytest", "-p", "no:cacheprovider", "-v", "--durations=10", "-n", "2")
 INSTALL_TIMEOUT_S = 600
 INSTALL_ENGINE = ("rehearsal/install_engine.sh",)
-INSTALL_BOOTSTRAP = ("apt-get", "install", "--quiet", "--yes", "--no-install-recommends", "mmdebstrap")
+# The keyring is there on Debian, not on Ubuntu.
+INSTALL_BOOTSTRAP = (
+    *("apt-get", "install", "--quiet", "--yes", "--no-install-recommends"),
+    *("mmdebstrap", "debian-archive-keyring"),
+)
 
 
 def run(context: Context, *, yes: bool, arguments: Sequence[str]) -> int:
@@ -67,7 +70,7 @@ def missing_programs(context: Context) -> list[Sequence[str]]:
     ):
         needed.append(INSTALL_ENGINE)
     if shutil.which("mmdebstrap") is None:
-        needed.append(INSTALL_BOOTSTRAP)
+        needed.append([*as_root(context.runner), *INSTALL_BOOTSTRAP])
     return needed
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import docker
 import pytest
@@ -13,6 +14,7 @@ from scripts.core.errors import StackError
 
 from .extras import Extras, start
 from .load import wait_healthy
+from .processes import ByStack, require_listed
 from .report import Report, Table
 from .stack import Stack, new_stack
 
@@ -38,8 +40,6 @@ QUICK = frozenset(
         "wrong_secret",
     )
 )
-# Those that share a stack run in one process, the others beside them: there is a second one.
-SHARED = ("first_start", "extras")
 
 MakeStack = Callable[[], Stack]
 
@@ -49,22 +49,19 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Table(), "scenarios")
 
 
-# Before the groups become part of the tests' names.
-@pytest.hookimpl(tryfirst=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByStack:
+    """Keep together what shares a stack."""
+    return ByStack(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark everything in this directory as a scenario, what takes long as slow, and what shares a process."""
+    """Mark everything in this directory as a scenario, and what takes long as slow."""
     for item in items:
         if item.path.is_relative_to(HERE):
+            require_listed(item)
             item.add_marker(pytest.mark.scenario)
-            item.add_marker(pytest.mark.xdist_group(_group(item)))
             if item.path.parent.name not in QUICK:
                 item.add_marker(pytest.mark.slow)
-
-
-def _group(item: pytest.Item) -> str:
-    """Return the stack that a test shares with those of other modules, else its module."""
-    fixtures = getattr(item, "fixturenames", ())
-    return next((name for name in SHARED if name in fixtures), item.path.stem)
 
 
 @pytest.fixture

@@ -70,9 +70,8 @@ class Table:
         lines = [
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows
         ]
-        acknowledged, lost = (
-            sum(getattr(one, name) for one in self.faults) for name in ("acknowledged", "lost")
-        )
+        acknowledged = sum(one.acknowledged for one in self.faults)
+        lost = sum(one.lost for one in self.faults)
         total = f"{len(self.seconds)} scenarios, {len(self.faults)} faults"
         return [line.rstrip() for line in lines] + [
             f"{total}, {lost} of {acknowledged} acknowledged spans lost"

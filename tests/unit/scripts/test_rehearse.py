@@ -49,7 +49,17 @@ def test_an_engine_is_installed_where_there_is_none() -> None:
 
 def test_the_tool_for_the_base_image_is_installed_where_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda _program: None)
-    assert rehearse.missing_programs(context_with({}, {})) == [rehearse.INSTALL_BOOTSTRAP]
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    assert rehearse.missing_programs(context_with({}, {})) == [[*rehearse.INSTALL_BOOTSTRAP]]
+
+
+def test_who_may_use_sudo_without_a_password_installs_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _program: None)
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    asked: Mapping[str, Answer] = {"sudo --non-interactive true": Completed(1)}
+    assert rehearse.missing_programs(context_with(asked, {})) == [[*rehearse.INSTALL_BOOTSTRAP]]
+    with_sudo = ["sudo", "--non-interactive", *rehearse.INSTALL_BOOTSTRAP]
+    assert rehearse.missing_programs(context_with({}, {})) == [with_sudo]
 
 
 def test_without_consent_nothing_is_installed_and_the_commands_are_shown(
@@ -79,4 +89,4 @@ def test_yes_and_ci_are_consent(
 )
 def test_scenarios_that_are_named_run_alone(arguments: list[str], expected: list[str]) -> None:
     command = rehearse.pytest_command(arguments)
-    assert command[command.index("loadgroup") + 1 :] == expected
+    assert command[command.index("-n") + 2 :] == expected
