@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 
 from .core.context import Context
 from .core.engines.base import MIB, Engine, EngineState, Part
-from .core.errors import EXIT_FAILED, EXIT_OK
+from .core.errors import EXIT_FAILED, EXIT_OK, StackError
+from .core.layout import Layout
+from .upgrade import journal
 
 HEADS = ("Service", "State", "Up for", "Restarts", "Memory MiB", "Reached at")
 
@@ -22,7 +24,7 @@ def run(context: Context, *, as_json: bool) -> int:
     if as_json:
         context.console.print(json.dumps(as_document(engine, state, memory), indent=2))
     else:
-        context.console.rows(status_rows(engine, state))
+        context.console.rows([*status_rows(engine, state), *upgrade_rows(context.layout)])
         if state.parts:
             context.console.print()
             now = datetime.now(UTC)
@@ -78,6 +80,20 @@ def status_rows(engine: Engine, state: EngineState) -> list[tuple[str, str]]:
         rows.append(("Uptime", duration(state.uptime_s)))
     rows.append(("Data", data_words(state.data)))
     return rows
+
+
+def upgrade_rows(layout: Layout) -> list[tuple[str, str]]:
+    """Return the line about an upgrade that was interrupted; none otherwise."""
+    try:
+        entry = journal.read(layout)
+    except StackError as error:
+        return [("Upgrade", error.message)]
+    if entry is None or not entry.open:
+        return []
+    if entry.going_back:
+        return [("Upgrade", f"the way back to {entry.old} was interrupted (go on: make rollback)")]
+    ways = "go on: make upgrade; undo it: make rollback"
+    return [("Upgrade", f"to {entry.new}, interrupted at: {entry.step} ({ways})")]
 
 
 def data_words(data: Sequence[str]) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from scripts.core.engines.base import EngineName
 from scripts.core.errors import StackError
+from scripts.status import upgrade_rows
 from scripts.upgrade import journal
 from scripts.upgrade.execute import RolledBack, roll_back, upgrade
 from scripts.upgrade.journal import Entry
@@ -180,3 +182,29 @@ def test_a_damaged_journal_is_said_to_be_so(tmp_path: Path, text: str) -> None:
     journal.journal_file(layout).write_text(text)
     with pytest.raises(StackError, match=r"upgrade.json cannot be read"):
         journal.read(layout)
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"done": True}, ""),
+        ({"step": Step.WEB}, f"to {NEW}, interrupted at: {Step.WEB} (go on: make upgrade; undo it: "),
+        ({"done": True, "going_back": True}, f"the way back to {OLD} was interrupted (go on: make rollback)"),
+    ],
+)
+def test_status_names_an_upgrade_that_was_interrupted(
+    tmp_path: Path, changes: dict[str, Any], text: str
+) -> None:
+    layout = layout_in(tmp_path)
+    assert upgrade_rows(layout) == []
+    journal.write(layout, replace(FIRST, **changes))
+    rows = upgrade_rows(layout)
+    assert len(rows) == bool(text)
+    assert not text or rows[0][1].startswith(text)
+
+
+def test_status_survives_a_damaged_journal(tmp_path: Path) -> None:
+    layout = layout_in(tmp_path)
+    layout.stack_dir.mkdir()
+    journal.journal_file(layout).write_text("{")
+    assert "upgrade.json cannot be read" in upgrade_rows(layout)[0][1]
