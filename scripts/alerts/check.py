@@ -98,13 +98,15 @@ def _row(finding: Finding) -> tuple[str, str, str, str, str, str, str]:
 def selected_keys(context: Context, project: str) -> list[ProjectKey]:
     """Return the keys of one project, or of all. Raises UsageError where there is none."""
     directory = context.layout.credentials_dir
-    keys = project_keys(directory)
-    if project:
-        keys = [key for key in keys if key.project == project]
+    known = project_keys(directory)
+    keys = [key for key in known if project in ("", key.project)]
     if not keys:
         named = f" of project {project}" if project else ""
+        there = ", ".join(key.project for key in known)
         raise UsageError(
             f"There are no credentials{named} in {context.layout.shown(directory)}.",
-            fix="run `make up`, which creates projects and keys.",
+            fix=f"choose one with PROJECT=: {there}."
+            if known
+            else "run `make up`, which creates projects and keys.",
         )
     return keys
