@@ -103,11 +103,6 @@ ACCEPTED = (
         _IN_FLIGHT,
     ),
     Accepted("python_sdk_e2e_dual", "87 GET /api/public/dataset-run-items", _IN_FLIGHT),
-    Accepted(
-        "python_sdk_e2e_dual",
-        "826 GET /api/public/traces/f77a70a997ef622f1ad3610d220a47db",
-        "The server takes the version of a trace from some observations only; the engine from any",
-    ),
 )
 
 

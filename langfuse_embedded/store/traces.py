@@ -39,12 +39,19 @@ _IS_TOP = (
 _GIVEN = f"iif(o.trace_name = '' and {_IS_TOP}, o.name, o.trace_name)"
 _MOMENT = "printf('%020d%d%020d', o.start_time, o.trace_name <> '', o.seq)"
 _NAME = f"substr(max(iif({_GIVEN} <> '', {_MOMENT} || {_GIVEN}, null)), 42)"
+# Version and release stand on every observation, for itself. They count for the trace, too, where a root
+# or an observation with attributes of the trace gives them.
+_SPEAKS_FOR_TRACE = (
+    "(o.parent_span_id is null or o.is_app_root or o.trace_name <> '' or o.user_id <> ''"
+    " or o.session_id <> '' or o.tags <> '')"
+)
+_VERSION, _RELEASE = (f"iif({_SPEAKS_FOR_TRACE}, o.{column}, '')" for column in ("version", "release"))
 _TRACES = f"""
     select o.trace_id as id, min(o.start_time) as timestamp,
         max(coalesce(o.end_time, o.start_time)) - min(o.start_time) as latency,
         coalesce({_NAME}, '') as name,
         coalesce({_last("o.user_id")}, '') as user_id, coalesce({_last("o.session_id")}, '') as session_id,
-        coalesce({_last("o.version")}, '') as version, coalesce({_last("o.release")}, '') as release,
+        coalesce({_last(_VERSION)}, '') as version, coalesce({_last(_RELEASE)}, '') as release,
         {_last("o.environment")} as environment, united_tags(group_concat(distinct o.tags)) as tags,
         max(o.public) as public, coalesce(sum(o.total_cost), 0) as total_cost,
         coalesce(sum(o.total_tokens), 0) as total_tokens, min(o.created_at) as created_at,

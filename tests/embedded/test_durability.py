@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import resource
 import shutil
@@ -16,6 +17,7 @@ from pathlib import Path
 from random import Random
 from urllib.parse import urlsplit
 
+import httpx
 import psutil
 import pytest
 
@@ -48,6 +50,33 @@ def test_acknowledged_spans_survive_a_killed_server_at_full_speed(
     sent = _send_until(engine, load, Random(seed).uniform(0.1, 0.8), engine.kill)
     assert len(sent.acknowledged) < len(load)
     _assert_complete(start_engine(data_dir=engine.data_dir), sent.acknowledged)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_deletion_cut_off_by_a_kill_is_done_or_not_done_and_metrics_agree(
+    start_engine: StartEngine, seed: int
+) -> None:
+    engine = start_engine()
+    traces = [trace_id() for _ in range(1_500)]
+    send(engine.client, *(span(trace) for trace in traces))
+    assert _counted(engine) == len(traces)
+    writer = _writer(engine)
+
+    def strike() -> None:
+        writer.kill()
+        engine.kill()
+
+    timer = threading.Timer(Random(seed).uniform(0.005, 0.15), strike)
+    timer.start()
+    acknowledged = False
+    with contextlib.suppress(httpx.TransportError), httpx.Client(auth=engine.keys.auth) as client:
+        url = f"{engine.base_url}/api/public/traces"
+        acknowledged = client.request("DELETE", url, json={"traceIds": traces}).status_code == 200
+    timer.join()
+    again = start_engine(data_dir=engine.data_dir)
+    left = len(read(again.client, limit="1000"))
+    assert left in ({0} if acknowledged else {0, len(traces)})
+    assert _counted(again) == left
 
 
 @pytest.mark.parametrize("victim", ["writer", "mapper"])
@@ -199,6 +228,18 @@ def _assert_complete(engine: RunningEngine, acknowledged: list[Export]) -> None:
     found = Counter(item["traceId"] for item in read(engine.client, fields="core,io", limit="1000"))
     wanted = {trace for one in acknowledged for trace in one.trace_ids}
     assert {trace: found[trace] for trace in wanted if found[trace] != SPANS_PER_TRACE} == {}
+
+
+def _counted(engine: RunningEngine) -> int:
+    """Return how many observations metrics count."""
+    query = {
+        "view": "observations",
+        "metrics": [{"measure": "count", "aggregation": "count"}],
+        "fromTimestamp": "2020-01-01T00:00:00Z",
+        "toTimestamp": "2100-01-01T00:00:00Z",
+    }
+    [row] = engine.client.get("/api/public/v2/metrics", params={"query": json.dumps(query)}).json()["data"]
+    return int(row["count_count"])
 
 
 def _writers(engine: RunningEngine) -> list[psutil.Process]:

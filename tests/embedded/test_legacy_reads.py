@@ -143,6 +143,36 @@ def test_a_span_whose_parent_is_elsewhere_is_the_root_of_its_trace(dual: httpx.C
     assert [one["id"] for one in get(dual, "traces", name="elsewhere")["data"]] == [trace]
 
 
+@pytest.mark.parametrize(
+    ("root", "child", "version"),
+    [
+        ({}, {}, None),
+        ({"langfuse.version": "root"}, {}, "root"),
+        ({"langfuse.version": "root"}, {"user.id": "zeus"}, "child"),
+        ({}, {"session.id": "versions"}, "child"),
+        ({}, {"langfuse.trace.tags": ["a"]}, "child"),
+        ({}, {"langfuse.trace.name": "versions"}, "child"),
+    ],
+)
+def test_the_version_of_a_step_is_that_of_its_trace_only_if_the_step_speaks_for_the_trace(
+    dual: httpx.Client, root: dict[str, Any], child: dict[str, Any], version: str | None
+) -> None:
+    trace, top = trace_id(), span_id()
+    send(dual, span(trace, "agent", id=top, attributes=root))
+    send(dual, span(trace, "step", parent=top, attributes={"langfuse.version": "child", **child}))
+    assert get(dual, f"traces/{trace}")["version"] == version
+    query = {
+        "view": "traces",
+        "metrics": [{"measure": "count", "aggregation": "count"}],
+        "dimensions": [{"field": "version"}],
+        "filters": [{"column": "id", "type": "string", "operator": "=", "value": trace}],
+        "fromTimestamp": "2020-01-01T00:00:00Z",
+        "toTimestamp": "2100-01-01T00:00:00Z",
+    }
+    [row] = get(dual, "metrics", query=json.dumps(query))["data"]
+    assert row["version"] == version
+
+
 def test_observations_of_a_trace_carry_usage_cost_and_prices(dual: httpx.Client) -> None:
     trace, root, _ = send_trace(dual, **attributes("priced"))
     chat, agent = get(dual, f"traces/{trace}")["observations"]

@@ -78,7 +78,8 @@ create table score_metadata (
     entries varchar[] not null
 );
 
--- Traces of the legacy API: the last text that any observation gave. `root` is the number of the root's row.
+-- Traces of the legacy API: the last text that any observation gave; release and version of those alone that are
+-- roots or have attributes of the trace. `root` is the number of the root's row.
 create view traces as
 select
     project,
@@ -87,10 +88,14 @@ select
     coalesce(arg_max(trace_name, seq) filter (where trace_name <> ''), '') as name,
     coalesce(arg_max(user_id, seq) filter (where user_id <> ''), '') as user_id,
     coalesce(arg_max(session_id, seq) filter (where session_id <> ''), '') as session_id,
-    coalesce(arg_max(release, seq) filter (where release <> ''), '') as release,
-    coalesce(arg_max(version, seq) filter (where version <> ''), '') as version,
+    coalesce(arg_max(release, seq) filter (where release <> '' and speaks_for_trace), '') as release,
+    coalesce(arg_max(version, seq) filter (where version <> '' and speaks_for_trace), '') as version,
     arg_max(environment, seq) as environment,
     coalesce(arg_max(tags, seq) filter (where len(tags) > 0), []) as tags,
     min(seq) filter (where parent_id = '') as root
-from observations
+from (
+    select *,
+        is_root or trace_name <> '' or user_id <> '' or session_id <> '' or len(tags) > 0 as speaks_for_trace
+    from observations
+)
 group by project, trace_id;
