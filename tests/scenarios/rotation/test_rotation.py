@@ -14,6 +14,7 @@ from scripts.rotate.execute import RealHands
 from scripts.rotate.plan import Plan, Step
 from scripts.rotate.stores import Stores
 from tests.scenarios.load import container, load_on, wait_healthy
+from tests.scenarios.report import Report
 from tests.scenarios.stack import Stack
 
 ADMIN = "admin@acme.example"
@@ -40,7 +41,9 @@ def stores_of(stack: Stack) -> Stores:
 
 
 @pytest.mark.parametrize("name", ["POSTGRES_PASSWORD", "CLICKHOUSE_PASSWORD", "REDIS_AUTH"])
-def test_the_password_of_a_store_changes_under_load_and_nothing_is_lost(running: Stack, name: str) -> None:
+def test_the_password_of_a_store_changes_under_load_and_nothing_is_lost(
+    running: Stack, report: Report, name: str
+) -> None:
     old = secret_of(running, name)
     with load_on(running) as load:
         assert rotate(running, name) == EXIT_OK
@@ -49,7 +52,9 @@ def test_the_password_of_a_store_changes_under_load_and_nothing_is_lost(running:
     assert new != old
     assert stores_of(running).takes(name, new)
     assert not stores_of(running).takes(name, old)
-    assert load.lost() == set()
+    lost = load.lost()
+    report.add("rotation", f"{name} rotated", acknowledged=len(load.acknowledged), lost=len(lost))
+    assert lost == set()
 
 
 def test_both_keys_of_the_object_store_change_and_come_back(running: Stack) -> None:
