@@ -14,7 +14,7 @@ from tests.clients.test_documented_code import PAGES as PAGES_OF_APPLICATIONS
 from .documented import Block, Checkout, blocks, embedded_environment, run_blocks
 from .harness import REPOSITORY
 
-PAGES = [REPOSITORY / "README.md", REPOSITORY / "SECURITY.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
+PAGES = [*sorted(REPOSITORY.glob("*.md")), *sorted((REPOSITORY / "docs").rglob("*.md"))]
 DRILL = "docs/how-to/recover-from-disaster.md"
 
 
@@ -62,6 +62,7 @@ SESSIONS = {
     "docs/how-to/test-against-faults.md": Session(before="true"),
     "docs/how-to/scale-out.md": Session(before=_WITHIN_REACH, shows="helm upgrade"),
     "docs/reference/capacity.md": Session(shows="STACK_SIZE"),
+    "docs/reference/commands.md": Session(shows="Nothing to change"),
     "docs/reference/doctor.md": Session(),
     "docs/reference/kubernetes.md": Session(before=_WITHIN_REACH, shows="helm upgrade"),
 }

@@ -13,7 +13,7 @@ import typer.main
 from scripts.cli import app
 
 ROOT = Path(__file__).resolve().parents[3]
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
 # What a document may name though it is not in the repository: made by the reader or by a verb, or upstream's.
@@ -25,6 +25,8 @@ MADE = (
     "config/private-ca",
     "deploy/kubernetes/out",
     "tests/e2e",
+    ".github/workflows/traces.yml",
+    "tests/integration",
 )
 # Variables that others read: a newer server, Node.js, the OpenTelemetry SDK, pip, most programs.
 OF_OTHERS = frozenset(
