@@ -13,7 +13,7 @@ from langfuse_embedded.http.errors import InvalidRequest
 
 from .checks import check_conditions, check_names, check_order, filtered_dimension
 from .conditions import Binder, condition_sql
-from .histogram import sample_sql
+from .histogram import counted_sample_sql, sample_sql
 from .model import Dimension, Measure, View
 from .query import Metric, MetricsQuery
 
@@ -86,13 +86,15 @@ def compile_query(query: MetricsQuery, view: View, project: int, default_limit: 
     source = _source(query, view, project, dimensions, metrics, binder)
     keys = _keys(query, view, dimensions, source)
     measures = [_measure(metric, view.measures[metric.measure]) for metric in metrics] or [_row_count()]
-    rows = _nested if source.joins and metrics else _flat
     limit = query.row_limit or default_limit
-    sql = rows(view, source, keys, measures) + _order(query, keys, measures)
-    if limit:
-        sql = f"{sql} limit {limit}"
+    end = _order(query, keys, measures) + (f" limit {limit}" if limit else "")
+    if _is_counted(view, source, metrics):
+        sql = _counted(view, source, keys, measures[0]) + end
+    else:
+        rows = _nested if source.joins and metrics else _flat
+        sql = _sampled(rows(view, source, keys, measures) + end, len(keys), measures)
     return Statement(
-        sql=_sampled(sql, len(keys), measures),
+        sql=sql,
         values=binder.values,
         columns=tuple(part.column for part in (*keys, *measures)),
         fill=None if query.order else query.granularity,
@@ -213,8 +215,7 @@ def _aggregate(aggregation: str, *, nullable: bool) -> str:
 def _flat(view: View, source: _Source, keys: list[_Part], measures: list[_Part]) -> str:
     selected = [f"{key.value} as k{i}" for i, key in enumerate(keys)]
     selected += [f"{_applied(part.aggregate, part.value)} as m{i}" for i, part in enumerate(measures)]
-    groups = [key.group or str(i + 1) for i, key in enumerate(keys)]
-    return f"select {', '.join(selected)} {_from(view, source)}{_group(groups)}"
+    return f"select {', '.join(selected)} {_from(view, source)}{_group(_groups(keys))}"
 
 
 def _nested(view: View, source: _Source, keys: list[_Part], measures: list[_Part]) -> str:
@@ -225,6 +226,23 @@ def _nested(view: View, source: _Source, keys: list[_Part], measures: list[_Part
     outer += [f"{_applied(part.aggregate, f'm{i}')} as m{i}" for i, part in enumerate(measures)]
     entities = f"select {', '.join(inner)} {_from(view, source)} group by {identity}"
     return f"select {', '.join(outer)} from ({entities}){_group([f'k{i}' for i in range(len(keys))])}"
+
+
+def _is_counted(view: View, source: _Source, metrics: list[Metric]) -> bool:
+    """Tell whether the query is a histogram of whole numbers, and no more, over rows of one table."""
+    if len(metrics) != 1 or source.joins:
+        return False
+    [metric] = metrics
+    return metric.aggregation == "histogram" and view.measures[metric.measure].type == "integer"
+
+
+def _counted(view: View, source: _Source, keys: list[_Part], measure: _Part) -> str:
+    names = [f"k{i}" for i in range(len(keys))]
+    selected = "".join(f"{key.value} as {name}, " for key, name in zip(keys, names, strict=True))
+    value = f"({measure.value})"
+    groups = _group([*_groups(keys), value])
+    counted = f"select {selected}{value}::double as v, count({value}) as c {_from(view, source)}{groups}"
+    return counted_sample_sql(counted, names)
 
 
 def _sampled(sql: str, keys: int, measures: list[_Part]) -> str:
@@ -246,6 +264,10 @@ def _from(view: View, source: _Source) -> str:
     tables = " ".join([view.source, *source.joins])
     expansions = "".join(f", {expansion}" for expansion in source.expansions)
     return f"from {tables}{expansions} where {' and '.join(source.conditions)}"
+
+
+def _groups(keys: list[_Part]) -> list[str]:
+    return [key.group or str(i + 1) for i, key in enumerate(keys)]
 
 
 def _group(expressions: list[str]) -> str:

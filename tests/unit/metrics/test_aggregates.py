@@ -53,6 +53,30 @@ def test_a_histogram_holds_all_values(latencies: Rows) -> None:
     assert sum(height for *_, height in row["histogram_latency"]) == 4
 
 
+@pytest.mark.parametrize("count", [1, 2, 999, 1000, 1001, 1002, 1999, 5000])
+@pytest.mark.parametrize("different", [1, 7, 5000])
+def test_a_histogram_of_counted_whole_numbers_is_that_of_all_values(count: int, different: int) -> None:
+    values = [(number * 7919) % different for number in range(count)]
+    rows = Rows()
+    rows.db.execute("create table latencies as select unnest($values::bigint[]) as ms", {"values": values})
+    rows.observation(seq=0, end_time=None, name="open")
+    columns = ", ".join(
+        {"end_time": "start_time + ms", "name": "'all'"}.get(name, name)
+        for name, *_ in rows.db.execute("describe observations").fetchall()
+    )
+    rows.db.execute(f"insert into observations select {columns} from observations, latencies")  # noqa: S608
+    found = rows.ask(measure=("latency", "histogram"), by=("name",))
+    # Beside another measure nothing is counted beforehand.
+    metrics = [metric("latency", "histogram"), metric("latency", "count")]
+    both = rows.ask(metrics=metrics, by=("name",))
+    name = "histogram_latency"
+    assert {row["name"]: row[name] for row in found} == {row["name"]: row[name] for row in both}
+    assert sum(height for *_, height in rows.ask(measure=("latency", "histogram"))[0][name]) == pytest.approx(
+        count
+    )
+    assert {row["name"]: bool(row[name]) for row in found} == {"all": True, "open": False}
+
+
 @pytest.mark.parametrize(
     ("measure", "aggregation", "expected"),
     [
