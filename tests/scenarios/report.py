@@ -32,9 +32,12 @@ class Report:
         self.properties.append((FAULT, (scenario, what, acknowledged, lost)))
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Table:
-    """A pytest plugin that collects what all tests of a run have written down, and prints it."""
+    """A pytest plugin that collects what all tests of a run have written down, and prints it.
+
+    It is equal to itself only, as pytest keeps plugins in sets.
+    """
 
     seconds: dict[str, float] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)

@@ -46,3 +46,7 @@ def test_faults_stand_beside_their_scenario_once_and_losses_are_added_up() -> No
         "tls         2",
         "3 scenarios, 3 faults, 2 of 400 acknowledged spans lost",
     ]
+
+
+def test_pytest_can_keep_tables_apart() -> None:
+    assert len({Table(), Table()}) == 2
