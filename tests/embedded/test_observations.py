@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
+from collections.abc import Callable
 
 import httpx
 import pytest
+import zstandard
 
 from .conftest import StartEngine
 from .harness import RunningEngine
@@ -72,6 +75,20 @@ def test_gzip_and_plain_exports_give_the_same(client: httpx.Client) -> None:
     headers = {"content-type": "application/json", "content-encoding": "gzip"}
     assert client.post(TRACES, content=body, headers=headers).status_code == 200
     assert [item["name"] for item in read(client, traceId=trace)] == ["packed"]
+
+
+@pytest.mark.parametrize(
+    ("name", "compress"), [("deflate", zlib.compress), ("zstd", zstandard.ZstdCompressor().compress)]
+)
+def test_other_compressions_are_refused_as_on_the_server(
+    client: httpx.Client, name: str, compress: Callable[[bytes], bytes]
+) -> None:
+    trace = trace_id()
+    body = compress(json.dumps(export(span(trace))).encode())
+    headers = {"content-type": "application/json", "content-encoding": name}
+    answer = client.post(TRACES, content=body, headers=headers)
+    assert (answer.status_code, answer.json()) == (400, {"error": "Failed to parse OTel JSON Trace"})
+    assert read(client, traceId=trace) == []
 
 
 def test_pages_hold_every_observation_once_newest_first(client: httpx.Client) -> None:
