@@ -40,12 +40,13 @@ def find_scores_among(reconciler: Reconciler, findings: Findings, keys: Iterable
 
 
 def replay_scores(reconciler: Reconciler, findings: Findings) -> None:
-    """Queue the objects of the missing scores again, and wait for them.
+    """Queue the objects of the missing scores again, and wait for them. Some the server does not take.
 
     Raises:
         StackError: the server does not queue them, or they are not stored in time.
     """
-    missing = findings.missing_scores
+    # The server splits names at slashes: it takes none of a score that has one in its id.
+    missing = {id_: keys for id_, keys in findings.missing_scores.items() if "/" not in id_}
     keys = [key for of_score in missing.values() for key in of_score]
     for begin in range(0, len(keys), KEYS_A_REPLAY):
         began = time.monotonic()

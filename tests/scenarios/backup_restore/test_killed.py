@@ -28,9 +28,7 @@ BACKUP_PHASES = (
 )
 RESTORE_PHASES = (
     "scripts.stores.postgres:Postgres.load",
-    "scripts.stores.valkey:Valkey.set_aside",
     "scripts.stores.clickhouse:ClickHouse.restore",
-    "scripts.core.engines.compose:ComposeEngine.start",
     "scripts.backup.restore:prove",
 )
 # Runs a verb that ends without any cleaning up when it comes to a place, alone or with what it has started.
@@ -109,7 +107,7 @@ def test_a_backup_killed_in_any_phase_is_no_backup_and_the_next_one_is_whole(sav
 def test_what_waited_in_a_queue_when_the_backup_was_made_comes_back(
     saved: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trace, score = new_id(16), f"waiting/{new_id(4)}"
+    trace, score = new_id(16), new_id(8)
     tell_worker(saved, "stall")
     with client(saved, "kosmos") as api:
         assert export(api, trace, [new_id(8)]).status_code == 200

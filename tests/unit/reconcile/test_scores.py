@@ -96,11 +96,14 @@ def test_only_a_look_leaves_something_to_do() -> None:
     assert reconciler.queued == []
 
 
-def test_an_id_may_have_a_slash_in_it() -> None:
+def test_a_score_with_a_slash_in_its_id_is_found_and_not_queued() -> None:
     reconciler: Any = Reconciler({"run/7"})
     findings = Findings("kosmos")
     scores.find_scores_among(reconciler, findings, ["kosmos/score/run/7/1.json", "kosmos/score/run/8/2.json"])
     assert findings.missing_scores == {"run/8": ["kosmos/score/run/8/2.json"]}
+    scores.replay_scores(reconciler, findings)
+    assert reconciler.queued == []
+    assert findings.left
 
 
 def test_a_repeated_replay_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
