@@ -42,6 +42,8 @@ _BAD_REQUEST_PAGE = _NOT_FOUND_PAGE.replace("404", "400").replace(
     "This page could not be found", "Bad Request"
 )
 _MALFORMED = re.compile(r"%(?![0-9A-Fa-f]{2})")
+# Of the browser, not of API clients.
+_LOGIN = "/api/auth/"
 _CORS_METHODS = "GET,HEAD,PUT,PATCH,POST,DELETE"
 
 
@@ -106,7 +108,8 @@ class App:
         if request.method == "OPTIONS" and raw_path.startswith("/api/"):
             return Response(status_code=204)
         if match is None:
-            page = None if raw_path.startswith("/api/") else await self._page(request, raw_path)
+            is_page = raw_path.startswith(_LOGIN) or not raw_path.startswith("/api/")
+            page = await self._page(request, raw_path) if is_page else None
             return page or HTMLResponse(_NOT_FOUND_PAGE, 404)
         operation = match.operations.get("GET" if request.method == "HEAD" else request.method)
         if operation is None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from .errors import ConfigError
 from .faults import Fault, FaultsUnreadable, parse_faults
 from .http.outbound_urls import AllowedHosts
+from .login_settings import LoginSettings, read_login_settings
 
 EVENTS_ONLY = "events_only"
 WRITE_MODES = (EVENTS_ONLY, "dual")
@@ -53,6 +54,7 @@ class EngineConfig:
         salt: part of every key hash, as on the server; changing it invalidates all keys.
         encryption_key: 32 bytes as hex, for secrets of LLM connections.
         session_secret: signs the cookies of people who signed in; empty: a random one until the process ends.
+        login: how people may sign in.
         write_mode: `events_only` (legacy reads answer 404) or `dual`.
         admin_api_key: Bearer key of the admin routes; they answer 401 without one.
         init: what to create at start, if anything.
@@ -73,6 +75,7 @@ class EngineConfig:
     salt: str = ""
     encryption_key: str = ""
     session_secret: str = ""
+    login: LoginSettings = field(default_factory=LoginSettings)
     write_mode: str = EVENTS_ONLY
     admin_api_key: str = ""
     init: InitialProject | None = None
@@ -110,6 +113,7 @@ def config_from_environment(
     lag = _number(env, "INGEST_LAG_MS", 0, problems)
     faults = _faults(env, problems)
     allow_reset = _boolean(env, "EMBEDDED_ALLOW_RESET", problems)
+    login = read_login_settings(env, problems)
     if problems:
         raise ConfigError("The engine cannot start with these settings:\n  " + "\n  ".join(problems))
     return EngineConfig(
@@ -123,6 +127,7 @@ def config_from_environment(
         salt=env.get("SALT", ""),
         encryption_key=env.get("ENCRYPTION_KEY", ""),
         session_secret=env.get("NEXTAUTH_SECRET") or env.get("SALT", ""),
+        login=login,
         write_mode=write_mode,
         admin_api_key=env.get("ADMIN_API_KEY", ""),
         init=init,

@@ -58,8 +58,14 @@ class Login:
         """Return whether the address is a user's and the password is theirs; takes about 50 ms."""
         return password_fits(password, self.password_hash) and self.user_id is not None
 
+    @property
+    def has_password(self) -> bool:
+        """Whether there is a password that fits."""
+        return self.password_hash != _NO_PASSWORD
 
-_NOBODYS_PASSWORD = f"scrypt${'0' * 32}${'0' * 64}"
+
+# No password has this hash.
+_NO_PASSWORD = f"scrypt${'0' * 32}${'0' * 64}"
 
 
 class Tenancy:
@@ -114,7 +120,27 @@ class Tenancy:
         row = self._db.execute(
             "select id, password_hash from users where email = ?", (email.strip().lower(),)
         ).fetchone()
-        return Login(row["id"], row["password_hash"]) if row else Login(None, _NOBODYS_PASSWORD)
+        return Login(row["id"], row["password_hash"]) if row else Login(None, _NO_PASSWORD)
+
+    def add_user(self, email: str, name: str, organization_id: str, role: str) -> str:
+        """Add somebody without a password, to an organization if it exists; return the id."""
+        user_id = ids.cuid()
+        self._db.execute("begin immediate")
+        try:
+            self._db.execute(
+                "insert into users (id, email, name, password_hash, created_at) values (?, ?, ?, ?, ?)",
+                (user_id, email.strip().lower(), name, _NO_PASSWORD, now_ms()),
+            )
+            self._db.execute(
+                "insert into memberships (organization_id, user_id, role)"
+                " select id, ?, ? from organizations where id = ?",
+                (user_id, role, organization_id),
+            )
+        except BaseException:
+            self._db.execute("rollback")
+            raise
+        self._db.execute("commit")
+        return user_id
 
     def user(self, user_id: str) -> User | None:
         """Return a user, or ``None``."""

@@ -9,8 +9,11 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse
 
-from .login_cookie import LIFETIME_SECONDS, LoginCookie
+from langfuse_embedded.login_settings import LoginSettings
+
+from .login_cookie import LoginCookie, is_https
 from .login_limit import LoginLimit
+from .single_sign_on import start_url
 from .urls import SIGN_IN, SIGN_OUT, safe_target
 from .visit import Answer, Page, PageRefused, View, Visit
 
@@ -21,7 +24,8 @@ _PARALLEL_CHECKS = 2  # each takes 16 MB and a core for 50 ms
 class LoginPages:
     """The form, what it sends, and the way out."""
 
-    def __init__(self, cookie: LoginCookie) -> None:
+    def __init__(self, settings: LoginSettings, cookie: LoginCookie) -> None:
+        self._settings = settings
         self._cookie = cookie
         self._limit = LoginLimit()
         self._checks = anyio.Semaphore(_PARALLEL_CHECKS)
@@ -33,7 +37,7 @@ class LoginPages:
 
     async def form(self, visit: Visit) -> Answer:
         """Show the form."""
-        return _form(visit, visit.text("targetPath"))
+        return self._form(visit, visit.text("targetPath"))
 
     async def sign_in(self, visit: Visit) -> Answer:
         """Check what the form sent; lead on with a cookie, or show the form again."""
@@ -41,6 +45,8 @@ class LoginPages:
         fields = await _fields(visit.request)
         email, target = fields.get("email", "").strip(), fields.get("targetPath", "")
         address = visit.request.client.host if visit.request.client else ""
+        if not self._settings.takes_password_of(email):
+            return self._form(visit, target, email, "Passwords are not taken here: use single sign-on.", 403)
         if wait := self._limit.wait_seconds(address, email):
             raise _too_many(wait)
         self._limit.failed(address, email)
@@ -48,37 +54,31 @@ class LoginPages:
         async with self._checks:
             fits = await run_in_threadpool(login.fits, fields.get("password", ""))
         if not fits or login.user_id is None:
-            return _form(visit, target, email, "E-mail or password is wrong.", 401)
+            return self._form(visit, target, email, "E-mail or password is wrong.", 401)
         self._limit.succeeded(address, email)
         response = RedirectResponse(safe_target(target), 303)
-        response.set_cookie(
-            self._cookie.name,
-            self._cookie.value_for(login.user_id),
-            max_age=LIFETIME_SECONDS,
-            path="/",
-            secure=_is_https(visit),
-            httponly=True,
-            samesite="lax",
-        )
+        self._cookie.give(response, login.user_id, visit)
         return response
 
     async def sign_out(self, visit: Visit) -> Answer:
         """Take the cookie back."""
         _require_same_origin(visit)
         response = RedirectResponse(SIGN_IN, 303)
-        response.delete_cookie(self._cookie.name, path="/", secure=_is_https(visit), httponly=True)
+        response.delete_cookie(self._cookie.name, path="/", secure=is_https(visit), httponly=True)
         return response
 
-
-def _form(visit: Visit, target: str, email: str = "", problem: str = "", status: int = 200) -> View:
-    values = {
-        "action": SIGN_IN,
-        "target": target,
-        "email": email,
-        "problem": problem,
-        "has_users": visit.engine.state.tenancy.has_users(),
-    }
-    return View("sign_in.html", values, status)
+    def _form(self, visit: Visit, target: str, email: str = "", problem: str = "", status: int = 200) -> View:
+        values = {
+            "action": SIGN_IN,
+            "target": target,
+            "email": email,
+            "problem": problem,
+            "has_users": visit.engine.state.tenancy.has_users(),
+            "passwords": self._settings.passwords,
+            "provider": self._settings.provider,
+            "start": start_url(target),
+        }
+        return View("sign_in.html", values, status)
 
 
 def _too_many(wait: int) -> PageRefused:
@@ -119,7 +119,3 @@ async def _fields(request: Request) -> dict[str, str]:
     except ValueError:
         raise PageRefused(400, "Bad request", "This is not what the form sends.") from None
     return {name: values[0] for name, values in fields.items()}
-
-
-def _is_https(visit: Visit) -> bool:
-    return visit.request.url.scheme == "https" or visit.engine.config.public_url.startswith("https:")

@@ -8,6 +8,10 @@ import secrets
 import time
 from collections.abc import Callable
 
+from starlette.responses import Response
+
+from .visit import Visit
+
 LIFETIME_SECONDS = 7 * 86_400
 
 
@@ -29,6 +33,18 @@ class LoginCookie:
         claim = f"{int(self._clock()) + LIFETIME_SECONDS}.{user_id}"
         return f"{claim}.{self._signature(claim)}"
 
+    def give(self, response: Response, user_id: str, visit: Visit) -> None:
+        """Let the browser have it."""
+        response.set_cookie(
+            self.name,
+            self.value_for(user_id),
+            max_age=LIFETIME_SECONDS,
+            path="/",
+            secure=is_https(visit),
+            httponly=True,
+            samesite="lax",
+        )
+
     def user_id(self, value: str) -> str | None:
         """Return the user whom a value stands for; ``None`` when it is forged or too old."""
         claim, _, signature = value.rpartition(".")
@@ -39,3 +55,8 @@ class LoginCookie:
 
     def _signature(self, claim: str) -> str:
         return hmac.new(self._key, claim.encode(), hashlib.sha256).hexdigest()
+
+
+def is_https(visit: Visit) -> bool:
+    """Return whether cookies can be kept from connections that anybody reads."""
+    return visit.request.url.scheme == "https" or visit.engine.config.public_url.startswith("https:")

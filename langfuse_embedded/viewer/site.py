@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from langfuse_embedded.engine import Engine
 from langfuse_embedded.http.router import Router
 
-from . import datasets, experiments, home, login, prompts, scores, sessions, traces
+from . import datasets, experiments, home, login, prompts, scores, sessions, single_sign_on, traces
 from .login_cookie import LoginCookie
 from .rendering import Renderer
 from .urls import sign_in_url
@@ -30,7 +30,9 @@ class Viewer:
         self._renderer = Renderer()
         self._cookie = LoginCookie(engine.config.session_secret)
         pages = [page for module in _MODULES for page in module.PAGES]
-        self._router: Router[Page] = Router([*login.LoginPages(self._cookie).pages, *pages])
+        ways_in = login.LoginPages(engine.config.login, self._cookie).pages
+        pages += single_sign_on.SingleSignOnPages(engine.config.login, self._cookie).pages
+        self._router: Router[Page] = Router([*ways_in, *pages])
 
     async def respond(self, request: Request, raw_path: str) -> Response | None:
         """Return what answers a request, or ``None`` when no page has this path."""

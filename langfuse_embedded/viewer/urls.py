@@ -6,6 +6,9 @@ from urllib.parse import quote, urlencode
 
 SIGN_IN = "/auth/sign-in"
 SIGN_OUT = "/auth/sign-out"
+PROVIDERS = "/api/auth/providers"
+START = "/api/auth/signin/custom"
+CALLBACK = "/api/auth/callback/custom"
 
 
 def project_url(project_id: str, *segments: str | int, **query: str | int | None) -> str:
@@ -19,9 +22,9 @@ def trace_url(project_id: str, trace_id: str, observation_id: str | None = None)
     return project_url(project_id, "traces", trace_id, observation=observation_id)
 
 
-def sign_in_url(target: str) -> str:
-    """Return the address of the login that leads on to `target`."""
-    return SIGN_IN + _query({"targetPath": "" if target == "/" else target})
+def sign_in_url(target: str, page: str = SIGN_IN) -> str:
+    """Return the address of a way to sign in that leads on to `target`."""
+    return page + _query({"targetPath": "" if target == "/" else target})
 
 
 def safe_target(target: str) -> str:

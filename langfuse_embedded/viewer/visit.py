@@ -66,6 +66,11 @@ class Visit:
         """The number of the project in `events.db`."""
         return self.engine.events.project_key(self.project_id)
 
+    @property
+    def public_url(self) -> str:
+        """What the addresses of this installation begin with."""
+        return self.engine.config.public_url or str(self.request.base_url).rstrip("/")
+
     def text(self, name: str) -> str:
         """Return a query parameter without spaces around it; empty when it is missing."""
         return self.request.query_params.get(name, "").strip()
