@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from scripts.alerts.evaluate import Finding, State
+
+# What needs a person stands first.
+_ORDER = (State.FIRING, State.OK, State.TOO_FEW, State.NO_DATA)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +41,13 @@ def render(numbers: Numbers) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(number=_number, percent=_percent)
+    environment.filters.update(number=_number, percent=_percent, period=_period)
     firing = [finding for finding in numbers.findings if finding.state is State.FIRING]
     return environment.get_template("page.html").render(
         server=numbers.server,
         taken=f"{numbers.taken:%Y-%m-%d %H:%M:%S} UTC",
         projects=numbers.projects,
-        findings=sorted(numbers.findings, key=lambda one: (one.state is not State.FIRING, one.project)),
+        findings=sorted(numbers.findings, key=lambda one: (_ORDER.index(one.state), one.project)),
         firing=len(firing),
     )
 
@@ -52,7 +56,13 @@ def _number(value: float | None) -> str:
     """Return a number of four significant digits, thousands apart."""
     if value is None:
         return "-"
-    return f"{value:,.0f}" if abs(value) >= 1000 or value == int(value) else f"{value:.4g}"
+    if abs(value) >= 1000 or value == int(value):
+        return f"{value:,.0f}"
+    return f"{Decimal(f'{value:.4g}'):f}"  # 0.0000001 and not 1e-07
+
+
+def _period(window: str) -> str:
+    return {"day": "today", "month": "this month"}.get(window, window)
 
 
 def _percent(value: float | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from .model import GROUPS, OTHER, TOTAL, Cost, Latency, Report, Window
@@ -156,7 +157,7 @@ def usd(value: float | None) -> str:
         return NOTHING
     if abs(value) >= 1 or not value:
         return f"{value:,.2f}"
-    return f"{value:.4f}" if abs(value) >= 0.0001 else f"{value:.2g}"
+    return f"{value:.4f}" if abs(value) >= 0.0001 else f"{Decimal(f'{value:.2g}'):f}"
 
 
 def number(value: float | None) -> str:

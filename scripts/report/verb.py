@@ -30,9 +30,10 @@ def run(context: Context, *, project: str, into: Path | None, base_url: str) -> 
     with context.console.working(f"Reading {'one project' if len(keys) == 1 else f'{len(keys)} projects'}"):
         reports = asyncio.run(gather_reports(url, keys, datetime.now(UTC)))
     directory = into or context.layout.stack_dir / "report"
+    for report in reports:  # before anything is shown: a pager that ends early takes the verb with it
+        write(report, directory / report.project)
     for report in reports:
         show(context.console, report)
-        write(report, directory / report.project)
         page = context.layout.shown(directory / report.project / "report.html")
         context.console.print(f"Written to {page}, with JSON and CSV beside it.")
     return EXIT_OK

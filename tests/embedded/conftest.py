@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from .browsing import open_browser  # noqa: F401 - a fixture
 from .harness import REPOSITORY, RunningEngine
 
 StartEngine = Callable[..., RunningEngine]

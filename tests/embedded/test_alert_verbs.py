@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from .browsing import WIDTHS, Open, show
 from .exporting import IN_ROOT, write_keys
 from .harness import DEFAULT_KEYS, REPOSITORY, RunningEngine
 from .seeding import Seed, make_seed, push
@@ -136,6 +137,25 @@ def test_names_from_traces_cannot_put_markup_into_the_page(
     page = (root / ".stack" / "dashboard.html").read_text()
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
+
+
+def test_the_written_pages_fit_every_width_and_scroll_what_is_wider(
+    seeded: RunningEngine, verb: Verb, root: Path, open_browser: Open
+) -> None:
+    for name in ("dashboard", "report"):
+        assert verb(name, "--base-url", seeded.base_url).returncode == 0
+    pages = [root / ".stack" / "dashboard.html", *(root / ".stack" / "report").glob("*/report.html")]
+    assert len(pages) == 2
+    browser = open_browser(True)
+    for width in WIDTHS.values():
+        show(browser, width, "dark")
+        for page in pages:
+            browser.get(page.as_uri())
+            content = browser.execute_script("return document.documentElement.scrollWidth")
+            assert content <= width, f"{page.name} is {content} pixels wide on {width}"
+            wide = "return [...document.querySelectorAll('table, svg')].filter(one => one.closest('.scroll'))"
+            assert browser.execute_script(f"{wide}.length") >= 3
+    assert [entry["message"] for entry in browser.get_log("browser")] == []
 
 
 def test_alerts_compiles_and_warns_of_missing_secrets(verb: Verb, root: Path) -> None:

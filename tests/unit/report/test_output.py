@@ -48,7 +48,8 @@ def a_report(name: str = "gpt-4o") -> Report:
         (1234.5, "1,234.50"),
         (0.5, "0.5000"),
         (0.01234, "0.0123"),
-        (0.0000123, "1.2e-05"),
+        (0.0000123, "0.000012"),
+        (1e-9, "0.000000001"),
     ],
 )
 def test_amounts_show_what_matters(value: float | None, text: str) -> None:
