@@ -12,6 +12,7 @@ from scripts import smoke
 from scripts.core.context import Context
 from scripts.core.engines.base import Engine, EngineName
 from scripts.core.errors import EXIT_OK
+from scripts.core.images_lock import compose_files_variables
 from scripts.core.layout import only_one_verb, write_private
 from scripts.core.settings.values import Settings
 
@@ -209,6 +210,10 @@ def put_in_place(context: Context, plan: Plan, capture: Path, work: Path) -> Eng
     stored_settings = capture / SETTINGS
     takes_settings = stored_settings.exists() and not layout.env_file.exists()
     settings = settings_after(context, stored_settings if takes_settings else None)
+    if takes_settings:
+        # It is put there last, and names compose files that are needed from now on.
+        variables = compose_files_variables(replace(layout, env_file=stored_settings), context.environment)
+        context = replace(context, environment={**context.environment, **variables})
     engine = context.engine(EngineName(plan.manifest.engine), settings)
     driver = driver_for(context, settings, plan.manifest.engine)
     was_running = engine.stop()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import shutil
 import socket
@@ -14,7 +13,7 @@ from scripts.core.context import Context
 from scripts.core.engines.base import EngineName
 from scripts.core.errors import EXIT_OK
 from scripts.core.heartbeats import record_success
-from scripts.core.images_lock import compose_files
+from scripts.core.images_lock import compose_files_variables
 from scripts.core.layout import Layout
 
 from .backup import CREDENTIALS, SETTINGS, STORES, require_space, size_text
@@ -84,8 +83,7 @@ def throw_away(context: Context, directory: Path) -> Context:
     environment = {
         **context.environment,
         # That of `.env` is not read with another `.env`.
-        "COMPOSE_FILE": os.pathsep.join(compose_files(context.layout, context.environment)),
-        "COMPOSE_PATH_SEPARATOR": os.pathsep,
+        **compose_files_variables(context.layout, context.environment),
         "COMPOSE_PROJECT_NAME": f"langfuse-verify-{secrets.token_hex(4)}",
         "LANGFUSE_BIND_ADDRESS": "127.0.0.1",
         "LANGFUSE_PORT": str(port),

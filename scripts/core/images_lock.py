@@ -127,6 +127,14 @@ def pinned_environment(
     return {**environment, "COMPOSE_FILE": os.pathsep.join(files), "COMPOSE_PATH_SEPARATOR": os.pathsep}
 
 
+def compose_files_variables(layout: Layout, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that make compose use the files of a stack although it does not read its `.env`."""
+    return {
+        "COMPOSE_FILE": os.pathsep.join(compose_files(layout, environment)),
+        "COMPOSE_PATH_SEPARATOR": os.pathsep,
+    }
+
+
 def compose_files(layout: Layout, environment: Mapping[str, str]) -> list[str]:
     """Return the files that compose would read by itself: those of COMPOSE_FILE, or the usual ones."""
     in_file = read_env(layout.env_file).values() if layout.env_file.exists() else {}
