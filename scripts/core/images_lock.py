@@ -128,7 +128,7 @@ def pinned_environment(
 
 
 def compose_files_variables(layout: Layout, environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that make compose use the files of a stack although it does not read its `.env`."""
+    """Return the variables that make compose use the files of a stack without reading its `.env`."""
     return {
         "COMPOSE_FILE": os.pathsep.join(compose_files(layout, environment)),
         "COMPOSE_PATH_SEPARATOR": os.pathsep,
