@@ -16,6 +16,8 @@ from .harness import REPOSITORY
 
 PAGES = [*sorted(REPOSITORY.glob("*.md")), *sorted((REPOSITORY / "docs").rglob("*.md"))]
 DRILL = "docs/how-to/recover-from-disaster.md"
+# Six pages run the smoke tests; `make test` runs all of them, with two SDKs.
+SMOKE_WITHOUT_EXAMPLES = {"PYTEST_ADDOPTS": "-k 'not example'"}
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,8 @@ def checkout(tmp_path: Path) -> Iterator[Checkout]:
         "~/bundle-key": str(media / "bundle-key"),
         "https://langfuse.acme.example": "$LANGFUSE_BASE_URL",
     }
-    made = Checkout(tmp_path / "checkout", embedded_environment(), replaced).make()
+    environment = {**embedded_environment(), **SMOKE_WITHOUT_EXAMPLES}
+    made = Checkout(tmp_path / "checkout", environment, replaced).make()
     yield made
     for root in (made.root, tmp_path / "installed", new):
         if (root / ".stack").is_dir():

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -44,15 +45,30 @@ def firing(tests: Sequence[RuleTest], rules: Path, directory: Path) -> subproces
 
     Labels and annotations differ by alert, so each test counts the series `ALERTS` instead of comparing them.
     """
-    document = {
-        "rule_files": [str(rules)],
-        "evaluation_interval": "1m",
-        "tests": [_group(number, test) for number, test in enumerate(tests)],
-    }
-    path = directory / "tests.yaml"
-    path.write_text(yaml.safe_dump(document, sort_keys=False))
-    argv = [tool("promtool"), "test", "rules", str(path)]
+    groups = yaml.safe_load(rules.read_text())["groups"]
+    files = []
+    # promtool evaluates all rules of a file in every minute of every test: each alert gets a file of its own.
+    for alert in dict.fromkeys(test.alert for test in tests):
+        (directory / f"{alert}.rules.yaml").write_text(yaml.safe_dump({"groups": _only(alert, groups)}))
+        document = {
+            "rule_files": [f"{alert}.rules.yaml"],
+            "evaluation_interval": "1m",
+            "tests": [_group(number, test) for number, test in enumerate(tests) if test.alert == alert],
+        }
+        files.append(directory / f"{alert}.tests.yaml")
+        files[-1].write_text(yaml.safe_dump(document, sort_keys=False))
+    argv = [tool("promtool"), "test", "rules", *map(str, files)]
     return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=120)
+
+
+def _only(alert: str, groups: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the groups with one alert and all that is recorded."""
+    kept = [
+        {**group, "rules": [rule for rule in group["rules"] if rule.get("alert", alert) == alert]}
+        for group in groups
+    ]
+    assert any("alert" in rule for group in kept for rule in group["rules"]), f"no rule {alert}"
+    return kept
 
 
 def _group(number: int, test: RuleTest) -> dict[str, object]:
