@@ -28,8 +28,8 @@ def worker_at_rest(services: Services) -> Iterator[None]:
         StackError: it cannot be stopped, or started; the mark says so then.
     """
     layout = services.layout
-    begin_rest(layout)
     with _guarded(services):
+        begin_rest(layout)
         try:
             services.stop(WORKER)
             yield
