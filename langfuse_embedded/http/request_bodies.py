@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from codecs import BOM_UTF8
-from email.message import Message
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -23,14 +22,8 @@ def parse_body(body: bytes, content_type: str) -> Any:
         ValueError: the type is JSON and the body is not.
     """
     body = body.removeprefix(BOM_UTF8)
-    kind = _kind(content_type)
+    kind = content_type.partition(";")[0].strip().lower()
     if kind in _JSON:
         return loads(body) if body else {}
     text = body.decode("utf-8", "replace")
     return dict(parse_qsl(text, keep_blank_values=True)) if kind == _FORM else text
-
-
-def _kind(content_type: str) -> str:
-    message = Message()
-    message["content-type"] = content_type
-    return message.get_content_type()
