@@ -25,6 +25,7 @@ from .kinds import (
 )
 from .model import Computed, Group, Reader, SetBy, Setting, follows
 
+ENGINES = (Reader.COMPOSE, Reader.EMBEDDED)
 COMPOSE_AND_SCRIPTS = (Reader.COMPOSE, Reader.SCRIPTS)
 
 
@@ -295,20 +296,24 @@ EXTERNAL_STORES = Group(
 
 def _login_provider(provider: str, shown: str, place: str) -> Iterator[Setting]:
     """Yield the settings of a login provider; `place` is how Langfuse calls its address, or empty."""
+    readers = ENGINES if provider == "CUSTOM" else (Reader.COMPOSE,)
     if place:
         kind = url("https", "http") if place == "ISSUER" else IDENTIFIER
-        yield Setting(name=f"AUTH_{provider}_{place}", description=f"{shown}: where it is.", kind=kind)
-    yield Setting(name=f"AUTH_{provider}_CLIENT_ID", description=f"{shown}: client id.")
+        yield Setting(
+            name=f"AUTH_{provider}_{place}", description=f"{shown}: where it is.", kind=kind, used_by=readers
+        )
+    yield Setting(name=f"AUTH_{provider}_CLIENT_ID", description=f"{shown}: client id.", used_by=readers)
     yield Setting(
         name=f"AUTH_{provider}_CLIENT_SECRET",
         description=f"{shown}: client secret.",
         kind=text("secret, >= 8 characters", min_length=8),
         secret=True,
+        used_by=readers,
     )
 
 
 MAIL_AND_LOGIN = Group(
-    "Mail and login (compose engine)",
+    "Mail and login",
     (
         Setting(
             name="EMAIL_FROM_ADDRESS",
@@ -325,20 +330,24 @@ MAIL_AND_LOGIN = Group(
             name="LANGFUSE_DEFAULT_ORG_ID",
             description="Organization that every new user joins.",
             kind=IDENTIFIER,
+            used_by=ENGINES,
         ),
         Setting(
             name="LANGFUSE_DEFAULT_ORG_ROLE",
             description="With which role.",
             kind=choice("OWNER", "ADMIN", "MEMBER", "VIEWER", "NONE"),
+            used_by=ENGINES,
         ),
         Setting(
             name="AUTH_DISABLE_USERNAME_PASSWORD",
             description="Whether only single sign-on is offered.",
             kind=BOOLEAN,
+            used_by=ENGINES,
         ),
         Setting(
             name="AUTH_DOMAINS_WITH_SSO_ENFORCEMENT",
             description="E-mail domains that must use single sign-on, separated by commas.",
+            used_by=ENGINES,
         ),
         Setting(
             name="AUTH_SESSION_MAX_AGE",
@@ -346,12 +355,17 @@ MAIL_AND_LOGIN = Group(
             kind=integer(5, 525_600),
             unit="minutes",
         ),
-        Setting(name="AUTH_CUSTOM_NAME", description="OpenID Connect: what the button says."),
-        Setting(name="AUTH_CUSTOM_SCOPE", description="OpenID Connect: scopes to ask for."),
+        Setting(
+            name="AUTH_CUSTOM_NAME",
+            description="OpenID Connect: what the button says; without it there is none.",
+            used_by=ENGINES,
+        ),
+        Setting(name="AUTH_CUSTOM_SCOPE", description="OpenID Connect: scopes to ask for.", used_by=ENGINES),
         Setting(
             name="AUTH_CUSTOM_ALLOW_ACCOUNT_LINKING",
             description="OpenID Connect: whether a login joins the account that has the same e-mail address.",
             kind=BOOLEAN,
+            used_by=ENGINES,
         ),
         *(
             setting

@@ -235,6 +235,7 @@ _SERVER = Group(
             "config/stack.yaml signs in either way.",
             kind=BOOLEAN,
             default="true",
+            used_by=ENGINES,
         ),
         Setting(
             name="TELEMETRY_ENABLED",

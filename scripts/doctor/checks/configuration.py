@@ -130,6 +130,12 @@ def _login(facts: Facts) -> Verdict:
     ]
     if halves:
         return failed(f"{', '.join(halves)}: a client id without a client secret")
+    lacking = [f"AUTH_CUSTOM_{part}" for part in ("NAME", "ISSUER") if not values.get(f"AUTH_CUSTOM_{part}")]
+    if values.get("AUTH_CUSTOM_CLIENT_ID") and lacking:
+        return failed(
+            f"{' and '.join(lacking)} missing: Langfuse leaves the provider out without a word",
+            "set it, then make up",
+        )
     if values.get("AUTH_DISABLE_USERNAME_PASSWORD") == "true" and not any(
         name.endswith("_CLIENT_SECRET") for name in values
     ):
@@ -231,6 +237,5 @@ CHECKS = (
         fix="set the client secret beside the client id, then make up",
         page="how-to/sso.md",
         judge=_login,
-        engines=COMPOSE,
     ),
 )

@@ -131,11 +131,13 @@ def _sso(facts: Facts) -> Verdict:
 
 
 def _issuer(facts: Facts) -> Verdict:
-    problems = facts.of(Issuers).problems
-    if not problems:
+    issuers = facts.of(Issuers)
+    if not issuers.problems:
         return skipped("no OpenID Connect provider with an issuer is set up")
-    wrong = [f"{name}: {problem}" for name, problem in problems.items() if problem]
-    return failed("; ".join(wrong)) if wrong else ok(f"{', '.join(problems)} can be discovered")
+    wrong = [f"{name}: {problem}" for name, problem in issuers.problems.items() if problem]
+    if wrong:
+        return failed("; ".join(wrong))
+    return ok(f"{', '.join(issuers.problems)} can be discovered from {issuers.place}")
 
 
 def _heap(facts: Facts) -> Verdict:
@@ -243,18 +245,16 @@ CHECKS = (
     Check(
         id="langfuse.sso",
         looks_at="The server offers every login provider that is set up.",
-        fix="set all its variables (client id, client secret, issuer), then make up",
+        fix="set all its variables (name, issuer, client id, client secret), then make up",
         page="how-to/sso.md",
         judge=_sso,
-        engines=COMPOSE,
     ),
     Check(
         id="langfuse.issuer",
-        looks_at="The discovery document of every OpenID Connect issuer is there and names that issuer.",
-        fix="set the issuer exactly as the provider writes it (a slash at its end counts), then make up",
+        looks_at="Web reaches the discovery document of each OpenID Connect issuer, which names that issuer.",
+        fix="set the issuer as the provider writes it, but for a slash at its end; let web reach it",
         page="how-to/sso.md",
         judge=_issuer,
-        engines=COMPOSE,
     ),
     Check(
         id="langfuse.heap",

@@ -224,6 +224,12 @@ CASES: list[tuple[str, tuple[object, ...], Status, str]] = [
     ("langfuse.database", (server(health=503),), FAILED, "answers 503"),
     ("langfuse.prices", (server(prices=0),), FAILED, "every cost is 0"),
     (
+        "configuration.login",
+        (stack(AUTH_CUSTOM_CLIENT_ID="langfuse", AUTH_CUSTOM_CLIENT_SECRET="test-secret"),),
+        FAILED,
+        "AUTH_CUSTOM_NAME and AUTH_CUSTOM_ISSUER missing",
+    ),
+    (
         "langfuse.sso",
         (
             stack(AUTH_AZURE_AD_CLIENT_ID="a", AUTH_GOOGLE_CLIENT_ID="b"),
@@ -231,6 +237,12 @@ CASES: list[tuple[str, tuple[object, ...], Status, str]] = [
         ),
         FAILED,
         "not offered: azure-ad",
+    ),
+    (
+        "configuration.login",
+        (stack(AUTH_CUSTOM_CLIENT_ID="langfuse", AUTH_CUSTOM_CLIENT_SECRET="test-secret"),),
+        FAILED,
+        "AUTH_CUSTOM_NAME and AUTH_CUSTOM_ISSUER missing",
     ),
     (
         "langfuse.sso",

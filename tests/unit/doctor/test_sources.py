@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -251,18 +253,48 @@ def test_an_issuer_is_discovered_and_its_mistakes_are_named() -> None:
         documents[f"/slash{where}"] = {"issuer": f"{base}/slash/", **endpoints}
         documents[f"/bare{where}"] = {"issuer": f"{base}/bare", "token_endpoint": "x"}
         documents[f"/text{where}"] = b"hello"
-        assert login.ask(f"{base}/realms/acme") == ""
-        assert "calls itself" in login.ask(f"{base}/slash")
-        assert "has no authorization_endpoint, jwks_uri" in login.ask(f"{base}/bare")
-        assert "is no JSON" in login.ask(f"{base}/text")
-        assert "answers 404" in login.ask(f"{base}/nobody")
-        wrong = Issuers({"AUTH_CUSTOM_ISSUER": login.ask(f"{base}/slash"), "AUTH_OKTA_ISSUER": ""})
-    assert "does not answer" in login.ask(base)
+        documents[f"/other{where}"] = {"issuer": "https://login.acme.example", **endpoints}
+
+        def ask(path: str) -> str:
+            return login.problem_of(f"{base}{path}", login.from_here)
+
+        assert ask("/realms/acme") == ""
+        assert ask("/slash") == "", "Langfuse reads the name from the document"
+        assert "openid-configuration cannot be read: it answers 404" in ask("/slash/")
+        assert "calls itself 'https://login.acme.example'" in ask("/other")
+        assert "has no authorization_endpoint, jwks_uri" in ask("/bare")
+        assert "is no JSON" in ask("/text")
+        wrong = Issuers({"AUTH_CUSTOM_ISSUER": ask("/other"), "AUTH_OKTA_ISSUER": ""})
+    assert "does not answer" in ask("")
     verdict = judge("langfuse.issuer", wrong)
     assert verdict.status is Status.FAILED
     assert verdict.found.startswith("AUTH_CUSTOM_ISSUER: the provider calls itself")
     assert judge("langfuse.issuer", Issuers({"AUTH_CUSTOM_ISSUER": ""})).status is Status.OK
     assert judge("langfuse.issuer", Issuers({})).status is Status.SKIPPED
+
+
+@pytest.mark.parametrize("program", ["node", "wget"])
+def test_a_container_asks_with_what_it_has(tmp_path: Path, program: str) -> None:
+    """Langfuse's image has Node.js, which trusts what web trusts; another may have wget only."""
+    found = shutil.which(program)
+    if found is None:
+        pytest.skip(f"{program} is not installed")
+    (tmp_path / program).symlink_to(found)
+
+    def ask(url: str) -> subprocess.CompletedProcess[str]:
+        argv = ["/bin/sh", "-c", login.INSIDE, "sh", url]
+        return subprocess.run(
+            argv, env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=False, timeout=30
+        )
+
+    with provider({"/here": {"issuer": "acme"}}) as base:
+        assert json.loads(ask(f"{base}/here").stdout) == {"issuer": "acme"}
+        nowhere = ask(f"{base}/nowhere")
+    assert nowhere.returncode != 0
+    assert "404" in nowhere.stderr
+    away = ask(base)
+    assert away.returncode != 0
+    assert "refused" in away.stderr.lower()
 
 
 class TestGathering:
