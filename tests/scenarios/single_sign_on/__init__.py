@@ -1,0 +1,1 @@
+"""People sign in through a provider of OpenID Connect beside the stack."""
