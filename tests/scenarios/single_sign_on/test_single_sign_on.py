@@ -1,4 +1,4 @@
-"""Sign in through a provider, by the variables of `.env`: web's container reaches it, and the doctor sees it."""
+"""Sign in through a provider, by the variables of `.env`: web reaches it, and the doctor sees it."""
 
 from __future__ import annotations
 
