@@ -24,19 +24,20 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import statistics
 import sys
 import uuid
 from typing import Any, TypedDict
 
-from client import connect, require_models, stop
-from langchain_core.prompts import ChatPromptTemplate
-from langchain_openai import ChatOpenAI
+from client import command_line, conclude, connect, packages, require_models, stop
 from langfuse import Langfuse, propagate_attributes
 from langfuse.api import NotFoundError
-from langfuse.langchain import CallbackHandler
-from langgraph.graph import END, START, StateGraph
+
+with packages("langchain", "langchain-openai", "langgraph"):
+    from langchain_core.prompts import ChatPromptTemplate
+    from langchain_openai import ChatOpenAI
+    from langfuse.langchain import CallbackHandler
+    from langgraph.graph import END, START, StateGraph
 
 VARIANTS = ("variant-a", "variant-b")
 PRODUCTION = "production"
@@ -199,7 +200,7 @@ def show(langfuse: Langfuse, result: dict[str, Any]) -> None:
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
+    parser = command_line(__doc__)
     parser.add_argument("--requests", type=int, default=12, help="requests to route (default 12)")
     parser.add_argument("--prompt", default="zeus-routing", help="name of the prompt (default zeus-routing)")
     parser.add_argument("--dataset", default="golden/routing", help="where requests come from")
@@ -207,7 +208,6 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--promote", choices=VARIANTS, help="route nothing: make this variant production")
     what.add_argument("--rollback", type=int, metavar="VERSION", help="route nothing: go back to a version")
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
     options = parser.parse_args(arguments)
     if options.requests < 1:
         parser.error("--requests must be at least 1")
@@ -224,12 +224,7 @@ def main(arguments: list[str] | None = None) -> int:
     else:
         require_models()
         result = run(langfuse, options)
-    if options.json:
-        print(json.dumps(result))
-    else:
-        show(langfuse, result)
-    langfuse.shutdown()
-    return 0
+    return conclude(langfuse, result, show, as_json=options.json)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from client import await_metrics, connect
+from client import await_metrics, command_line, conclude, connect
 from langfuse import Langfuse, propagate_attributes
 
 MODEL = "gpt-4o-mini"
@@ -238,12 +238,11 @@ def show(langfuse: Langfuse, result: dict[str, Any]) -> None:
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
+    parser = command_line(__doc__)
     parser.add_argument("--queries", type=int, default=5, help="albums to attribute (default 5)")
     parser.add_argument("--alpha", type=float, default=0.1, help="accepted share of misses (default 0.1)")
     parser.add_argument("--seed", type=int, default=7, help="same seed, same answers (default 7)")
     parser.add_argument("--session", help="session id (default: a new one)")
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
     options = parser.parse_args(arguments)
     if options.queries < 1:
         parser.error("--queries must be at least 1")
@@ -256,13 +255,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the example; exit code 0 when done, 1 when the server refuses, 2 on wrong use."""
     options = parse(arguments)
     langfuse = connect()
-    result = run(langfuse, options)
-    if options.json:
-        print(json.dumps(result))
-    else:
-        show(langfuse, result)
-    langfuse.shutdown()
-    return 0
+    return conclude(langfuse, run(langfuse, options), show, as_json=options.json)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,6 @@ is random follows from `--seed`.
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import statistics
 import sys
@@ -26,7 +25,7 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
-from client import connect
+from client import command_line, conclude, connect
 from langfuse import Langfuse, propagate_attributes
 
 MODEL = "gpt-4o-mini"
@@ -144,12 +143,11 @@ def show(langfuse: Langfuse, result: dict[str, Any]) -> None:
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
+    parser = command_line(__doc__)
     parser.add_argument("--gaps", type=int, default=3, help=f"gaps to ask for, 1 to {len(GAPS)} (default 3)")
     parser.add_argument("--turns", type=int, default=4, help="most turns for a gap (default 4)")
     parser.add_argument("--seed", type=int, default=7, help="same seed, same conversation (default 7)")
     parser.add_argument("--session", help="session id (default: a new one)")
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
     options = parser.parse_args(arguments)
     if not 1 <= options.gaps <= len(GAPS):
         parser.error(f"--gaps must lie between 1 and {len(GAPS)}")
@@ -162,13 +160,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the example; exit code 0 when done, 1 when the server refuses, 2 on wrong use."""
     options = parse(arguments)
     langfuse = connect()
-    result = run(langfuse, options)
-    if options.json:
-        print(json.dumps(result))
-    else:
-        show(langfuse, result)
-    langfuse.shutdown()
-    return 0
+    return conclude(langfuse, run(langfuse, options), show, as_json=options.json)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,14 @@
-"""What every example needs: a Langfuse client, a wait for what was sent, a message for what is missing."""
+"""What every example needs: a Langfuse client, a wait for what was sent, its command line."""
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import httpx
@@ -14,6 +17,28 @@ from langfuse.api.core import ApiError
 
 METRICS_DEADLINE_S = 60
 KEYS = ("LANGFUSE_PUBLIC_KEY", "LANGFUSE_SECRET_KEY")
+
+Result = dict[str, Any]
+
+
+def command_line(description: str | None) -> argparse.ArgumentParser:
+    """Return a parser with what every example takes; the first line of its docstring describes it."""
+    parser = argparse.ArgumentParser(description=str(description).splitlines()[0])
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    return parser
+
+
+@contextmanager
+def packages(*names: str) -> Iterator[None]:
+    """Import in this block what not every example needs.
+
+    Raises:
+        SystemExit: 2 when a package is missing; says how to install it.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as missing:
+        stop(2, f"There is no package {missing.name}: {sys.executable} -m pip install {' '.join(names)}")
 
 
 def connect() -> Langfuse:
@@ -67,6 +92,18 @@ def await_metrics(langfuse: Langfuse, query: dict[str, Any], *, enough: int) -> 
         if time.monotonic() - started > METRICS_DEADLINE_S:
             stop(1, f"The Metrics API counts {counted} of {enough} after {METRICS_DEADLINE_S} seconds")
         time.sleep(0.1)
+
+
+def conclude(
+    langfuse: Langfuse, result: Result, show: Callable[[Langfuse, Result], None], *, as_json: bool
+) -> int:
+    """Print the result, for programs or for people, and send what is left to send. Return exit code 0."""
+    if as_json:
+        print(json.dumps(result))
+    else:
+        show(langfuse, result)
+    langfuse.shutdown()
+    return 0
 
 
 def stop(code: int, message: str) -> NoReturn:

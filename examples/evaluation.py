@@ -31,10 +31,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from client import connect, require_models, stop
+from client import command_line, conclude, connect, packages, require_models, stop
 from langfuse import Evaluation, Langfuse
 from langfuse.api import NotFoundError
-from langfuse.openai import OpenAI
+
+with packages("openai"):
+    from langfuse.openai import OpenAI
 
 HANDBOOK = Path(__file__).with_name("handbook.md")
 DESCRIPTIONS = {"grounded": "The model sees the handbook", "from-memory": "The model sees the question only"}
@@ -223,7 +225,7 @@ def run(langfuse: Langfuse, options: argparse.Namespace) -> dict[str, Any]:
     return {"dataset": options.dataset, "experiments": compare(langfuse, runs, since)}
 
 
-def show(result: dict[str, Any]) -> None:
+def show(_langfuse: Langfuse, result: dict[str, Any]) -> None:
     """Print the result for a person."""
     if "collected" in result:
         print(f"{result['collected']} items in the dataset {result['dataset']}")
@@ -237,13 +239,12 @@ def show(result: dict[str, Any]) -> None:
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
+    parser = command_line(__doc__)
     parser.add_argument("--dataset", default="golden/rag", help="what to answer (default golden/rag)")
     parser.add_argument("--judge", default="judges/accuracy", help="prompt of the judge")
     parser.add_argument("--run", help="end of the experiments' names (default: a random one)")
     parser.add_argument("--collect", metavar="DATASET", help="evaluate nothing: make a dataset of traces")
     parser.add_argument("--days", type=int, default=7, help="how old these traces may be (default 7)")
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
     return parser.parse_args(arguments)
 
 
@@ -257,12 +258,7 @@ def main(arguments: list[str] | None = None) -> int:
     else:
         require_models()
         result = run(langfuse, options)
-    if options.json:
-        print(json.dumps(result))
-    else:
-        show(result)
-    langfuse.shutdown()
-    return 0
+    return conclude(langfuse, result, show, as_json=options.json)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,6 @@ name. Agents are simulated; all that is random follows from `--seed`.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import random
 import statistics
@@ -34,7 +33,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from client import await_metrics, connect
+from client import await_metrics, command_line, conclude, connect
 from langfuse import Langfuse, propagate_attributes
 
 TASK_TYPES = ("bug_fix", "new_feature", "refactoring")
@@ -318,12 +317,11 @@ def show(langfuse: Langfuse, result: dict[str, Any]) -> None:
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
+    parser = command_line(__doc__)
     parser.add_argument("--tasks", type=int, default=20, help="tasks to do (default 20)")
     parser.add_argument("--budget", type=float, default=0.5, help="USD for all tasks (default 0.5)")
     parser.add_argument("--seed", type=int, default=7, help="same seed, same choices (default 7)")
     parser.add_argument("--session", help="session id (default: a new one)")
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
     options = parser.parse_args(arguments)
     if options.tasks < 1:
         parser.error("--tasks must be at least 1")
@@ -336,13 +334,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the example; exit code 0 when done, 1 when the server refuses, 2 on wrong use."""
     options = parse(arguments)
     langfuse = connect()
-    result = run(langfuse, options)
-    if options.json:
-        print(json.dumps(result))
-    else:
-        show(langfuse, result)
-    langfuse.shutdown()
-    return 0
+    return conclude(langfuse, run(langfuse, options), show, as_json=options.json)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,6 @@ asks a person for a grade, which becomes the score `quality` of the source ANNOT
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import sys
 import uuid
@@ -29,10 +28,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from client import connect, require_models, stop
+from client import command_line, conclude, connect, packages, require_models, stop
 from langfuse import Langfuse, get_client, observe, propagate_attributes
 from langfuse.api import CreateScoreRequest, CreateScoreSource, NotFoundError, ScoreDataType
-from langfuse.openai import OpenAI
+
+with packages("openai"):
+    from langfuse.openai import OpenAI
 
 HANDBOOK = Path(__file__).with_name("handbook.md")
 EMBEDDING_MODEL = "text-embedding-3-small"
@@ -268,13 +269,12 @@ def show(langfuse: Langfuse, result: dict[str, Any]) -> None:
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
+    parser = command_line(__doc__)
     parser.add_argument("questions", nargs="*", help="what to ask (default: four questions)")
     parser.add_argument("--prompt", default="customer-service", help="prompt (default customer-service)")
     parser.add_argument("--queue", default="answer-review", help="annotation queue (default answer-review)")
     parser.add_argument("--session", help="session id (default: a new one)")
     parser.add_argument("--review", action="store_true", help="ask nothing: grade what waits in the queue")
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
     return parser.parse_args(arguments)
 
 
@@ -287,12 +287,7 @@ def main(arguments: list[str] | None = None) -> int:
     else:
         require_models()
         result = run(langfuse, options)
-    if options.json:
-        print(json.dumps(result))
-    else:
-        show(langfuse, result)
-    langfuse.shutdown()
-    return 0
+    return conclude(langfuse, result, show, as_json=options.json)
 
 
 if __name__ == "__main__":

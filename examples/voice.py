@@ -19,7 +19,6 @@ said follows from `--seed`.
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import statistics
 import sys
@@ -28,7 +27,7 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
-from client import connect
+from client import command_line, conclude, connect
 from langfuse import Langfuse, propagate_attributes
 
 MODEL = "gpt-4o-mini"
@@ -156,12 +155,11 @@ def show(langfuse: Langfuse, result: dict[str, Any]) -> None:
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
+    parser = command_line(__doc__)
     parser.add_argument("--turns", type=int, default=3, help="turns of the call (default 3)")
     parser.add_argument("--sla-ms", type=float, default=60, help="accepted latency in ms (default 60)")
     parser.add_argument("--seed", type=int, default=7, help="same seed, same words (default 7)")
     parser.add_argument("--session", help="session id (default: a new one)")
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
     options = parser.parse_args(arguments)
     if options.turns < 1:
         parser.error("--turns must be at least 1")
@@ -172,13 +170,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the example; exit code 0 when done, 1 when the server refuses, 2 on wrong use."""
     options = parse(arguments)
     langfuse = connect()
-    result = run(langfuse, options)
-    if options.json:
-        print(json.dumps(result))
-    else:
-        show(langfuse, result)
-    langfuse.shutdown()
-    return 0
+    return conclude(langfuse, run(langfuse, options), show, as_json=options.json)
 
 
 if __name__ == "__main__":
