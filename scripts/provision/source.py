@@ -10,7 +10,9 @@ from typing import Any
 
 import yaml
 
-Loc = Sequence[str | int]
+from scripts.core.yaml_nodes import Step, find_node, position, repeated_keys
+
+Loc = Sequence[Step]
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
@@ -54,20 +56,20 @@ class Source:
 
     def place(self, loc: Loc = (), *, key: bool = False) -> str:
         """Return `file:line:column` of the value at `loc` (with `key` of its key), or of what is around."""
-        node = _find(self.root, loc, key=key) if self.root else None
-        if node is None:
+        if self.root is None:
             return f"{self.shown}:{max(self.line, 1)}:1"
-        mark = node.start_mark
-        return f"{self.shown}:{mark.line + 1 + self.line}:{mark.column + 1}"
+        return self._at(find_node(self.root, loc, key=key))
 
     def scalars(self) -> Iterator[tuple[str, str]]:
         """Yield all texts with their places."""
         if self.root is None:
             yield from ((text, self.place()) for text in _texts(self.data))
             return
-        for node in _scalar_nodes(self.root):
-            mark = node.start_mark
-            yield node.value, f"{self.shown}:{mark.line + 1 + self.line}:{mark.column + 1}"
+        yield from ((node.value, self._at(node)) for node in _scalar_nodes(self.root))
+
+    def _at(self, node: yaml.Node | None) -> str:
+        line, column = position(node)
+        return f"{self.shown}:{line + self.line}:{column}"
 
 
 def read_yaml(text: str, path: Path, shown: str, lines_before: int = 0) -> Source:
@@ -88,45 +90,17 @@ def read_yaml(text: str, path: Path, shown: str, lines_before: int = 0) -> Sourc
         problem = getattr(error, "problem", None) or " ".join(str(error).split())
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         raise NotYaml(str(problem), line + lines_before, column) from error
-    repeated = tuple(
-        f"{shown}:{key.start_mark.line + 1 + lines_before}:{key.start_mark.column + 1}: "
-        f"{key.value} is given twice; keep one"
-        for key in (_repeated_keys(root) if root else ())
+    repeated = [(key.value, *position(key)) for key in repeated_keys(root)]
+    faults = (
+        f"{shown}:{line + lines_before}:{column}: {name} is given twice; keep one"
+        for name, line, column in repeated
     )
-    return Source(path, shown, data, root, lines_before, repeated)
+    return Source(path, shown, data, root, lines_before, tuple(faults))
 
 
 def dotted(loc: Loc) -> str:
     """Return a path as people write it: `projects[1].name`."""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).removeprefix(".")
-
-
-def _find(node: yaml.Node | None, loc: Loc, *, key: bool) -> yaml.Node | None:
-    for depth, part in enumerate(loc):
-        if isinstance(node, yaml.MappingNode):
-            pair = next((pair for pair in node.value if pair[0].value == str(part)), None)
-            if pair is None:
-                return node
-            node = pair[0] if key and depth == len(loc) - 1 else pair[1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            node = node.value[part]
-    return node
-
-
-def _repeated_keys(node: yaml.Node) -> Iterator[yaml.ScalarNode]:
-    children: list[yaml.Node] = []
-    if isinstance(node, yaml.MappingNode):
-        seen: set[object] = set()
-        for key, value in node.value:
-            if key.value in seen:
-                yield key
-            if isinstance(key, yaml.ScalarNode):
-                seen.add(key.value)
-            children.append(value)
-    elif isinstance(node, yaml.SequenceNode):
-        children = node.value
-    for child in children:
-        yield from _repeated_keys(child)
 
 
 def _scalar_nodes(node: yaml.Node) -> Iterator[yaml.ScalarNode]:
