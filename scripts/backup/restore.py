@@ -231,7 +231,7 @@ def put_in_place(context: Context, plan: Plan, capture: Path, work: Path) -> Eng
                 stores.begin()
         engine.start({})
         with context.console.working("Reading known data back"):
-            prove(engine, layout.credentials_dir, samples_of(plan))
+            prove(engine, layout.credentials_dir, samples_of(plan), live=True)
         if takes_settings:
             write_private(layout.env_file, stored_settings.read_text(encoding="utf-8"))
         keep_other_config(context, capture / CONFIG)
@@ -278,14 +278,14 @@ def settings_after(context: Context, env_file: Path | None) -> Settings:
     return replace(context, layout=replace(context.layout, env_file=env_file)).settings()
 
 
-def prove(engine: Engine, credentials_dir: Path, contents: Contents) -> int:
-    """Return how many known things were read back through the API.
+def prove(engine: Engine, credentials_dir: Path, contents: Contents, *, live: bool) -> int:
+    """Return how many known things were read back through the API, which others use, too, where it is `live`.
 
     Raises:
         BackupError: something differs from the manifest, or nothing could be read although there is data.
     """
     try:
-        problems, read = read_back(engine.local_url, credentials_dir, contents)
+        problems, read = read_back(engine.local_url, credentials_dir, contents, live=live)
     except OSError as error:
         problems, read = [str(error)], 0
     if not problems and not read and contents.samples:

@@ -70,7 +70,7 @@ def start_and_prove(context: Context, manifest: Manifest, capture: Path, directo
         driver.start_to_read()
         with context.console.working("Reading known data back"):
             engine = stack.engine(EngineName(manifest.engine), settings)
-            return prove(engine, capture / CREDENTIALS, manifest.contents)
+            return prove(engine, capture / CREDENTIALS, manifest.contents, live=False)
     finally:
         driver.discard()
 

@@ -12,6 +12,7 @@ from scripts.backup import backup, restore
 from scripts.backup.drivers.compose import EVENTS_WINDOW
 from scripts.backup.drivers.compose_exchange import start_stores
 from scripts.backup.manifest import Manifest
+from scripts.backup.proof import read_back
 from scripts.core.context import Context
 from scripts.core.engines.compose import VERSION, WEB, ComposeEngine
 from scripts.core.errors import EXIT_OK, StackError
@@ -25,7 +26,6 @@ from scripts.stores.postgres import Postgres
 from scripts.stores.services import WORKER, Services
 
 from .journal import Entry
-from .known import look_again
 from .levels import read_levels
 from .rules import Levels
 from .steps import Step, Undo
@@ -137,9 +137,9 @@ class ComposeHands:
             return True
 
     def _read_back(self, entry: Entry) -> None:
-        problems, read = look_again(
-            self._engine().local_url, self.context.layout.credentials_dir, self._manifest(entry).contents
-        )
+        contents = self._manifest(entry).contents
+        credentials = self.context.layout.credentials_dir
+        problems, read = read_back(self._engine().local_url, credentials, contents, live=True)
         if problems:
             raise StackError(
                 f"{len(problems)} known things of before cannot be read as they were.",

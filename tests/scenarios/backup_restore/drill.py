@@ -118,21 +118,21 @@ def _hashes(stack: Stack, project: str, without: str) -> dict[str, str]:
         found = everything(api)
     found["observations"] = [row for row in found["observations"] if row["traceId"] != without]
     return {
-        kind: hashlib.sha256(json.dumps(_content(rows), sort_keys=True).encode()).hexdigest()
+        kind: hashlib.sha256(json.dumps(comparable(rows), sort_keys=True).encode()).hexdigest()
         for kind, rows in found.items()
     }
 
 
-def _content(value: Any) -> Any:
+def comparable(value: Any) -> Any:
     """Return an answer without moments of writing, and with rows by their content.
 
     The stand-in of web shows what is in ClickHouse as if it had just come in, in the order of its reading.
     """
     if isinstance(value, dict):
         kept = {key: one for key, one in value.items() if key not in ("createdAt", "updatedAt", "meta")}
-        return {key: _content(one) for key, one in kept.items()}
+        return {key: comparable(one) for key, one in kept.items()}
     if isinstance(value, list):
-        return sorted((_content(one) for one in value), key=lambda one: json.dumps(one, sort_keys=True))
+        return sorted((comparable(one) for one in value), key=lambda one: json.dumps(one, sort_keys=True))
     return value
 
 

@@ -13,6 +13,7 @@ import pytest
 from scripts import smoke
 from scripts.backup import restore
 from scripts.backup.manifest import Sample
+from scripts.backup.proof import has_grown
 from scripts.core.console import Console
 from scripts.core.context import Context
 from scripts.core.engines.base import EngineState
@@ -25,7 +26,6 @@ from scripts.reconcile.findings import Findings
 from scripts.upgrade import compose, journal, repair, verb
 from scripts.upgrade.compose import ComposeHands, levels_of
 from scripts.upgrade.facts import running_version, target_version
-from scripts.upgrade.known import has_grown
 from scripts.upgrade.levels import read_levels
 from scripts.upgrade.rules import Facts, Levels
 from scripts.upgrade.steps import Step, Undo

@@ -1,0 +1,103 @@
+"""What the drills of upgrades share: verbs as functions, what can be read, and steps that fail on purpose."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from scripts.core.settings.envfile import read_env
+from scripts.stores.services import Services
+from scripts.upgrade import verb
+from scripts.upgrade.compose import ComposeHands
+from scripts.upgrade.journal import Entry
+from scripts.upgrade.rules import Levels
+from scripts.upgrade.steps import Step
+from tests.embedded.backups import everything
+from tests.scenarios.backup_restore.drill import PROJECTS, client, comparable
+from tests.scenarios.stack import Stack
+
+OLD, NEW, FAILING = "4.59.0", "4.60.0", "4.61.0"
+
+
+class Killed(BaseException):
+    """Ends the verb where it is."""
+
+
+def upgrade(stack: Stack, to: str = "", *, check: bool = False, smoke: bool = False, allow: str = "") -> int:
+    """Run the verb without a question; return its exit code."""
+    return verb.run(
+        stack.context, to=to, check=check, yes=True, with_smoke=smoke, allow=[allow] if allow else []
+    )
+
+
+def roll_back(stack: Stack) -> int:
+    """Run the verb without a question; return its exit code."""
+    return verb.roll_back(stack.context, yes=True, check=False)
+
+
+def content(stack: Stack) -> dict[str, set[str]]:
+    """Return all that can be read in each project, a text each thing, without when it was written."""
+    found = {}
+    for project in PROJECTS:
+        with client(stack, project) as api:
+            listed = everything(api)
+        rows = [row for part in listed.values() for row in (part if isinstance(part, list) else part["data"])]
+        found[project] = {json.dumps(comparable(row), sort_keys=True) for row in rows}
+    return found
+
+
+def lost(before: dict[str, set[str]], after: dict[str, set[str]]) -> dict[str, set[str]]:
+    """Return what is not there any more, by project."""
+    return {project: rows - after[project] for project, rows in before.items() if rows - after[project]}
+
+
+def services_of(stack: Stack) -> Services:
+    """Return what runs compose for a stack."""
+    context = stack.context
+    return Services(context.layout, context.settings(), context.environment, context.runner)
+
+
+def levels(stack: Stack) -> Levels:
+    """Return how far both databases are migrated."""
+    return ComposeHands(stack.context).levels()
+
+
+def versions(stack: Stack) -> set[str]:
+    """Return all that says which version this is: .env, both images, the server."""
+    images = services_of(stack).images()
+    tags = {
+        images[name].rpartition("@")[0].rpartition(":")[2] for name in ("langfuse-web", "langfuse-worker")
+    }
+    return {read_env(stack.context.layout.env_file).values().get("LANGFUSE_VERSION", OLD), *tags}
+
+
+def post_score(stack: Stack, name: str) -> None:
+    """Write a score whose id is its name."""
+    with client(stack, "kosmos") as api:
+        body = {"traceId": "0" * 31 + "1", "name": name, "value": 1.0, "id": name}
+        api.post("/api/public/scores", json=body).raise_for_status()
+
+
+def has_score(stack: Stack, name: str) -> bool:
+    """Return whether it can be read."""
+    with client(stack, "kosmos") as api:
+        found = api.get("/api/public/v3/scores", params={"id": name}).raise_for_status().json()["data"]
+        return bool(found)
+
+
+def breaking(
+    monkeypatch: pytest.MonkeyPatch, at: Step, what: BaseException, before: Callable[[], None] = lambda: None
+) -> None:
+    """Have a step end with an exception after it has had its effect."""
+    real = ComposeHands.do
+
+    def do(self: ComposeHands, step: Step, entry: Entry) -> Entry:
+        if step is not at:
+            return real(self, step, entry)
+        before()
+        real(self, step, entry)
+        raise what
+
+    monkeypatch.setattr(ComposeHands, "do", do)

@@ -1,0 +1,104 @@
+"""An upgrade that fails at any step ends in the old, working state with nothing lost."""
+
+from __future__ import annotations
+
+import pytest
+
+from scripts.core.errors import StackError
+from scripts.upgrade import journal
+from scripts.upgrade.compose import ComposeHands, levels_of
+from scripts.upgrade.execute import RolledBack
+from scripts.upgrade.journal import Entry
+from scripts.upgrade.steps import Step
+from tests.scenarios.backup_restore.drill import client
+from tests.scenarios.load import load_on, wait_healthy
+from tests.scenarios.report import Report
+from tests.scenarios.stack import Stack, wait_readable
+
+from .drill import (
+    FAILING,
+    NEW,
+    OLD,
+    Killed,
+    breaking,
+    content,
+    has_score,
+    levels,
+    lost,
+    post_score,
+    upgrade,
+    versions,
+)
+
+
+def test_a_migration_that_fails_ends_in_the_old_version_with_nothing_lost(
+    seeded: Stack, monkeypatch: pytest.MonkeyPatch, report: Report
+) -> None:
+    before, was = content(seeded), levels(seeded)
+    real = ComposeHands.do
+
+    def do(self: ComposeHands, step: Step, entry: Entry) -> Entry:
+        if step is Step.VERSION:  # after the backup, before the new version
+            post_score(seeded, "after-the-backup")
+        return real(self, step, entry)
+
+    monkeypatch.setattr(ComposeHands, "do", do)
+    with load_on(seeded) as load:
+        with pytest.raises(RolledBack, match=f"{OLD} is back, with its data") as caught:
+            upgrade(seeded, FAILING)
+        assert any("48" in line for line in caught.value.details), "the log of web names the migration"
+    wait_healthy(seeded)
+    assert versions(seeded) == {OLD}
+    assert levels(seeded) == was
+    assert lost(before, content(seeded)) == {}
+    with client(seeded, "kosmos") as api:
+        missing = wait_readable(api, load.trace_id, load.acknowledged)
+    report.add("upgrade", "migration fails", acknowledged=len(load.acknowledged), lost=len(missing))
+    assert missing == set()
+    assert has_score(seeded, "after-the-backup")
+    assert journal.read(seeded.context.layout) is None
+
+
+@pytest.mark.parametrize("step", [Step.PULL, Step.BACKUP, Step.VERSION])
+def test_a_failure_before_the_new_version_starts_needs_no_restore(
+    seeded: Stack, monkeypatch: pytest.MonkeyPatch, step: Step
+) -> None:
+    before = content(seeded)
+    with monkeypatch.context() as patched:
+        breaking(patched, step, StackError("on purpose."))
+        with pytest.raises(RolledBack, match="on purpose"):
+            upgrade(seeded, NEW)
+    wait_healthy(seeded)
+    assert versions(seeded) == {OLD}
+    assert content(seeded) == before
+
+
+@pytest.fixture(scope="module")
+def backed_up(seeded: Stack) -> Entry:
+    """Return the journal of an upgrade that was killed after its backup: the next one goes on from there."""
+    with pytest.MonkeyPatch.context() as patched:
+        breaking(patched, Step.VERSION, Killed())
+        with pytest.raises(Killed):
+            upgrade(seeded, NEW)
+    entry = journal.read(seeded.context.layout)
+    assert entry is not None
+    assert entry.snapshot
+    return entry
+
+
+@pytest.mark.parametrize("step", [Step.WEB, Step.MIGRATIONS, Step.WORKER, Step.READ_BACK, Step.SMOKE])
+def test_a_failure_afterwards_brings_the_data_back_and_replays_what_came_in(
+    seeded: Stack, backed_up: Entry, monkeypatch: pytest.MonkeyPatch, step: Step
+) -> None:
+    before, was = content(seeded), levels_of(backed_up)
+    journal.write(seeded.context.layout, backed_up)
+    name = f"before-{step.name.lower()}"
+    with monkeypatch.context() as patched:
+        breaking(patched, step, StackError("on purpose."), before=lambda: post_score(seeded, name))
+        with pytest.raises(RolledBack, match="on purpose"):
+            upgrade(seeded)
+    wait_healthy(seeded)
+    assert versions(seeded) == {OLD}
+    assert levels(seeded) == was
+    assert lost(before, content(seeded)) == {}
+    assert has_score(seeded, name)
