@@ -66,6 +66,7 @@ SESSIONS = {
     "docs/reference/capacity.md": Session(shows="STACK_SIZE"),
     "docs/reference/commands.md": Session(shows="Nothing to change"),
     "docs/reference/doctor.md": Session(),
+    "docs/tutorial.md": Session(before="true", shows=r"FIRING +kosmos +confidence_drop(?s:.*) passed"),
     "docs/reference/kubernetes.md": Session(before=_WITHIN_REACH, shows="helm upgrade"),
 }
 
