@@ -11,7 +11,7 @@ from pathlib import Path
 from scripts import smoke
 from scripts.core.context import Context
 from scripts.core.engines.base import Engine, EngineName
-from scripts.core.errors import EXIT_OK
+from scripts.core.errors import EXIT_OK, StackError
 from scripts.core.images_lock import compose_files_variables
 from scripts.core.layout import only_one_verb, write_private
 from scripts.core.settings.values import Settings
@@ -241,7 +241,7 @@ def put_in_place(context: Context, plan: Plan, capture: Path, work: Path) -> Eng
             stores.undo()
         files.undo()
         if was_running:
-            engine.start({})
+            start_again(context, engine)
         raise
     # The files first: once they are in place for good a killed process undoes nothing any more. What is then
     # left of the old stores goes with the next restore.
@@ -249,6 +249,14 @@ def put_in_place(context: Context, plan: Plan, capture: Path, work: Path) -> Eng
     if stores:
         stores.commit()
     return engine
+
+
+def start_again(context: Context, engine: Engine) -> None:
+    """Start the old state. Where it does not, why the restore has failed is still what is told."""
+    try:
+        engine.start({})
+    except StackError as error:
+        context.console.warn(f"What was there before is back, and does not start: {error.message}")
 
 
 def point_here(credentials: Path, url: str) -> None:

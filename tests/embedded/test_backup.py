@@ -21,7 +21,8 @@ from scripts.backup.errors import BackupError, NoRepository, Refused, Repository
 from scripts.backup.manifest import NAME, key_fingerprints, parse_manifest
 from scripts.core import host
 from scripts.core.engines.base import EngineName
-from scripts.core.errors import StackError, UsageError
+from scripts.core.engines.embedded import EmbeddedEngine
+from scripts.core.errors import EngineError, StackError, UsageError
 from scripts.core.heartbeats import heartbeats_dir, last_successes
 from scripts.core.layout import only_one_verb
 from scripts.core.runner import Completed, Runner, SubprocessRunner
@@ -282,14 +283,35 @@ def test_the_old_state_comes_back_when_the_new_one_fails(
         fill(client, traces=1)
         before = everything(client)
 
-    def fail(*_: object) -> int:
-        raise BackupError("it is not the same")
-
-    monkeypatch.setattr("scripts.backup.restore.prove", fail)
+    monkeypatch.setattr("scripts.backup.restore.prove", differs)
     with pytest.raises(BackupError, match="not the same"):
         stack.restore(replace_data=True)
     with stack.client() as client:
         assert everything(client) == before
+
+
+def test_an_old_state_that_does_not_start_does_not_hide_why_the_restore_failed(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack.up()
+    start, starts = EmbeddedEngine.start, []
+
+    def only_once(self: EmbeddedEngine, init: Mapping[str, str]) -> bool:
+        starts.append(init)
+        if len(starts) > 1:
+            raise EngineError("it does not like this version")
+        return start(self, init)
+
+    monkeypatch.setattr(EmbeddedEngine, "start", only_once)
+    monkeypatch.setattr("scripts.backup.restore.prove", differs)
+    with pytest.raises(BackupError, match="not the same"):
+        stack.restore(replace_data=True)
+    assert "does not start: it does not like this version" in stack.screen.err.getvalue()
+
+
+def differs(*_: object, **__: object) -> int:
+    """Prove the contrary."""
+    raise BackupError("it is not the same")
 
 
 def test_data_is_replaced_only_when_told_to(stack: Stack) -> None:
