@@ -40,7 +40,7 @@ def contents(stack: Stack) -> dict[str, list[str]]:
             kinds = {kind: rows for kind, rows in everything(api).items() if "scores" not in kind}
             kinds["scores"] = api.get(f"/api/public/{SCORES}").raise_for_status().json()
         for kind, rows in kinds.items():
-            found[f"{project} {kind}"] = sorted(map(_hash, rows["data"] if "data" in rows else rows))
+            found[f"{project} {kind}"] = sorted(map(_hash, rows["data"] if isinstance(rows, dict) else rows))
     return found
 
 
