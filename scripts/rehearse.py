@@ -21,8 +21,8 @@ from .core.errors import EXIT_FAILED, EXIT_OK, UsageError
 from .core.runner import checked
 
 SCENARIOS = "tests/scenarios"
-# Two processes: while one waits for a container, the other goes on. What stays together: processes.py there.
-PYTEST = ("-m", "pytest", "-p", "no:cacheprovider", "-v", "--durations=10", "-n", "2")
+# While one process waits for a container, others go on. What stays together: processes.py there.
+PYTEST = ("-m", "pytest", "-p", "no:cacheprovider", "-v", "--durations=10", "-n", "3")
 INSTALL_TIMEOUT_S = 600
 INSTALL_ENGINE = ("rehearsal/install_engine.sh",)
 # The keyring is there on Debian, not on Ubuntu.

@@ -18,7 +18,6 @@ SHARED: Mapping[str, frozenset[str]] = {
             "old_env",
             "reconcile",
             "second_start_keeps_data",
-            "store_away",
             "two_stacks",
             "volume_missing",
             "worker_faults",

@@ -10,7 +10,7 @@ import docker
 import pytest
 from docker.models.containers import Container
 
-from tests.scenarios.load import container, load_on
+from tests.scenarios.load import container, load_on, wait_healthy
 from tests.scenarios.report import Report
 from tests.scenarios.stack import Stack
 
@@ -83,17 +83,31 @@ class CutOff(Fault):
         return client.networks.get(name)
 
 
+@pytest.fixture(scope="module")
+def started(stack: Stack) -> Stack:
+    """Return a stack for these tests alone: they take as long as all that share one."""
+    stack.up()
+    return stack
+
+
+@pytest.fixture
+def target(started: Stack) -> Stack:
+    """Return it running and healthy, which is how each test leaves it."""
+    wait_healthy(started)
+    return started
+
+
 @pytest.mark.parametrize("service", SERVICES)
 @pytest.mark.parametrize("kind", [Kill, Pause, CutOff])
 def test_what_was_acknowledged_is_readable_after_it_is_back(
-    shared: Stack, engine: docker.DockerClient, report: Report, kind: type[Fault], service: str
+    target: Stack, engine: docker.DockerClient, report: Report, kind: type[Fault], service: str
 ) -> None:
     """And `status` names the culprit while it is away."""
-    fault = kind(container(engine, shared, service))
-    with load_on(shared) as load:
+    fault = kind(container(engine, target, service))
+    with load_on(target) as load:
         fault.take()
         try:
-            state = shared.state()
+            state = target.state()
             assert not state.healthy
             assert service in state.detail
             load.go_on_for(fault.away_s)
@@ -105,16 +119,16 @@ def test_what_was_acknowledged_is_readable_after_it_is_back(
 
 
 def test_with_the_three_attempts_of_the_server_a_killed_clickhouse_costs_spans(
-    shared: Stack, engine: docker.DockerClient
+    target: Stack, engine: docker.DockerClient
 ) -> None:
     """Why the stack sets more, and that the test above would see a loss."""
-    shared.with_files(THREE_ATTEMPTS).up()
+    target.with_files(THREE_ATTEMPTS).up()
     try:
-        fault = Kill(container(engine, shared, "clickhouse"))
-        with load_on(shared) as load:
+        fault = Kill(container(engine, target, "clickhouse"))
+        with load_on(target) as load:
             fault.take()
             load.go_on_for(fault.away_s)
             fault.bring_back()
         assert load.lost(within_s=10) != set()
     finally:
-        shared.up()
+        target.up()
