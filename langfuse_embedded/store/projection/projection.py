@@ -39,6 +39,10 @@ _WORTH_IT = 2_000
 _TOO_FAR_BEHIND = 100_000
 
 
+class ProjectionClosed(Exception):
+    """The engine stops: rows that are still to be copied wait for the next start."""
+
+
 class MetricsProjection:
     """Answers statements over the newest commit of `events.db`. Safe to call from any thread.
 
@@ -85,6 +89,7 @@ class MetricsProjection:
 
         Raises:
             duckdb.Error: the statement is wrong.
+            ProjectionClosed: `close` was called while rows were copied.
         """
         import duckdb
 
@@ -222,6 +227,8 @@ class MetricsProjection:
             if horizon is not None:
                 last = min(last, horizon)
             while self._seen["rows"] < last:
+                if self._stopping.is_set():
+                    raise ProjectionClosed
                 self._step(db, source, min(last, self._seen["rows"] + _STRIDE))
             if metadata and self._seen["metadata"] < last:
                 self._copy_metadata(db, source, last)
@@ -266,6 +273,8 @@ class MetricsProjection:
         while not self._stopping.wait(_LOOK_EVERY_S):
             try:
                 before, failing = self._look(before), False
+            except ProjectionClosed:
+                return
             except Exception:
                 # A query meets the same trouble and reports it to its client: the log says it once.
                 if not failing:

@@ -104,6 +104,30 @@ def test_a_failure_in_the_middle_leaves_nothing_behind(store: Store, monkeypatch
     assert store.count() == (5, 5)
 
 
+def test_closing_ends_a_long_copy_and_keeps_what_was_copied(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.add(30)
+    monkeypatch.setattr(projection, "_STRIDE", 10)
+    copy = projection.copy_rows
+
+    def closing_at_the_second_step(*arguments: Any) -> None:
+        copy(*arguments)
+        if arguments[3] == 10:
+            store.projection._stopping.set()
+
+    monkeypatch.setattr(projection, "copy_rows", closing_at_the_second_step)
+    with pytest.raises(projection.ProjectionClosed):
+        store.count()
+    assert store.projection.watermark == 20
+    store.projection.close()
+    again = MetricsProjection(store.projection.path.parent, store.events)
+    try:
+        assert again.rows(COUNT, {}) == [(30, 30)]
+    finally:
+        again.close()
+
+
 def test_texts_longer_than_a_line_usually_is_are_copied(store: Store) -> None:
     store.add(1, user_id="z" * (17 * 2**20))
     [(length,)] = store.projection.rows("select max(length(user_id)) from observations", {})
