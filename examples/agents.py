@@ -17,7 +17,7 @@ variant the version of production, and `--rollback VERSION` goes back.
 
     set -a; . .stack/credentials/<project>.env; set +a
     export OPENAI_BASE_URL=http://127.0.0.1:8080/v1 OPENAI_API_KEY=none   # what `make fake-llm` serves
-    python examples/agents.py --requests 12
+    .venv/bin/python examples/agents.py --requests 12
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ The average of `conformal_coverage` over many queries is the empirical coverage,
 simulated; all that is random follows from `--seed`.
 
     set -a; . .stack/credentials/<project>.env; set +a
-    python examples/attribution.py --queries 20
+    .venv/bin/python examples/attribution.py --queries 20
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ traces, so that dashboards and alerts tell the types apart. The model and the ar
 is random follows from `--seed`.
 
     set -a; . .stack/credentials/<project>.env; set +a
-    python examples/chat.py --gaps 3 --turns 4
+    .venv/bin/python examples/chat.py --gaps 3 --turns 4
 """
 
 from __future__ import annotations

@@ -13,8 +13,8 @@ The variants differ in what the model gets to see: `grounded` the handbook, `fro
 
     set -a; . .stack/credentials/<project>.env; set +a
     export OPENAI_BASE_URL=http://127.0.0.1:8080/v1 OPENAI_API_KEY=none   # what `make fake-llm` serves
-    python examples/evaluation.py --dataset golden/rag
-    python examples/evaluation.py --collect production/rag
+    .venv/bin/python examples/evaluation.py --dataset golden/rag
+    .venv/bin/python examples/evaluation.py --collect production/rag
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ It serves `POST /v1/chat/completions` (streaming too, with tool calls), `POST /v
 - a last user message of `fail with 429` (or another status from 400 to 599) is answered with that error;
 - one token is a word.
 
-    python examples/fake_llm.py --port 8080
+    .venv/bin/python examples/fake_llm.py --port 8080
     OPENAI_BASE_URL=http://127.0.0.1:8080/v1 OPENAI_API_KEY=none python your_app.py
 """
 

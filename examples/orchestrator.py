@@ -18,7 +18,7 @@ of this process: the Metrics API adds up cost and tokens by the metadata `agent`
 name. Agents are simulated; all that is random follows from `--seed`.
 
     set -a; . .stack/credentials/<project>.env; set +a
-    python examples/orchestrator.py --tasks 20 --budget 0.5
+    .venv/bin/python examples/orchestrator.py --tasks 20 --budget 0.5
 """
 
 from __future__ import annotations

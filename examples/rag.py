@@ -14,8 +14,8 @@ asks a person for a grade, which becomes the score `quality` of the source ANNOT
 
     set -a; . .stack/credentials/<project>.env; set +a
     export OPENAI_BASE_URL=http://127.0.0.1:8080/v1 OPENAI_API_KEY=none   # what `make fake-llm` serves
-    python examples/rag.py "How long is the warranty for turntables?"
-    python examples/rag.py --review
+    .venv/bin/python examples/rag.py "How long is the warranty for turntables?"
+    .venv/bin/python examples/rag.py --review
 """
 
 from __future__ import annotations

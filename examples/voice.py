@@ -13,7 +13,7 @@ Speech and model are simulated: they take some ten milliseconds, and what is rec
 said follows from `--seed`.
 
     set -a; . .stack/credentials/<project>.env; set +a
-    python examples/voice.py --turns 5
+    .venv/bin/python examples/voice.py --turns 5
 """
 
 from __future__ import annotations
