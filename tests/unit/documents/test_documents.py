@@ -31,6 +31,8 @@ MADE = (
 # Variables that others read: a newer server, Node.js, the OpenTelemetry SDK, pip, most programs.
 OF_OTHERS = frozenset(
     {
+        "AUTH_CUSTOM_CHECKS",
+        "AUTH_CUSTOM_ID_TOKEN_SIGNED_RESPONSE_ALG",
         "LANGFUSE_S3_DELETE_OBJECTS_CHECKSUM_ALGORITHM",
         "NODE_EXTRA_CA_CERTS",
         "OTEL_EXPORTER_OTLP_CERTIFICATE",
