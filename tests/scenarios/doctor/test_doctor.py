@@ -314,7 +314,7 @@ ENV = [
         "\\Z",
         "\nAUTH_CUSTOM_CLIENT_ID=athena\n",
         "AUTH_CUSTOM",
-        ("configuration.applied",),
+        ("configuration.applied", "langfuse.sso"),
     ),
     (
         "configuration.mail",
