@@ -20,11 +20,12 @@ HEALTHY_WITHIN_S = 90.0
 class Load:
     """Sends exports one after the other, and keeps the ids of the spans that were acknowledged."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: Stack, pause_s: float = 0.02) -> None:
         self.trace_id = new_id(16)
         self.acknowledged: set[str] = set()
         self.refused = 0
         self._stack = stack
+        self._pause_s = pause_s
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run)
 
@@ -56,7 +57,7 @@ class Load:
 
     def _run(self) -> None:
         with self._stack.client() as client:
-            while not self._over.wait(0.02):
+            while not self._over.wait(self._pause_s):
                 span_ids = [new_id(8) for _ in range(SPANS_PER_EXPORT)]
                 try:
                     answer = export(client, self.trace_id, span_ids)
@@ -70,9 +71,9 @@ class Load:
 
 
 @contextmanager
-def load_on(stack: Stack, before: int = 50, after: int = 50) -> Iterator[Load]:
+def load_on(stack: Stack, before: int = 50, after: int = 50, pause_s: float = 0.02) -> Iterator[Load]:
     """Run the body under load: so many spans are acknowledged before it, and again after it."""
-    load = Load(stack)
+    load = Load(stack, pause_s)
     load.start()
     try:
         load.wait_for(before)

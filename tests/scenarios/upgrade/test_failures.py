@@ -43,7 +43,8 @@ def test_a_migration_that_fails_ends_in_the_old_version_with_nothing_lost(
         return real(self, step, entry)
 
     monkeypatch.setattr(ComposeHands, "do", do)
-    with load_on(seeded) as load:
+    # The worker of the rehearsal writes a few batches a second, and a replay stands in line behind the rest.
+    with load_on(seeded, before=20, after=20, pause_s=0.5) as load:
         with pytest.raises(RolledBack, match=f"{OLD} is back, with its data") as caught:
             upgrade(seeded, FAILING)
         assert any("48" in line for line in caught.value.details), "the log of web names the migration"
