@@ -31,7 +31,10 @@ def run(context: Context) -> int:
         return EXIT_OK
     where = f" at {outcome.failed.value}" if outcome.failed else ""
     context.console.print(f"{outcome.result.value}{where}: {outcome.detail}")
-    return EXIT_WARNINGS if outcome.complete else EXIT_FAILED
+    if outcome.complete:
+        return EXIT_WARNINGS
+    context.console.note("fix: make doctor looks at every part; then docs/runbooks/CanaryFailing.md.")
+    return EXIT_FAILED
 
 
 async def _run(config: ExporterConfig, key: ProjectKey) -> Run:

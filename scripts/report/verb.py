@@ -42,6 +42,8 @@ def run(context: Context, *, project: str, into: Path | None, base_url: str) -> 
 async def gather_reports(base_url: str, keys: Sequence[ProjectKey], now: datetime) -> list[Report]:
     """Return the report of each project. Raises MetricsError."""
     slots = asyncio.Semaphore(_IN_PARALLEL)
+    # The first request that fails is told. Those beside it fail too, and nobody waits for them any more.
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
     async with open_client(base_url, TIMEOUT_S) as client:
         return await asyncio.gather(
             *(gather_report(key.project, asker(client, key, slots), now) for key in keys)

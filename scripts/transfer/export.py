@@ -83,9 +83,11 @@ def remote_of(context: Context, project: str, base_url: str) -> Remote:
     if base_url:
         keys: Mapping[str, str] = context.environment
     else:
-        if not project and len(names) > 1:
-            raise UsageError(f"The stack has the projects {', '.join(names)}.", fix="say PROJECT=<name>.")
-        keys = read_env(directory / f"{project or ''.join(names)}.env").values()
+        chosen = project or ("" if len(names) > 1 else "".join(names))
+        if names and chosen not in names:
+            reason = f"There is no project {project!r}." if project else "There are several projects."
+            raise UsageError(reason, fix=f"choose one with PROJECT=: {', '.join(names)}.")
+        keys = read_env(directory / f"{chosen}.env").values()
         base_url = keys.get("LANGFUSE_BASE_URL", "")
     public, secret = keys.get("LANGFUSE_PUBLIC_KEY"), keys.get("LANGFUSE_SECRET_KEY")
     if not public or not secret:

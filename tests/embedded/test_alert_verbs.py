@@ -198,3 +198,4 @@ def test_a_canary_that_gets_no_answer_names_the_step(verb: Verb) -> None:
     done = verb("canary", EXPORTER_LANGFUSE_URL="http://127.0.0.1:9")
     assert done.returncode == 1
     assert "unreachable at write_span" in done.stdout
+    assert "fix: make doctor" in done.stderr

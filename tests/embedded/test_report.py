@@ -284,7 +284,8 @@ def test_the_verb_prints_tables_and_says_where_the_files_are(engine: RunningEngi
     assert (tmp_path / ".stack" / "report" / keys.project_id / "cost.csv").is_file()
 
 
-def test_a_server_that_is_away_is_named() -> None:
-    key = ProjectKey("kosmos", "pk-lf-test-kosmos", "sk-lf-test-kosmos")
+def test_a_server_that_is_away_is_named_once(capfd: pytest.CaptureFixture[str]) -> None:
+    keys = [ProjectKey(name, f"pk-lf-test-{name}", f"sk-lf-test-{name}") for name in ("kosmos", "zeus")]
     with pytest.raises(MetricsError, match="The metrics of project kosmos cannot be read"):
-        asyncio.run(gather_reports("http://127.0.0.1:9", [key], NOW))
+        asyncio.run(gather_reports("http://127.0.0.1:9", keys, NOW))
+    assert capfd.readouterr().err == ""

@@ -254,6 +254,9 @@ def test_a_directory_with_something_else_is_refused(stack: Stack, tmp_path: Path
 def test_an_unknown_format_or_project_is_refused(stack: Stack, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="xml cannot be exported"):
         export_to(stack, tmp_path / "export", "xml")
-    with pytest.raises(UsageError, match="no key for hermes"):
+    with pytest.raises(UsageError, match="There is no project 'hermes'"):
         export_to(stack, tmp_path / "export", project="hermes")
+    with pytest.raises(UsageError, match="There are several projects") as several:
+        export_to(stack, tmp_path / "export", project="")
+    assert several.value.fix == "choose one with PROJECT=: kosmos, zeus."
     assert not (tmp_path / "export").exists()
