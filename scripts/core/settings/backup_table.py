@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .kinds import TEXT, hex_secret, random_hex
+from .kinds import TEXT, hex_secret, random_hex, text
 from .model import Group, Reader, SetBy, Setting
 
 BACKUPS = Group(
@@ -24,6 +24,7 @@ BACKUPS = Group(
         Setting(
             name="BACKUP_S3_SECRET_ACCESS_KEY",
             description="Their secret. Unset: AWS_SECRET_ACCESS_KEY of the environment.",
+            kind=text("secret, >= 8 characters", min_length=8),
             secret=True,
             used_by=(Reader.SCRIPTS,),
         ),
