@@ -52,7 +52,7 @@ def s3_server(directory: Path) -> Iterator[Server]:
         yield Server(
             f"s3:http://127.0.0.1:{s3}/backups",
             {"BACKUP_S3_ACCESS_KEY_ID": ACCESS_KEY, "BACKUP_S3_SECRET_ACCESS_KEY": SECRET_KEY},
-            {"BACKUP_S3_ACCESS_KEY_ID": ACCESS_KEY, "BACKUP_S3_SECRET_ACCESS_KEY": "another"},
+            {"BACKUP_S3_ACCESS_KEY_ID": ACCESS_KEY, "BACKUP_S3_SECRET_ACCESS_KEY": "another-secret"},
         )
 
 
