@@ -87,12 +87,14 @@ def compile_query(query: MetricsQuery, view: View, project: int, default_limit: 
     keys = _keys(query, view, dimensions, source)
     measures = [_measure(metric, view.measures[metric.measure]) for metric in metrics] or [_row_count()]
     limit = query.row_limit or default_limit
-    end = _order(query, keys, measures) + (f" limit {limit}" if limit else "")
-    if _is_counted(view, source, metrics):
-        sql = _counted(view, source, keys, measures[0]) + end
+    if not keys and _is_counted(view, source, metrics):
+        sql = _counted(view, source, measures[0])
     else:
         rows = _nested if source.joins and metrics else _flat
-        sql = _sampled(rows(view, source, keys, measures) + end, len(keys), measures)
+        sql = rows(view, source, keys, measures) + _order(query, keys, measures)
+        if limit:
+            sql = f"{sql} limit {limit}"
+        sql = _sampled(sql, len(keys), measures)
     return Statement(
         sql=sql,
         values=binder.values,
@@ -236,13 +238,10 @@ def _is_counted(view: View, source: _Source, metrics: list[Metric]) -> bool:
     return metric.aggregation == "histogram" and view.measures[metric.measure].type == "integer"
 
 
-def _counted(view: View, source: _Source, keys: list[_Part], measure: _Part) -> str:
-    names = [f"k{i}" for i in range(len(keys))]
-    selected = "".join(f"{key.value} as {name}, " for key, name in zip(keys, names, strict=True))
+def _counted(view: View, source: _Source, measure: _Part) -> str:
     value = f"({measure.value})"
-    groups = _group([*_groups(keys), value])
-    counted = f"select {selected}{value}::double as v, count({value}) as c {_from(view, source)}{groups}"
-    return counted_sample_sql(counted, names)
+    counted = f"select {value}::double as v, count({value}) as c {_from(view, source)} group by v"
+    return counted_sample_sql(counted)
 
 
 def _sampled(sql: str, keys: int, measures: list[_Part]) -> str:

@@ -26,15 +26,13 @@ def sample_sql(values: str) -> str:
     )
 
 
-def counted_sample_sql(counted: str, keys: Sequence[str]) -> str:
-    """Return the statement of the same sample by group, from equal values that were counted before.
+def counted_sample_sql(counted: str) -> str:
+    """Return the statement of the same sample from equal values that were counted before: one row.
 
-    `counted` selects the keys, a value as `v` and its number as `c`. Sorting the few different values of a
-    million latencies takes a tenth of the time that sorting all of them takes. Where nearly all values differ
-    it takes three times as long: this is for whole numbers.
+    `counted` selects a value as `v` and its number as `c`. Sorting the few different values of a million
+    latencies takes a tenth of the time that sorting all of them takes. Where nearly all values differ it
+    takes three times as long: this is for whole numbers, and not for groups of them.
     """
-    names = "".join(f"{key}, " for key in keys)
-    part, group = (f"{words} by {', '.join(keys)}" if keys else "" for words in ("partition", "group"))
     last = SAMPLE_LIMIT - 1
     # The value fills the places from `upto - c` on; place i of the sample is i * (n - 1) // last of all.
     taken = (
@@ -42,11 +40,10 @@ def counted_sample_sql(counted: str, keys: Sequence[str]) -> str:
         f" else (upto * {last} + n - 2) // (n - 1) - ((upto - c) * {last} + n - 2) // (n - 1) end"
     )
     return (
-        f"select {names}{{'total': any_value(n)::bigint,"
+        "select {'total': any_value(n)::bigint,"
         " 'points': flatten(list(repeat([v], k::bigint) order by v) filter (where k > 0))} as m0"
-        f" from (select {names}v, n, {taken} as k"
-        f" from (select {names}v, c, sum(c) over ({part}) as n, sum(c) over ({part} order by v) as upto"
-        f" from ({counted}))) {group}"
+        f" from (select v, n, {taken} as k"
+        f" from (select v, c, sum(c) over () as n, sum(c) over (order by v) as upto from ({counted})))"
     )
 
 

@@ -59,22 +59,18 @@ def test_a_histogram_of_counted_whole_numbers_is_that_of_all_values(count: int, 
     values = [(number * 7919) % different for number in range(count)]
     rows = Rows()
     rows.db.execute("create table latencies as select unnest($values::bigint[]) as ms", {"values": values})
-    rows.observation(seq=0, end_time=None, name="open")
+    rows.observation(end_time=None)
     columns = ", ".join(
-        {"end_time": "start_time + ms", "name": "'all'"}.get(name, name)
+        "start_time + ms" if name == "end_time" else name
         for name, *_ in rows.db.execute("describe observations").fetchall()
     )
     rows.db.execute(f"insert into observations select {columns} from observations, latencies")  # noqa: S608
-    found = rows.ask(measure=("latency", "histogram"), by=("name",))
+    [found] = rows.ask(measure=("latency", "histogram"))
     # Beside another measure nothing is counted beforehand.
-    metrics = [metric("latency", "histogram"), metric("latency", "count")]
-    both = rows.ask(metrics=metrics, by=("name",))
-    name = "histogram_latency"
-    assert {row["name"]: row[name] for row in found} == {row["name"]: row[name] for row in both}
-    assert sum(height for *_, height in rows.ask(measure=("latency", "histogram"))[0][name]) == pytest.approx(
-        count
-    )
-    assert {row["name"]: bool(row[name]) for row in found} == {"all": True, "open": False}
+    [both] = rows.ask(metrics=[metric("latency", "histogram"), metric("latency", "count")])
+    assert found["histogram_latency"] == both["histogram_latency"]
+    assert both["count_latency"] == count
+    assert sum(height for *_, height in found["histogram_latency"]) == pytest.approx(count)
 
 
 @pytest.mark.parametrize(
