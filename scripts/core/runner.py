@@ -77,21 +77,28 @@ class SubprocessRunner:
     ) -> Completed:
         """See Runner."""
         try:
-            done = subprocess.run(
+            process = subprocess.Popen(
                 argv,
                 cwd=self.cwd,
                 env=env,
-                input=stdin,
-                capture_output=True,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
                 text=True,
-                timeout=timeout_s,
-                check=False,
             )
         except FileNotFoundError as error:
             raise _not_found(argv) from error
-        except subprocess.TimeoutExpired as error:
-            raise _too_slow(argv, timeout_s) from error
-        return Completed(done.returncode, done.stdout, done.stderr)
+        with process:
+            try:
+                out, err = process.communicate(stdin, timeout_s)
+            except BaseException as error:
+                # subprocess.run would not wait for what it has killed after Ctrl-C.
+                process.kill()
+                process.wait()
+                if isinstance(error, subprocess.TimeoutExpired):
+                    raise _too_slow(argv, timeout_s) from error
+                raise
+        return Completed(process.returncode, out, err)
 
     def watched(
         self,

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -43,6 +47,24 @@ def test_a_program_that_takes_too_long_is_ended(tmp_path: Path) -> None:
     with pytest.raises(StackError, match="did not end within 1 s"):
         SubprocessRunner(tmp_path).watched(python(STAYS), lambda _said: None, every_s=0.1, timeout_s=0.6)
     assert not is_alive(int((tmp_path / "pid").read_text()))
+
+
+def test_ctrl_c_leaves_no_program_behind_not_even_a_dead_one(tmp_path: Path) -> None:
+    """Only this process gets the signal, as from another terminal."""
+    pid = tmp_path / "pid"
+
+    def interrupt() -> None:
+        deadline = time.monotonic() + 20
+        while not (pid.exists() and pid.read_text()) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    person = threading.Thread(target=interrupt)
+    person.start()
+    with pytest.raises(KeyboardInterrupt):
+        SubprocessRunner(tmp_path).run(python(STAYS))
+    person.join()
+    assert not is_alive(int(pid.read_text()))
 
 
 def test_a_program_that_is_not_installed_is_named(tmp_path: Path) -> None:
