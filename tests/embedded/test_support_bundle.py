@@ -128,7 +128,7 @@ def test_a_stack_that_does_not_run_has_a_bundle_too(tmp_path: Path) -> None:
     files = bundle(stack, tmp_path / "broken.tar.gz")
     doctor = {check["id"]: check["status"] for check in json.loads(files["doctor.json"])["checks"]}
     assert doctor["langfuse.running"] == "failed"
-    assert doctor["configuration.env_file"] == "failed"
+    assert doctor["configuration.settings"] == "failed"
     assert "does not answer" in files["server.json"]
     assert "SALT=<redacted SALT>" in files["configuration/env"]
 
