@@ -213,9 +213,9 @@ lock-python: ## Develop: resolve the Python lock files anew (needs uv)
 ## Environments. A stamp is newer than its lock file when everything is installed.
 
 .venv/bin/python .venv-sdk4/bin/python .venv-clients/bin/python .venv-tools/bin/python:
-	@trap 'rm -rf $(@D)/..; exit 130' INT TERM HUP; \
+	@trap 'rm -rf $(@:/bin/python=); exit 130' INT TERM HUP; \
 	python=$$(sh scripts/find-python.sh $(call argument,PYTHON)) && $$python -m venv $(@D)/.. || { \
-	  rm -rf $(@D)/..; \
+	  rm -rf $(@:/bin/python=); \
 	  echo "error: the environment $(@D) could not be made." >&2; \
 	  echo "fix: install Python 3.11 or later with venv (Debian: apt install python3-venv)." >&2; exit 1; }
 
