@@ -201,6 +201,23 @@ def everything(client: httpx.Client) -> dict[str, Any]:
     """Return all that a project holds, as the API gives it, for comparison."""
     observations = read(client, fields="core,basic,time,io,metadata,model,usage,trace_context", limit="1000")
     found: dict[str, Any] = {"observations": observations}
-    for path in ("v3/scores?fields=core,details,subject", "v2/prompts", "dataset-items", "llm-connections"):
-        found[path] = client.get(f"/api/public/{path}").raise_for_status().json()
+    found["scores"] = _pages(client, "v3/scores", fields="core,details,subject", limit="100")
+    for path in ("v2/prompts", "dataset-items", "llm-connections"):
+        found[path] = _pages(client, path, limit="100")
     return found
+
+
+def _pages(client: httpx.Client, path: str, **query: str) -> list[dict[str, Any]]:
+    """Return the rows of all pages, whether the next one is found by a cursor or by its number."""
+    rows: list[dict[str, Any]] = []
+    page: dict[str, str] = {}
+    while True:
+        answer = client.get(f"/api/public/{path}", params=query | page).raise_for_status().json()
+        rows += answer["data"]
+        meta = answer["meta"]
+        if cursor := meta.get("cursor"):
+            page = {"cursor": cursor}
+        elif meta.get("page", 1) < meta.get("totalPages", 1):
+            page = {"page": str(meta["page"] + 1)}
+        else:
+            return rows

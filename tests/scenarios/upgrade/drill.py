@@ -43,7 +43,7 @@ def content(stack: Stack) -> dict[str, set[str]]:
     for project in PROJECTS:
         with client(stack, project) as api:
             listed = everything(api)
-        rows = [row for part in listed.values() for row in (part if isinstance(part, list) else part["data"])]
+        rows = [row for part in listed.values() for row in part]
         found[project] = {json.dumps(comparable(row), sort_keys=True) for row in rows}
     return found
 
