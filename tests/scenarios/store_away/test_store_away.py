@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
 import docker
+import docker.errors
 import pytest
 from docker.models.containers import Container
 
@@ -16,6 +18,7 @@ from tests.scenarios.stack import Stack
 
 THREE_ATTEMPTS = Path(__file__).parent / "three_attempts.yaml"
 SERVICES = ("clickhouse", "valkey", "seaweedfs", "postgres", "langfuse-worker")
+FREEZES_WITHIN_S = 10.0
 
 
 class Fault(ABC):
@@ -54,7 +57,14 @@ class Pause(Fault):
     word, away_s = "paused", 6.0
 
     def take(self) -> None:
-        self.victim.pause()
+        deadline = time.monotonic() + FREEZES_WITHIN_S
+        while True:
+            try:
+                return self.victim.pause()
+            # With cgroup v1 runc gives up where a process starts meanwhile, as one of the health check does.
+            except docker.errors.APIError as error:
+                if "unable to freeze" not in str(error) or time.monotonic() > deadline:
+                    raise
 
     def bring_back(self) -> None:
         self.victim.unpause()
