@@ -11,6 +11,7 @@ fail() {
 }
 
 [ $# -eq 3 ] || fail "Three arguments are needed." "install-bundle.sh BUNDLE DIRECTORY SIGNERS (or unsigned)"
+[ -n "$1" ] && [ -n "$2" ] && [ -n "$3" ] || fail "Something is left empty." "make install-bundle FILE=BUNDLE INTO=DIRECTORY SIGNERS=FILE (or unsigned)"
 bundle=$1 directory=$2 signers=$3
 [ -f "$bundle" ] || fail "There is no file $bundle." "name the file that make bundle wrote."
 for program in tar sha256sum python3; do

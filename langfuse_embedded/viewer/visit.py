@@ -81,11 +81,20 @@ class Visit:
         return number if number is not None and 1 <= number <= most else default
 
     def moment(self, name: str) -> int | None:
-        """Return a time (ISO 8601, in UTC unless it says otherwise) as Unix milliseconds, or ``None``."""
-        try:
-            moment = datetime.fromisoformat(self.text(name))
-        except ValueError:
+        """Return a time (ISO 8601, in UTC unless it says otherwise) as Unix milliseconds; ``None`` when missing.
+
+        Raises:
+            PageRefused: it is no time; a list that ignores it looks filtered, and is not.
+        """
+        text = self.text(name)
+        if not text:
             return None
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            raise PageRefused(
+                400, "Not a time", f"“{name}” is to be a time like 2026-01-31T09:30, in UTC."
+            ) from None
         delta = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - datetime(1970, 1, 1, tzinfo=UTC)
         return (delta.days * 86_400 + delta.seconds) * 1000 + delta.microseconds // 1000
 

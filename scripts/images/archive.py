@@ -102,8 +102,9 @@ def _read(path: Path) -> tuple[dict[str, str], bytes | None]:
                 elif content:
                     digests[member.name] = _sha256(content)
     except (OSError, tarfile.TarError, zstandard.ZstdError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise StackError(
-            f"{path} cannot be read: {error}.", fix="name a file of make images-save."
+            f"{path} cannot be read: {reason}.", fix="name a file of make images-save."
         ) from error
     return digests, ours
 

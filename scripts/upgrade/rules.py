@@ -22,6 +22,8 @@ CLICKHOUSE_BEFORE: Version = (26, 8)
 POSTGRES_FROM: Mapping[int, int] = {4: 15}
 IMAGES_BYTES = 3 * GIB
 """Web and worker of another version, unpacked."""
+ALLOWABLE = ("background", "clickhouse", "disk", "sdk", "write-mode")
+"""What `ALLOW=` may name; whether that helps depends on the finding."""
 
 
 @dataclass(frozen=True, slots=True)

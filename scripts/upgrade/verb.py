@@ -16,7 +16,7 @@ from . import embedded, execute, journal
 from .compose import ComposeHands
 from .facts import gather, target_version
 from .journal import Entry
-from .rules import Finding
+from .rules import ALLOWABLE, Finding
 from .rules import examine as examine_compose
 from .steps import STEPS, Step, way_back
 
@@ -52,7 +52,7 @@ def run(
     Exit codes with `check`: 0 it may begin, or nothing is to do; 1 something stands in the way; 3 it may
     begin, and something should be known before.
     """
-    refuse_wrong_use(context, to)
+    refuse_wrong_use(context, to, allow)
     entry = interrupted(context, to)
     if entry:
         context.console.note(f"An interrupted upgrade to {entry.new} goes on at: {entry.step}.")
@@ -104,8 +104,14 @@ def roll_back(context: Context, *, yes: bool, check: bool) -> int:
     return EXIT_OK
 
 
-def refuse_wrong_use(context: Context, to: str) -> None:
-    """Raise UsageError for a version that is none, or that .env cannot decide about."""
+def refuse_wrong_use(context: Context, to: str, allow: Collection[str] = ()) -> None:
+    """Raise UsageError for a version that is none, or that .env cannot decide about, or an unknown finding."""
+    unknown = sorted(set(allow) - set(ALLOWABLE))
+    if unknown:
+        raise UsageError(
+            f"ALLOW={','.join(unknown)} is nothing that can be allowed.",
+            fix=f"name some of {', '.join(ALLOWABLE)}.",
+        )
     flaw = VERSION_KIND.check(to) if to else None
     if flaw:
         raise UsageError(f"TO={to} {flaw.reason}.", fix=f"{flaw.fix}.")

@@ -168,6 +168,12 @@ def test_a_version_cannot_be_chosen_for_the_embedded_engine(stack: Stack) -> Non
         upgrade(stack, "4.60.0")
 
 
+def test_a_finding_that_cannot_be_allowed_is_not_taken_for_one(stack: Stack) -> None:
+    with pytest.raises(UsageError, match="ALLOW=zeus is nothing that can be allowed") as caught:
+        verb.run(stack.context, to="", check=True, yes=True, allow=["disk", "zeus"])
+    assert "background, clickhouse, disk" in caught.value.fix
+
+
 @pytest.mark.slow
 def test_damaged_data_is_not_upgraded(stack: Stack, tmp_path: Path) -> None:
     stack.stop()

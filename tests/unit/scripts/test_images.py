@@ -101,6 +101,11 @@ def test_a_file_that_was_cut_off_is_refused(archive: Path, kept: int) -> None:
         verify(archive)
 
 
+def test_a_file_that_is_not_there_is_told_without_numbers_of_the_system(tmp_path: Path) -> None:
+    with pytest.raises(StackError, match=r"images\.tar cannot be read: No such file or directory\."):
+        verify(tmp_path / "images.tar")
+
+
 def test_a_file_of_docker_save_alone_is_refused(tmp_path: Path) -> None:
     docker_save(tmp_path / "plain.tar", layer=b"x")
     with pytest.raises(StackError, match="has no checksums"):

@@ -149,6 +149,15 @@ def test_a_truncated_file_is_refused(maker: Maker) -> None:
     refused(maker, maker.install(file, "acme.signers"), "bundle.tar")
 
 
+@pytest.mark.parametrize("empty", [0, 1, 2])
+def test_nothing_may_be_left_empty(tmp_path: Path, empty: int) -> None:
+    arguments = [str(tmp_path / "bundle"), str(tmp_path / "srv"), "unsigned"]
+    arguments[empty] = ""
+    done = subprocess.run(["sh", str(SCRIPT), *arguments], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "fix: make install-bundle FILE=BUNDLE INTO=DIRECTORY SIGNERS=FILE (or unsigned)" in done.stderr
+
+
 def test_a_directory_with_something_in_it_is_left_alone(maker: Maker) -> None:
     parts = maker.parts()
     maker.seal(parts, maker.key("acme"))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from scripts.core.engines.base import GIB
-from scripts.upgrade.rules import Facts, Levels, examine
+from scripts.upgrade.rules import ALLOWABLE, Facts, Levels, examine
 
 GOOD = Facts(
     old="4.59.0",
@@ -67,12 +67,14 @@ def test_each_stop_is_seen_and_says_what_to_do(change: dict[str, Any], expected:
         ({"clickhouse": "26.9.1.1"}, "clickhouse"),
         ({"old": "4.16.0", "new": "4.17.0"}, "sdk"),
         ({"free_bytes": GIB}, "disk"),
+        ({"old": "3.224.1", "write_mode": "events_only"}, "write-mode"),
     ],
 )
 def test_some_can_be_allowed_and_say_how(change: dict[str, Any], name: str) -> None:
     facts = replace(GOOD, **change)
     assert stops(facts) == [name]
     assert f"ALLOW={name}" in examine(facts)[0].line()
+    assert name in ALLOWABLE
     assert stops(facts, name) == []
     assert [one.id for one in examine(facts, [name])] == [name], "it is still shown"
     assert stops(facts, "zeus") == [name]
