@@ -81,7 +81,7 @@ class Visit:
         return number if number is not None and 1 <= number <= most else default
 
     def moment(self, name: str) -> int | None:
-        """Return a time (ISO 8601, in UTC unless it says otherwise) as Unix milliseconds; ``None`` when missing.
+        """Return a time (ISO 8601, UTC unless it says otherwise) as Unix milliseconds; ``None`` when missing.
 
         Raises:
             PageRefused: it is no time; a list that ignores it looks filtered, and is not.

@@ -105,7 +105,7 @@ def roll_back(context: Context, *, yes: bool, check: bool) -> int:
 
 
 def refuse_wrong_use(context: Context, to: str, allow: Collection[str] = ()) -> None:
-    """Raise UsageError for a version that is none, or that .env cannot decide about, or an unknown finding."""
+    """Raise UsageError for a version that is none, or one that .env cannot decide, or an unknown finding."""
     unknown = sorted(set(allow) - set(ALLOWABLE))
     if unknown:
         raise UsageError(
