@@ -250,5 +250,5 @@ build/js-client/.installed: tests/clients/js/package.json tests/clients/js/packa
 	@mkdir -p $(@D) && cp tests/clients/js/package*.json $(@D)/
 	@if command -v npm >/dev/null; then \
 	  echo "Installing the JavaScript SDK into $(@D) ..." >&2; \
-	  npm ci --prefix $(@D) --no-audit --no-fund --loglevel=error >&2 && touch $@; \
+	  npm ci --prefix $(@D) --prefer-offline --no-audit --no-fund --loglevel=error >&2 && touch $@; \
 	else echo "warning: no npm: the tests of the JavaScript SDK are skipped" >&2; fi

@@ -20,6 +20,8 @@ from .leftovers import remove_leftovers
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 60.0
+# Its network for containers that name none, which dockerd makes and leaves.
+BRIDGE = "docker0"
 
 
 def cache_directory(environment: Mapping[str, str]) -> Path:
@@ -81,6 +83,7 @@ def _own_engine(cache: Path, runner: Runner) -> Iterator[None]:
         "--log-level",
         "warn",
     ]
+    had_bridge = _has_bridge()
     with log.open("w") as output:
         # A session of its own: Ctrl-C is for us, who still need the engine to clean up.
         process = subprocess.Popen(
@@ -102,6 +105,12 @@ def _own_engine(cache: Path, runner: Runner) -> Iterator[None]:
             process.wait(STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired as error:
             raise EngineError(f"The Docker engine (process {process.pid}) does not end.") from error
+        if _has_bridge() and not had_bridge:
+            runner.run(["ip", "link", "delete", BRIDGE])
+
+
+def _has_bridge() -> bool:
+    return Path("/sys/class/net", BRIDGE).exists()
 
 
 def _look(process: subprocess.Popen[bytes], runner: Runner) -> Look:

@@ -7,12 +7,11 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import docker
 import httpx
 
-from .load import container
+from .load import in_container
 from .stack import Stack, with_environment
 
 HERE = Path(__file__).parent
@@ -74,11 +73,3 @@ def start(stack: Stack, directory: Path, engine: docker.DockerClient) -> Extras:
     stack.up()
     certificate = in_container(engine, stack, "caddy", "cat", ROOT_CERTIFICATE)
     return Extras(stack, address, certificate)
-
-
-def in_container(engine: docker.DockerClient, stack: Stack, service: str, *command: str) -> str:
-    """Return what a command prints inside of a service."""
-    done: Any = container(engine, stack, service).exec_run(list(command))
-    text: str = done.output.decode()
-    assert done.exit_code == 0, text
-    return text

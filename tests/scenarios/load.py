@@ -89,6 +89,17 @@ def container(engine: docker.DockerClient, stack: Stack, service: str) -> Contai
     return engine.containers.list(all=True, filters={"label": label})[0]
 
 
+def in_container(engine: docker.DockerClient, stack: Stack, service: str, *command: str) -> str:
+    """Return what a command prints inside of a service.
+
+    Not by `exec_run`: docker-py loses what arrives together with the headers of the answer (its issue 3332).
+    """
+    one = container(engine, stack, service)
+    done = stack.context.runner.run(["docker", "exec", one.id or "", *command])
+    assert done.returncode == 0, done.stderr or done.stdout
+    return done.stdout
+
+
 def wait_healthy(stack: Stack) -> None:
     """Return when every part is healthy again."""
     deadline = time.monotonic() + HEALTHY_WITHIN_S

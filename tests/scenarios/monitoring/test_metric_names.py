@@ -8,7 +8,8 @@ import time
 
 import docker
 
-from tests.scenarios.extras import Extras, in_container
+from tests.scenarios.extras import Extras
+from tests.scenarios.load import in_container
 from tests.scenarios.stack import ROOT
 from tests.unit.alerts.test_metric_names import names, rules
 

@@ -9,8 +9,8 @@ from collections.abc import Callable
 import docker
 import httpx
 
-from tests.scenarios.extras import Extras, in_container
-from tests.scenarios.load import container
+from tests.scenarios.extras import Extras
+from tests.scenarios.load import container, in_container
 from tests.scenarios.report import Report
 
 JOBS = {"prometheus", "alertmanager", "exporter", "statsd", "node", "clickhouse", "postgres", "valkey"}

@@ -11,10 +11,9 @@ from typing import Any
 import docker
 import httpx
 import pytest
-from docker.models.containers import Container
 from docker.models.networks import Network
 
-from tests.scenarios.load import container
+from tests.scenarios.load import container, in_container
 from tests.scenarios.stack import Stack, export, new_id, wait_readable
 
 PROBE = (Path(__file__).parent / "probe.py").read_text()
@@ -109,11 +108,9 @@ def test_a_container_of_another_network_reaches_no_container_of_the_stack(
     assert reached == {address: [] for address in wanted}
 
 
-def listening(one: Container) -> set[int]:
-    """Return the TCP ports on which a container listens for others, as its /proc says."""
-    output = one.exec_run(["cat", "/proc/net/tcp", "/proc/net/tcp6"]).output
-    assert isinstance(output, bytes)
-    said = output.decode()
+def listening(engine: docker.DockerClient, stack: Stack, service: str) -> set[int]:
+    """Return the TCP ports on which a service listens for others, as its /proc says."""
+    said = in_container(engine, stack, service, "cat", "/proc/net/tcp", "/proc/net/tcp6")
     rows = [line.split() for line in said.splitlines() if line.split()[3] == LISTENING]
     ends = [row[1].split(":") for row in rows]
     return {int(port, 16) for address, port in ends if address not in LOOPBACK}
@@ -122,7 +119,7 @@ def listening(one: Container) -> set[int]:
 def test_services_listen_on_the_ports_of_the_drawing_and_on_no_administration(
     engine: docker.DockerClient, stack: Stack
 ) -> None:
-    open_to_others = {name: listening(container(engine, stack, name)) for name in LISTENERS}
+    open_to_others = {name: listening(engine, stack, name) for name in LISTENERS}
     # Docker's own name server listens on a port of its own choice on 127.0.0.11, which is loopback, too.
     assert open_to_others == LISTENERS
 
