@@ -21,7 +21,7 @@ from rich.table import Table
 from tests.embedded.harness import RunningEngine
 
 from .curve_plot import Panel, svg
-from .engine import Bench, fresh_engine, percentile
+from .engine import Bench, fresh_engine, loop_ms, percentile
 
 _SIZES = (10_000, 20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000, 1_500_000, 2_000_000)
 _STEP = 10_000
@@ -57,7 +57,7 @@ def measure(bench: Bench, sizes: list[int], console: Console) -> list[Point]:
         for start in range(before, size, _STEP):
             spans = min(_STEP, size - start)
             seconds += spans / bench.ingest(spans, seed=start)
-            loops.append(_loop())
+            loops.append(loop_ms())
         used = [
             (now - then) / (size - before) * 1e6
             for then, now in zip(cpu, bench.cpu_by_process(), strict=True)
@@ -79,14 +79,6 @@ def measure(bench: Bench, sizes: list[int], console: Console) -> list[Point]:
         )
         console.log(f"{size:,} spans")
     return points
-
-
-def _loop() -> float:
-    """Return the milliseconds of CPU that a loop takes; about one on an idle core."""
-    begin = time.process_time()
-    for _ in range(40_000):
-        pass
-    return (time.process_time() - begin) * 1000
 
 
 def table(points: list[Point]) -> Table:

@@ -215,7 +215,10 @@ def _measure(bench: Bench, spans: int) -> None:
     step = 20_000
     bench.seconds.clear()
     before, stored_before = bench.cpu(), len(bench.stored)
-    speeds = [bench.ingest(min(step, spans), seed=100 + number) for number in range(max(1, spans // step))]
+    speeds, loops = [], []
+    for number in range(max(1, spans // step)):
+        loops.append(loop_ms())
+        speeds.append(bench.ingest(min(step, spans), seed=100 + number))
     bench.row(
         "spans/s acknowledged and readable",
         f"{statistics.median(speeds):,.0f} (best {max(speeds):,.0f})",
@@ -238,6 +241,7 @@ def _measure(bench: Bench, spans: int) -> None:
     bench.row("disk per 100k spans", f"{bench.disk() / stored * 100_000:.0f} MB", "< 80 MB")
     memory, _ = bench.idle()
     bench.row("resident after the load (PSS)", f"{memory:.0f} MB")
+    bench.row("for comparison: a loop of plain Python", f"{statistics.median(loops):.2f} ms")
 
 
 @contextmanager
@@ -284,6 +288,14 @@ def _print(console: Console, bench: Bench) -> None:
     for row in bench.rows:
         table.add_row(*row)
     console.print(table)
+
+
+def loop_ms() -> float:
+    """Return the milliseconds of CPU that a loop takes: how fast this machine is at this moment."""
+    begin = time.process_time()
+    for _ in range(40_000):
+        pass
+    return (time.process_time() - begin) * 1000
 
 
 def percentile(values: list[float], part: float) -> float:
