@@ -154,7 +154,7 @@ test: .venv/.dev .venv-sdk4/.runtime ## Develop: tests of the code, smoke tests 
 	@$(RUN) selftest --sdk4-python .venv-sdk4/bin/python
 
 test-slow: .venv/.dev .venv-tools/.runtime ## Develop: alerts, backups, browser, API description: minutes
-	@.venv/bin/python -m pytest -q -n 3 -m slow tests/unit tests/embedded $(ARGS)
+	@.venv/bin/python -m pytest -q -n 2 -m slow tests/unit tests/embedded $(ARGS)
 
 test-clients: .venv/.dev .venv-clients/.runtime build/js-client/.installed ## Develop: official clients against the embedded engine
 	@.venv/bin/python -m pytest -q tests/clients $(ARGS)
