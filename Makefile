@@ -154,10 +154,10 @@ test: .venv/.dev .venv-sdk4/.runtime ## Develop: tests of the code, smoke tests 
 	@$(RUN) selftest --sdk4-python .venv-sdk4/bin/python
 
 test-slow: .venv/.dev .venv-tools/.runtime ## Develop: alerts, backups, browser, API description: minutes
-	@.venv/bin/python -m pytest -q -n 2 -m slow tests/unit tests/embedded $(ARGS)
+	@.venv/bin/python -m pytest -q -n 3 --dist worksteal -m slow tests/unit tests/embedded $(ARGS)
 
 test-clients: .venv/.dev .venv-clients/.runtime build/js-client/.installed ## Develop: official clients against the embedded engine
-	@.venv/bin/python -m pytest -q tests/clients $(ARGS)
+	@.venv/bin/python -m pytest -q -n 2 --dist worksteal tests/clients $(ARGS)
 
 rehearse: .venv/.dev ## Develop: compose stack on stand-in images [YES=1 ARGS=]
 	@$(RUN) rehearse $(call switch,yes,YES) $(ARGS)
@@ -203,8 +203,8 @@ api-reference: .venv/.dev ## Develop: run the tests, write docs/reference/embedd
 
 lock-python: ## Develop: resolve the Python lock files anew (needs uv)
 	@for lock in "requirements.lock pyproject.toml" "requirements-dev.lock pyproject.toml --extra dev" \
-	  "requirements-sdk4.lock requirements-sdk4.in" "requirements-clients.lock requirements-clients.in" \
-	  "requirements-tools.lock requirements-tools.in"; do \
+	  "requirements-pip.lock requirements-pip.in" "requirements-sdk4.lock requirements-sdk4.in" \
+	  "requirements-clients.lock requirements-clients.in" "requirements-tools.lock requirements-tools.in"; do \
 	  set -- $$lock; output=$$1; shift; \
 	  $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	    --custom-compile-command 'make lock-python' --output-file "$$output" "$$@" || exit 1; \
@@ -213,11 +213,13 @@ lock-python: ## Develop: resolve the Python lock files anew (needs uv)
 ## Environments. A stamp is newer than its lock file when everything is installed.
 
 .venv/bin/python .venv-sdk4/bin/python .venv-clients/bin/python .venv-tools/bin/python:
+	@echo "Making $(@:/bin/python=) ..." >&2
 	@trap 'rm -rf $(@:/bin/python=); exit 130' INT TERM HUP; \
 	python=$$(sh scripts/find-python.sh $(call argument,PYTHON)) && $$python -m venv $(@D)/.. || { \
 	  rm -rf $(@:/bin/python=); \
 	  echo "error: the environment $(@D) could not be made." >&2; \
 	  echo "fix: install Python 3.11 or later with venv (Debian: apt install python3-venv)." >&2; exit 1; }
+	@$@ $(PIP_INSTALL) requirements-pip.lock
 
 .venv/.runtime: requirements.lock | .venv/bin/python
 	@echo "Installing Python packages into .venv (up to a minute) ..." >&2

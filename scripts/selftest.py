@@ -22,8 +22,10 @@ from .core.errors import EXIT_FAILED, EXIT_OK, StackError
 from .core.layout import Layout
 from .core.settings.table import SETTINGS
 
+# Three processes for two cores: they wait for the servers they start.
+PARALLEL = ["-n", "3", "--dist", "worksteal"]
 # What takes minutes (`slow`: other servers, browsers, backups) is `make test-slow`.
-OWN_TESTS = ["-m", "pytest", "-q", "-n", "2", "-m", "not slow", "tests/unit", "tests/embedded"]
+OWN_TESTS = ["-m", "pytest", "-q", *PARALLEL, "-m", "not slow", "tests/unit", "tests/embedded"]
 # What steers applications with the SDK must not steer the tests.
 STEERING_PREFIXES = ("LANGFUSE_", "OTEL_")
 STEERING = {"BASE_URL", "PROJECT", *(setting.name for setting in SETTINGS)}

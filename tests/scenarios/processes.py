@@ -22,7 +22,6 @@ SHARED: Mapping[str, frozenset[str]] = {
             "volume_missing",
             "worker_faults",
             "wrong_password",
-            "wrong_secret",
         )
     ),
     "extras": frozenset(("monitoring", "tls")),

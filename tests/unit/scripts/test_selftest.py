@@ -55,8 +55,9 @@ def test_every_part_runs_and_one_failure_fails_the_whole(
 ) -> None:
     runner, screen = FakeRunner(dict(rules)), Screen()
     assert selftest.run(make_context(tmp_path, runner, screen), sdk4_python=Path("sdk4")) == code
+    own = ["-m", "pytest", "-q", *selftest.PARALLEL, "-m", "not slow", "tests/unit", "tests/embedded"]
     assert runner.calls == [
-        [sys.executable, "-m", "pytest", "-q", "-n", "2", "-m", "not slow", "tests/unit", "tests/embedded"],
+        [sys.executable, *own],
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "smoke_tests", "-q"],
         ["sdk4", "-m", "pytest", "-p", "no:cacheprovider", "smoke_tests", "-q"],
     ]
