@@ -218,8 +218,11 @@ lock-python: ## Develop: resolve the Python lock files anew (needs uv)
 	python=$$(sh scripts/find-python.sh $(call argument,PYTHON)) && $$python -m venv $(@D)/.. || { \
 	  rm -rf $(@:/bin/python=); \
 	  echo "error: the environment $(@D) could not be made." >&2; \
-	  echo "fix: install Python 3.11 or later with venv (Debian: apt install python3-venv)." >&2; exit 1; }
-	@$@ $(PIP_INSTALL) requirements-pip.lock
+	  echo "fix: install Python 3.11 or later with venv (Debian: apt install python3-venv)." >&2; exit 1; }; \
+	$@ $(PIP_INSTALL) requirements-pip.lock || { \
+	  rm -rf $(@:/bin/python=); \
+	  echo "error: nothing could be installed into $(@:/bin/python=): pip says why above." >&2; \
+	  echo "fix: for a proxy or an index of your own see docs/how-to/corporate-proxy.md; then repeat." >&2; exit 1; }
 
 .venv/.runtime: requirements.lock | .venv/bin/python
 	@echo "Installing Python packages into .venv (up to a minute) ..." >&2
