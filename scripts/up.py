@@ -116,11 +116,8 @@ def write_env(context: Context, change: EnvChange) -> None:
             f"{context.layout.env_file} cannot be written: {error.strerror}.",
             fix="make the file and its directory writable for this user.",
         ) from error
-    name = context.layout.shown(context.layout.env_file)
-    if change.creates:
-        context.console.note(f"Made {name} with {len(change.generated)} random secrets.")
-    elif change.added:
-        context.console.note(f"Added to {name}: {', '.join(change.added)}")
+    if said := change.summary(context.layout.shown(context.layout.env_file)):
+        context.console.note(said)
 
 
 def show_summary(context: Context, engine: Engine, bootstrap: Bootstrap, version: str) -> None:

@@ -10,11 +10,11 @@ from typing import Protocol
 from scripts.core.context import Context
 from scripts.core.engines.base import Engine, EngineName
 from scripts.core.errors import StackError
+from scripts.core.settings.envfile import write_values
 from scripts.core.settings.values import Settings
 from scripts.provision.tenancy import Bootstrap
 
 from .catalog import Place
-from .env_lines import write_values
 from .plan import Change, Plan, Step
 from .stores import Stores
 

@@ -16,11 +16,11 @@ from scripts.backup.proof import read_back
 from scripts.core.context import Context
 from scripts.core.engines.compose import VERSION, WEB, ComposeEngine
 from scripts.core.errors import EXIT_OK, StackError
+from scripts.core.settings.envfile import write_values
 from scripts.core.settings.values import Settings
 from scripts.images import verbs as images
 from scripts.provision.tenancy import Bootstrap
 from scripts.reconcile.verb import look_at_compose
-from scripts.rotate.env_lines import write_values
 from scripts.stores.clickhouse import ClickHouse
 from scripts.stores.postgres import Postgres
 from scripts.stores.services import WORKER, Services

@@ -1,17 +1,22 @@
-"""Read, create and extend `.env`. What a person wrote there is never changed."""
+"""Read, create and complete `.env`: empty secrets are filled in their lines, what a person wrote stays."""
 
 from __future__ import annotations
 
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
+
+from scripts.core.errors import StackError
+from scripts.core.layout import write_private
 
 from .model import Group, SetBy, Setting
 
 FILE_MODE = 0o600
+MOST_NAMES = 5
+"""A message names no more settings than these; a longer list is counted."""
 NOT_UTF_8 = "\N{REPLACEMENT CHARACTER}"
 
 _SET_BY = {
@@ -22,7 +27,11 @@ _SET_BY = {
 
 _ASSIGNMENT = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=(.*)")
 _OFFERED = re.compile(r"\s*#\s?([A-Z][A-Z0-9_]*)=")
-_NOTE_AT_END = re.compile(r"\s#.*$")
+_NOTE_AT_END = re.compile(r"\s+#.*$")
+_EMPTY_QUOTES = frozenset({'""', "''"})
+_BYTE_ORDER_MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"
+# As editors count lines: str.splitlines() also ends one at a form feed or a line separator.
+_LINE = re.compile(r"([^\r\n]*)(\r\n|\r|\n|\Z)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +51,21 @@ class EnvFile:
         assignments: in the order of the file.
         offered: names that stand there as a commented setting.
         unreadable: numbers of lines that are neither an assignment in UTF-8, a comment nor empty.
+        source: the bytes that were read.
     """
 
     assignments: tuple[Assignment, ...] = ()
     offered: frozenset[str] = frozenset()
     unreadable: tuple[int, ...] = ()
+    source: bytes = field(default=b"", repr=False, compare=False)
 
     def values(self) -> dict[str, str]:
-        """Return the values by name; the last line of a name counts, as in Docker Compose."""
-        return {assignment.name: assignment.value for assignment in self.assignments}
+        """Return the values by name: of several lines of a name the last one that is not empty counts."""
+        values: dict[str, str] = {}
+        for assignment in self.assignments:
+            if assignment.value or assignment.name not in values:
+                values[assignment.name] = assignment.value
+        return values
 
 
 def parse_env(text: str) -> EnvFile:
@@ -58,12 +73,12 @@ def parse_env(text: str) -> EnvFile:
     assignments: list[Assignment] = []
     offered: set[str] = set()
     unreadable: list[int] = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, (line, _end) in enumerate(_LINE.findall(text), start=1):
         if NOT_UTF_8 in line and not line.lstrip().startswith("#"):
             unreadable.append(number)
         elif match := _ASSIGNMENT.fullmatch(line):
             value = _NOTE_AT_END.sub("", match[2]).strip()
-            assignments.append(Assignment(match[1], value, number))
+            assignments.append(Assignment(match[1], "" if value in _EMPTY_QUOTES else value, number))
         elif match := _OFFERED.match(line):
             offered.add(match[1])
         elif line.strip() and not line.lstrip().startswith("#"):
@@ -74,9 +89,37 @@ def parse_env(text: str) -> EnvFile:
 def read_env(path: Path) -> EnvFile:
     """Return what stands in the file; an absent file is empty. What is not UTF-8 is unreadable."""
     try:
-        return parse_env(path.read_bytes().decode("utf-8-sig", errors="replace"))
+        source = path.read_bytes()
     except FileNotFoundError:
         return EnvFile()
+    return replace(parse_env(source.decode("utf-8-sig", errors="replace")), source=source)
+
+
+def with_values(text: str, values: Mapping[str, str]) -> str:
+    """Return the text of an env file with other values; comments stay, a name that is absent is added.
+
+    Where a name has several lines, the one that counts changes.
+    """
+    counting: dict[str, Assignment] = {}
+    for assignment in parse_env(text.removeprefix(_BYTE_ORDER_MARK)).assignments:
+        if assignment.value or assignment.name not in counting or not counting[assignment.name].value:
+            counting[assignment.name] = assignment
+    changed = {one.line: values[name] for name, one in counting.items() if name in values}
+    lines = [
+        _with_value(line, changed[number]) + end if number in changed else line + end
+        for number, (line, end) in enumerate(_LINE.findall(text), start=1)
+    ]
+    text = "".join(lines)
+    absent = [f"{name}={value}\n" for name, value in values.items() if name not in counting]
+    if absent and text and not text.endswith("\n"):
+        text += "\n"
+    return text + "".join(absent)
+
+
+def _with_value(line: str, value: str) -> str:
+    name, _, old = line.partition("=")
+    note = _NOTE_AT_END.search(old)
+    return f"{name}={value}{note[0] if note else ''}"
 
 
 def setting_lines(setting: Setting, value: str | None) -> Iterator[str]:
@@ -116,21 +159,45 @@ def appended_text(settings: Sequence[Setting], values: Mapping[str, str], now: d
     return "\n".join(lines) + "\n"
 
 
+class EnvFileChanged(StackError):
+    """Somebody wrote the file while a command worked with what it had read."""
+
+
 @dataclass(frozen=True, slots=True)
 class EnvChange:
     """What has to be written so that an env file is complete.
 
     Attributes:
-        text: the whole new file, or what is appended to the present one; empty when nothing is missing.
-        creates: whether there is no file yet.
+        text: the whole new file, or what is appended to the present one; empty when nothing is appended.
+        before: the bytes of the present file, or None when there is none.
         generated: names and values that were made now.
-        added: names of all settings that are added.
+        filled: those of them whose empty line gets the value.
+        added: names of all settings that are appended.
     """
 
     text: str
-    creates: bool
+    before: bytes | None
     generated: Mapping[str, str]
+    filled: Mapping[str, str]
     added: tuple[str, ...]
+
+    @property
+    def creates(self) -> bool:
+        """Whether there is no file yet."""
+        return self.before is None
+
+    def summary(self, name: str) -> str:
+        """Return one line that says what was done to the file called `name`; empty when nothing was."""
+        secrets = _counted(len(self.generated), "random secret")
+        if self.creates:
+            return f"Made {name} with {secrets}."
+        offered = [one for one in self.added if one not in self.generated]
+        done = [f"{secrets} filled in"] if self.generated else []
+        if len(offered) > MOST_NAMES:
+            done.append(f"{len(offered)} settings added as comments, at their defaults")
+        elif offered:
+            done.append(f"added as {_counted(len(offered), 'comment')}: {', '.join(offered)}")
+        return f"Completed {name}: {'; '.join(done)}." if done else ""
 
 
 def plan_env_change(
@@ -151,27 +218,62 @@ def plan_env_change(
         if setting.generate and not assigned.get(setting.name) and not environment.get(setting.name)
     }
     if present is None:
-        return EnvChange(new_env_text(groups, generated), True, generated, tuple(generated))
+        return EnvChange(new_env_text(groups, generated), None, generated, {}, tuple(generated))
+    filled = {name: value for name, value in generated.items() if name in assigned}
     known = {*assigned, *present.offered}
     missing = [
         setting
         for setting in settings
         if setting.in_env_file
+        and setting.name not in filled
         and (setting.name in generated or (setting.name not in known and not setting.generate))
     ]
     text = appended_text(missing, generated, now())
-    return EnvChange(text, False, generated, tuple(setting.name for setting in missing))
+    return EnvChange(text, present.source, generated, filled, tuple(setting.name for setting in missing))
 
 
 def write_env_change(path: Path, change: EnvChange) -> None:
-    """Write the change; the file can be read by its owner only, also while it is written."""
-    if not change.text:
+    """Write the change in one step; the file can be read by its owner only, also while it is written.
+
+    Raises:
+        EnvFileChanged: the file is not the one that the change was planned for.
+    """
+    path = path.resolve()  # of a link, the file behind it changes
+    if change.before is None:
+        try:
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
+        except FileExistsError:
+            raise _changed(path) from None
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(change.text)
+            file.flush()
+            os.fsync(file.fileno())
         return
-    flags = os.O_WRONLY | (os.O_CREAT | os.O_EXCL if change.creates else os.O_APPEND)
-    with os.fdopen(os.open(path, flags, FILE_MODE), "w" if change.creates else "a", encoding="utf-8") as file:
-        file.write(change.text)
-        file.flush()
-        os.fsync(file.fileno())
+    if not change.text and not change.filled:
+        return
+    if not path.exists() or path.read_bytes() != change.before:
+        raise _changed(path)
+    # What is not UTF-8 in it stays byte for byte.
+    text = change.before.decode("utf-8", errors="surrogateescape")
+    write_private(path, with_values(text, change.filled) + change.text)
+
+
+def write_values(path: Path, values: Mapping[str, str]) -> None:
+    """Give settings in the file other values, in one step; it stays readable by its owner only."""
+    path = path.resolve()
+    text = path.read_bytes().decode("utf-8", errors="surrogateescape") if path.exists() else ""
+    write_private(path, with_values(text, values))
+
+
+def _changed(path: Path) -> EnvFileChanged:
+    return EnvFileChanged(
+        f"{path.name} was changed while this command ran; nothing was written to it.",
+        fix="run the command again; it reads the file anew.",
+    )
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _wrapped(text: str, width: int = 100) -> Iterator[str]:

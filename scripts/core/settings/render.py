@@ -12,7 +12,8 @@ _PAGE_HEAD = """\
 
 Every setting is an environment variable. It is read from the process environment first, then from `.env` in
 the root of the repository; an empty value counts as unset. `make up` creates `.env` (readable by you only),
-generates the secrets in it once, never changes a line of it, and appends settings that a newer version adds.
+generates the secrets in it once (a line such as `SALT=` gets its value there, so a copy of `.env.example` is
+completed too), changes no line that has a value, and appends settings that a newer version adds.
 
 Values stand without quotes. All wrong values are reported at once, and nothing is started.
 

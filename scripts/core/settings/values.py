@@ -93,7 +93,7 @@ def _merge(
     generated: Mapping[str, str],
 ) -> tuple[dict[str, str], list[Problem]]:
     """Return the right values (a wrong one is replaced by its default) and what is wrong."""
-    lines = {assignment.name: assignment.line for assignment in env_file.assignments}
+    lines = {one.name: one.line for one in env_file.assignments if one.value}
     in_file = env_file.values()
     values: dict[str, str] = {}
     problems: list[Problem] = []
@@ -123,9 +123,12 @@ def _default(setting: Setting, values: Mapping[str, str]) -> str:
 
 
 def _repeated(env_file: EnvFile) -> list[Problem]:
+    """Return the names with two values; an empty line counts as unset, so it repeats nothing."""
     first: dict[str, int] = {}
     problems = []
     for assignment in env_file.assignments:
+        if not assignment.value:
+            continue
         if assignment.name in first:
             problems.append(
                 Problem(

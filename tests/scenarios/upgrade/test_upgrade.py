@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from scripts.core.errors import EXIT_FAILED, EXIT_OK, StackError, UsageError
-from scripts.rotate.env_lines import write_values
+from scripts.core.settings.envfile import write_values
 from scripts.stores.clickhouse import ClickHouse
 from scripts.stores.postgres import Postgres
 from scripts.upgrade import journal, repair

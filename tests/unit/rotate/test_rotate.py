@@ -13,9 +13,9 @@ from scripts.core.context import Context
 from scripts.core.engines.base import EngineName
 from scripts.core.errors import StackError, UsageError
 from scripts.core.runner import Completed
+from scripts.core.settings.envfile import with_values, write_values
 from scripts.rotate import journal, verb
 from scripts.rotate.catalog import REFUSED, ROTATABLE
-from scripts.rotate.env_lines import with_values, write_values
 from scripts.rotate.plan import SECRETS, Change, Plan, Step, make_plan
 from scripts.rotate.stores import Stores
 from tests.unit.scripts.fakes import FakeRunner, Screen, layout_in, settings_with
@@ -120,7 +120,9 @@ def test_the_password_of_a_store_of_ones_own_is_given_not_made() -> None:
         ("# REDIS_AUTH=x\nREDIS_AUTH=old\nA=1\n", "# REDIS_AUTH=x\nREDIS_AUTH=new\nA=1\n"),
         ("export REDIS_AUTH = old\n", "export REDIS_AUTH =new\n"),
         ("MY_REDIS_AUTH=old", "MY_REDIS_AUTH=old\nREDIS_AUTH=new\n"),
-        ("", "\nREDIS_AUTH=new\n"),
+        ("", "REDIS_AUTH=new\n"),
+        ("REDIS_AUTH=\nREDIS_AUTH=old\nREDIS_AUTH=\n", "REDIS_AUTH=\nREDIS_AUTH=new\nREDIS_AUTH=\n"),
+        ("REDIS_AUTH=old  # since May\r\nA=1\r\n", "REDIS_AUTH=new  # since May\r\nA=1\r\n"),
     ],
 )
 def test_one_line_of_the_env_file_changes(before: str, after: str) -> None:

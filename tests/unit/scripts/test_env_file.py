@@ -8,9 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from scripts.core.settings.envfile import parse_env, plan_env_change, read_env, write_env_change
+from scripts.core.settings.envfile import (
+    EnvChange,
+    EnvFileChanged,
+    parse_env,
+    plan_env_change,
+    read_env,
+    write_env_change,
+)
 from scripts.core.settings.kinds import TEXT, hex_secret, random_hex
 from scripts.core.settings.model import Group, SetBy, Setting
+from scripts.core.settings.render import env_example
+from scripts.core.settings.table import GROUPS, SETTINGS
+from scripts.core.settings.values import load_settings
 
 SALT = Setting(
     name="SALT", description="A salt.", kind=hex_secret(16), generate=random_hex(16), set_by=SetBy.GENERATED
@@ -92,11 +102,87 @@ def test_new_settings_are_appended_with_a_dated_note_and_old_lines_stay(tmp_path
     assert read_env(path).values() == {"SALT": "ab" * 16, "PORT": "3100", "KEY": change.generated["KEY"]}
 
 
-def test_a_secret_left_empty_is_filled_in(tmp_path: Path) -> None:
-    path = tmp_path / ".env"
-    path.write_text("SALT=\n# PORT=3000\n")
+def completed(path: Path, text: str) -> EnvChange:
+    path.write_bytes(text.encode("utf-8", errors="surrogateescape"))
     change = plan_env_change(OLD, read_env(path), {}, now)
-    assert change.added == ("SALT",)
+    write_env_change(path, change)
+    return change
+
+
+@pytest.mark.parametrize(
+    ("line", "filled"),
+    [
+        ("SALT=", "SALT={}"),
+        ("SALT=   # mine", "SALT={}   # mine"),
+        ("export SALT = ", "export SALT ={}"),
+        ('SALT=""', "SALT={}"),
+        ("SALT=\nSALT=", "SALT=\nSALT={}"),
+        ("\ufeffSALT=\r", "\ufeffSALT={}\r"),
+        ("# \udce9t\udce9 \x0c\nSALT=", "# \udce9t\udce9 \x0c\nSALT={}"),
+    ],
+)
+def test_an_empty_secret_is_filled_in_its_line_and_every_other_byte_stays(
+    tmp_path: Path, line: str, filled: str
+) -> None:
+    path = tmp_path / ".env"
+    change = completed(path, f"{line}\n# PORT=3000\n")
+    wanted = f"{filled.format(change.generated['SALT'])}\n# PORT=3000\n"
+    assert path.read_bytes() == wanted.encode("utf-8", errors="surrogateescape")
+    assert change.summary(".env") == "Completed .env: 1 random secret filled in."
+    assert plan_env_change(OLD, read_env(path), {}, now).generated == {}
+
+
+def test_an_empty_line_beside_a_value_is_no_second_value(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    for text in (f"SALT=\n# PORT=3000\nSALT={'ab' * 16}\n", f"SALT={'ab' * 16}\n# PORT=3000\nSALT=\n"):
+        change = completed(path, text)
+        assert (change.generated, path.read_text()) == ({}, text)
+        assert read_env(path).values() == {"SALT": "ab" * 16}
+        assert load_settings([SALT], read_env(path), {})["SALT"] == "ab" * 16
+
+
+def test_a_copy_of_the_example_is_completed_once_and_right_from_then_on(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    path.write_text(env_example(GROUPS))
+    change = plan_env_change(GROUPS, read_env(path), {}, now)
+    write_env_change(path, change)
+    assert len(path.read_text().splitlines()) == len(env_example(GROUPS).splitlines())
+    for _ in range(2):
+        again = plan_env_change(GROUPS, read_env(path), {}, now)
+        load_settings(SETTINGS, read_env(path), {}, again.generated)
+        assert (again.text, again.filled, again.summary(".env")) == ("", {}, "")
+
+
+def test_a_file_of_one_line_leads_to_one_line_of_message(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    path.write_text("LANGFUSE_PORT=3100\n")
+    change = plan_env_change(GROUPS, read_env(path), {}, now)
+    said = change.summary(".env")
+    assert said == (
+        f"Completed .env: {len(change.generated)} random secrets filled in; "
+        f"{len(change.added) - len(change.generated)} settings added as comments, at their defaults."
+    )
+
+
+def test_what_is_completed_can_be_read_by_its_owner_only_and_a_link_stays_one(tmp_path: Path) -> None:
+    real, link = tmp_path / "real.env", tmp_path / ".env"
+    real.write_text("SALT=\n")
+    real.chmod(0o644)
+    link.symlink_to(real)
+    write_env_change(link, plan_env_change(OLD, read_env(link), {}, now))
+    assert link.is_symlink()
+    assert stat.S_IMODE(real.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("meanwhile", ["SALT=\nPORT=3200\n", None])
+def test_an_edit_while_a_command_runs_is_not_overwritten(tmp_path: Path, meanwhile: str | None) -> None:
+    path = tmp_path / ".env"
+    path.write_text("SALT=\n")
+    change = plan_env_change(OLD, read_env(path), {}, now)
+    path.unlink() if meanwhile is None else path.write_text(meanwhile)
+    with pytest.raises(EnvFileChanged, match="was changed while this command ran"):
+        write_env_change(path, change)
+    assert (path.read_text() if path.exists() else None) == meanwhile
 
 
 def test_a_secret_that_the_environment_gives_is_not_generated() -> None:
@@ -107,6 +193,6 @@ def test_a_file_that_appeared_meanwhile_is_not_overwritten(tmp_path: Path) -> No
     path = tmp_path / ".env"
     change = plan_env_change(OLD, None, {}, now)
     path.write_text("SALT=mine\n")
-    with pytest.raises(FileExistsError):
+    with pytest.raises(EnvFileChanged):
         write_env_change(path, change)
     assert path.read_text() == "SALT=mine\n"

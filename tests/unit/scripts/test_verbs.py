@@ -28,6 +28,8 @@ from scripts.core.errors import (
 from scripts.core.layout import only_one_verb
 from scripts.core.runner import Completed, SubprocessRunner
 from scripts.core.settings.envfile import read_env
+from scripts.core.settings.render import env_example
+from scripts.core.settings.table import GROUPS
 from scripts.core.settings.values import Settings
 from scripts.provision.loading import parse_stack
 from scripts.provision.tenancy import Action, plan_keys
@@ -147,6 +149,18 @@ def test_a_lost_env_file_is_not_made_anew_while_there_are_data(context: FakeCont
     assert not context.layout.env_file.exists()
     assert destroy.run(context, yes=True, dry_run=False) == 0
     assert up.run(context) == 0
+
+
+def test_a_copy_of_the_example_settings_serves_every_start(context: FakeContext, screen: Screen) -> None:
+    context.layout.env_file.write_text(env_example(GROUPS))
+    assert up.run(context) == 0
+    said = [line for line in screen.err.getvalue().splitlines() if ".env" in line]
+    assert said == ["Completed .env: 13 random secrets filled in."]
+    before = context.layout.env_file.read_text()
+    assert up.run(context) == 0
+    assert down.run(context) == 0
+    assert up.run(context) == 0
+    assert context.layout.env_file.read_text() == before
 
 
 def test_up_asks_whether_a_name_in_the_env_file_is_misspelt(context: FakeContext, screen: Screen) -> None:
