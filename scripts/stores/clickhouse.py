@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scripts.core.archives import unpack
 from scripts.core.errors import CommandFailed
 
 from .errors import StoreError
@@ -161,12 +162,12 @@ class ClickHouse:
         """Copy a backup from the disk `backups` to a directory here."""
         into.mkdir(parents=True, mode=0o700)
 
-        def unpack(stream: Any) -> None:
+        def write(stream: Any) -> None:
             with tarfile.open(fileobj=stream, mode="r|") as archive:
-                archive.extractall(into, filter="data")
+                unpack(archive, into)
 
         try:
-            self.services.read(SERVICE, ["tar", "-C", f"{DIRECTORY}/{name}", "-cf", "-", "."], unpack)
+            self.services.read(SERVICE, ["tar", "-C", f"{DIRECTORY}/{name}", "-cf", "-", "."], write)
         except (OSError, tarfile.TarError) as error:
             raise StoreError(
                 f"The backup of ClickHouse could not be copied to {into}: {error}.",
@@ -182,9 +183,9 @@ class ClickHouse:
             with tarfile.open(fileobj=stream, mode="w|") as archive:
                 archive.add(source, arcname=".", filter=_anonymous)
 
-        unpack = f"mkdir -p {target} && exec tar -C {target} --no-same-owner -xf -"
+        script = f"mkdir -p {target} && exec tar -C {target} --no-same-owner -xf -"
         try:
-            self.services.write(SERVICE, ["sh", "-c", unpack], pack)
+            self.services.write(SERVICE, ["sh", "-c", script], pack)
         except (OSError, tarfile.TarError) as error:
             raise StoreError(
                 f"The backup could not be copied to ClickHouse: {error}.",
