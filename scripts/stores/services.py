@@ -11,7 +11,7 @@ from typing import IO, TypeVar
 
 from scripts.core.compose_profiles import REPLACED_BY, compose_profiles
 from scripts.core.docker import parse_json_rows
-from scripts.core.engines.compose import compose_command, compose_environment
+from scripts.core.engines.compose import compose_command, compose_environment, starting_environment
 from scripts.core.errors import CommandFailed, UsageError
 from scripts.core.layout import Layout
 from scripts.core.runner import Completed, Runner, checked
@@ -54,12 +54,12 @@ class Services:
 
     def run_once(self, service: str) -> None:
         """Run a service that does something and ends."""
-        self._run("run", "--rm", "--no-deps", "-T", service, timeout_s=_START_S)
+        self._make("run", "--rm", "--no-deps", "-T", service, timeout_s=_START_S)
 
     def up(self, *services: str) -> None:
         """Start these services and what they need, and wait until all are healthy."""
         argv = ("up", "--detach", "--wait", "--wait-timeout", str(_START_S), *services)
-        self._run(*argv, timeout_s=_START_S + 60)
+        self._make(*argv, timeout_s=_START_S + 60)
 
     def stop(self, *services: str) -> None:
         """Stop these services."""
@@ -160,11 +160,18 @@ class Services:
         argv = [*self._command(), *arguments]
         return checked(argv, self.runner.run(argv, env=self._environment(), timeout_s=timeout_s))
 
+    def _make(self, *arguments: str, timeout_s: float) -> Completed:
+        """Run a compose command that may make containers."""
+        argv = [*self._command(), *arguments]
+        environment = starting_environment(self.layout, self.settings, self.environment, self.runner)
+        return checked(argv, self.runner.run(argv, env=environment, timeout_s=timeout_s))
+
     def _command(self) -> list[str]:
         return compose_command(self.layout, self.settings)
 
     def _environment(self) -> dict[str, str]:
-        return compose_environment(self.environment, self.settings)
+        ours = compose_environment(self.environment, self.settings)
+        return {**ours, "STACK_DIR": str(self.layout.stack_dir)}
 
 
 def require_bundled(settings: Mapping[str, str]) -> None:

@@ -87,6 +87,36 @@ def compose_environment(environment: Mapping[str, str], settings: Settings) -> d
     return {**ours, **settings.values, "COMPOSE_PROFILES": profiles}
 
 
+def starting_environment(
+    layout: Layout,
+    settings: Settings,
+    environment: Mapping[str, str],
+    runner: Runner,
+    extra: Mapping[str, str] | None = None,
+    capacity: Capacity | None = None,
+) -> dict[str, str]:
+    """Return the environment of every compose command that may make a container.
+
+    All of them use the same: locked images by their digest, the directory that is mounted, and CPU limits
+    that the engine has (`capacity`, asked for where it is not given). With another one a container is made
+    anew, from another image or with another limit.
+
+    Raises:
+        UsageError: images.lock is damaged, or compose.yaml is not usable.
+    """
+    ours = compose_environment(environment, settings)
+    lowered = lowered_cpus(layout, settings, capacity or capacity_of_engine(runner))
+    ours |= {"STACK_DIR": str(layout.stack_dir), **lowered, **(extra or {})}
+    return pinned_environment(layout, runner, compose_command(layout, settings), ours)
+
+
+def lowered_cpus(layout: Layout, settings: Settings, capacity: Capacity) -> dict[str, str]:
+    """Return the CPU limits of the size that the engine does not have, as low as they must be."""
+    path = size_file(layout, settings)
+    size = read_env(path).values() if path.exists() else {}
+    return fitting_cpus(size, settings.values, capacity.cpus)
+
+
 def published_ports(settings: Settings) -> list[tuple[str, str]]:
     """Return the port settings of what will run, each with the address that it listens on."""
     profiles = compose_profiles(settings.values)
@@ -317,8 +347,7 @@ class ComposeEngine:
         argv = ["run", "--detach", "--no-deps", *names, WEB]
         fix = "see `make logs SERVICE=langfuse-web`, then run make bootstrap again"
         command = [*self._command(), *argv]
-        lowered = self._lowered_cpus(capacity_of_engine(self.runner))
-        done = self.runner.run(command, env=self._pinned({**lowered, **variables}))
+        done = self.runner.run(command, env=self._starting_environment(variables))
         container = checked(command, done, fix=fix).stdout.strip().splitlines()[-1]
         try:
             wait_until(
@@ -390,7 +419,7 @@ class ComposeEngine:
     def _fitted(self, init: Mapping[str, str]) -> tuple[dict[str, str], Sequence[str]]:
         """Return environment and services of a start, fitted to what Docker has; say what that changes."""
         capacity = capacity_of_engine(self.runner)
-        lowered = self._lowered_cpus(capacity)
+        lowered = lowered_cpus(self.layout, self.settings, capacity)
         if lowered:
             names = ", ".join(lowered)
             self.progress.note(f"Docker has {capacity.cpus} CPUs: as much as that, not more, for {names}.")
@@ -400,7 +429,7 @@ class ComposeEngine:
                 f"Docker has {capacity.memory_bytes / GIB:.1f} GiB of memory, the limits add up to "
                 f"{wanted / GIB:.1f}: under load something may be killed. Choose a smaller STACK_SIZE."
             )
-        return self._pinned({**lowered, **init}), sorted(model["services"])
+        return self._starting_environment(init, capacity), sorted(model["services"])
 
     def _start_failure(self, guilty: Sequence[Container], said: str) -> StackError:
         reports = [(one, self._container_log(one.id)) for one in guilty]
@@ -420,14 +449,12 @@ class ComposeEngine:
         ours = compose_environment(self.environment, self.settings)
         return {**ours, "STACK_DIR": str(self.layout.stack_dir), **extra}
 
-    def _pinned(self, extra: Mapping[str, str]) -> dict[str, str]:
-        """Return the environment with which locked images are used."""
-        return pinned_environment(self.layout, self.runner, self._command(), self._environment(extra))
-
-    def _lowered_cpus(self, capacity: Capacity) -> dict[str, str]:
-        path = size_file(self.layout, self.settings)
-        size = read_env(path).values() if path.exists() else {}
-        return fitting_cpus(size, self.settings.values, capacity.cpus)
+    def _starting_environment(
+        self, extra: Mapping[str, str], capacity: Capacity | None = None
+    ) -> dict[str, str]:
+        return starting_environment(
+            self.layout, self.settings, self.environment, self.runner, extra, capacity
+        )
 
     def _compose(
         self, *arguments: str, extra: Mapping[str, str] | None = None, timeout_s: float = 60
