@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from difflib import get_close_matches
 
 from .bootstrap import apply
 from .core.api import Api
@@ -12,6 +11,7 @@ from .core.engines.base import Engine, EngineName
 from .core.errors import EngineError, StackError, UsageError
 from .core.layout import only_one_verb, write_private
 from .core.settings.envfile import EnvChange, EnvFile, plan_env_change, write_env_change
+from .core.settings.server_variables import unknown_name_hint
 from .core.settings.table import GROUPS, SETTINGS
 from .core.settings.values import Settings
 from .provision.run import planned
@@ -73,14 +73,16 @@ def refuse_lost_secrets(context: Context, change: EnvChange) -> None:
 
 
 def warn_of_misspelt(context: Context) -> None:
-    """Name the lines of `.env` that nothing reads and that are nearly a setting."""
+    """Name the lines of `.env` that nothing reads there and that somebody meant for Langfuse."""
     known = {setting.name for setting in SETTINGS}
     env_file = context.env_file() or EnvFile()
+    unused = known - env_file.values().keys()
     for assignment in env_file.assignments:
-        meant = get_close_matches(assignment.name, known - env_file.values().keys(), 1, cutoff=0.8)
-        if assignment.name not in known and meant:
+        if assignment.name in known:
+            continue
+        if hint := unknown_name_hint(assignment.name, unused):
             place = f"{context.layout.shown(context.layout.env_file)}:{assignment.line}"
-            context.console.warn(f"{assignment.name} ({place}) is no setting; did you mean {meant[0]}?")
+            context.console.warn(f"{assignment.name} ({place}) {hint}")
 
 
 def refuse_second_engine(context: Context, chosen: EngineName, settings: Settings) -> None:

@@ -63,7 +63,7 @@ SIZES = Group(
         _sized("VALKEY_MAXMEMORY_MB", "What Valkey stores at most; 80 % of its limit.", _MEBIBYTES, "MiB"),
         _sized("POSTGRES_SHARED_BUFFERS", "Cache of PostgreSQL; a quarter of its limit.", MEMORY),
         _sized(
-            "OTEL_INGESTION_QUEUE_PROCESSING_CONCURRENCY",
+            "LANGFUSE_OTEL_INGESTION_QUEUE_PROCESSING_CONCURRENCY",
             "Trace batches that the worker maps at once.",
             _COUNT,
         ),

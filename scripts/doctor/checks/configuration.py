@@ -8,6 +8,8 @@ from typing import Any
 
 from scripts.alerts.verb import write_compiled
 from scripts.core.context import Context
+from scripts.core.settings.server_variables import unknown_name_hint
+from scripts.core.settings.table import SETTINGS
 from scripts.doctor.facts import Facts, NotGathered
 from scripts.doctor.model import COMPOSE, Check, Repair, Verdict, failed, ok, skipped, warning
 from scripts.doctor.sources.compose_model import ComposeModel
@@ -32,7 +34,11 @@ def _env_file(facts: Facts) -> Verdict:
 
 def _unknown(facts: Facts) -> Verdict:
     unknown = facts.of(Configuration).unknown
-    return warning(f"nothing reads {', '.join(unknown)}") if unknown else ok("every name in .env is known")
+    if not unknown:
+        return ok("every name in .env is known")
+    names = {setting.name for setting in SETTINGS}
+    hints = [f"{name} {unknown_name_hint(name, names) or 'is read by nothing'}" for name in unknown]
+    return warning("; ".join(hints))
 
 
 def _stack_file(facts: Facts) -> Verdict:

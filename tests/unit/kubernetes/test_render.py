@@ -58,7 +58,7 @@ def test_the_settings_that_keep_data_are_taken_along(checkout: Checkout) -> None
     assert "appendonly yes" in values["redis"]["valkeyConfig"]
     assert values["langfuse"]["features"] == {"telemetryEnabled": False, "signUpDisabled": True}
     worker = _variables(values["langfuse"]["worker"]["pod"]["additionalEnv"])
-    assert "OTEL_INGESTION_QUEUE_PROCESSING_CONCURRENCY" in worker
+    assert "LANGFUSE_OTEL_INGESTION_QUEUE_PROCESSING_CONCURRENCY" in worker
     assert worker["NODE_OPTIONS"].startswith("--max-old-space-size=")
 
 

@@ -167,7 +167,7 @@ def test_up_asks_whether_a_name_in_the_env_file_is_misspelt(context: FakeContext
     context.layout.env_file.write_text("LANGFUSE_PRT=3100\nKOSMOS_SECRET_KEY=sk-lf-test\n")
     assert up.run(context) == 0
     warnings = [line for line in screen.err.getvalue().splitlines() if "warning" in line]
-    assert warnings == ["warning: LANGFUSE_PRT (.env:1) is no setting; did you mean LANGFUSE_PORT?"]
+    assert warnings == ["warning: LANGFUSE_PRT (.env:1) is not a known setting; did you mean LANGFUSE_PORT?"]
 
 
 def test_wrong_settings_are_refused_before_anything_is_made(context: FakeContext) -> None:
