@@ -16,6 +16,8 @@ ENGINE_TIMEOUT_S = 5.0
 REGISTRY_TIMEOUT_S = 10.0
 # start_interval of health checks; `required: false` of dependencies, !reset and !override.
 MINIMUM_ENGINE = (25, 0)
+# Podman's Docker API lacks parts that compose.yaml needs, such as start_interval of health checks.
+PODMAN_FIX = "install Docker (docs/how-to/install-on-a-host.md); the embedded engine needs neither"
 MINIMUM_COMPOSE = (2, 24)
 
 
@@ -35,7 +37,7 @@ def find_engine(runner: Runner) -> Finding:
             ["docker", "version", "--format", "{{.Server.Version}}"], timeout_s=ENGINE_TIMEOUT_S
         )
         if engine.returncode != 0:
-            return Finding(False, "no Docker engine answers", "start Docker")
+            return _without_answer(engine.stderr)
         compose = runner.run(["docker", "compose", "version", "--short"], timeout_s=ENGINE_TIMEOUT_S)
     except StackError:
         return Finding(False, "Docker is not installed or does not answer", "install Docker, or start it")
@@ -46,9 +48,26 @@ def find_engine(runner: Runner) -> Finding:
         ("Docker Compose", compose.stdout, MINIMUM_COMPOSE),
     ):
         if (found := _version(said)) and found < minimum:
+            if is_podman(runner):
+                return Finding(False, "what answers as Docker is Podman", PODMAN_FIX)
             wanted = ".".join(map(str, minimum))
             return Finding(False, f"{name} {said.strip()} is older than {wanted}", f"update {name}")
     return Finding(True, f"Docker {engine.stdout.strip()} answers")
+
+
+def _without_answer(said: str) -> Finding:
+    """Return why the daemon could not be asked, by what the client says."""
+    if "permission denied" in said.lower():
+        fix = 'sudo usermod --append --groups docker "$USER", then log in again'
+        return Finding(False, "this user may not use Docker", fix)
+    return Finding(False, "no Docker engine answers", "start Docker")
+
+
+def is_podman(runner: Runner) -> bool:
+    """Return whether Podman answers, by its own `docker` program or behind Docker's."""
+    said = runner.run(["docker", "version", "--format", "json"], timeout_s=ENGINE_TIMEOUT_S).stdout
+    client = runner.run(["docker", "--version"], timeout_s=ENGINE_TIMEOUT_S).stdout
+    return "podman" in f"{client}{said}".lower()
 
 
 def _version(text: str) -> tuple[int, ...]:

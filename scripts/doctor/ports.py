@@ -38,7 +38,8 @@ def gather(surroundings: Surroundings, facts: Facts) -> Ports:
     taken = [
         f"port {settings[name]} ({name}) is held by {host.port_holder(settings.integer(name))}"
         for name, address in wanted
-        if settings.integer(name) not in ours and not host.port_is_free(address, settings.integer(name))
+        if settings.integer(name) not in ours
+        and host.port_state(address, settings.integer(name)) is host.PortState.TAKEN
     ]
     return Ports(tuple(taken), _proxy(surroundings.context.environment))
 

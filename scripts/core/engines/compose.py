@@ -12,6 +12,7 @@ from pathlib import Path
 from scripts.core import host
 from scripts.core.api import Api
 from scripts.core.compose_profiles import REPLACED_BY, compose_profiles
+from scripts.core.daemon import Daemon, ports_of_containers, read_daemon
 from scripts.core.errors import EngineError, ProvisioningError, StackError
 from scripts.core.heartbeats import heartbeats_dir
 from scripts.core.images_lock import pinned_environment
@@ -19,6 +20,7 @@ from scripts.core.layout import Layout, give_to, write_private
 from scripts.core.resting import end_rest, read_rest
 from scripts.core.runner import Completed, Runner, checked
 from scripts.core.settings.envfile import read_env
+from scripts.core.settings.lasting import lasting_command
 from scripts.core.settings.model import SetBy
 from scripts.core.settings.table import SETTINGS
 from scripts.core.settings.values import Settings
@@ -117,17 +119,45 @@ def lowered_cpus(layout: Layout, settings: Settings, capacity: Capacity) -> dict
     return fitting_cpus(size, settings.values, capacity.cpus)
 
 
+# Which setting says where the port of another one is opened.
+BIND_ADDRESSES: Mapping[str, str] = {
+    "LANGFUSE_PORT": "LANGFUSE_BIND_ADDRESS",
+    "S3_PORT": "LANGFUSE_BIND_ADDRESS",
+    "HTTPS_PORT": "TLS_BIND_ADDRESS",
+    "HTTP_PORT": "TLS_BIND_ADDRESS",
+    "GRAFANA_PORT": "GRAFANA_BIND_ADDRESS",
+}
+
+
 def published_ports(settings: Settings) -> list[tuple[str, str]]:
     """Return the port settings of what will run, each with the address that it listens on."""
     profiles = compose_profiles(settings.values)
-    ports = [("LANGFUSE_PORT", settings["LANGFUSE_BIND_ADDRESS"])]
+    names = ["LANGFUSE_PORT"]
     if "s3" in profiles:
-        ports.append(("S3_PORT", settings["LANGFUSE_BIND_ADDRESS"]))
+        names.append("S3_PORT")
     if "tls" in profiles:
-        ports += [(name, settings["TLS_BIND_ADDRESS"]) for name in ("HTTPS_PORT", "HTTP_PORT")]
+        names += ["HTTPS_PORT", "HTTP_PORT"]
     if "monitoring" in profiles:
-        ports.append(("GRAFANA_PORT", settings["GRAFANA_BIND_ADDRESS"]))
-    return ports
+        names.append("GRAFANA_PORT")
+    return [(name, settings[BIND_ADDRESSES[name]]) for name in names]
+
+
+def container_at(published: Mapping[tuple[str, int], str], address: str, port: int) -> str:
+    """Return which container has published the port so that it collides; empty for none."""
+    everywhere = {"0.0.0.0", "::"}  # noqa: S104 - compared, not bound
+    for (other, number), name in published.items():
+        if number == port and (other == address or {other, address} & everywhere):
+            return f"container {name}"
+    return ""
+
+
+def other_port_fix(
+    layout: Layout, environment: Mapping[str, str], setting: str, address: str, port: int
+) -> str:
+    """Return what to do about a taken port; every later command uses the port of the one that is named."""
+    proposed = str(host.other_port(address, port))
+    command = lasting_command(layout, environment, setting, proposed)
+    return f"choose another port ({command}) or stop that, then repeat"
 
 
 def _uptime(containers: Sequence[Container]) -> float | None:
@@ -190,17 +220,71 @@ class ComposeEngine:
             found.append(Obstacle(f"compose.yaml is not usable: {config.stderr.strip()}", "correct it"))
         elif self._runs(self._containers()):
             return [*found, *self._other_version()]
+        daemon = read_daemon(self.runner, self.environment)
+        return [
+            *found,
+            *self._taken_ports(daemon),
+            *self._unsuitable_daemon(daemon),
+            *self._other_version(),
+            *self._missing_volumes(),
+        ]
+
+    def _taken_ports(self, daemon: Daemon) -> list[Obstacle]:
+        """Return what keeps Docker from opening the ports, whatever this user may do."""
+        found = []
+        in_docker = ports_of_containers(self.runner)
         for setting, address in published_ports(self.settings):
             port = self.settings.integer(setting)
-            if not host.port_is_free(address, port):
-                holder = host.port_holder(port)
-                fix = f"stop that, or choose another port: make up {setting}={host.other_port(port)}"
-                found.append(Obstacle(f"Port {port} ({setting}) is taken by {holder}.", fix))
-        free = host.free_bytes(self.layout.root)
-        if free < MIN_FREE_BYTES:
-            reason = f"{free / GIB:.1f} GiB are free; images and data need {MIN_FREE_BYTES // GIB}."
+            # On another machine its own ports count, which cannot be tried from here.
+            state = host.port_state(address, port) if daemon.is_local else host.PortState.FREE
+            holder = container_at(in_docker, address, port)
+            if holder or state is host.PortState.TAKEN:
+                found.append(
+                    Obstacle(
+                        f"Port {port} ({setting}) is taken by {holder or host.port_holder(port)}.",
+                        other_port_fix(self.layout, self.environment, setting, address, port),
+                    )
+                )
+            elif state is host.PortState.NO_ADDRESS:
+                found.append(self._foreign_address(setting, address))
+            elif daemon.rootless and port < host.first_open_port():
+                found.append(
+                    Obstacle(
+                        f"Port {port} ({setting}) cannot be opened by rootless Docker, only ports from "
+                        f"{host.first_open_port()} on.",
+                        f"allow it on this host: sudo sysctl net.ipv4.ip_unprivileged_port_start={port}"
+                        " (for good in /etc/sysctl.d), then restart Docker",
+                    )
+                )
+        return found
+
+    def _foreign_address(self, setting: str, address: str) -> Obstacle:
+        name = BIND_ADDRESSES[setting]
+        command = lasting_command(self.layout, self.environment, name, "0.0.0.0")  # noqa: S104 - proposed
+        return Obstacle(
+            f"This host has no address {address} ({name}), so {setting} cannot be opened on it.",
+            f"set {name} to one that `ip address` shows, or to all of them ({command}), then repeat",
+        )
+
+    def _unsuitable_daemon(self, daemon: Daemon) -> list[Obstacle]:
+        """Return what Docker lacks: room for images and data, and a view of the files of this stack."""
+        found = []
+        free = daemon.free_bytes()
+        if free is not None and free < MIN_FREE_BYTES:
+            reason = (
+                f"{free / GIB:.1f} GiB are free where Docker keeps images and data ({daemon.root}); "
+                f"they need {MIN_FREE_BYTES // GIB}."
+            )
             found.append(Obstacle(reason, "free some space: docker system df shows what Docker holds"))
-        return [*found, *self._other_version(), *self._missing_volumes()]
+        hidden = [path for path in (self.layout.root, self.layout.stack_dir) if not daemon.can_mount(path)]
+        if hidden:
+            found.append(
+                Obstacle(
+                    f"Docker is a snap here, which cannot see {hidden[0]}.",
+                    "move this checkout below /home/<you>, or install Docker from packages instead",
+                )
+            )
+        return found
 
     def _other_version(self) -> list[Obstacle]:
         """A start would migrate the databases without a backup when only the default has changed.

@@ -19,6 +19,7 @@ from scripts.core.api import Api
 from scripts.core.errors import EngineError, ProvisioningError
 from scripts.core.layout import Layout
 from scripts.core.runner import Runner
+from scripts.core.settings.lasting import lasting_command
 from scripts.core.settings.model import Reader
 from scripts.core.settings.table import SETTINGS
 from scripts.core.settings.values import Settings
@@ -43,6 +44,7 @@ START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 20.0
 MIN_FREE_BYTES = 256 * MIB
 MAX_LOG_BYTES = 16 * MIB
+LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,13 +144,7 @@ class EmbeddedEngine:
         if process:
             return []
         found = [*unfinished_restore(self.layout), *self._older_data()]
-        if not host.port_is_free(self.address, self.port):
-            found.append(
-                Obstacle(
-                    f"Port {self.port} on {self.address} is taken by {host.port_holder(self.port)}.",
-                    f"stop that, or choose another port: make up LANGFUSE_PORT={host.other_port(self.port)}",
-                )
-            )
+        found += self._port_problem()
         free = host.free_bytes(self.layout.embedded_dir)
         if free < MIN_FREE_BYTES:
             found.append(
@@ -159,6 +155,31 @@ class EmbeddedEngine:
                 )
             )
         return found
+
+    def _port_problem(self) -> list[Obstacle]:
+        """Return what keeps this user's process from listening on the port."""
+
+        def other(name: str, value: str) -> str:
+            return lasting_command(self.layout, self.environment, name, value)
+
+        state = host.port_state(self.address, self.port)
+        if state is host.PortState.FREE:
+            return []
+        if state is host.PortState.NO_ADDRESS:
+            reason = f"This host has no address {self.address} (LANGFUSE_BIND_ADDRESS)."
+            address = other("LANGFUSE_BIND_ADDRESS", LOOPBACK)
+            return [Obstacle(reason, f"set it to one that the host has ({address}), then repeat")]
+        port = other("LANGFUSE_PORT", str(host.other_port(self.address, self.port)))
+        if state is host.PortState.DENIED:
+            reason = f"This user may not listen on port {self.port}, only from {host.first_open_port()} on."
+            return [Obstacle(reason, f"choose another port ({port}), then repeat")]
+        holder = host.port_holder(self.port)
+        return [
+            Obstacle(
+                f"Port {self.port} on {self.address} is taken by {holder}.",
+                f"choose another port ({port}) or stop that, then repeat",
+            )
+        ]
 
     def _older_data(self) -> list[Obstacle]:
         """A start would bring the data to a newer schema, which no older version reads: not by the way."""

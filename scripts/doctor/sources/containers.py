@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from scripts.core.daemon import ENDPOINT, Daemon, daemon_from
 from scripts.core.docker import find_engine
 from scripts.core.errors import StackError
 from scripts.doctor.facts import Facts, NotGathered, Surroundings
@@ -128,11 +130,12 @@ def gather_docker(surroundings: Surroundings, _facts: Facts) -> Docker:
         return Docker(problem=finding.reason, fix=finding.fix)
     info = _json(surroundings, ["docker", "info", "--format", "json"])
     compose = runner.run(["docker", "compose", "version", "--short"], timeout_s=TIMEOUT_S).stdout.strip()
-    return docker_from(info, compose)
+    endpoint = runner.run(list(ENDPOINT), timeout_s=TIMEOUT_S).stdout.strip()
+    return docker_from(info, compose, endpoint)
 
 
-def docker_from(info: Mapping[str, Any], compose: str) -> Docker:
-    """Return the facts in what `docker info` prints."""
+def docker_from(info: Mapping[str, Any], compose: str, endpoint: str = "") -> Docker:
+    """Return the facts in what `docker info` prints; `endpoint` is where the client reaches it."""
     limits = {"memory": "MemoryLimit", "cpus": "CpuCfsQuota", "processes": "PidsLimit"}
     return Docker(
         version=str(info.get("ServerVersion", "")),
@@ -140,7 +143,7 @@ def docker_from(info: Mapping[str, Any], compose: str) -> Docker:
         cpus=int(info.get("NCPU", 0)),
         memory=int(info.get("MemTotal", 0)),
         limits=frozenset(name for name, key in limits.items() if info.get(key)),
-        disk=_disk(str(info.get("DockerRootDir", ""))),
+        disk=_fullest_disk(daemon_from(info, endpoint)),
     )
 
 
@@ -243,8 +246,10 @@ def _time(text: str) -> datetime | None:
     return datetime.fromisoformat(text[:19] + "+00:00")
 
 
-def _disk(path: str) -> Disk | None:
-    try:
-        return disk_at(Path(path)) if path.startswith("/") else None
-    except OSError:
-        return None
+def _fullest_disk(daemon: Daemon) -> Disk | None:
+    """Return the file system that Docker fills first; None where none is on this machine."""
+    found = []
+    for place in daemon.disks():
+        with suppress(OSError):
+            found.append(disk_at(Path(place)))
+    return min(found, key=lambda disk: disk.free, default=None)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 
+from scripts.core import host
 from scripts.doctor.facts import Facts, Surroundings
 
 
@@ -64,8 +65,7 @@ def gather(surroundings: Surroundings, _facts: Facts) -> Machine:
 
 def disk_at(path: Path) -> Disk:
     """Return the file system that `path` lies on, or will lie on."""
-    while not path.exists():
-        path = path.parent
+    path = host.measurable(path)
     usage = shutil.disk_usage(path)
     inodes = os.statvfs(path)
     return Disk(str(path), usage.total, usage.free, inodes.f_files, inodes.f_favail)

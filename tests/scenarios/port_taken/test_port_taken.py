@@ -25,6 +25,6 @@ def test_up_names_the_port_and_its_holder_and_starts_nothing(
             EngineError, match=rf"Port {port} \({setting}\) is taken by .*process \d+"
         ) as caught:
             stack.up()
-    assert f"make up {setting}=" in caught.value.fix
+    assert f"unset {setting}; echo {setting}=" in caught.value.fix
     assert stack.leftovers() == {}
     assert not stack.context.layout.env_file.exists()

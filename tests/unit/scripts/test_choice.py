@@ -89,6 +89,33 @@ def test_a_change_of_engine_says_where_the_data_stays() -> None:
         ),
         ({"docker compose": Completed(0, "2.9.0-4\n")}, False, "Docker Compose 2.9.0-4 is older than 2.24"),
         ({"docker version": Completed(1, "", "Cannot connect")}, False, "no Docker engine answers"),
+        (
+            {
+                "docker version": Completed(
+                    1, "", "permission denied while trying to connect to the Docker daemon"
+                )
+            },
+            False,
+            "this user may not use Docker",
+        ),
+        (
+            {
+                "docker version": Completed(0, "5.4.2\n"),
+                "docker --version": Completed(0, "podman version 5.4.2\n"),
+            },
+            False,
+            "what answers as Docker is Podman",
+        ),
+        (
+            {
+                "docker version": Completed(0, "5.4.2\n"),
+                "version --format json": Completed(
+                    0, '{"Server": {"Components": [{"Name": "Podman Engine"}]}}'
+                ),
+            },
+            False,
+            "what answers as Docker is Podman",
+        ),
         ({"docker compose": Completed(1)}, False, "Docker has no compose plugin"),
         ({"docker version": StackError("gone")}, False, "Docker is not installed or does not answer"),
     ],

@@ -110,7 +110,7 @@ def test_an_engine_that_does_not_get_ready_is_stopped_again(
     with pytest.raises(WaitTimeout, match=r"Last seen: (/api/public/ready answers 500|no answer)"):
         engine.start(KOSMOS.init_variables())
     assert engine.find() is None
-    assert host.port_is_free("127.0.0.1", engine.port)
+    assert host.port_state("127.0.0.1", engine.port) is host.PortState.FREE
 
 
 def test_an_interrupted_start_leaves_nothing_running(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_an_interrupted_start_leaves_nothing_running(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         interrupted.start(KOSMOS.init_variables())
     assert interrupted.find() is None
-    assert host.port_is_free("127.0.0.1", interrupted.port)
+    assert host.port_state("127.0.0.1", interrupted.port) is host.PortState.FREE
 
 
 def test_a_pid_file_that_names_a_process_of_somebody_else_is_stale(tmp_path: Path) -> None:
@@ -174,7 +174,25 @@ def test_a_taken_port_is_an_obstacle_that_names_its_holder(engine: EmbeddedEngin
         (obstacle,) = engine.obstacles()
     assert obstacle.reason.startswith(f"Port {engine.port} on 127.0.0.1 is taken by ")
     assert f"(process {os.getpid()})" in obstacle.reason
-    assert obstacle.fix.endswith(f"make up LANGFUSE_PORT={host.other_port(engine.port)}")
+    proposed = host.other_port("127.0.0.1", engine.port)
+    assert obstacle.fix == (
+        f"choose another port (echo LANGFUSE_PORT={proposed} >> .env) or stop that, then repeat"
+    )
+
+
+def test_a_port_that_this_user_may_not_open_is_not_called_taken(
+    engine: EmbeddedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host, "port_state", lambda *_: host.PortState.DENIED)
+    monkeypatch.setattr(host, "first_open_port", lambda: 1024)
+    (obstacle,) = engine.obstacles()
+    assert obstacle.reason == f"This user may not listen on port {engine.port}, only from 1024 on."
+
+
+def test_an_address_of_another_host_is_named(engine: EmbeddedEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host, "port_state", lambda *_: host.PortState.NO_ADDRESS)
+    (obstacle,) = engine.obstacles()
+    assert obstacle.reason == "This host has no address 127.0.0.1 (LANGFUSE_BIND_ADDRESS)."
 
 
 def test_a_full_disk_is_an_obstacle(engine: EmbeddedEngine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -264,8 +282,3 @@ def test_destroying_deletes_data_and_logs(engine: EmbeddedEngine) -> None:
 )
 def test_local_url_can_be_reached_from_this_machine(address: str, url: str) -> None:
     assert local_url(address, 3000) == url
-
-
-@pytest.mark.parametrize(("taken", "proposed"), [(3000, 3100), (65435, 65535), (65436, 65336)])
-def test_a_proposed_port_exists(taken: int, proposed: int) -> None:
-    assert host.other_port(taken) == proposed

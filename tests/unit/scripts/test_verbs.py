@@ -193,7 +193,7 @@ def test_a_taken_port_is_refused_before_anything_is_made(context: FakeContext, t
     other = replace(context, layout=layout_in(tmp_path / "other"))
     with pytest.raises(EngineError, match="is taken by") as caught:
         up.run(other)
-    assert "choose another port: make up LANGFUSE_PORT=" in caught.value.fix
+    assert "choose another port (unset LANGFUSE_PORT; echo LANGFUSE_PORT=" in caught.value.fix
     assert not other.layout.env_file.exists()
     assert not other.layout.stack_dir.exists()
 

@@ -18,7 +18,7 @@ VOLUMES = {"docker volume ls": Completed(0, "stack_postgres\nstack_clickhouse\ns
 @pytest.fixture(autouse=True)
 def _room(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(host, "free_bytes", lambda _: 2**40)
-    monkeypatch.setattr(host, "port_is_free", lambda *_: True)
+    monkeypatch.setattr(host, "port_state", lambda *_: host.PortState.FREE)
 
 
 def engine_in(directory: Path, *, volumes: bool = True, **environment: str) -> ComposeEngine:
