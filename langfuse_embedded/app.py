@@ -22,10 +22,12 @@ from .http.errors import (
     InvalidRequest,
     MethodNotAllowed,
     NotFound,
+    PayloadTooLarge,
     Unavailable,
     unstable_body,
 )
 from .http.operations import Access, ErrorStyle, Operation
+from .http.protocol import hang_up
 from .http.router import Router
 from .store.writer.client import CommandError, CommandRefused, WriterUnavailable
 
@@ -120,6 +122,8 @@ class App:
             principal = self.engine.authenticator.principal(operation, request.headers)
             return await operation.handler(Call(self.engine, request, operation, match.params, principal))
         except ApiError as error:
+            if isinstance(error, PayloadTooLarge):
+                hang_up(request.scope)
             if operation.errors is ErrorStyle.UNSTABLE:
                 return json_response(unstable_body(error), error.status, error.headers)
             if operation.errors is ErrorStyle.ERROR:

@@ -91,7 +91,8 @@ def serve(config: EngineConfig) -> int:
 
         from .app import App
         from .engine import Engine
-        from .http.fault_injection import AbortableProtocol, FaultInjection
+        from .http.fault_injection import FaultInjection
+        from .http.protocol import ClosableProtocol
 
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
         engine = Engine(config, writer, gave_up=lambda: setattr(server, "should_exit", True))
@@ -100,7 +101,7 @@ def serve(config: EngineConfig) -> int:
         server = uvicorn.Server(
             uvicorn.Config(
                 FaultInjection(app, engine.faults) if faulty else app,
-                http=AbortableProtocol if faulty else "auto",
+                http=ClosableProtocol,
                 log_config=None,
                 log_level="warning",
                 access_log=False,

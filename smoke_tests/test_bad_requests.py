@@ -111,7 +111,7 @@ def test_an_event_that_events_only_does_not_take_is_refused_inside_the_207(serve
 )
 def test_an_oversized_body_is_refused(server: Server, path: str, limit: int) -> None:
     body = {"traceId": new_trace_id(), "name": "big", "value": 1, "comment": "x" * (limit + limit // 4)}
-    answer = server.http.post(path, json=body)
+    answer = server.post_oversized(path, body)
     assert answer.status_code == 413, answer.text[:500]
     assert_alive(server)
 

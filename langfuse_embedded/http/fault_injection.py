@@ -5,23 +5,13 @@ from __future__ import annotations
 import asyncio
 
 from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from langfuse_embedded.faults import Fault, FaultPlan
 
 from .call import json_response
+from .protocol import ABORT
 
-_ABORT = "langfuse.abort"
 _MESSAGES = {"429": "Rate limit exceeded (injected fault)", "503": "Service unavailable (injected fault)"}
-
-
-class AbortableProtocol(HttpToolsProtocol):
-    """The server's HTTP protocol, which lets an application close the connection without an answer."""
-
-    def on_message_begin(self) -> None:
-        """Begin a request: put the way to close its connection into the scope."""
-        super().on_message_begin()
-        self.scope["state"][_ABORT] = self.transport.abort
 
 
 class FaultInjection:
@@ -51,7 +41,7 @@ async def _refuse(fault: Fault, scope: Scope, receive: Receive, send: Send) -> N
 
 
 async def _drop(scope: Scope, receive: Receive) -> None:
-    scope["state"][_ABORT]()
+    scope["state"][ABORT]()
     # The server answers 500 for an application that ends without a word while the client is still there.
     while (await receive())["type"] != "http.disconnect":
         pass

@@ -29,6 +29,7 @@ from starlette.types import Message, Receive, Scope, Send
 from langfuse_embedded.app import App
 from langfuse_embedded.config import EngineConfig, config_from_environment
 from langfuse_embedded.engine import Engine
+from langfuse_embedded.http.protocol import ClosableProtocol
 
 from .admin import Admin
 from .connections import Connections
@@ -244,6 +245,7 @@ def main() -> int:
         port=config.port,
         log_level="warning",
         access_log=False,
+        http=ClosableProtocol,
         lifespan="on",
         server_header=False,
     )

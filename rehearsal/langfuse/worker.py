@@ -235,7 +235,7 @@ def main() -> int:
             log.error("wrong: %s", error)
         return 1
     if environment.get("REHEARSAL_BACKGROUND_MIGRATIONS") != "unfinished":
-        count = finish_background_migrations(Postgres(environment))
+        count = finish_background_migrations(Postgres(environment), environment)
         log.info("%d background migrations finished", count)
     threading.Thread(target=Worker(environment).run, daemon=True).start()
     ThreadingHTTPServer((environment["HOSTNAME"], int(environment["PORT"])), Health).serve_forever()

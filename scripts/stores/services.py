@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -86,6 +87,15 @@ class Services:
             argv = ["docker", "inspect", "--format", "{{.Config.Image}}@{{.Image}}", str(row["ID"])]
             found[str(row["Service"])] = checked(argv, self.runner.run(argv)).stdout.strip()
         return found
+
+    def variables(self, service: str) -> dict[str, str]:
+        """Return the environment that the container of a service was made with; empty where there is none."""
+        rows = parse_json_rows(self._run("ps", "--all", "--format", "json", service).stdout)
+        if not rows:
+            return {}
+        argv = ["docker", "inspect", "--format", "{{json .Config.Env}}", str(rows[0]["ID"])]
+        found = json.loads(checked(argv, self.runner.run(argv)).stdout) or []
+        return dict(one.split("=", 1) for one in found if "=" in one)
 
     def execute(self, service: str, argv: Sequence[str], stdin: str = "", timeout_s: float = LONG_S) -> str:
         """Run a program inside a service; return what it says."""

@@ -21,12 +21,10 @@ from scripts.core.settings.values import Settings
 from scripts.images import verbs as images
 from scripts.provision.tenancy import Bootstrap
 from scripts.reconcile.verb import look_at_compose
-from scripts.stores.clickhouse import ClickHouse
-from scripts.stores.postgres import Postgres
 from scripts.stores.services import WORKER, Services
 
 from .journal import Entry
-from .levels import read_levels
+from .levels import levels_of_stack
 from .rules import Levels
 from .steps import Step, Undo
 
@@ -84,7 +82,7 @@ class ComposeHands:
 
     def levels(self) -> Levels:
         """Return how far both databases are migrated. Raises StackError when one does not answer."""
-        return read_levels(*self._databases())
+        return levels_of_stack(self._services())
 
     def _back_up(self, entry: Entry) -> Entry:
         # Where the default has changed with the repository, .env names what runs from here on.
@@ -183,10 +181,6 @@ class ComposeHands:
     def _services(self) -> Services:
         context = self.context
         return Services(context.layout, self._settings(), context.environment, context.runner)
-
-    def _databases(self) -> tuple[Postgres, ClickHouse]:
-        services = self._services()
-        return Postgres(services), ClickHouse(services, services.settings["CLICKHOUSE_DB"])
 
 
 def with_version(context: Context, version: str) -> Context:

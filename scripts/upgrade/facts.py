@@ -20,7 +20,7 @@ from scripts.stores.postgres import Postgres
 from scripts.stores.services import WEB, Services, require_bundled
 
 from .compose import with_version
-from .levels import read_levels
+from .levels import levels_of_stack
 from .rules import Facts, Levels
 
 _TAG = re.compile(r":([^:@/]+)(?:@|$)")
@@ -50,7 +50,7 @@ def gather(context: Context, new: str) -> Facts:
     return Facts(
         old=running_version(images, engine.local_url) or settings[VERSION],
         new=new,
-        levels=_levels(postgres, clickhouse),
+        levels=_levels(services),
         clickhouse="" if _STAND_IN in images.get("clickhouse", "") else _clickhouse_version(clickhouse),
         postgres=_postgres_major(postgres),
         sdk=_sdk(),
@@ -72,9 +72,9 @@ def running_version(images: dict[str, str], base_url: str) -> str:
         return api.version().removeprefix("v")
 
 
-def _levels(postgres: Postgres, clickhouse: ClickHouse) -> Levels | None:
+def _levels(services: Services) -> Levels | None:
     try:
-        return read_levels(postgres, clickhouse)
+        return levels_of_stack(services)
     except StackError:
         return None
 

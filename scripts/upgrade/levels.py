@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
+from scripts.stores.background import UNFINISHED, BackgroundMigration, parse_rows
 from scripts.stores.clickhouse import ClickHouse
 from scripts.stores.postgres import Postgres
+from scripts.stores.services import WORKER, Services
 
 from .rules import Levels
 
 _UNFINISHED = (
     "SELECT to_json(migration_name) FROM _prisma_migrations"
     " WHERE finished_at IS NULL AND rolled_back_at IS NULL ORDER BY started_at;"
-)
-_BACKGROUND = (
-    "SELECT json_build_array(name, failed_at IS NOT NULL) FROM background_migrations"
-    " WHERE finished_at IS NULL ORDER BY name;"
 )
 # As golang-migrate keeps it: a row for each change, the last one counts.
 _DIRTY = (
@@ -25,18 +25,30 @@ _DIRTY = (
 )
 
 
-def read_levels(postgres: Postgres, clickhouse: ClickHouse) -> Levels:
-    """Return what the databases say. Raises StackError when one does not answer."""
+def levels_of_stack(services: Services) -> Levels:
+    """Return what the databases of a stack say. Raises StackError when one does not answer."""
+    clickhouse = ClickHouse(services, services.settings["CLICKHOUSE_DB"])
+    return read_levels(Postgres(services), clickhouse, services.variables(WORKER))
+
+
+def read_levels(
+    postgres: Postgres, clickhouse: ClickHouse, worker: Mapping[str, str] = MappingProxyType({})
+) -> Levels:
+    """Return what the databases say; migrations that a worker with these variables never runs are left out.
+
+    Raises:
+        StackError: a database does not answer.
+    """
     version, dirty = clickhouse_level(clickhouse)
     prisma = postgres.has_table("_prisma_migrations")
-    rows = _rows(postgres, _BACKGROUND) if postgres.has_table("background_migrations") else []
+    background = [one for one in _background(postgres) if not one.dormant(worker)]
     return Levels(
         postgres=postgres.migrations(),
         clickhouse=version,
         dirty=dirty,
         unfinished=tuple(_rows(postgres, _UNFINISHED)) if prisma else (),
-        background=tuple(name for name, failed in rows if not failed),
-        background_failed=tuple(name for name, failed in rows if failed),
+        background=tuple(one.name for one in background if not one.failed),
+        background_failed=tuple(one.name for one in background if one.failed),
     )
 
 
@@ -46,6 +58,10 @@ def clickhouse_level(clickhouse: ClickHouse) -> tuple[int, bool]:
         return 0, False
     rows = clickhouse.rows(_DIRTY)
     return (int(rows[0]["version"]), rows[0]["dirty"] == "1") if rows else (0, False)
+
+
+def _background(postgres: Postgres) -> list[BackgroundMigration]:
+    return parse_rows(postgres.query(f"{UNFINISHED};")) if postgres.has_table("background_migrations") else []
 
 
 def _rows(postgres: Postgres, statement: str) -> list[Any]:

@@ -49,6 +49,17 @@ class Server:
         self.http.close()
         self.anonymous.close()
 
+    def post_oversized(self, path: str, body: object) -> httpx.Response:
+        """POST a body that the server will not read to its end, over a connection of its own.
+
+        Langfuse answers 413 and then closes a connection that it has announced as kept alive: the next
+        request over it meets a disconnect.
+        """
+        with httpx.Client(
+            base_url=self.target.base_url, auth=self.http.auth, timeout=REQUEST_TIMEOUT_S
+        ) as client:
+            return client.post(path, json=body)
+
     def read(self, path: str, **params: str | int) -> Row:
         """Return the JSON object that a GET answers.
 

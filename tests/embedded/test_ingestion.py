@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import secrets
+from contextlib import closing, suppress
+from http.client import HTTPConnection, RemoteDisconnected
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -118,3 +122,28 @@ def test_without_a_key_nothing_is_taken(engine: RunningEngine) -> None:
 def test_a_batch_beyond_the_limit_is_refused_whole(client: httpx.Client) -> None:
     answer = client.post(URL, content=b"x" * 4_720_000, headers={"content-type": "application/json"})
     assert answer.status_code == 413
+
+
+@pytest.mark.parametrize("declared", [True, False], ids=["Content-Length", "chunked"])
+def test_a_connection_is_closed_after_a_413_though_it_was_announced_as_kept_alive(
+    engine: RunningEngine, *, declared: bool
+) -> None:
+    """As the server's framework does: a client that reuses such a connection meets a disconnect."""
+    body = b"x" * 4_720_000
+    address = urlsplit(engine.base_url)
+    connection = HTTPConnection(str(address.hostname), address.port, timeout=10)
+    login = base64.b64encode(f"{engine.keys.public_key}:{engine.keys.secret_key}".encode()).decode()
+    headers = {"content-type": "application/json", "authorization": f"Basic {login}"}
+    with closing(connection):
+        connection.request(
+            "POST", URL, body if declared else iter([body]), headers, encode_chunked=not declared
+        )
+        answer = connection.getresponse()
+        assert answer.status == 413
+        assert (answer.headers.get("connection") or "keep-alive").lower() == "keep-alive"
+        assert b"exceeded" in answer.read()
+        connection.auto_open = 0
+        with suppress(ConnectionError):
+            connection.request("GET", "/api/public/health")
+        with pytest.raises((RemoteDisconnected, ConnectionError)):
+            connection.getresponse()

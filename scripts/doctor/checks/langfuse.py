@@ -6,11 +6,13 @@ from scripts.doctor.facts import Facts, NotGathered
 from scripts.doctor.model import COMPOSE, EMBEDDED, Check, Verdict, failed, ok, skipped, warning
 from scripts.doctor.sources.clickhouse import ClickHouse
 from scripts.doctor.sources.configuration import Configuration
+from scripts.doctor.sources.containers import Containers
 from scripts.doctor.sources.login import Issuers
 from scripts.doctor.sources.logs import Logs
 from scripts.doctor.sources.postgres import Postgres
 from scripts.doctor.sources.server import Server
 from scripts.doctor.stack import Running, Stack
+from scripts.stores.background import BackgroundMigration
 
 
 def _running(facts: Facts) -> Verdict:
@@ -49,13 +51,17 @@ def _clickhouse_migrations(facts: Facts) -> Verdict:
 
 
 def _background(facts: Facts) -> Verdict:
-    open_ones = facts.of(Postgres).answer("background")
-    broken = [f"{one['name']}: {one['reason']}" for one in open_ones if one["failed"]]
+    worker = facts.of(Containers).by_name.get("langfuse-worker")
+    variables = worker.environment if worker else {}
+    unfinished = [BackgroundMigration.of(row) for row in facts.of(Postgres).answer("background")]
+    broken = [f"{one.name}: {one.reason}" for one in unfinished if one.failed]
     if broken:
         return failed(f"background migration failed: {'; '.join(broken)}")
-    if open_ones:
-        return warning(f"under way: {', '.join(one['name'] for one in open_ones)}")
-    return ok("no background migration is open")
+    under_way = [one.name for one in unfinished if not one.dormant(variables)]
+    if under_way:
+        return warning(f"under way: {', '.join(under_way)}")
+    dormant = f" ({len(unfinished)} dormant: the worker is not told to run them)" if unfinished else ""
+    return ok(f"no background migration is open{dormant}")
 
 
 def _prices(facts: Facts) -> Verdict:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scripts.doctor.facts import Facts, NotGathered, Surroundings
+from scripts.stores.background import UNFINISHED
 
 from .containers import Container, Containers, run_inside
 
@@ -35,8 +36,7 @@ QUERIES: Mapping[str, str] = {
     " 'open', coalesce(json_agg(migration_name) filter (where finished_at is null and rolled_back_at is "
     "null),"
     " '[]')) from _prisma_migrations",
-    "background": "select coalesce(json_agg(json_build_object('name', name, 'failed', failed_at is not null,"
-    " 'reason', failed_reason)), '[]') from background_migrations where finished_at is null",
+    "background": f"select coalesce(json_agg(found), '[]') from ({UNFINISHED}) as unfinished(found)",  # noqa: S608 - constants
     "prices": "select json_build_object('models', count(*)) from models where project_id is null",
     "keys": "select coalesce(json_object_agg(public_key, fast_hashed_secret_key), '{}') from api_keys"
     " where fast_hashed_secret_key is not null",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -217,6 +218,14 @@ def test_levels_survive_the_journal(context: Context) -> None:
         levels_of(FIRST)
 
 
+GATE = "LANGFUSE_BACKGROUND_MIGRATION_V4_ENABLE_HISTORIC_BACKFILL"
+BACKGROUND = [
+    json.dumps({"name": "backfill", "failed": False, "reason": None, "claimed": False, "gate": None}),
+    json.dumps({"name": "dormant", "failed": False, "reason": None, "claimed": False, "gate": GATE}),
+    json.dumps({"name": "other", "failed": True, "reason": "no room", "claimed": True, "gate": None}),
+]
+
+
 class FakePostgres:
     """Answers the two questions about migrations."""
 
@@ -227,7 +236,7 @@ class FakePostgres:
         return 433
 
     def query(self, statement: str) -> str:
-        return '["backfill", false]\n["other", true]' if "background" in statement else '"2026_x"'
+        return "\n".join(BACKGROUND) if "background" in statement else '"2026_x"'
 
 
 class FakeClickHouse:
@@ -247,6 +256,14 @@ def test_levels_are_read_from_both_databases() -> None:
     assert read_levels(postgres, clickhouse) == Levels(
         433, 47, dirty=True, unfinished=("2026_x",), background=("backfill",), background_failed=("other",)
     )
+
+
+def test_a_dormant_migration_counts_only_where_the_worker_is_told_to_run_it() -> None:
+    """Langfuse ships such rows: they never finish, and no upgrade has to wait for them."""
+    postgres: Any = FakePostgres()
+    clickhouse: Any = FakeClickHouse()
+    assert read_levels(postgres, clickhouse, {GATE: "false"}).background == ("backfill",)
+    assert read_levels(postgres, clickhouse, {GATE: "true"}).background == ("backfill", "dormant")
 
 
 @pytest.mark.parametrize(
