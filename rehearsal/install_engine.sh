@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-## Install a Docker engine (25 or later) with Compose (2.24 or later) from Debian packages, where there is none. For
+## Install a Docker engine (25 or later) with Compose (2.25 or later) from Debian packages, where there is none. For
 ## `make rehearse` and CI: no service manager and no container registry needed. Asks nothing, starts nothing, and does
 ## nothing where both are there. Usage: rehearsal/install_engine.sh [--check]; --check only says it (exit 0 or 1).
 set -euo pipefail
 
-## start_interval of health checks needs the first, env_file with `required: false` the second.
-readonly min_engine=25 min_compose=2.24
+## The same as in scripts/core/docker.py, which says why.
+readonly min_engine=25 min_compose=2.25
 ## The oldest Debian whose packages are new enough; they run on the C library of the release before it, too.
 readonly suite=trixie
 readonly packages=(docker.io docker-cli docker-compose)

@@ -14,11 +14,12 @@ from .runner import Runner, checked
 
 ENGINE_TIMEOUT_S = 5.0
 REGISTRY_TIMEOUT_S = 10.0
-# start_interval of health checks; `required: false` of dependencies, !reset and !override.
+# start_interval of health checks: https://docs.docker.com/engine/release-notes/25.0/
 MINIMUM_ENGINE = (25, 0)
 # Podman's Docker API lacks parts that compose.yaml needs, such as start_interval of health checks.
 PODMAN_FIX = "install Docker (docs/how-to/install-on-a-host.md); the embedded engine needs neither"
-MINIMUM_COMPOSE = (2, 24)
+# The name of a port; tests/unit/compose/compose_attributes.yaml has what this version knows.
+MINIMUM_COMPOSE = (2, 25)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,11 @@ def find_engine(runner: Runner) -> Finding:
     except StackError:
         return Finding(False, "Docker is not installed or does not answer", "install Docker, or start it")
     if compose.returncode != 0:
-        return Finding(False, "Docker has no compose plugin", "install Docker Compose 2.24 or later")
+        return Finding(
+            False,
+            "Docker has no compose plugin",
+            f"install Docker Compose {version_text(MINIMUM_COMPOSE)} or later",
+        )
     for name, said, minimum in (
         ("Docker", engine.stdout, MINIMUM_ENGINE),
         ("Docker Compose", compose.stdout, MINIMUM_COMPOSE),
@@ -50,8 +55,8 @@ def find_engine(runner: Runner) -> Finding:
         if (found := _version(said)) and found < minimum:
             if is_podman(runner):
                 return Finding(False, "what answers as Docker is Podman", PODMAN_FIX)
-            wanted = ".".join(map(str, minimum))
-            return Finding(False, f"{name} {said.strip()} is older than {wanted}", f"update {name}")
+            older = f"{name} {said.strip()} is older than {version_text(minimum)}"
+            return Finding(False, older, f"update {name} to {version_text(minimum)} or later")
     return Finding(True, f"Docker {engine.stdout.strip()} answers")
 
 
@@ -68,6 +73,11 @@ def is_podman(runner: Runner) -> bool:
     said = runner.run(["docker", "version", "--format", "json"], timeout_s=ENGINE_TIMEOUT_S).stdout
     client = runner.run(["docker", "--version"], timeout_s=ENGINE_TIMEOUT_S).stdout
     return "podman" in f"{client}{said}".lower()
+
+
+def version_text(version: tuple[int, ...]) -> str:
+    """Return a version as people write it."""
+    return ".".join(map(str, version))
 
 
 def _version(text: str) -> tuple[int, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from scripts.core.compose_policy import ONE_SHOT
+from scripts.core.docker import version_text
 from scripts.doctor.facts import Facts, NotGathered
 from scripts.doctor.model import COMPOSE, Check, Verdict, failed, ok, skipped, warning
 from scripts.doctor.sources.compose_model import ComposeModel
@@ -191,8 +192,8 @@ CHECKS = (
     ),
     Check(
         id="docker.compose",
-        looks_at="Compose is 2.24 or later (`required: false`, `env_file` with `required`).",
-        fix="install the Compose plugin 2.24 or later",
+        looks_at=f"Compose is {version_text(limits.COMPOSE_VERSION)} or later (named ports).",
+        fix=f"install the Compose plugin {version_text(limits.COMPOSE_VERSION)} or later",
         page="reference/compose.md",
         judge=_compose,
         engines=COMPOSE,

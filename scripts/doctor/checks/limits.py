@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from scripts.core.docker import MINIMUM_COMPOSE, MINIMUM_ENGINE
 from scripts.core.engines.base import GIB, MIB
 
 # Of the disk: below the first it is a warning, below the second writes will soon fail.
@@ -20,8 +21,8 @@ CLOCK_WARNING_S, CLOCK_FAILED_S = 1.0, 30.0
 SIZE_BYTES = {"ci": 6 * GIB, "small": 12 * GIB, "medium": 28 * GIB, "large": 56 * GIB}
 SIZE_CPUS = {"ci": 2, "small": 2, "medium": 8, "large": 16}
 
-DOCKER_VERSION = (25, 0)
-COMPOSE_VERSION = (2, 24)
+DOCKER_VERSION = MINIMUM_ENGINE
+COMPOSE_VERSION = MINIMUM_COMPOSE
 
 CONTAINER_MEMORY_SHARE = 0.90
 HEAP_SHARES = (0.5, 0.85)

@@ -88,7 +88,7 @@ def test_nothing_is_done_where_docker_is_new_enough(machine: Machine) -> None:
     ("engine", "compose", "lack"),
     [
         ("20.10.24", "2.26.1", "Docker engine 20.10.24 is older than 25"),
-        ("25.0.1", "2.5.0", "Docker Compose 2.5.0 is older than 2.24"),
+        ("25.0.1", "2.5.0", "Docker Compose 2.5.0 is older than 2.25"),
         ("28.0.0", "v2.40.1", "no iptables"),
     ],
 )

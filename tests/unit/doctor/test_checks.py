@@ -107,7 +107,7 @@ CASES: list[tuple[str, tuple[object, ...], Status, str]] = [
     ("host.container_clock", (insides(clickhouse={"ahead_s": 1.0}),), OK, "1 containers"),
     ("host.docker_memory", (stack(), docker(memory=2 * GIB)), WARNING, "2.0 GiB; the size small wants 12.0"),
     ("docker.compose", (docker(compose="2.20.3"),), FAILED, "2.20.3 is too old"),
-    ("docker.compose", (docker(compose="v2.24.0"),), OK, "v2.24.0"),
+    ("docker.compose", (docker(compose="v2.25.0"),), OK, "v2.25.0"),
     ("docker.limits", (docker_from({"MemoryLimit": True, "PidsLimit": True}, "2.26"),), FAILED, "limit cpus"),
     ("docker.disk", (docker(disk=disk(GIB)),), FAILED, "images and volumes"),
     ("docker.disk", (docker(disk=None),), SKIPPED, "elsewhere"),

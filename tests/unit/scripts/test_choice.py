@@ -78,7 +78,7 @@ def test_a_change_of_engine_says_where_the_data_stays() -> None:
     [
         ({"docker version": Completed(0, "28.2.2\n")}, True, "Docker 28.2.2 answers"),
         (
-            {"docker version": Completed(0, "25.0.0\n"), "docker compose": Completed(0, "v2.24.0\n")},
+            {"docker version": Completed(0, "25.0.0\n"), "docker compose": Completed(0, "v2.25.0\n")},
             True,
             "Docker 25.0.0 answers",
         ),
@@ -87,7 +87,7 @@ def test_a_change_of_engine_says_where_the_data_stays() -> None:
             False,
             "Docker 20.10.24+dfsg1 is older than 25.0",
         ),
-        ({"docker compose": Completed(0, "2.9.0-4\n")}, False, "Docker Compose 2.9.0-4 is older than 2.24"),
+        ({"docker compose": Completed(0, "2.9.0-4\n")}, False, "Docker Compose 2.9.0-4 is older than 2.25"),
         ({"docker version": Completed(1, "", "Cannot connect")}, False, "no Docker engine answers"),
         (
             {
