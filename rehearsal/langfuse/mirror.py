@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 from langfuse_embedded.store.state import StateStore
 
+from .audit import Caller, Change, record
+
 if TYPE_CHECKING:
     from .postgres import Postgres
 
@@ -83,15 +85,18 @@ class Mirror:
         self._watch()
         return count
 
-    def flush(self) -> None:
-        """Write what changed since the last time. Until it is written, nothing is forgotten."""
+    def flush(self, caller: Caller | None = None) -> None:
+        """Write what changed since the last time. Until it is written, nothing is forgotten.
+
+        What a caller changed goes to the audit log, too.
+        """
         changes = self._db.execute(
-            "select seq, name, id, project_id, row from rehearsal_changes order by seq"
+            "select seq, name, id, project_id, row, old, counts from rehearsal_changes order by seq"
         ).fetchall()
         if not changes:
             return
         with self._postgres.transaction() as cursor:
-            for _, name, key, project_id, row in changes:
+            for _, name, key, project_id, row, _, _ in changes:
                 if row is None:
                     cursor.execute(f"delete from {name} where id = %s", (key,))
                 else:
@@ -100,21 +105,45 @@ class Mirror:
                         " project_id = excluded.project_id, rehearsal_row = excluded.rehearsal_row",
                         (key, project_id, json.dumps(json.loads(row))),
                     )
+            if caller is not None:
+                audited = [one for one in changes if one["counts"]]
+                record(
+                    cursor, caller, [self._audited(one["name"], one["old"], one["row"]) for one in audited]
+                )
         self._db.execute("delete from rehearsal_changes where seq <= ?", (changes[-1]["seq"],))
+
+    def _audited(self, name: str, old: str | None, row: str | None) -> Change:
+        after = json.loads(row) if row else None
+        before = json.loads(old) if old else None
+        if name == "dataset_items" and after and not before:
+            # The engine keeps a row for each version; a deletion is one, too.
+            earlier = self._db.execute(
+                "select * from dataset_items where project_id = ? and id = ? and valid_from < ?"
+                " order by valid_from desc limit 1",
+                (after["project_id"], after["id"], after["valid_from"]),
+            ).fetchone()
+            before = dict(earlier) if earlier and not earlier["is_deleted"] else None
+            after = None if after["is_deleted"] else after
+        return Change(name, before, after)
 
     def _watch(self) -> None:
         self._db.execute(
-            "create temp table rehearsal_changes"
-            " (seq integer primary key, name text, id text, project_id text, row text)"
+            "create temp table rehearsal_changes (seq integer primary key, name text, id text,"
+            " project_id text, row text, old text, counts integer)"
         )
-        insert = "insert into rehearsal_changes (name, id, project_id, row) values"
+        insert = "insert into rehearsal_changes (name, id, project_id, row, old, counts) values"
         for table in self._tables:
-            gone = f"{insert} ('{table.name}', {table.key_of('old')}, null, null);"
-            came = (
-                f"{insert} ('{table.name}', {table.key_of('new')}, {table.project},"
-                f" {table.document_of('new')});"
-            )
-            for event, steps in (("insert", came), ("update", gone + came), ("delete", gone)):
+            old, new = table.document_of("old"), table.document_of("new")
+            # A deletion of dataset items is a version; a version ends where the next one begins.
+            counts = int(table.name != "dataset_items")
+            gone = f"{insert} ('{table.name}', {table.key_of('old')}, null, null,"
+            came = f"{insert} ('{table.name}', {table.key_of('new')}, {table.project}, {new},"
+            # The old row of an update goes first, as its key may be another. It is one change all the same.
+            for event, steps in (
+                ("insert", f"{came} null, 1);"),
+                ("update", f"{gone} null, 0); {came} {old}, {counts});"),
+                ("delete", f"{gone} {old}, 1);"),
+            ):
                 self._db.execute(
                     f"create temp trigger rehearsal_{table.name}_{event} after {event} on main.{table.name}"
                     f" begin {steps} end"

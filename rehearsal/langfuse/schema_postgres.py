@@ -41,6 +41,12 @@ TABLES = (
         id text primary key, project_id text not null references projects on delete cascade,
         object text not null, object_id text not null, is_deleted boolean not null default false,
         created_at timestamp not null default now(), updated_at timestamp not null default now())""",
+    """create table audit_logs (
+        id text primary key, created_at timestamp not null default now(),
+        updated_at timestamp not null default now(), type text not null default 'USER', api_key_id text,
+        user_id text, org_id text not null, user_org_role text, project_id text, user_project_role text,
+        resource_type text not null, resource_id text not null, action text not null,
+        before text, after text)""",
     """create table background_migrations (
         id text primary key, name text not null unique, script text not null, args jsonb not null,
         state jsonb not null default '{}', finished_at timestamp, failed_at timestamp, failed_reason text,

@@ -17,6 +17,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import httpx
 import psycopg
@@ -32,6 +33,7 @@ from langfuse_embedded.engine import Engine
 from langfuse_embedded.http.protocol import ClosableProtocol
 
 from .admin import Admin
+from .audit import Caller, record_one
 from .connections import Connections
 from .feed import Feed
 from .media import MediaUrls
@@ -168,7 +170,7 @@ class Web:
         body = await request.body()
         status, headers, answer = await self._ask_engine(request, body)
         if request.method not in ("GET", "HEAD", "OPTIONS") and status < 400:
-            self._mirror.flush()
+            self._mirror.flush(Caller.of(request.headers.get("authorization", "")))
             await run_in_threadpool(self._keep_beside, request, body)
         if b"/api/embedded/media/" in answer:
             announced = request.url.path == MEDIA_PATH
@@ -185,12 +187,25 @@ class Web:
     def _keep_beside(self, request: Request, body: bytes) -> None:
         """Do what a request asks for beside the engine."""
         path = request.url.path
+        if request.method == "DELETE":
+            self._audit_deletion(request, body)
         if path == QUEUES_PATH:
             self._admin.manage(json.loads(body))
         elif path == CONNECTIONS_PATH and request.method == "PUT":
             self._keep_connection(request, json.loads(body))
         elif path.startswith(CONNECTIONS_PATH):
             self._connections.forget_deleted()
+
+    def _audit_deletion(self, request: Request, body: bytes) -> None:
+        """Note the deletion of traces and scores: they are not among what the mirror keeps."""
+        caller = Caller.of(request.headers.get("authorization", ""))
+        parts = request.url.path.removeprefix("/api/public/").split("/")
+        if caller is None or parts[0] not in ("traces", "scores"):
+            return
+        deleted = [unquote(parts[1])] if len(parts) > 1 else json.loads(body)["traceIds"]
+        with self._postgres.transaction() as cursor:
+            for one in deleted:
+                record_one(cursor, caller, parts[0].removesuffix("s"), one, "delete")
 
     def _keep_connection(self, request: Request, body: Mapping[str, Any]) -> None:
         match = self._app.router.match(CONNECTIONS_PATH)

@@ -12,6 +12,7 @@ from typing import Any, cast
 import pytest
 
 from langfuse_embedded.store.state import StateStore
+from rehearsal.langfuse.audit import Caller
 from rehearsal.langfuse.mirror import Mirror
 
 PROMPT = (
@@ -118,3 +119,87 @@ def test_what_could_not_be_written_is_written_the_next_time(
                 mirror.flush()
         mirror.flush()
     assert postgres.execute("select count(*) from prompts").fetchone() == (1,)
+
+
+AUDIT_COLUMNS = ("api_key_id", "org_id", "project_id", "resource_type", "resource_id", "action")
+AUDIT = (
+    "select resource_type, resource_id, action, before, after, api_key_id, org_id, project_id from audit_logs"
+)
+CALLER = Caller("pk-lf-kosmos")
+
+
+@pytest.fixture
+def audited(tmp_path: Path, postgres: SqliteAsPostgres) -> Iterator[tuple[StateStore, Mirror]]:
+    """An engine whose PostgreSQL knows a project with a key, and keeps an audit log."""
+    for statement in (
+        "create table projects (id, org_id)",
+        "create table api_keys (id, project_id, public_key)",
+        "insert into projects values ('kosmos', 'acme')",
+        "insert into api_keys values ('key-1', 'kosmos', 'pk-lf-kosmos')",
+        f"create table audit_logs (id, type, before, after, {', '.join(AUDIT_COLUMNS)})",
+    ):
+        postgres.execute(statement)
+    with engine(tmp_path / "audited", postgres) as (state, mirror, _):
+        yield state, mirror
+
+
+def test_a_comment_is_kept_in_the_audit_log_with_its_text(
+    audited: tuple[StateStore, Mirror], postgres: SqliteAsPostgres
+) -> None:
+    state, mirror = audited
+    state.db.execute(
+        "insert into comments values ('c1', 'kosmos', 'TRACE', 't1', 'call Hermes back', null, 1, 1)"
+    )
+    mirror.flush(CALLER)
+    ((resource, id_, action, before, after, key, org, project),) = postgres.execute(AUDIT).fetchall()
+    assert (resource, id_, action, before) == ("comment", "c1", "create", None)
+    assert (key, org, project) == ("key-1", "acme", "kosmos")
+    assert json.loads(after)["content"] == "call Hermes back"
+    assert json.loads(after)["objectId"] == "t1"
+
+
+def test_each_version_of_a_dataset_item_is_kept_with_the_one_before(
+    audited: tuple[StateStore, Mirror], postgres: SqliteAsPostgres
+) -> None:
+    state, mirror = audited
+    state.db.execute(
+        "insert into datasets (id, project_id, name, created_at, updated_at)"
+        " values ('d', 'kosmos', 'g', 1, 1)"
+    )
+    mirror.flush(CALLER)
+    item = (
+        "insert into dataset_items (project_id, id, valid_from, is_deleted, dataset_id, input, status,"
+        " created_at, updated_at) values ('kosmos', 'i', ?, ?, 'd', ?, 'ACTIVE', 1, 1)"
+    )
+    for valid_from, deleted, text in ((1, 0, '{"q": "one"}'), (2, 0, '{"q": "two"}'), (3, 1, None)):
+        state.db.execute("update dataset_items set valid_to = ? where valid_to is null", (valid_from,))
+        state.db.execute(item, (valid_from, deleted, text))
+        mirror.flush(CALLER)
+    rows = postgres.execute(f"{AUDIT} where resource_type = 'datasetItem'").fetchall()
+    seen = [
+        (
+            row[2],
+            json.loads(row[3])["input"]["q"] if row[3] else None,
+            json.loads(row[4])["input"]["q"] if row[4] else None,
+        )
+        for row in rows
+    ]
+    assert seen == [("create", None, "one"), ("update", "one", "two"), ("delete", "two", None)]
+
+
+def test_what_nobody_asked_for_is_not_in_the_audit_log(
+    audited: tuple[StateStore, Mirror], postgres: SqliteAsPostgres
+) -> None:
+    state, mirror = audited
+    state.db.execute(PROMPT)
+    mirror.flush()
+    state.db.execute(PROMPT.replace("p1", "p2").replace(", 1, 'text'", ", 2, 'text'"))
+    state.db.execute("update prompts set labels = '[\"old\"]' where id = 'p1'")
+    mirror.flush(CALLER)
+    assert [row[:3] for row in postgres.execute(AUDIT).fetchall()] == [("prompt", "p2", "create")]
+
+
+def test_a_caller_is_known_by_the_public_key_and_an_admin_key_is_nobody() -> None:
+    assert Caller.of("Basic cGstbGYta29zbW9zOnNrLWxmLXg=") == CALLER
+    assert Caller.of("Bearer admin") is None
+    assert Caller.of("") is None
