@@ -10,7 +10,7 @@ from typing import Protocol
 
 from .cost import CompiledModel, cost_of, given_cost
 from .model import Model
-from .patterns import BoundedPattern, InvalidPattern, compile_pattern
+from .patterns import BoundedPattern, InvalidPattern, bounded_pattern, compile_pattern
 
 log = logging.getLogger(__name__)
 
@@ -157,7 +157,7 @@ class _Rule:
 def _rules(models: list[Model]) -> list[_Rule]:
     rules = []
     for model in models:
-        read = BoundedPattern if model.project_id else compile_pattern
+        read = bounded_pattern if model.project_id else compile_pattern
         try:
             rules.append(_Rule(read(model.match_pattern), CompiledModel(model)))
         except InvalidPattern as error:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import logging
 import operator
-import re
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
@@ -12,7 +12,10 @@ from typing import Any
 import orjson
 
 from .model import Model, Tier
+from .patterns import BoundedPattern, InvalidPattern, bounded_javascript
 from .tokens import counter_of
+
+log = logging.getLogger(__name__)
 
 Attributes = Callable[[str], Mapping[str, Any]]
 """Returns the model parameters or the metadata of a generation, by the name of a condition's source."""
@@ -147,9 +150,13 @@ def _compile(condition: Mapping[str, Any]) -> _Condition:
 
 
 def _usage_condition(condition: Mapping[str, Any]) -> _Condition:
-    flags = 0 if condition.get("caseSensitive") else re.IGNORECASE
-    # The server reads this one as a JavaScript pattern; the two agree on what usage kinds need.
-    pattern = re.compile(condition["usageDetailPattern"], flags)
+    text = condition["usageDetailPattern"]
+    try:
+        pattern = bounded_javascript(text, any_case=not condition.get("caseSensitive"))
+    except InvalidPattern as error:
+        # Stored by a version that took it.
+        log.warning("the usageDetailPattern %.100r never matches: %s", text, error)
+        return lambda _usage, _attributes: False
     compare, limit = _OPERATORS[condition["operator"]], condition["value"]
     known: dict[str, bool] = {}
 
@@ -160,9 +167,17 @@ def _usage_condition(condition: Mapping[str, Any]) -> _Condition:
             if counts is None:
                 if len(known) > 1000:
                     known.clear()
-                counts = known[kind] = pattern.search(kind) is not None
+                counts = known[kind] = _matches(pattern, kind)
             if counts:
                 units += count
         return compare(units, limit)
 
     return usage_fits
+
+
+def _matches(pattern: BoundedPattern, kind: str) -> bool:
+    try:
+        return pattern.search(kind)
+    except TimeoutError:
+        log.warning("a usageDetailPattern is no longer matched: it takes too long")
+        return False

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import time
+from functools import lru_cache
 
 _OPTIONS = re.compile(r"\A(?:\*\*\*:)?\(\?([a-z]+)\)")
 _FLAGS = {
@@ -34,8 +36,16 @@ _CLASSES = {
     "word": "\\w",
     "xdigit": "0-9a-fA-F",
 }
+MAX_LENGTH = 2_000
+"""Characters of a pattern. The longest of the built-in models has 400; compiling takes 5 ms for these."""
+
 _LONGEST_SEARCH_S = 0.05
 """A pattern that is no trap needs microseconds for the name of a model."""
+_LONGEST_SEARCHES_S = 1.0
+"""For all searches together that took longer than `_NO_TRAP_S`."""
+_NO_TRAP_S = 0.000_5
+_LONGEST_TEXT = 10_000
+"""Characters of a name that are looked at."""
 
 _CLASS = re.compile(r"\[:(\w+):\]")
 # Word borders and the end of the text are spelled differently.
@@ -61,23 +71,75 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
 
 
 class BoundedPattern:
-    """A PostgreSQL pattern that a user wrote: matching it takes a limited time, whatever it says."""
+    """A pattern that a user wrote: matching it takes a limited time, whatever it says.
 
-    def __init__(self, pattern: str) -> None:
+    The time of all searches together is limited too: a trap that needs less than a single search may take
+    would be sprung by each new name. A pattern that has used up its time is `spent` and never matches again.
+    """
+
+    def __init__(self, body: str, flags: int) -> None:
         """Raises: InvalidPattern."""
+        if len(body) > MAX_LENGTH:
+            raise InvalidPattern(f"longer than {MAX_LENGTH} characters")
         # Loaded for the first project that has a model of its own: 10 ms that others need not pay.
         import regex
 
-        compile_pattern(pattern)
-        flags, body = _translated(pattern)
         try:
+            # Refuses what only the other of the two libraries knows.
+            re.compile(body, flags)
             self._pattern = regex.compile(body, flags)
-        except regex.error as error:
+        except (re.error, regex.error, OverflowError, RecursionError) as error:
             raise InvalidPattern(str(error)) from error
+        self._seconds_left = _LONGEST_SEARCHES_S
+        self.spent = False
+
+    @classmethod
+    def postgres(cls, pattern: str) -> BoundedPattern:
+        """Return a pattern as PostgreSQL reads it. Raises InvalidPattern."""
+        flags, body = _translated(pattern)
+        return cls(body, flags)
 
     def search(self, text: str) -> bool:
-        """Return whether the pattern matches somewhere. Raises TimeoutError."""
-        return self._pattern.search(text, timeout=_LONGEST_SEARCH_S) is not None
+        """Return whether the pattern matches somewhere.
+
+        Raises:
+            TimeoutError: finding out takes too long, now or with what was asked before.
+        """
+        if self.spent:
+            raise TimeoutError
+        begin = time.perf_counter()
+        try:
+            return self._pattern.search(text[:_LONGEST_TEXT], timeout=_LONGEST_SEARCH_S) is not None
+        except (TimeoutError, MemoryError, RuntimeError) as error:
+            self.spent = True
+            raise TimeoutError from error
+        finally:
+            took = time.perf_counter() - begin
+            if took > _NO_TRAP_S:
+                self._seconds_left -= took
+                self.spent = self.spent or self._seconds_left <= 0
+
+
+@lru_cache(maxsize=4096)
+def bounded_pattern(pattern: str) -> BoundedPattern:
+    """Return the same `BoundedPattern` for the same PostgreSQL pattern: its time is counted once.
+
+    Raises:
+        InvalidPattern: see `BoundedPattern`.
+    """
+    return BoundedPattern.postgres(pattern)
+
+
+@lru_cache(maxsize=4096)
+def bounded_javascript(pattern: str, *, any_case: bool) -> BoundedPattern:
+    """Return the same `BoundedPattern` for the same JavaScript pattern.
+
+    It is read as Python does: the two agree on what usage kinds need.
+
+    Raises:
+        InvalidPattern: see `BoundedPattern`.
+    """
+    return BoundedPattern(pattern, re.IGNORECASE if any_case else 0)
 
 
 def _translated(pattern: str) -> tuple[int, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from starlette.responses import Response
@@ -27,7 +26,7 @@ from langfuse_embedded.http.schema import (
     Union,
 )
 from langfuse_embedded.pricing.model import Model, Tier
-from langfuse_embedded.pricing.patterns import InvalidPattern, compile_pattern
+from langfuse_embedded.pricing.patterns import MAX_LENGTH, InvalidPattern, bounded_javascript, bounded_pattern
 
 _UNITS = ("TOKENS", "CHARACTERS", "MILLISECONDS", "SECONDS", "REQUESTS", "IMAGES")
 _FLAT_PRICES = {"inputPrice": "input", "outputPrice": "output", "totalPrice": "total"}
@@ -35,8 +34,8 @@ _FLAT_PRICES = {"inputPrice": "input", "outputPrice": "output", "totalPrice": "t
 
 def _is_pattern(text: str) -> bool:
     try:
-        re.compile(text)
-    except re.error:
+        bounded_javascript(text, any_case=False)
+    except InvalidPattern:
         return False
     return True
 
@@ -45,7 +44,7 @@ _PRICE = Number(ge=0)
 _CONDITION = Union(
     Object(
         {
-            "usageDetailPattern": String(min=1).refine(_is_pattern, "Invalid regex pattern"),
+            "usageDetailPattern": String(min=1, max=MAX_LENGTH).refine(_is_pattern, "Invalid regex pattern"),
             "operator": Enum("gt", "gte", "lt", "lte", "eq", "neq"),
             "value": Number(),
             "caseSensitive": Boolean().default(False),
@@ -106,7 +105,7 @@ _MODEL = (
     Object(
         {
             "modelName": String(min=1),
-            "matchPattern": String(min=1),
+            "matchPattern": String(min=1, max=MAX_LENGTH),
             "startDate": Datetime().nullish(),
             "inputPrice": _PRICE.nullish(),
             "outputPrice": _PRICE.nullish(),
@@ -174,7 +173,7 @@ async def delete_model(call: Call) -> Response:
 
 def _model_of(body: dict[str, Any], model_id: str, project_id: str) -> Model:
     try:
-        compile_pattern(body["matchPattern"])
+        bounded_pattern(body["matchPattern"])
     except InvalidPattern:
         raise InvalidRequest("matchPattern is not a valid regex pattern (Postgres)") from None
     return Model(
