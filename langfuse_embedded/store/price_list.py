@@ -8,12 +8,14 @@ price of it has changed since, and writes it if so.
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from langfuse_embedded.errors import EngineError
+from langfuse_embedded.process_tree import end_with_parent
 
 from .database import open_database
 from .models import Models
@@ -38,7 +40,7 @@ class PriceListUpdate:
         import threading
 
         self._process = subprocess.Popen(
-            [sys.executable, "-m", __name__, str(self._path)],
+            [sys.executable, "-m", __name__, str(self._path), str(os.getpid())],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
         )
@@ -97,4 +99,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    end_with_parent(int(sys.argv[2]))
     sys.exit(main())

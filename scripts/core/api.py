@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from .errors import EngineError
+
+if TYPE_CHECKING:
+    from httpx import Response
 
 TIMEOUT_S = 5.0
 
@@ -32,10 +35,13 @@ class Api:
     def ready(self) -> str:
         """Return an empty string when the server takes requests, else what it does instead."""
         try:
-            status = self._http.get("/api/public/ready").status_code
+            answer = self._http.get("/api/public/ready")
         except self._unreachable as error:
             return f"no answer ({type(error).__name__})"
-        return "" if status == 200 else f"/api/public/ready answers {status}"
+        if answer.status_code == 200:
+            return ""
+        said = _status_of(answer)
+        return f"/api/public/ready answers {answer.status_code}{f': {said}' if said else ''}"
 
     def version(self) -> str:
         """Return the version of the server, or an empty string when it does not say."""
@@ -79,3 +85,12 @@ class Api:
                 f"The key cache of {self.base_url} could not be emptied ({error}).",
                 fix="wait five minutes, then run make bootstrap.",
             ) from error
+
+
+def _status_of(answer: Response) -> str:
+    """Return what the answer to a health check says is wrong; empty when it does not."""
+    try:
+        said = answer.json()["status"]
+    except (ValueError, KeyError, TypeError):
+        return ""
+    return said if isinstance(said, str) else ""

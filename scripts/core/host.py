@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from ipaddress import ip_address
 from itertools import chain
@@ -122,6 +122,15 @@ def command_line(pid: int) -> Sequence[str]:
         return [] if process.status() == psutil.STATUS_ZOMBIE else process.cmdline()
     except psutil.Error:
         return []
+
+
+def command_lines() -> Mapping[int, Sequence[str]]:
+    """Return the arguments of all living processes that this user may look at, by process id."""
+    found = {}
+    for process in psutil.process_iter(["cmdline", "status"]):
+        if process.info["cmdline"] and process.info["status"] != psutil.STATUS_ZOMBIE:
+            found[process.pid] = process.info["cmdline"]
+    return found
 
 
 def free_bytes(path: Path) -> int:

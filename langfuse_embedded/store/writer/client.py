@@ -13,7 +13,7 @@ from typing import Any
 from langfuse_embedded.errors import DataDirectoryError, DirectoryInUse, EngineError, NewerData, WriterDied
 
 from .process import WriterProcess
-from .protocol import FAILED, GREETING, REFUSED, Frame, FrameBuffer, encode_head
+from .protocol import FAILED, GREETING, PING, REFUSED, UNAVAILABLE, Frame, FrameBuffer, encode, encode_head
 
 log = logging.getLogger(__name__)
 
@@ -21,6 +21,9 @@ _START_TIMEOUT = 20.0
 # A writer that dies again and again has a cause that a further start does not remove.
 _MAX_RESTARTS = 5
 _RESTART_WINDOW = 60.0
+# A living writer answers a ping within milliseconds, behind a slow disk within seconds.
+_UNRESPONSIVE_PULSES = 3
+_HUNG_PULSES = 20
 _START_ERRORS = {error.__name__: error for error in (DataDirectoryError, DirectoryInUse, NewerData)}
 
 
@@ -71,8 +74,13 @@ class WriterClient:
         self._restarts: deque[float] = deque(maxlen=_MAX_RESTARTS)
         self._restarting: asyncio.Task[None] | None = None
         self._ready = False
+        # Pulses since the writer last said anything, and the number of the ping that it has still to answer.
+        self._silent = 0
+        self._ping: int | None = None
         self.committed: Callable[[], None] = lambda: None
         """Called after every command that was carried out."""
+        self.refused: Callable[[str], None] = lambda _message: None
+        """Called with the text when the store did not take a command."""
 
     async def open(self) -> None:
         """Wait until the writer is ready.
@@ -100,6 +108,35 @@ class WriterClient:
         if not self._ready:
             raise _START_ERRORS.get(head["error"], EngineError)(head["message"])
 
+    @property
+    def problem(self) -> str:
+        """Why a write would not be answered now; empty when it would."""
+        if self._transport is None or not self._ready:
+            return "The engine's writer is restarting"
+        if self._silent >= _UNRESPONSIVE_PULSES:
+            return f"The engine's writer has not answered for {self._silent} s"
+        return ""
+
+    def pulse(self) -> None:
+        """Ask the writer for a sign of life; end one that has given none for long. Call it once a second.
+
+        Pulses are counted, not seconds: when this process itself was held up, the writer is not to blame. A
+        writer that hangs or is stopped is killed and started again; whoever waits is told to send again.
+        """
+        if self._transport is None or not self._ready:
+            self._silent, self._ping = 0, None
+            return
+        if self._ping is None:
+            self._silent = 0
+            self._numbers += 1
+            self._ping = self._numbers
+            self._transport.write(encode(self._ping, {"command": PING}))
+            return
+        self._silent += 1
+        if self._silent == _HUNG_PULSES and self._process is not None:
+            log.critical("the writer process has not answered for %d s: it is started again", self._silent)
+            self._process.child.kill()
+
     async def submit(self, command: str, arguments: dict[str, Any], body: bytes = b"") -> Any:
         """Carry out a command of `commands.COMMANDS`; return its result once it is durable.
 
@@ -123,6 +160,8 @@ class WriterClient:
         if "result" in head:
             self.committed()
             return head["result"]
+        if head["error"] == UNAVAILABLE:
+            self.refused(head["message"])
         kinds = {REFUSED: CommandRefused, FAILED: CommandError}
         raise kinds.get(head["error"], WriterUnavailable)(head["message"])
 
@@ -139,6 +178,9 @@ class WriterClient:
             await asyncio.to_thread(process.wait)
 
     def _on_frame(self, frame: Frame) -> None:
+        self._silent = 0
+        if frame.number == self._ping:
+            self._ping = None
         future = self._waiting.get(frame.number)
         if future is not None and not future.done():
             future.set_result(frame.head)
@@ -148,6 +190,7 @@ class WriterClient:
             if not future.done():
                 future.set_exception(WriterUnavailable("The engine's writer ended: send again."))
         self._transport = None
+        self._silent, self._ping = 0, None
         if not self._ready or self._process is None:
             return
         self._ready = False

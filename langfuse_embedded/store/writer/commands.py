@@ -12,7 +12,7 @@ from typing import Any
 from . import legacy, observations, reset, scores
 from .context import WriteContext
 from .errors import Failed, Refused
-from .protocol import Payload
+from .protocol import PING, Payload
 
 Command = Callable[[WriteContext, dict[str, Any], Payload], Any]
 
@@ -30,6 +30,17 @@ def _fail(_context: WriteContext, head: dict[str, Any], _body: Payload) -> Any:
     raise Failed(head["message"])
 
 
+def _ping(_context: WriteContext, _head: dict[str, Any], _body: Payload) -> Any:
+    """Answer: that is all."""
+    return "pong"
+
+
+def _probe(context: WriteContext, _head: dict[str, Any], _body: Payload) -> Any:
+    """Write something that changes nothing: whether the store takes it is the answer."""
+    context.db.execute("update sequence set last = last")
+    return "stored"
+
+
 COMMANDS: dict[str, Command] = {
     **observations.COMMANDS,
     **scores.COMMANDS,
@@ -37,4 +48,6 @@ COMMANDS: dict[str, Command] = {
     **reset.COMMANDS,
     REFUSE: _refuse,
     FAIL: _fail,
+    PING: _ping,
+    "probe": _probe,
 }

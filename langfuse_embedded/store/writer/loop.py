@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import IO, Any
 
 from langfuse_embedded.errors import DataDirectoryError, DirectoryInUse, EngineError
+from langfuse_embedded.store.storage import refused
 
 from . import mapper
 from .commands import COMMANDS
 from .context import WriteContext
 from .errors import Failed, Refused
-from .protocol import FAILED, GREETING, REFUSED, UNAVAILABLE, Frame, encode, receive
+from .protocol import FAILED, GREETING, PING, REFUSED, UNAVAILABLE, Frame, encode, receive
 
 log = logging.getLogger("langfuse_embedded.writer")
 
@@ -113,6 +114,9 @@ def _receive(connection: socket.socket) -> tuple[list[Frame], bool]:
 
 def _handle(context: WriteContext, group: list[Frame]) -> list[bytes]:
     """Run and commit a group; return the answers, which say nothing was stored when the commit failed."""
+    if all(frame.head["command"] == PING for frame in group):
+        # Nothing to commit, and no lock on the file to wait for.
+        return [encode(frame.number, {"result": COMMANDS[PING](context, frame.head, b"")}) for frame in group]
     try:
         context.begin()
         answers = [(frame.number, _run(context, frame)) for frame in group]
@@ -120,7 +124,7 @@ def _handle(context: WriteContext, group: list[Frame]) -> list[bytes]:
     except sqlite3.Error as error:
         _roll_back(context)
         log.error("nothing of %d requests was stored: %s", len(group), error)
-        answer = {"error": UNAVAILABLE, "message": _explained(error)}
+        answer = {"error": UNAVAILABLE, "message": refused(str(error))}
         answers = [(frame.number, answer) for frame in group]
     return [encode(number, head) for number, head in answers]
 
@@ -146,12 +150,3 @@ def _roll_back(context: WriteContext) -> None:
     except sqlite3.Error as error:
         # The file cannot even be read: a new process starts from what is on disk.
         raise SystemExit(f"cannot go on with {context.path}: {error}") from error
-
-
-def _explained(error: sqlite3.Error) -> str:
-    text = str(error)
-    if "full" in text:
-        return f"The data could not be stored: {text}. Free some disk space and send again."
-    if "readonly" in text or "unable to open" in text:
-        return f"The data could not be stored: {text}. Make the data directory writable and send again."
-    return f"The data could not be stored: {text}. Send again; the engine's log has the details."

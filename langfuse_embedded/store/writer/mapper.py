@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from langfuse_embedded.clock import now_ms
+from langfuse_embedded.process_tree import end_with_parent
 
 from .commands import FAIL, REFUSE
 from .errors import Refused
@@ -32,7 +33,9 @@ def start(requests: socket.socket, data_dir: Path) -> socket.socket:
     prepared, out = socket.socketpair()
     # What is there now is never garbage: without this a collection would copy the shared pages.
     gc.freeze()
+    writer = os.getpid()
     if os.fork() == 0:
+        end_with_parent(writer)
         prepared.close()
         code = 1
         try:

@@ -20,6 +20,9 @@ Payload = bytes | bytearray
 
 GREETING = 0
 
+PING = "ping"
+"""The command that does nothing but be answered."""
+
 REFUSED = "refused"
 """The command does not accept its input; the message is for the client."""
 UNAVAILABLE = "unavailable"

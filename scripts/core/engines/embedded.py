@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import psutil
@@ -42,6 +43,9 @@ from .embedded_schema import known_levels, levels_text, older, stored_levels
 MODULE = "langfuse_embedded"
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 20.0
+KILL_TIMEOUT_S = 5.0
+# Parts whose server has just ended are about to end by themselves.
+LEFTOVER_PATIENCE_S = 2.0
 MIN_FREE_BYTES = 256 * MIB
 MAX_LOG_BYTES = 16 * MIB
 LOOPBACK = "127.0.0.1"
@@ -202,6 +206,7 @@ class EmbeddedEngine:
         if self.find():
             self._wait_until_ready(None)
             return False
+        self._end_leftovers()
         log = self.layout.embedded_log
         log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         if log.exists() and log.stat().st_size > MAX_LOG_BYTES:
@@ -231,11 +236,11 @@ class EmbeddedEngine:
     def stop(self) -> bool:
         """See Engine."""
         process = self.find()
-        if not process:
-            return False
-        with self.progress.working(f"Stopping the embedded engine (process {process.pid})"):
-            self._end(process.pid)
-        return True
+        if process:
+            with self.progress.working(f"Stopping the embedded engine (process {process.pid})"):
+                self._end(process.pid)
+        self._end_leftovers()
+        return process is not None
 
     def provision(self, projects: Sequence[WantedProject]) -> None:
         """See Engine."""
@@ -317,16 +322,42 @@ class EmbeddedEngine:
         """Return the engine that runs on this stack's data, or None.
 
         A pid file that a crash left behind may name a process of somebody else by now: what counts is the
-        command line of that process.
+        command line of that process. The file may be gone, with the directory, while the engine runs.
         """
         try:
             pid = int((self.layout.embedded_dir / "engine.pid").read_text())
+        except FileNotFoundError:
+            return self._found_by_command_line()
         except (OSError, ValueError):
             return None
-        argv = host.command_line(pid)
-        if self.module not in argv or self._option(argv, "--data-dir") != str(self.layout.embedded_dir):
+        return self._process(pid, host.command_line(pid))
+
+    def _found_by_command_line(self) -> Process | None:
+        found = (self._process(pid, argv) for pid, argv in host.command_lines().items())
+        return next(filter(None, found), None)
+
+    def _process(self, pid: int, argv: Sequence[str]) -> Process | None:
+        """Return what a command line says if it is that of this stack's server."""
+        if list(argv[1:4]) != ["-m", self.module, "serve"]:
+            return None
+        if self._option(argv, "--data-dir") != str(self.layout.embedded_dir):
             return None
         return Process(pid, self._option(argv, "--host"), int(self._option(argv, "--port") or 0))
+
+    def parts(self) -> list[int]:
+        """Return the processes that work on this stack's data: the server, and what it has started.
+
+        What other commands run for a moment beside them (a snapshot, a look at the tenancy) does not count.
+        """
+        return [pid for pid, argv in host.command_lines().items() if self._is_part(pid, argv)]
+
+    def _is_part(self, pid: int, argv: Sequence[str]) -> bool:
+        if self._process(pid, argv):
+            return True
+        if len(argv) < 4 or argv[1] != "-m" or not argv[2].startswith(f"{self.module}."):
+            return False
+        data = str(self.layout.embedded_dir)
+        return any(part == data or part.startswith(f"{data}{os.sep}") for part in argv[3:])
 
     @staticmethod
     def _option(argv: Sequence[str], name: str) -> str:
@@ -377,17 +408,56 @@ class EmbeddedEngine:
 
     def _end(self, pid: int) -> None:
         """Ask the process to stop, and kill it when it does not within the time limit."""
-        for number, timeout in ((signal.SIGTERM, STOP_TIMEOUT_S), (signal.SIGKILL, 5.0)):
+        # A process that was stopped (SIGSTOP) does not see SIGTERM before it goes on.
+        for number, timeout in (
+            (signal.SIGTERM, 0.0),
+            (signal.SIGCONT, STOP_TIMEOUT_S),
+            (signal.SIGKILL, KILL_TIMEOUT_S),
+        ):
             try:
                 os.kill(pid, number)
             except ProcessLookupError:
                 return
-            deadline = self.clock.monotonic() + timeout
-            while self.clock.monotonic() < deadline:
-                if not host.command_line(pid):
-                    return
-                self.clock.sleep(0.02)
-        raise EngineError(f"Process {pid} does not end, not even by SIGKILL.", fix=f"look at it: ps -p {pid}")
+            if timeout and self._wait_for_end([pid], timeout) == []:
+                return
+        raise _unending([pid])
+
+    def _end_leftovers(self) -> None:
+        """End what is left of an engine whose server is gone, and see to it that nothing is.
+
+        Parts end with their server. Those of an older version, and on systems where one that hangs cannot be
+        told to, do not: they would hold the data, and let no other engine start.
+        """
+        left = self.parts()
+        if not left:
+            return
+        if left := self._wait_for_end(left, LEFTOVER_PATIENCE_S):
+            numbers = ", ".join(map(str, left))
+            with self.progress.working(f"Ending what a killed engine has left running (process {numbers})"):
+                for pid in left:
+                    with suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+                left = self._wait_for_end(left, KILL_TIMEOUT_S)
+        # Not only those that were seen: one may have started another meanwhile.
+        if left := left or self.parts():
+            raise _unending(left)
+
+    def _wait_for_end(self, pids: Sequence[int], timeout_s: float) -> list[int]:
+        """Wait until none of the processes is left; return those that still are after `timeout_s`."""
+        deadline = self.clock.monotonic() + timeout_s
+        left = [pid for pid in pids if host.command_line(pid)]
+        while left and self.clock.monotonic() < deadline:
+            self.clock.sleep(0.02)
+            left = [pid for pid in left if host.command_line(pid)]
+        return left
+
+
+def _unending(pids: Sequence[int]) -> EngineError:
+    numbers = ",".join(map(str, pids))
+    return EngineError(
+        f"Process {numbers.replace(',', ', ')} does not end, not even by SIGKILL.",
+        fix=f"look at it: ps -o pid,stat,wchan,args -p {numbers}",
+    )
 
 
 def _provision_row(project: WantedProject) -> dict[str, object]:

@@ -260,7 +260,34 @@ def test_a_process_that_cannot_be_ended_is_reported(tmp_path: Path, monkeypatch:
     (engine.layout.embedded_dir / "engine.pid").write_text("4711")
     with pytest.raises(EngineError, match="Process 4711 does not end"):
         engine.stop()
-    assert sent == [(4711, 15), (4711, 9)]
+    assert sent == [(4711, 15), (4711, 18), (4711, 9)]
+
+
+def test_parts_that_a_killed_engine_left_behind_are_ended_before_a_start_and_by_a_stop(
+    tmp_path: Path,
+) -> None:
+    """Parts of an older version did not end with their server; their names are what gives them away."""
+    package = tmp_path / "left_engine"
+    package.mkdir()
+    (package / "part.py").write_text("import signal\n\nsignal.signal(15, signal.SIG_IGN)\nsignal.pause()\n")
+    engine = make_engine(tmp_path)
+    engine.module = "left_engine"
+    data, other = str(engine.layout.embedded_dir), str(tmp_path / "elsewhere")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    mine, strange = (
+        subprocess.Popen([sys.executable, "-m", "left_engine.part", directory], env=environment)
+        for directory in (f"{data}/state.db", other)
+    )
+    try:
+        assert engine.parts() == [mine.pid]
+        assert engine.stop() is False
+        assert mine.wait(10) == -9
+        assert engine.parts() == []
+        assert strange.poll() is None
+    finally:
+        for process in (mine, strange):
+            process.kill()
+            process.wait()
 
 
 def test_destroying_deletes_data_and_logs(engine: EmbeddedEngine) -> None:
