@@ -46,6 +46,8 @@ _BAD_REQUEST_PAGE = _NOT_FOUND_PAGE.replace("404", "400").replace(
 _MALFORMED = re.compile(r"%(?![0-9A-Fa-f]{2})")
 # Of the browser, not of API clients.
 _LOGIN = "/api/auth/"
+_OF_HEALTH = ("/api/public/health", "/api/public/ready")
+_READS = ("GET", "HEAD")
 _CORS_METHODS = "GET,HEAD,PUT,PATCH,POST,DELETE"
 
 
@@ -98,7 +100,9 @@ class App:
             return json_response(answer.body(), answer.status, answer.headers)
         except ClientDisconnect:
             raise
-        except Exception:
+        except Exception as error:
+            if message := self.engine.storage.note(error):
+                return _unavailable(message)
             log.exception("%s %s failed", request.method, request.url.path)
             return json_response({"message": "Internal Server Error", "error": "InternalServerError"}, 500)
 
@@ -119,8 +123,13 @@ class App:
             raise MethodNotAllowed(named=not licensed)
         self._refuse_legacy(operation)
         try:
+            self._refuse_lost_files(raw_path)
             principal = self.engine.authenticator.principal(operation, request.headers)
-            return await operation.handler(Call(self.engine, request, operation, match.params, principal))
+            response = await operation.handler(Call(self.engine, request, operation, match.params, principal))
+            if request.method not in _READS and self.engine.storage.is_gone():
+                # What was written went into a file that nobody will open again.
+                self._refuse_lost_files(raw_path)
+            return response
         except ApiError as error:
             if isinstance(error, PayloadTooLarge):
                 hang_up(request.scope)
@@ -137,6 +146,10 @@ class App:
             self._viewer = self._viewer or viewer(self.engine)
         return await self._viewer.respond(request, raw_path)
 
+    def _refuse_lost_files(self, raw_path: str) -> None:
+        if self.engine.storage.gone and raw_path not in _OF_HEALTH:
+            raise Unavailable(self.engine.storage.gone)
+
     def _refuse_legacy(self, operation: Operation) -> None:
         if operation.legacy and self.engine.config.events_only:
             raise NotFound(EVENTS_ONLY_MESSAGE, named=False)
@@ -146,6 +159,11 @@ def _import_viewer() -> type[Viewer]:
     from .viewer.site import Viewer
 
     return Viewer
+
+
+def _unavailable(message: str) -> Response:
+    answer = Unavailable(message, headers={"retry-after": "1"})
+    return json_response(answer.body(), answer.status, answer.headers)
 
 
 def _answer_of(error: CommandError) -> ApiError:

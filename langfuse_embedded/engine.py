@@ -24,9 +24,11 @@ from .store.projection import MetricsProjection
 from .store.prompts import PromptStore
 from .store.score_configs import ScoreConfigs
 from .store.state import StateStore
+from .store.storage import Storage
 from .store.subjects import Subjects
 from .store.writer.client import WriterClient
 from .store.writer.process import WriterProcess
+from .watch import Watch
 
 
 class Engine:
@@ -51,6 +53,9 @@ class Engine:
         self.faults = FaultPlan(config.faults or ())
         self.writer = WriterClient(config.data_dir, gave_up, writer)
         self.state = StateStore(config.data_dir, config.salt)
+        self.storage = Storage(config.data_dir)
+        self.writer.refused = self.storage.refuse
+        self.watch = Watch(self.writer, self.storage, self.state, gave_up)
         self.authenticator = Authenticator(self.state, config)
         self.prompts = PromptStore(self.state)
         self.datasets = DatasetStore(self.state)
@@ -84,9 +89,11 @@ class Engine:
             self.metrics.start()
         # Last: it takes a core for half a second, which the writer's start should have.
         self.price_list.start()
+        self.watch.start()
 
     async def close(self) -> None:
         """Stop in the reverse order; everything acknowledged is on disk already."""
+        await self.watch.stop()
         self.metrics.close()
         self.events.close()
         await self.writer.close()

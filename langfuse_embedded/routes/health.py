@@ -10,10 +10,12 @@ from langfuse_embedded.http.operations import Access, Operation
 
 
 async def health(call: Call) -> Response:
-    """Answer that the process lives; `failIfDatabaseUnavailable` also asks the store."""
-    if call.request.query_params.get("failIfDatabaseUnavailable") == "true":
+    """Answer whether a write would be answered and kept, as of the last second."""
+    problem = call.engine.watch.problem
+    if not problem and call.request.query_params.get("failIfDatabaseUnavailable") == "true":
         call.engine.state.version()
-    return json_response({"status": "OK", "version": call.engine.config.compat or SERVER_VERSION})
+    answer = {"status": problem or "OK", "version": call.engine.config.compat or SERVER_VERSION}
+    return json_response(answer, 503 if problem else 200)
 
 
 def _any_method(path: str, operation_id: str) -> list[Operation]:

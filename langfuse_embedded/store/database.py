@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 
@@ -21,7 +23,8 @@ def open_database(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
     Raises:
         DataDirectoryError: the file cannot be opened, or is not a database.
     """
-    uri = f"file:{path}?mode={'ro' if readonly else 'rwc'}"
+    # A path may hold what means something in an address: `#`, `?`, `%`.
+    uri = f"{path.absolute().as_uri()}?mode={'ro' if readonly else 'rwc'}"
     try:
         connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
         connection.row_factory = sqlite3.Row
@@ -35,6 +38,20 @@ def open_database(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
     except sqlite3.Error as error:
         raise _explained(path, error) from error
     return connection
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Write all or nothing: commit at the end of the block, roll back when it or the commit fails."""
+    connection.execute("begin immediate")
+    try:
+        yield
+        connection.execute("commit")
+    except BaseException:
+        # On a full disk SQLite has rolled back by itself.
+        if connection.in_transaction:
+            connection.execute("rollback")
+        raise
 
 
 def migrate(connection: sqlite3.Connection, folder: str, path: Path) -> None:

@@ -13,6 +13,8 @@ import orjson
 from langfuse_embedded.clock import now_ms
 from langfuse_embedded.pricing.model import Model
 
+from .database import transaction
+
 _COLUMNS = (
     "id, project_id, name, match_pattern, start_date, unit, tokenizer_id, tokenizer_config, tiers,"
     " created_at, updated_at"
@@ -75,8 +77,7 @@ class Models:
     def replace_builtin(self, models: list[Model], version: str, valid_until: date | None) -> None:
         """Put a price list in the place of the one that is in; one transaction."""
         moment = now_ms()
-        self._db.execute("begin immediate")
-        try:
+        with transaction(self._db):
             for position, model in enumerate(models):
                 self._db.execute(_INSERT, (*_row(model, moment), position))
             kept = orjson.dumps([model.id for model in models]).decode()
@@ -88,10 +89,6 @@ class Models:
                 "update price_list set version = ?, valid_until = ?",
                 (version, valid_until.isoformat() if valid_until else ""),
             )
-        except BaseException:
-            self._db.execute("rollback")
-            raise
-        self._db.execute("commit")
 
     def save(self, model: Model) -> bool:
         """Create a model, or replace the one with its id; ``False`` when another project has that id."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .database import migrate, open_database
+from .database import migrate, open_database, transaction
 from .tenancy import Tenancy
 
 
@@ -27,13 +27,13 @@ class StateStore:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Write all or nothing: commit at the end of the block, roll back when it raises."""
-        self.db.execute("begin immediate")
-        try:
+        with transaction(self.db):
             yield
-        except BaseException:
-            self.db.execute("rollback")
-            raise
-        self.db.execute("commit")
+
+    def probe(self) -> None:
+        """Write something that changes nothing. Raises sqlite3.OperationalError when the store refuses."""
+        with self.transaction():
+            self.db.execute("update price_list set version = version")
 
     def close(self) -> None:
         """Close the file; SQLite folds the write-ahead log into it."""

@@ -12,6 +12,7 @@ from langfuse_embedded import ids
 from langfuse_embedded.clock import now_ms
 from langfuse_embedded.config import InitialProject, InitialUser
 
+from .database import transaction
 from .passwords import display_secret_key, hash_password, hash_secret_key, password_fits
 
 
@@ -125,8 +126,7 @@ class Tenancy:
     def add_user(self, email: str, name: str, organization_id: str, role: str) -> str:
         """Add somebody without a password, to an organization if it exists; return the id."""
         user_id = ids.cuid()
-        self._db.execute("begin immediate")
-        try:
+        with transaction(self._db):
             self._db.execute(
                 "insert into users (id, email, name, password_hash, created_at) values (?, ?, ?, ?, ?)",
                 (user_id, email.strip().lower(), name, _NO_PASSWORD, now_ms()),
@@ -136,10 +136,6 @@ class Tenancy:
                 " select id, ?, ? from organizations where id = ?",
                 (user_id, role, organization_id),
             )
-        except BaseException:
-            self._db.execute("rollback")
-            raise
-        self._db.execute("commit")
         return user_id
 
     def user(self, user_id: str) -> User | None:
@@ -181,17 +177,12 @@ class Tenancy:
         a user's password is set once.
         """
         created: list[str] = []
-        self._db.execute("begin immediate")
-        try:
+        with transaction(self._db):
             self._provision_organization(wanted, created)
             if wanted.project_id:
                 self._provision_project(wanted, created)
             if wanted.user:
                 self._provision_user(wanted.organization_id, wanted.user, created)
-        except BaseException:
-            self._db.execute("rollback")
-            raise
-        self._db.execute("commit")
         return created
 
     def update_project(self, project_id: str, name: str, metadata: dict[str, Any]) -> bool:
