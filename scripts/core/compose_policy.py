@@ -66,6 +66,16 @@ ROOT_USERS = frozenset({"caddy"})  # the volumes of its image belong to root; it
 
 STACK_READERS = frozenset({"exporter"})  # it reads every project with its key, and when jobs succeeded
 
+# What the Docker client fills in from `proxies` of its config.json, in capital and in small letters
+# (https://docs.docker.com/engine/cli/proxy/).
+PROXY_VARIABLES = frozenset(
+    spelling
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "ALL_PROXY", "NO_PROXY")
+    for spelling in (name, name.lower())
+)
+# Calls to models only; the health check is an HTTP call.
+_PROXIES_OF_THE_APPLICATION = frozenset({"HTTPS_PROXY", "NO_PROXY", "no_proxy"})
+
 TWO_NUMBER_VERSIONS = frozenset({"postgres", "seaweedfs"})  # their releases have no third one
 
 # Passwords and keys that stand in public example files.
@@ -348,6 +358,17 @@ def everything_is_in_utc(config: Config) -> Iterator[Finding]:
             yield name, "TZ is not UTC"
 
 
+def no_proxy_of_the_client_is_inherited(config: Config) -> Iterator[Finding]:
+    """Docker fills in what a service leaves out, and calls between services end at that proxy."""
+    for name, service in _services(config):
+        values = _environment(service)
+        own = _PROXIES_OF_THE_APPLICATION if name in _APPLICATION else frozenset()
+        if missing := sorted(one for one in PROXY_VARIABLES if one not in values):
+            yield name, f"would inherit {', '.join(missing)} from the Docker client"
+        if chosen := sorted(one for one in PROXY_VARIABLES - own if values.get(one)):
+            yield name, f"sends calls to other services through a proxy ({', '.join(chosen)})"
+
+
 def the_start_order_holds(config: Config) -> Iterator[Finding]:
     """Stores, then web, which migrates, then the worker, which seeds model prices once."""
     present = config["services"]
@@ -447,6 +468,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "host-files": host_files_are_read_only,
         "restart": services_come_back,
         "utc": everything_is_in_utc,
+        "proxies": no_proxy_of_the_client_is_inherited,
         "start-order": the_start_order_holds,
         "nothing-lost": what_was_acknowledged_is_kept,
         "agreement": web_and_worker_agree,

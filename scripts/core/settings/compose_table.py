@@ -435,6 +435,17 @@ NETWORK = Group(
             description="Proxy for calls to login providers over HTTPS.",
             kind=url("http", "https"),
         ),
+        Setting(
+            name="OUTBOUND_HTTPS_PROXY",
+            description="Proxy for calls of web and worker to models. Proxies of the Docker client reach no "
+            "container of the stack.",
+            kind=url("http", "https"),
+        ),
+        Setting(
+            name="OUTBOUND_NO_PROXY",
+            description="Hosts that they call without that proxy, separated by commas: names, addresses, "
+            "or endings such as `.acme.example`.",
+        ),
     ),
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from scripts.core.compose_policy import INTERNAL_NETWORKS, LOOPBACK, PUBLISHED
+from scripts.core.compose_policy import INTERNAL_NETWORKS, LOOPBACK, PROXY_VARIABLES, PUBLISHED
 from scripts.doctor.facts import Facts, NotGathered
 from scripts.doctor.model import COMPOSE, EMBEDDED, Check, Verdict, failed, ok, skipped, warning
 from scripts.doctor.ports import Ports
@@ -121,6 +121,20 @@ def _address(facts: Facts) -> Verdict:
     return ok(f"the engine answers at {url}, as set")
 
 
+def _container_proxy(facts: Facts) -> Verdict:
+    values = facts.of(Stack).values
+    chosen = {value for name in ("OUTBOUND_HTTPS_PROXY", "OUTBOUND_NO_PROXY") if (value := values.get(name))}
+    found = sorted(
+        f"{one.name} has {name}"
+        for one in facts.of(Containers).by_name.values()
+        for name, value in one.environment.items()
+        if name in PROXY_VARIABLES and value and value not in chosen
+    )
+    if found:
+        return failed("; ".join(found))
+    return ok("calls between containers go through no proxy")
+
+
 CHECKS = (
     Check(
         id="network.ports",
@@ -181,6 +195,14 @@ CHECKS = (
         fix="add localhost,127.0.0.1 to NO_PROXY",
         page="how-to/troubleshoot.md",
         judge=_proxy,
+    ),
+    Check(
+        id="network.container_proxy",
+        looks_at="No container has a proxy of the Docker client: it would catch calls between services.",
+        fix="take it out of compose.override.yaml, then make up (models: OUTBOUND_HTTPS_PROXY)",
+        page="how-to/corporate-proxy.md#proxies-of-the-docker-client",
+        judge=_container_proxy,
+        engines=COMPOSE,
     ),
     Check(
         id="network.telemetry",

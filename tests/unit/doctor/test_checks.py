@@ -142,6 +142,29 @@ CASES: list[tuple[str, tuple[object, ...], Status, str]] = [
     ("secrets.sign_up", (stack(AUTH_DISABLE_SIGNUP="false"),), OK, "only this machine"),
     ("network.isolated", (containers(WEB, internal={"stores": False, "edge": False}),), FAILED, "stores"),
     ("network.isolated", (containers(WEB, internal={"stores": True, "monitoring": True}),), OK, ""),
+    (
+        "network.container_proxy",
+        (
+            stack(),
+            containers(container("valkey", environment={"http_proxy": "http://proxy.acme.example:3128"})),
+        ),
+        FAILED,
+        "valkey has http_proxy",
+    ),
+    (
+        "network.container_proxy",
+        (
+            stack(OUTBOUND_HTTPS_PROXY="http://proxy.acme.example:3128"),
+            containers(
+                container(
+                    "langfuse-web",
+                    environment={"HTTPS_PROXY": "http://proxy.acme.example:3128", "http_proxy": ""},
+                )
+            ),
+        ),
+        OK,
+        "no proxy",
+    ),
     ("network.outbound", (stack(),), SKIPPED, "OUTBOUND_CALLS is true"),
     (
         "network.outbound",
