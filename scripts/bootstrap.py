@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import nullcontext
 
+from .core import data_secrets
 from .core.api import Api
 from .core.console import Console
 from .core.context import Context
@@ -31,6 +32,7 @@ def run(
     settings = context.settings()
     bootstrap = Bootstrap.load(context, settings)
     engine = running_engine(context, settings)
+    refuse_other_secrets(context, engine, settings)
     lock = nullcontext() if dry_run else only_one_verb(context.layout)
     with lock, Api(engine.local_url) as api:
         bootstrap = bootstrap.with_current_keys()
@@ -66,6 +68,12 @@ def running_engine(context: Context, settings: Settings) -> Engine:
     return engine
 
 
+def refuse_other_secrets(context: Context, engine: Engine, settings: Settings) -> None:
+    """Raise UsageError when there are data, and they were written with another SALT than that of `.env`."""
+    if engine.data():
+        data_secrets.refuse_other(context.layout, engine.name, settings)
+
+
 def apply(
     console: Console,
     bootstrap: Bootstrap,
@@ -75,7 +83,10 @@ def apply(
     runs: Sequence[ProjectRun],
 ) -> tuple[int, int]:
     """Make all changes; return how many, and how many credentials files were written. Raises StackError."""
-    written = bootstrap.apply(engine, api, tenancy)
+    written, renewed = bootstrap.apply(engine, api, tenancy)
+    for run in runs:
+        if run.credentials.stem in renewed:
+            run.use(renewed[run.credentials.stem])
     total = sum(len(run.plan.doable) for run in runs)
     with console.progress("Applying config/", total) as advance:
         done = apply_all(runs, done=lambda _change: advance())

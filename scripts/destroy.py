@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 
+from .core import data_secrets
 from .core.context import Context
 from .core.errors import UsageError
 from .core.layout import only_one_verb
@@ -28,6 +29,7 @@ def run(context: Context, *, yes: bool, dry_run: bool) -> int:
         require_confirmation(context, settings["COMPOSE_PROJECT_NAME"])
     with only_one_verb(layout):
         engine.destroy()
+        data_secrets.forget(layout, engine.name, settings)
         for path in own:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     context.console.print(f"Deleted. {layout.shown(layout.env_file)} stays.")

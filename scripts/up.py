@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from .bootstrap import apply
+from .bootstrap import apply, refuse_other_secrets
+from .core import data_secrets
 from .core.api import Api
 from .core.context import Context
 from .core.engines.base import Engine, EngineName
@@ -16,8 +17,6 @@ from .core.settings.table import GROUPS, SETTINGS
 from .core.settings.values import Settings
 from .provision.run import planned
 from .provision.tenancy import Bootstrap
-
-SECRETS_OF_DATA = ("SALT", "ENCRYPTION_KEY")
 
 
 def run(context: Context) -> int:
@@ -35,6 +34,7 @@ def run(context: Context) -> int:
         context.console.warn(choice.warning)
     engine = context.engine(choice.engine, settings)
     refuse_second_engine(context, choice.engine, settings)
+    refuse_other_secrets(context, engine, settings)
     refuse_obstacles(engine)
 
     # Impact.
@@ -49,6 +49,7 @@ def run(context: Context) -> int:
             with planned(bootstrap, tenancy, engine.local_url, prune=False) as runs:
                 apply(context.console, bootstrap, engine, api, tenancy, runs)
             version = api.version()
+        data_secrets.note(context.layout, engine.name, settings)
     if not started:
         context.console.note("It was running already.")
     show_summary(context, engine, bootstrap, version)
@@ -60,8 +61,8 @@ def refuse_lost_secrets(context: Context, change: EnvChange) -> None:
 
     With new ones the server starts, takes no API key of before, and cannot read the secrets it keeps.
     """
-    lost = [name for name in SECRETS_OF_DATA if name in change.generated]
-    if not lost or not context.remembered_engine():
+    lost = [name for name in data_secrets.SECRETS if name in change.generated]
+    if not lost or not (context.remembered_engine() or data_secrets.noted(context.layout)):
         return
     name = context.layout.shown(context.layout.env_file)
     raise UsageError(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from scripts.core import host
+from scripts.core import data_secrets, host
 from scripts.core.context import Context
 from scripts.core.engines.base import MIB, Engine
 from scripts.core.errors import EXIT_OK, UsageError
@@ -20,7 +20,7 @@ from scripts.core.settings.values import Settings
 from .drivers import driver_for
 from .drivers.base import Driver
 from .errors import BackupError
-from .manifest import KINDS, NAME, Contents, Manifest, key_fingerprints, list_files
+from .manifest import KINDS, NAME, Contents, Manifest, list_files
 from .policy import POLICY_FILE, Policy, load_policy
 from .repository import Repository, Saved, open_repository
 
@@ -123,7 +123,7 @@ def capture(context: Context, settings: Settings, plan: Plan) -> Manifest:
         engine=plan.engine.name,
         stack=plan.stack,
         versions={"langfuse": settings["LANGFUSE_VERSION"]},
-        fingerprints=key_fingerprints(settings),
+        fingerprints=data_secrets.fingerprints(settings),
         started=started,
         ended=ended,
         consistency=captured.consistency,

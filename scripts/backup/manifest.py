@@ -9,14 +9,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scripts.core.settings.values import Settings
-
 from .errors import BackupError
 
 FORMAT = 1
 NAME = "manifest.json"
-KEYS = ("SALT", "ENCRYPTION_KEY")
-"""Without these two the stored API keys and secrets are useless."""
 
 KINDS: Mapping[str, tuple[str, ...]] = {
     "observations": ("observations", "clickhouse.events_full"),
@@ -131,11 +127,6 @@ def parse_contents(document: Mapping[str, Any]) -> Contents:
     """Return contents as an engine describes them in JSON."""
     samples = tuple(Sample(**sample) for sample in document["samples"])
     return Contents(document["schema"], document["counts"], samples)
-
-
-def key_fingerprints(settings: Settings) -> dict[str, str]:
-    """Return what tells two values of a key apart and says nothing else of them."""
-    return {name: hashlib.sha256(f"{name}\0{settings.get(name)}".encode()).hexdigest()[:16] for name in KEYS}
 
 
 def list_files(root: Path) -> tuple[StoredFile, ...]:

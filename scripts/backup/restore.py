@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from scripts import smoke
+from scripts.core import data_secrets
 from scripts.core.context import Context
 from scripts.core.engines.base import Engine, EngineName
 from scripts.core.errors import EXIT_OK, StackError
@@ -35,7 +36,6 @@ from .manifest import (
     Manifest,
     count_differences,
     file_differences,
-    key_fingerprints,
     list_files,
     parse_manifest,
 )
@@ -139,7 +139,7 @@ def refuse_foreign_keys(context: Context, settings: Settings, manifest: Manifest
     """Raise Refused when the data is useless with the keys of this stack; without `.env` it has none yet."""
     if not context.layout.env_file.exists():
         return
-    own = key_fingerprints(settings)
+    own = data_secrets.fingerprints(settings)
     other = [name for name, value in manifest.fingerprints.items() if own.get(name) != value]
     if other:
         raise Refused(
@@ -218,7 +218,17 @@ def put_in_place(context: Context, plan: Plan, capture: Path, work: Path) -> Eng
     driver = driver_for(context, settings, plan.manifest.engine)
     was_running = engine.stop()
     write_private(capture / "engine", f"{plan.manifest.engine}\n")
-    wanted = [*driver.replacements(capture / STORES, plan.only), (capture / "engine", layout.engine_file)]
+    known = data_secrets.text_with(
+        layout,
+        data_secrets.place_of(plan.manifest.engine, settings),
+        data_secrets.fingerprints(settings),
+    )
+    write_private(capture / "data-secrets.json", known)
+    wanted = [
+        *driver.replacements(capture / STORES, plan.only),
+        (capture / "engine", layout.engine_file),
+        (capture / "data-secrets.json", layout.data_secrets_file),
+    ]
     if (capture / CREDENTIALS).is_dir() and not plan.only:
         point_here(capture / CREDENTIALS, settings["NEXTAUTH_URL"])
         wanted.append((capture / CREDENTIALS, layout.credentials_dir))

@@ -98,14 +98,7 @@ class CredentialsStore:
             return replace(fixed, verified=bool(same and kept and kept.verified))
         if kept:
             return replace(kept, base_url=base_url)
-        return Credentials(
-            project.id,
-            f"pk-lf-{uuid.uuid4()}",
-            f"sk-lf-{uuid.uuid4()}",
-            base_url,
-            stem=stem,
-            rotation=key.rotation,
-        )
+        return generated_key(project.id, base_url, stem, key.rotation)
 
     def working(self, credentials: Credentials) -> Credentials | None:
         """Return what the file of a key contains now, which may be a key that this one replaces."""
@@ -179,6 +172,18 @@ class CredentialsStore:
             stem=stem,
             rotation=int(rotation) if rotation.isdigit() else 0,
         )
+
+
+def generated_key(project_id: str, base_url: str, stem: str, rotation: int) -> Credentials:
+    """Return a new random key that no server knows yet."""
+    return Credentials(
+        project_id,
+        f"pk-lf-{uuid.uuid4()}",
+        f"sk-lf-{uuid.uuid4()}",
+        base_url,
+        stem=stem,
+        rotation=rotation,
+    )
 
 
 def stem_of(project: Project, key: NamedKey) -> str:

@@ -92,6 +92,11 @@ class Layout:
         return self.stack_dir / "worker-rests"
 
     @property
+    def data_secrets_file(self) -> Path:
+        """Fingerprints of the secrets that the data was written with (core/data_secrets.py)."""
+        return self.stack_dir / "data-secrets.json"
+
+    @property
     def lock_file(self) -> Path:
         """Held by the verb that changes the stack."""
         return self.stack_dir / "lock"

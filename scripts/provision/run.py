@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from scripts.core.credentials import Credentials
@@ -28,6 +28,13 @@ class ProjectRun:
     server: Server
     asked: bool
 
+    def use(self, credentials: Credentials) -> None:
+        """Go on with another key: the one of before turned out to be dead."""
+        base_url = self.server.base_url
+        self.server.close()
+        self.credentials = credentials
+        self.server = Server(base_url, credentials.public_key, credentials.secret_key)
+
 
 @contextmanager
 def planned(
@@ -40,19 +47,23 @@ def planned(
     Raises:
         ProvisioningError: the server does not answer as expected.
     """
-    with ExitStack() as servers:
-        runs = []
+    runs: list[ProjectRun] = []
+    try:
         for step in tenancy.steps:
             desired = bootstrap.desired.get(step.project.id)
             if not step.first or desired is None:
                 continue
             keys = step.credentials
-            server = servers.enter_context(Server(base_url, keys.public_key, keys.secret_key))
+            server = Server(base_url, keys.public_key, keys.secret_key)
             asked = step.action is Action.KEEP
+            run = ProjectRun(step.project, keys, desired, ProjectPlan(step.project.id, ()), server, asked)
+            runs.append(run)
             actual = actual_state(server, desired) if asked else {kind.name: () for kind in KINDS}
-            plan = plan_project(step.project.id, desired, actual, prune=prune)
-            runs.append(ProjectRun(step.project, keys, desired, plan, server, asked))
+            run.plan = plan_project(step.project.id, desired, actual, prune=prune)
         yield runs
+    finally:
+        for run in runs:
+            run.server.close()
 
 
 def apply_all(runs: Sequence[ProjectRun], done: Callable[[Change], None]) -> int:

@@ -82,6 +82,10 @@ class Server:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End what is under way, and every connection."""
         self._over.set()
         self._pool.shutdown(cancel_futures=True)
         self._http.close()

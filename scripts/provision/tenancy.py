@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from scripts.core.api import Api
 from scripts.core.context import Context
-from scripts.core.credentials import Credentials, CredentialsStore, key_in
+from scripts.core.credentials import Credentials, CredentialsStore, generated_key, key_in
 from scripts.core.engines.base import Engine, EngineName, KnownTenancy, WantedMember, WantedProject
 from scripts.core.errors import ProvisioningError, UsageError
 from scripts.core.settings.values import Settings
@@ -325,8 +325,10 @@ class Bootstrap:
             ),
         )
 
-    def apply(self, engine: Engine, api: Api, plan: TenancyPlan) -> int:
-        """Carry out the plan, check every new key, write the credentials; return how many files changed.
+    def apply(self, engine: Engine, api: Api, plan: TenancyPlan) -> tuple[int, dict[str, Credentials]]:
+        """Carry out the plan, check every new key, write the credentials.
+
+        Returns how many files changed, and by stem the keys that were made in the place of dead ones.
 
         Raises:
             StackError: something could not be created, or a key does not work afterwards.
@@ -346,19 +348,72 @@ class Bootstrap:
         refused = any(step.action is Action.RESTORE for step in plan.changes)
         if refused and engine.name is EngineName.COMPOSE:
             api.forget_rejected_keys(self.settings["ADMIN_API_KEY"])
-        for step in plan.changes:
-            if not accepts(api, step.credentials):
-                raise ProvisioningError(
-                    f"The server refuses the key {step.credentials.public_key} of project {step.project.id}, "
-                    "although it was created.",
-                    fix="if the secret of an existing public key was changed: the server ignores that, "
-                    "so choose a new public key in config/stack.yaml.",
-                )
+        dead = [step for step in plan.changes if not accepts(api, step.credentials)]
+        renewed = self._renewed(engine, api, dead)
         if plan.members:
             engine.set_members(plan.members)
         for project in plan.projects:
             engine.set_project(project.id, project.name, project.metadata)
-        return sum(self.store.keep_verified(keys) for keys in self.credentials)
+        changed = sum(self.store.keep_verified(renewed.get(keys.stem, keys)) for keys in self.credentials)
+        return changed, renewed
+
+    def _renewed(self, engine: Engine, api: Api, dead: Sequence[Step]) -> dict[str, Credentials]:
+        """Make new keys in the place of dead ones that nobody was given yet; return them by stem.
+
+        Such a key was made by a run that was interrupted: the server has its public part with another hash,
+        since SALT or the data have changed meanwhile, and does not take the secret of a public key anew.
+
+        Raises:
+            ProvisioningError: a dead key is one that people use or that stands in config/, or a new one is
+                refused, too.
+        """
+        lost = [step for step in dead if step.key.fixed or step.credentials.verified]
+        if lost:
+            raise ProvisioningError(
+                "The server knows the public key but refuses the secret of "
+                + ", ".join(f"{one.credentials.public_key} (project {one.project.id})" for one in lost)
+                + ".",
+                fix=_way_out(lost),
+            )
+        fresh = {
+            step.credentials.stem: generated_key(
+                step.project.id,
+                step.credentials.base_url,
+                step.credentials.stem,
+                step.credentials.rotation,
+            )
+            for step in dead
+        }
+        for keys in fresh.values():
+            self.store.keep_pending(keys)
+        if dead:
+            engine.provision(
+                [
+                    wanted_project(self.stack, self.settings, step.project, fresh[step.credentials.stem])
+                    for step in dead
+                ]
+            )
+        for keys in fresh.values():
+            if not accepts(api, keys):
+                raise ProvisioningError(
+                    f"The server refuses the key {keys.public_key} of project {keys.project_id}, although it "
+                    "was made just now.",
+                    fix="look for the reason in `make logs`, then run make bootstrap again.",
+                )
+        return fresh
+
+
+def _way_out(lost: Sequence[Step]) -> str:
+    """Return what helps against keys that the server does not take with their secret."""
+    fix = "put the SALT of the data back into .env (your copy or a backup has it), then make up"
+    if any(not one.key.fixed for one in lost):
+        fix += "; if it is lost, raise `rotation` of the key in config/stack.yaml, which makes a new one"
+    if any(one.key.fixed for one in lost):
+        fix += (
+            "; if the secret of a key in config/stack.yaml was changed, choose a new public key there: the "
+            "server keeps the secret of a public key that it knows"
+        )
+    return f"{fix}."
 
 
 def accepts(api: Api, keys: Credentials) -> bool:

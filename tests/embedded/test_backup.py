@@ -18,8 +18,9 @@ import pytest
 
 from scripts.backup import backup, listing, verify
 from scripts.backup.errors import BackupError, NoRepository, Refused, RepositoryError, WrongPassword
-from scripts.backup.manifest import NAME, key_fingerprints, parse_manifest
+from scripts.backup.manifest import NAME, parse_manifest
 from scripts.core import host
+from scripts.core.data_secrets import fingerprints
 from scripts.core.engines.base import EngineName
 from scripts.core.engines.embedded import EmbeddedEngine
 from scripts.core.errors import EngineError, StackError, UsageError
@@ -218,7 +219,7 @@ def test_the_manifest_says_what_the_set_consists_of(saved: Stack) -> None:
     assert kinds == {"trace", "score", "prompt", "dataset_item", "media", "llm_connection"}
     paths = {file.path for file in manifest.files}
     assert {"env", "config/stack.yaml", "credentials/kosmos.env", "stores/events.db"} <= paths
-    assert manifest.fingerprints == key_fingerprints(saved.context.settings())
+    assert manifest.fingerprints == fingerprints(saved.context.settings())
     values = read_env(saved.layout.env_file).values()
     assert all(values[name] not in manifest.text() for name in ("SALT", "ENCRYPTION_KEY"))
     assert manifest.started <= manifest.ended

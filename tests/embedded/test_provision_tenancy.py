@@ -14,16 +14,23 @@ from pathlib import Path
 import httpx
 import pytest
 
-from scripts import bootstrap, credentials, down, export_config, up
+from scripts import bootstrap, credentials, destroy, down, export_config, up
 from scripts.core.api import Api
 from scripts.core.console import Console
 from scripts.core.context import Context
 from scripts.core.credentials import Credentials, CredentialsStore
 from scripts.core.engines.embedded import EmbeddedEngine
-from scripts.core.errors import EXIT_DRIFT, EngineError, StackError, StackFileError, UsageError
+from scripts.core.errors import (
+    EXIT_DRIFT,
+    EngineError,
+    ProvisioningError,
+    StackError,
+    StackFileError,
+    UsageError,
+)
 from scripts.core.layout import Layout, only_one_verb
 from scripts.core.runner import SubprocessRunner
-from scripts.core.settings.envfile import read_env
+from scripts.core.settings.envfile import read_env, write_values
 from scripts.provision.tenancy import Bootstrap, accepts
 from scripts.selftest import free_port
 
@@ -401,3 +408,87 @@ def test_export_config_warns_of_secrets_that_the_files_would_not_be_taken_with(u
     warning = " ".join(untouched.err.getvalue().split())
     assert f"{into}/datasets.yaml contains what looks like a secret" in warning
     assert "score_configs.yaml contains" not in warning
+
+
+OTHER_SALT = "5a" * 32
+
+
+def with_salt(stack: Stack, salt: str) -> str:
+    """Write another SALT into `.env`; return the former one."""
+    former = read_env(stack.layout.env_file).values()["SALT"]
+    write_values(stack.layout.env_file, {"SALT": salt})
+    return former
+
+
+@pytest.mark.parametrize("name", ["SALT", "ENCRYPTION_KEY"])
+def test_another_secret_than_that_of_the_data_is_refused_before_anything_starts(
+    stack: Stack, name: str
+) -> None:
+    former = read_env(stack.layout.env_file).values()[name]
+    write_values(stack.layout.env_file, {name: OTHER_SALT})
+    with pytest.raises(UsageError, match=f"{name} is not what this stack's data was written with"):
+        bootstrap.run(stack.context, dry_run=False)
+    down.run(stack.context)
+    with pytest.raises(UsageError, match="make destroy"):
+        up.run(stack.context)
+    assert not stack.context.current_engine(stack.context.settings()).state().running
+    write_values(stack.layout.env_file, {name: former})
+    assert up.run(stack.context) == 0
+    assert stack.status(stack.keys("kosmos")) == 200
+
+
+def test_other_secrets_are_taken_once_the_data_are_deleted(stack: Stack) -> None:
+    with_salt(stack, OTHER_SALT)
+    assert destroy.run(stack.context, yes=True, dry_run=False) == 0
+    assert up.run(stack.context) == 0
+    assert stack.status(stack.keys("kosmos")) == 200
+
+
+def test_a_key_that_was_made_with_another_salt_and_given_to_nobody_is_made_anew(stack: Stack) -> None:
+    """As versions left it that did not notice another SALT: a pending key that the server has otherwise."""
+    keys = stack.keys("kosmos")
+    down.run(stack.context)
+    former = with_salt(stack, OTHER_SALT)
+    stack.layout.data_secrets_file.unlink()
+    shutil.rmtree(stack.layout.credentials_dir / "keys")
+    with pytest.raises(ProvisioningError, match="refuses the secret of pk-lf-") as refused:
+        up.run(stack.context)
+    assert "put the SALT of the data back into .env" in refused.value.fix
+    assert not stack.layout.data_secrets_file.exists()
+    (pending,) = stack.layout.credentials_dir.rglob("*.pending")
+    dead = read_env(pending).values()["LANGFUSE_PUBLIC_KEY"]
+    with_salt(stack, former)
+    assert down.run(stack.context) == up.run(stack.context) == 0
+    assert stack.keys("kosmos") == keys
+    assert stack.keys("keys/kosmos.ci")[0] != dead
+    assert stack.status(stack.keys("keys/kosmos.ci")) == 200
+    assert stack.bootstrap().endswith("Nothing to change.\n")
+
+
+def test_the_first_key_is_made_anew_too_and_the_content_is_written_with_it(stack: Stack) -> None:
+    down.run(stack.context)
+    for path in stack.layout.credentials_dir.rglob("*.env"):
+        path.rename(path.with_name(f"{path.name}.pending"))
+    with_salt(stack, OTHER_SALT)
+    stack.layout.data_secrets_file.unlink()
+    stack.edit("pk-lf-test-zeus", "pk-lf-test-zeus-2", "zeus.yaml")
+    assert up.run(stack.context) == 0
+    assert stack.status(stack.keys("kosmos")) == 200
+    assert stack.bootstrap().endswith("Nothing to change.\n")
+
+
+def test_where_the_salt_is_lost_a_rotation_makes_new_keys(stack: Stack) -> None:
+    down.run(stack.context)
+    with_salt(stack, OTHER_SALT)
+    stack.layout.data_secrets_file.unlink()
+    with pytest.raises(ProvisioningError, match=r"refuses the secret of pk-lf-.*kosmos.*zeus") as refused:
+        up.run(stack.context)
+    assert "raise `rotation` of the key in config/stack.yaml" in refused.value.fix
+    assert "choose a new public key there" in refused.value.fix
+    stack.edit("      - name: app\n", "      - {name: app, rotation: 1}\n")
+    stack.edit("{name: ci, rotation: 1}", "{name: ci, rotation: 2}")
+    stack.edit("pk-lf-test-zeus", "pk-lf-test-zeus-2", "zeus.yaml")
+    assert up.run(stack.context) == 0
+    assert [stack.status(stack.keys(stem)) for stem in ("kosmos", "keys/kosmos.ci", "zeus")] == [200] * 3
+    stack.bootstrap()  # revokes the former ones
+    assert stack.bootstrap().endswith("Nothing to change.\n")

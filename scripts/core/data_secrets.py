@@ -1,0 +1,78 @@
+"""Which secrets the data of a stack was written with: another SALT is noticed before anything starts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+
+from .errors import UsageError
+from .layout import Layout, write_private
+from .settings.values import Settings
+
+SECRETS = ("SALT", "ENCRYPTION_KEY")
+"""Without these two the stored API keys and secrets are useless."""
+
+
+def fingerprints(settings: Settings) -> dict[str, str]:
+    """Return what tells two values of a secret apart and says nothing else of them."""
+    return {
+        name: hashlib.sha256(f"{name}\0{settings.get(name)}".encode()).hexdigest()[:16] for name in SECRETS
+    }
+
+
+def place_of(engine: str, settings: Settings) -> str:
+    """Return what the data of an engine is called here: each external database has its own secrets."""
+    url = settings.get("DATABASE_URL") if engine == "compose" else ""
+    return f"{engine} {hashlib.sha256(url.encode()).hexdigest()[:16]}" if url else engine
+
+
+def noted(layout: Layout) -> dict[str, dict[str, str]]:
+    """Return the fingerprints by place; a file that is absent or damaged says nothing."""
+    try:
+        found = json.loads(layout.data_secrets_file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    places = found if isinstance(found, dict) else {}
+    return {place: known for place, known in places.items() if isinstance(known, dict)}
+
+
+def text_with(layout: Layout, place: str, known: Mapping[str, str] | None) -> str:
+    """Return the file's text with the fingerprints of one place; None takes them out."""
+    places = {name: value for name, value in noted(layout).items() if name != place}
+    if known is not None:
+        places[place] = dict(known)
+    return json.dumps(places, indent=1, sort_keys=True) + "\n"
+
+
+def note(layout: Layout, engine: str, settings: Settings) -> None:
+    """Keep the fingerprints of secrets that have proven themselves: the server takes the keys of before."""
+    place, known = place_of(engine, settings), fingerprints(settings)
+    if noted(layout).get(place) != known:
+        write_private(layout.data_secrets_file, text_with(layout, place, known))
+
+
+def forget(layout: Layout, engine: str, settings: Settings) -> None:
+    """Forget them with the data."""
+    place = place_of(engine, settings)
+    if place in noted(layout):
+        write_private(layout.data_secrets_file, text_with(layout, place, None))
+
+
+def refuse_other(layout: Layout, engine: str, settings: Settings) -> None:
+    """Raise UsageError where the data was written with other secrets than those of the settings.
+
+    The server would start, refuse every API key of before, and make new ones that die with the right SALT.
+    """
+    known = noted(layout).get(place_of(engine, settings), {})
+    now = fingerprints(settings)
+    other = [name for name in SECRETS if known.get(name, now[name]) != now[name]]
+    if not other:
+        return
+    one = len(other) == 1
+    raise UsageError(
+        f"{' and '.join(other)} {'is' if one else 'are'} not what this stack's data was written with; "
+        "nothing was changed.",
+        fix=f"put the former value{'' if one else 's'} back into {layout.shown(layout.env_file)}, from your "
+        "copy or a backup (docs/how-to/back-up-and-restore.md); or delete the data: make destroy.",
+    )
