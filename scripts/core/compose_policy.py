@@ -7,7 +7,7 @@ else. The drawing of the networks and the list of published ports are in docs/re
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, TypeAlias
@@ -42,12 +42,12 @@ NETWORKS: Mapping[str, frozenset[str]] = MappingProxyType(
         "postgres": frozenset({"stores"}),
         "clickhouse": frozenset({"stores"}),
         "valkey": frozenset({"stores"}),
-        "seaweedfs": frozenset({"stores", "edge"}),
+        "seaweedfs": frozenset({"stores", "objects"}),
         "buckets": frozenset(),
-        "caddy": frozenset({"edge", "monitoring"}),
-        "prometheus": frozenset({"monitoring", "stores"}),
-        "alertmanager": frozenset({"monitoring", "edge"}),
-        "grafana": frozenset({"monitoring", "edge"}),
+        "caddy": frozenset({"edge", "objects", "monitoring", "alerts"}),
+        "prometheus": frozenset({"monitoring", "alerts", "stores"}),
+        "alertmanager": frozenset({"alerts", "notify"}),
+        "grafana": frozenset({"monitoring", "dashboards"}),
         "statsd-exporter": frozenset({"monitoring"}),
         "node-exporter": frozenset({"monitoring"}),
         "postgres-exporter": frozenset({"monitoring", "stores"}),
@@ -55,7 +55,28 @@ NETWORKS: Mapping[str, frozenset[str]] = MappingProxyType(
         "exporter": frozenset({"monitoring", "stores"}),
     }
 )
-INTERNAL_NETWORKS = frozenset({"stores", "monitoring"})
+# What each service listens on for others: every container on one of its networks can connect to that. The
+# scenario `security` compares it with /proc and a scan from every network; the threat model shows it.
+LISTENS: Mapping[str, frozenset[int]] = MappingProxyType(
+    {
+        "langfuse-web": frozenset({3000}),
+        "langfuse-worker": frozenset({3030}),
+        "postgres": frozenset({5432}),
+        "clickhouse": frozenset({8123, 9000, 9363}),
+        "valkey": frozenset({6379}),
+        "seaweedfs": frozenset({8333, 18333}),
+        "caddy": frozenset({80, 443}),
+        "prometheus": frozenset({9090}),
+        "alertmanager": frozenset({9093}),
+        "grafana": frozenset({3000}),
+        "statsd-exporter": frozenset({9102}),
+        "node-exporter": frozenset({9100}),
+        "postgres-exporter": frozenset({9187}),
+        "valkey-exporter": frozenset({9121}),
+        "exporter": frozenset({9464}),
+    }
+)
+INTERNAL_NETWORKS = frozenset({"stores", "monitoring", "alerts"})
 SHARED_NAMESPACE = {"buckets": "service:seaweedfs"}  # the administration port of SeaweedFS is on its loopback
 
 CAPABILITIES = {
@@ -97,7 +118,7 @@ WELL_KNOWN_SECRETS = frozenset(
     }
 )
 _SECRET_NAME = re.compile(
-    r"(PASSWORD|_PASS|SECRET|SECRET_KEY|SALT|ENCRYPTION_KEY|API_KEY|_AUTH|ACCESS_KEY|_KEY_ID)$"
+    r"(PASSWORD|_PASS|SECRET|SECRET_KEY|SALT|ENCRYPTION_KEY|API_KEY|_AUTH|ACCESS_KEY|SIGNING_KEY|_KEY_ID)$"
 )
 _TAG = re.compile(r".*:v?(?P<version>\d+(\.\d+)+)([.-][0-9A-Za-z.-]+)?")
 
@@ -298,6 +319,51 @@ def every_service_has_a_health_check(config: Config) -> Iterator[Finding]:
             yield name, "its health check has no timeout or no start_interval"
 
 
+# (service, what its command line must have, what it must not have): ports for administrators that ask for
+# no password are off, or listen on loopback.
+_COMMANDS: Sequence[tuple[str, frozenset[str], tuple[str, ...]]] = (
+    (
+        "seaweedfs",
+        frozenset({"-ip.bind=127.0.0.1", "-s3.port.iceberg=0", "-s3.port.lance=0"}),
+        ("-metricsPort", "-debug", "-webdav", "-sftp", "-mq.broker", "-admin"),
+    ),
+    (
+        "prometheus",
+        frozenset(),
+        ("--web.enable-lifecycle", "--web.enable-admin-api", "--web.enable-remote-write"),
+    ),
+    ("alertmanager", frozenset({"--cluster.listen-address="}), ()),
+    ("statsd-exporter", frozenset(), ("--web.enable-lifecycle",)),
+)
+# (service, variable): without it a port answers everybody.
+_GUARDS = (
+    ("seaweedfs", "AWS_SECRET_ACCESS_KEY"),
+    ("seaweedfs", "WEED_JWT_FILER_SIGNING_KEY"),
+    ("grafana", "GF_METRICS_BASIC_AUTH_PASSWORD"),
+    ("grafana", "GF_SECURITY_ADMIN_PASSWORD"),
+)
+
+
+def administration_asks_for_a_password(config: Config) -> Iterator[Finding]:
+    """What changes a service, or shows what it stores, is not there for whoever shares a network with it."""
+    present = config["services"]
+    for name, required, forbidden in _COMMANDS:
+        words = [str(word) for word in present[name].get("command") or ()] if name in present else []
+        if name in present:
+            for word in sorted(required.difference(words)):
+                yield name, f"does not run with {word}"
+        for word in words:
+            if word.startswith(forbidden):
+                yield name, f"runs with {word}"
+    for name, variable in _GUARDS:
+        if name in present and not _environment(present[name]).get(variable):
+            yield name, f"{variable} is not set: one of its ports answers everybody"
+    if "buckets" in present and "seaweedfs" in present:
+        variable = "WEED_JWT_FILER_SIGNING_KEY"
+        if _environment(present["buckets"]).get(variable) != _environment(present["seaweedfs"]).get(variable):
+            yield "buckets", f"{variable} differs from that of seaweedfs"
+
+
 def names_are_not_fixed(config: Config) -> Iterator[Finding]:
     """Several stacks fit on one host: containers, volumes and networks are named after the project."""
     for name, service in _services(config):
@@ -463,6 +529,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "read-only": root_file_systems_are_read_only,
         "not-root": nobody_is_root,
         "health-checks": every_service_has_a_health_check,
+        "administration": administration_asks_for_a_password,
         "no-fixed-names": names_are_not_fixed,
         "networks": networks_are_as_drawn,
         "host-files": host_files_are_read_only,

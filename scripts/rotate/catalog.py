@@ -92,6 +92,16 @@ ROTATABLE: tuple[Rotatable, ...] = (
         engines=COMPOSE,
     ),
     Rotatable(
+        names=("MONITOR_PASSWORD",),
+        effect="Monitoring starts anew; programs of yours that read metrics need the new password.",
+        engines=COMPOSE,
+    ),
+    Rotatable(
+        names=("S3_INTERNAL_KEY",),
+        effect=f"SeaweedFS starts anew. {_PAUSE}",
+        engines=COMPOSE,
+    ),
+    Rotatable(
         names=("LANGFUSE_INIT_USER_PASSWORD",),
         effect="The former password no longer signs in. Sessions that are open stay open; "
         "to end them, rotate NEXTAUTH_SECRET too.",

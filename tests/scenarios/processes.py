@@ -24,7 +24,7 @@ SHARED: Mapping[str, frozenset[str]] = {
             "wrong_password",
         )
     ),
-    "extras": frozenset(("monitoring", "tls")),
+    "extras": frozenset(("monitoring", "security", "tls")),
 }
 
 

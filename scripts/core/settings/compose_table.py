@@ -189,6 +189,14 @@ OBJECT_STORE = Group(
             secret=True,
         ),
         Setting(
+            name="S3_INTERNAL_KEY",
+            description="Signs what the parts of the bundled SeaweedFS tell each other; nobody else uses it.",
+            kind=hex_secret(32),
+            generate=random_hex(32),
+            set_by=SetBy.GENERATED,
+            secret=True,
+        ),
+        Setting(
             name="S3_EVENTS_BUCKET",
             description="Bucket of everything that came in, from which lost traces are replayed.",
             kind=BUCKET,

@@ -317,6 +317,15 @@ _MONITORING = Group(
     "Monitoring",
     (
         Setting(
+            name="MONITOR_PASSWORD",
+            description="Password of the user `langfuse_monitor`, with which monitoring reads Grafana's "
+            "metrics.",
+            kind=hex_secret(16),
+            generate=random_hex(24),
+            set_by=SetBy.GENERATED,
+            secret=True,
+        ),
+        Setting(
             name="EXPORTER_BIND_ADDRESS",
             description="Address that the exporter listens on when it runs outside of a container.",
             kind=IP_ADDRESS,

@@ -1,9 +1,10 @@
-"""What answers whom: the published side, a network of applications, the stores, other projects' keys."""
+"""What answers whom, with every profile on: what is published, each network, the stores, keys of others."""
 
 from __future__ import annotations
 
 import json
 import secrets
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,31 +14,28 @@ import httpx
 import pytest
 from docker.models.networks import Network
 
+from scripts.core.compose_policy import LISTENS, NETWORKS
+from tests.scenarios.extras import Extras
 from tests.scenarios.load import container, in_container
 from tests.scenarios.stack import Stack, export, new_id, wait_readable
 
 PROBE = (Path(__file__).parent / "probe.py").read_text()
-# SeaweedFS opens it 10000 ports above the S3 interface; docs/reference/compose.md names it as a gap.
-S3_INTERNAL = 18333
-SERVICE_PORTS = (3000, 3030, 5432, 6379, 8123, 8333, 9000, 9363, S3_INTERNAL)
-LISTENERS = {
-    "langfuse-web": {3000},
-    "langfuse-worker": {3030},
-    "postgres": {5432},
-    "clickhouse": {8123, 9000, 9363},
-    "valkey": {6379},
-    "seaweedfs": {8333, S3_INTERNAL},
-}
+# No package has Grafana (docs/reference/rehearsal.md).
+LISTENERS = {name: ports for name, ports in LISTENS.items() if name != "grafana"}
+# What else these programs offer to administrators: closed, or on loopback.
+ADMINISTRATION = (2019, 2020, 8126, 8888, 9333, 8080, 9094, 9009, 18080, 18888, 19333, 8181, 9101, 9125, 9102)
+EVERY_PORT = sorted({*ADMINISTRATION, *(port for ports in LISTENS.values() for port in ports)})
+INSIDE = sorted({network for networks in NETWORKS.values() for network in networks})
 # As /proc/net/tcp writes them: 127.0.0.1, 127.0.0.11, ::1; and the state.
 LOOPBACK = {"0100007F", "0B00007F", "00000000000000000000000001000000"}
 LISTENING = "0A"
+WITHIN_S = 60.0
 
 
-@pytest.fixture(scope="module", autouse=True)
-def started(stack: Stack) -> Stack:
-    """Return the stack, running."""
-    stack.up()
-    return stack
+@pytest.fixture(scope="module")
+def stack(extras: Extras) -> Stack:
+    """Return the shared stack that has all profiles, running."""
+    return extras.stack
 
 
 @pytest.fixture(scope="module")
@@ -65,17 +63,19 @@ def probe(
     return json.loads(said)
 
 
-def addresses(engine: docker.DockerClient, stack: Stack) -> dict[str, str]:
-    """Return `service on network` by address."""
+def addresses(engine: docker.DockerClient, stack: Stack) -> dict[str, tuple[str, str]]:
+    """Return service and network of the stack by address; what the rehearsal adds is left out."""
     found = {}
     for one in engine.containers.list(filters={"label": f"com.docker.compose.project={stack.name}"}):
+        service = one.labels.get("com.docker.compose.service")
         for name, end in one.attrs["NetworkSettings"]["Networks"].items():
-            found[end["IPAddress"]] = f"{one.labels['com.docker.compose.service']} on {name}"
+            if service in NETWORKS:
+                found[end["IPAddress"]] = (service, name.removeprefix(f"{stack.name}_"))
     return found
 
 
-def test_only_web_and_s3_are_published_and_only_on_the_loopback_of_the_host(
-    engine: docker.DockerClient, stack: Stack
+def test_only_web_s3_and_caddy_are_published_and_only_on_the_loopback_of_the_host(
+    engine: docker.DockerClient, extras: Extras, stack: Stack
 ) -> None:
     published = {
         (one.labels["com.docker.compose.service"], port, host["HostIp"], host["HostPort"])
@@ -87,7 +87,10 @@ def test_only_web_and_s3_are_published_and_only_on_the_loopback_of_the_host(
     assert published == {
         ("langfuse-web", "3000/tcp", "127.0.0.1", environment["LANGFUSE_PORT"]),
         ("seaweedfs", "8333/tcp", "127.0.0.1", environment["S3_PORT"]),
+        ("caddy", "80/tcp", extras.address, "80"),
+        ("caddy", "443/tcp", extras.address, "443"),
     }
+    assert extras.address.startswith("127.")
 
 
 def test_a_machine_beside_the_host_reaches_no_port_of_the_stack(
@@ -96,24 +99,26 @@ def test_a_machine_beside_the_host_reaches_no_port_of_the_stack(
     foreign_network.reload()
     host = foreign_network.attrs["IPAM"]["Config"][0]["Gateway"]
     published = [int(stack.context.environment[name]) for name in ("LANGFUSE_PORT", "S3_PORT")]
-    assert probe(engine, stack, str(foreign_network.name), "ports", host, ports=published) == {host: []}
+    assert probe(engine, stack, str(foreign_network.name), "ports", host, ports=[*published, 80, 443]) == {
+        host: []
+    }
 
 
 def test_a_container_of_another_network_reaches_no_container_of_the_stack(
     engine: docker.DockerClient, stack: Stack, foreign_network: Network
 ) -> None:
     wanted = list(addresses(engine, stack))
-    assert len(wanted) >= 8
-    reached = probe(engine, stack, str(foreign_network.name), "ports", *wanted, ports=SERVICE_PORTS)
+    assert len(wanted) >= sum(map(len, NETWORKS.values())) - len(NETWORKS["grafana"])
+    reached = probe(engine, stack, str(foreign_network.name), "ports", *wanted, ports=EVERY_PORT)
     assert reached == {address: [] for address in wanted}
 
 
-def listening(engine: docker.DockerClient, stack: Stack, service: str) -> set[int]:
+def listening(engine: docker.DockerClient, stack: Stack, service: str) -> frozenset[int]:
     """Return the TCP ports on which a service listens for others, as its /proc says."""
     said = in_container(engine, stack, service, "cat", "/proc/net/tcp", "/proc/net/tcp6")
     rows = [line.split() for line in said.splitlines() if line.split()[3] == LISTENING]
     ends = [row[1].split(":") for row in rows]
-    return {int(port, 16) for address, port in ends if address not in LOOPBACK}
+    return frozenset(int(port, 16) for address, port in ends if address not in LOOPBACK)
 
 
 def test_services_listen_on_the_ports_of_the_drawing_and_on_no_administration(
@@ -124,17 +129,69 @@ def test_services_listen_on_the_ports_of_the_drawing_and_on_no_administration(
     assert open_to_others == LISTENERS
 
 
-def test_an_application_on_the_edge_network_finds_web_s3_and_no_store(
+@pytest.mark.parametrize("network", INSIDE)
+def test_from_each_network_exactly_the_services_on_it_are_reached(
+    engine: docker.DockerClient, stack: Stack, network: str
+) -> None:
+    """From every network every address of every service is tried, by every port that any of them has."""
+    if not engine.networks.list(names=[f"{stack.name}_{network}"]):
+        assert network == "dashboards", "only Grafana is not rehearsed"
+        return
+    where = addresses(engine, stack)
+    reached = probe(engine, stack, f"{stack.name}_{network}", "ports", *where, ports=EVERY_PORT)
+    drawn = {
+        address: sorted(LISTENERS[service]) if place == network else []
+        for address, (service, place) in where.items()
+    }
+    assert reached == drawn
+
+
+def test_no_application_on_edge_and_no_service_on_stores_changes_the_object_store(
     engine: docker.DockerClient, stack: Stack
 ) -> None:
-    edge = f"{stack.name}_edge"
-    on_edge = {name for name in addresses(engine, stack).values() if name.endswith(edge)}
-    assert on_edge == {f"{name} on {edge}" for name in ("langfuse-web", "langfuse-worker", "seaweedfs")}
-    reached = probe(engine, stack, edge, "ports", "langfuse-web", "seaweedfs", ports=SERVICE_PORTS)
-    assert reached == {"langfuse-web": [3000], "seaweedfs": [8333, S3_INTERNAL]}
-    stores = [address for address, name in addresses(engine, stack).items() if name.endswith("_stores")]
-    reached = probe(engine, stack, edge, "ports", *stores, ports=SERVICE_PORTS)
-    assert reached == {address: [] for address in stores}
+    """SeaweedFS as it comes does whatever anybody asks on that port; that one is tried, too."""
+    store = [address for address, (service, _) in addresses(engine, stack).items() if service == "seaweedfs"]
+    answers = probe(engine, stack, f"{stack.name}_edge", "calls", "seaweedfs", *store)
+    assert {call for host in answers.values() for call in host.values()} == {"unreachable"}
+    answers = probe(engine, stack, f"{stack.name}_stores", "calls", "seaweedfs")
+    assert set(answers["seaweedfs"].values()) == {"refused"}
+    assert len(answers["seaweedfs"]) == 8
+    # Another sum than that of a wrong password: the identity was not made.
+    signed = f"http://127.0.0.1:{stack.context.environment['S3_PORT']}/?X-Amz-Algorithm=AWS4-HMAC-SHA256"
+    query = "&X-Amz-Credential=intruder/20260101/us-east-1/s3/aws4_request&X-Amz-Date=20260101T000000Z"
+    answer = httpx.get(f"{signed}{query}&X-Amz-Expires=60&X-Amz-SignedHeaders=host&X-Amz-Signature=0")
+    assert answer.status_code == 403
+
+
+def test_the_same_calls_succeed_on_a_seaweedfs_without_the_key(
+    engine: docker.DockerClient, stack: Stack
+) -> None:
+    """Else the test above would prove nothing."""
+    bundled = container(engine, stack, "seaweedfs")
+    kept = [word for word in bundled.attrs["Config"]["Env"] if not word.startswith("WEED_")]
+    assert len(kept) < len(bundled.attrs["Config"]["Env"])
+    name = f"{stack.name}-open"
+    assert bundled.image is not None
+    bare = engine.containers.run(
+        bundled.image,
+        [*bundled.attrs["Config"]["Cmd"]],
+        entrypoint=bundled.attrs["Config"]["Entrypoint"],
+        environment=kept,
+        name=name,
+        network=f"{stack.name}_stores",
+        tmpfs={"/data": "uid=1000,gid=1000", "/tmp": "mode=1777"},  # noqa: S108 - inside a container
+        labels={"com.docker.compose.project": stack.name},
+        detach=True,
+    )
+    try:
+        deadline = time.monotonic() + WITHIN_S
+        while bare.exec_run(["wget", "-q", "-O", "/dev/null", "http://127.0.0.1:8333/healthz"]).exit_code:
+            assert time.monotonic() < deadline, bare.logs().decode()
+            time.sleep(0.5)
+        answers = probe(engine, stack, f"{stack.name}_stores", "calls", name)
+    finally:
+        bare.remove(force=True)
+    assert set(answers[name].values()) == {"done"}
 
 
 def test_no_store_answers_without_its_password_or_to_a_wrong_one(

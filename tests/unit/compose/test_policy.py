@@ -83,6 +83,15 @@ def mount(service: str, **volume: object) -> Change:
     return lambda config: config["services"][service].setdefault("volumes", []).append(volume)
 
 
+def say(service: str, word: str) -> Change:
+    """Add a word to the command line of a service."""
+    return lambda config: config["services"][service]["command"].append(word)
+
+
+def leave_unsaid(service: str, word: str) -> Change:
+    return lambda config: config["services"][service]["command"].remove(word)
+
+
 def port_on(service: str, address: str | None) -> Change:
     def change(config: Config) -> None:
         port = config["services"][service]["ports"][0]
@@ -156,6 +165,16 @@ MUTATIONS: tuple[tuple[str, Change], ...] = (
     ("health-checks", put("services/valkey/healthcheck/test", ["CMD-SHELL", "valkey-cli ping || true"])),
     ("health-checks", put(f"{WEB}/healthcheck/test", ["CMD", "wget", "http://localhost:3000/"])),
     ("health-checks", drop("services/postgres/healthcheck/timeout")),
+    ("administration", drop("services/seaweedfs/environment/WEED_JWT_FILER_SIGNING_KEY")),
+    ("administration", put("services/buckets/environment/WEED_JWT_FILER_SIGNING_KEY", "0123456789abcdef")),
+    ("administration", say("seaweedfs", "-metricsPort=9327")),
+    ("administration", leave_unsaid("seaweedfs", "-ip.bind=127.0.0.1")),
+    ("administration", leave_unsaid("seaweedfs", "-s3.port.iceberg=0")),
+    ("administration", say("prometheus", "--web.enable-lifecycle")),
+    ("administration", say("prometheus", "--web.enable-admin-api")),
+    ("administration", leave_unsaid("alertmanager", "--cluster.listen-address=")),
+    ("administration", say("statsd-exporter", "--web.enable-lifecycle")),
+    ("administration", drop("services/grafana/environment/GF_METRICS_BASIC_AUTH_PASSWORD")),
     ("no-fixed-names", put("services/postgres/container_name", "postgres")),
     ("no-fixed-names", put("volumes/postgres/name", "postgres")),
     ("no-fixed-names", put("networks/stores/external", True)),
@@ -165,6 +184,9 @@ MUTATIONS: tuple[tuple[str, Change], ...] = (
     ("networks", put("services/prometheus/network_mode", "host")),
     ("networks", drop("networks/stores/internal")),
     ("networks", put("networks/edge/internal", True)),
+    ("networks", put("services/seaweedfs/networks", {"stores": None, "edge": None})),
+    ("networks", put("services/alertmanager/networks", {"alerts": None, "edge": None})),
+    ("networks", drop("networks/alerts/internal")),
     (
         "host-files",
         mount("postgres", type="bind", source="/repository/config/x.conf", target="/x", read_only=False),
