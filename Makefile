@@ -9,13 +9,22 @@ MAKEFLAGS += --no-builtin-rules
 PYTHON ?=
 UV ?= uv
 RUN = .venv/bin/python -m scripts
-## What a caller sets reaches the shell as it stands, quoted. 0, no and false switch off.
-quoted = '$(subst ','\'',$(value $(1)))'
+## What a caller sets is text, never a program: make would expand it for the environment of every command, and run what
+## stands in $(shell ...) while it does.
+$(foreach name,$(.VARIABLES),$(if $(findstring command,$(origin $(name))),$(eval override export $(name) := $$(value $(name)))))
+define newline
+
+
+endef
+## It reaches the shell as it stands, quoted. 0, no and false switch off.
+quoted = $(if $(findstring $(newline),$(value $(1))),$(error $(1) has a line break))'$(subst ','\'',$(value $(1)))'
 argument = $(if $(value $(1)),$(quoted))
 option = $(if $(value $(2)),--$(1) $(call quoted,$(2)))
 selector = $(if $(value $(2)),$(1) $(call quoted,$(2)))
 switch = $(if $(filter-out 0 no false,$(value $(2))),--$(1))
 refusal = $(if $(filter 0 no false,$(value $(2))),--$(1))
+## ARGS is several words: they are taken apart without a shell, and stand last.
+with_args = .venv/bin/python scripts/append_words.py $(call quoted,ARGS)
 PIP_INSTALL = -m pip install -qq --disable-pip-version-check --require-hashes -r
 
 .PHONY: help up down status logs pull lock images-save images-load bootstrap plan validate credentials export-config smoke alerts alerts-check exporter dashboard report canary backup backups backup-verify restore reconcile export import promote retention erase destroy test test-slow test-clients rehearse fake-llm api-reference lint audit types bench doctor capacity kubernetes-render docs lock-python trust reload-tls bundle install-bundle sbom rotate support-bundle upgrade rollback repair-migration
@@ -66,7 +75,7 @@ images-load: .venv/.runtime ## Images: load such a file, checked [FILE= DRY_RUN=
 	@$(RUN) images load $(call argument,FILE) $(call switch,dry-run,DRY_RUN)
 
 smoke: .venv/.runtime ## Run: smoke tests of the running stack [BASE_URL= ARGS=]
-	@$(RUN) smoke $(ARGS)
+	@$(with_args) $(RUN) smoke
 
 backup: .venv/.runtime ## Data: save everything, encrypted, as one set [DRY_RUN=1]
 	@$(RUN) backup $(call switch,dry-run,DRY_RUN)
@@ -85,7 +94,7 @@ reconcile: .venv/.runtime ## Data: replay what was acknowledged but lost [SINCE=
 	@$(RUN) reconcile $(call option,since,SINCE) $(call switch,check,CHECK)
 
 export: .venv/.runtime ## Data: write files [INTO= PROJECT= FORMAT=parquet|jsonl|csv]
-	@$(RUN) export $(call option,into,INTO) $(call option,project,PROJECT) $(call option,format,FORMAT) $(ARGS)
+	@$(with_args) $(RUN) export $(call option,into,INTO) $(call option,project,PROJECT) $(call option,format,FORMAT)
 
 import: .venv/.runtime ## Data: load an export [FROM= PROJECT= BASE_URL= DRY_RUN=1]
 	@$(RUN) import $(call argument,FROM) $(call option,project,PROJECT) $(call option,base-url,BASE_URL) \
@@ -134,11 +143,11 @@ doctor: .venv/.runtime ## Check: what is wrong and its fix [ONLY= VERBOSE=1 FIX=
 	  $(call switch,dry-run,DRY_RUN) $(call switch,yes,YES) $(call switch,read-only,READ_ONLY)
 
 kubernetes-render: .venv/.runtime ## Config: Helm values and manifests [SIZE= INTO= ARGS=]
-	@$(RUN) kubernetes-render $(call option,size,SIZE) $(call option,into,INTO) $(ARGS)
+	@$(with_args) $(RUN) kubernetes-render $(call option,size,SIZE) $(call option,into,INTO)
 
 capacity: .venv/.runtime ## Check: what a load needs [SPANS_PER_S= RETENTION_DAYS= ARGS=]
-	@$(RUN) capacity $(or $(call option,spans-per-s,SPANS_PER_S),--spans-per-s 10) $(call option,retention-days,RETENTION_DAYS) \
-	  $(call option,into,INTO) $(call switch,json,JSON) $(ARGS)
+	@$(with_args) $(RUN) capacity $(or $(call option,spans-per-s,SPANS_PER_S),--spans-per-s 10) $(call option,retention-days,RETENTION_DAYS) \
+	  $(call option,into,INTO) $(call switch,json,JSON)
 
 rotate: .venv/.runtime ## Config: new value of a secret [SECRET= DRY_RUN=1 UNDO=1]
 	@$(RUN) rotate $(call argument,SECRET) $(call switch,dry-run,DRY_RUN) $(call switch,yes,YES) $(call switch,undo,UNDO) \
@@ -148,19 +157,19 @@ support-bundle: .venv/.runtime ## Check: what others need to help, without secre
 	@$(RUN) support-bundle $(call option,into,INTO)
 
 bench: .venv/.dev ## Check: speed and footprint of the embedded engine
-	@.venv/bin/python -m benchmarks.engine $(ARGS)
+	@$(with_args) .venv/bin/python -m benchmarks.engine
 
 test: .venv/.dev .venv-sdk4/.runtime ## Develop: tests of the code, smoke tests with two SDK lines
 	@$(RUN) selftest --sdk4-python .venv-sdk4/bin/python
 
 test-slow: .venv/.dev .venv-tools/.runtime ## Develop: alerts, backups, browser, API description: minutes
-	@.venv/bin/python -m pytest -q -n 3 --dist worksteal -m slow tests/unit tests/embedded $(ARGS)
+	@$(with_args) .venv/bin/python -m pytest -q -n 3 --dist worksteal -m slow tests/unit tests/embedded
 
 test-clients: .venv/.dev .venv-clients/.runtime build/js-client/.installed ## Develop: official clients against the embedded engine
-	@.venv/bin/python -m pytest -q -n 2 --dist worksteal tests/clients $(ARGS)
+	@$(with_args) .venv/bin/python -m pytest -q -n 2 --dist worksteal tests/clients
 
 rehearse: .venv/.dev ## Develop: compose stack on stand-in images [YES=1 ARGS=]
-	@$(RUN) rehearse $(call switch,yes,YES) $(ARGS)
+	@$(with_args) $(RUN) rehearse $(call switch,yes,YES)
 
 fake-llm: .venv/.runtime ## Develop: a stand-in for an OpenAI-compatible server [PORT=]
 	@.venv/bin/python examples/fake_llm.py $(call option,port,PORT)
@@ -185,7 +194,7 @@ reload-tls: .venv/.runtime ## Config: read your TLS files again
 	@$(RUN) reload-tls
 
 audit: .venv/.runtime .venv-tools/.runtime ## Develop: known vulnerabilities of packages [ARGS=--required]
-	@$(RUN) audit $(ARGS)
+	@$(with_args) $(RUN) audit
 
 sbom: .venv/.runtime ## Develop: list of packages and images, CycloneDX [OUTPUT=]
 	@$(RUN) sbom $(call option,output,OUTPUT)
@@ -206,7 +215,7 @@ lock-python: ## Develop: resolve the Python lock files anew (needs uv)
 	  "requirements-pip.lock requirements-pip.in" "requirements-sdk4.lock requirements-sdk4.in" \
 	  "requirements-clients.lock requirements-clients.in" "requirements-tools.lock requirements-tools.in"; do \
 	  set -- $$lock; output=$$1; shift; \
-	  $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	  $(call quoted,UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	    --custom-compile-command 'make lock-python' --output-file "$$output" "$$@" || exit 1; \
 	done
 
