@@ -94,10 +94,11 @@ def build_graph(langfuse: Langfuse, prompt: Any) -> Any:
     def specialist(name: str) -> Any:
         def work(state: State) -> State:
             with (
-                propagate_attributes(metadata={"agent": name}),
                 langfuse.start_as_current_observation(
                     name=name, as_type="agent", input=state["request"]
                 ) as observation,
+                # Inside: what is propagated is also set on the open span, which outside is the node's.
+                propagate_attributes(metadata={"agent": name}),
             ):
                 messages = [("system", f"You are the {name}. {agents[name]}"), ("user", state["request"])]
                 # A handler of its own, so that the call hangs below the agent and not below the node.

@@ -7,9 +7,9 @@ One conversation is one session; every turn of it is a trace:
       save_credit      tool        only when the answer was found
 
 When a gap is filled, or given up after `--turns` turns, its last trace gets the scores `gap_fill_success` and
-`turns_to_fill`; the session gets `user-feedback` and `satisfaction`. The type of the gap is a tag of its
-traces, so that dashboards and alerts tell the types apart. The model and the artist are simulated; all that
-is random follows from `--seed`.
+`turns_to_fill`; the session gets `user-feedback` and `satisfaction`. The traces have the tags `gap-filling`
+and `gap:<type>` (such as `gap:producer`), by which alerts and dashboards find the cost of gap filling and
+tell the types apart. The model and the artist are simulated; all that is random follows from `--seed`.
 
     set -a; . .stack/credentials/<project>.env; set +a
     .venv/bin/python examples/chat.py --gaps 3 --turns 4
@@ -89,7 +89,7 @@ def fill_gap(langfuse: Langfuse, gap: str, most_turns: int, rng: random.Random) 
     """Talk about one gap until it is filled or given up, and score the outcome."""
     trace_ids: list[str] = []
     credit = None
-    with propagate_attributes(tags=["example", "chat", gap]):
+    with propagate_attributes(tags=["example", "gap-filling", f"gap:{gap}"]):
         while credit is None and len(trace_ids) < most_turns:
             trace_id, reply = take_turn(langfuse, gap, len(trace_ids) + 1, rng)
             trace_ids.append(trace_id)

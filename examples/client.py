@@ -73,19 +73,20 @@ def require_models() -> None:
         stop(2, "OPENAI_API_KEY not set: `make fake-llm` serves a stand-in and says what to set")
 
 
-def await_metrics(langfuse: Langfuse, query: dict[str, Any], *, enough: int) -> list[dict[str, Any]]:
+def await_metrics(langfuse: Langfuse, *queries: dict[str, Any], enough: int) -> list[dict[str, Any]]:
     """Return the rows that the Metrics API answers once they count at least `enough` observations or scores.
 
     A server shows a span about one second after it was sent and a score after six, so whoever asks at once
-    would add up half of it. The query must have the metric `count`.
+    would add up half of it. A query must have the metric `count`.
 
     Raises:
         SystemExit: 1 when that takes longer than METRICS_DEADLINE_S.
     """
     started = time.monotonic()
     while True:
-        answer = langfuse.api.metrics.metrics(query=json.dumps(query))
-        rows: list[dict[str, Any]] = answer.data
+        rows: list[dict[str, Any]] = [
+            row for query in queries for row in langfuse.api.metrics.metrics(query=json.dumps(query)).data
+        ]
         counted = sum(int(row["count_count"]) for row in rows)
         if counted >= enough:
             return rows

@@ -148,8 +148,9 @@ class Orchestrator:
     def _attempt(self, agent: Agent, task: str) -> dict[str, Any]:
         """Let one agent work on the task, and score the attempt."""
         with (
-            propagate_attributes(metadata={"agent": agent.name}),
             self.langfuse.start_as_current_observation(name=agent.name, as_type="agent", input=task) as run,
+            # Inside: what is propagated is also set on the open span, which outside is the caller's.
+            propagate_attributes(metadata={"agent": agent.name}),
         ):
             success, usage = self._call_model(agent, task)
             spent = cost(agent, usage)
@@ -223,27 +224,29 @@ def ask_langfuse(langfuse: Langfuse, version: str, attempts: dict[str, int]) -> 
     """
     found = {}
     for agent, number in attempts.items():
-        [calls] = await_metrics(langfuse, calls_of(agent, version), enough=number)
-        found[agent] = {"cost": float(calls["sum_totalCost"]), "tokens": float(calls["sum_totalTokens"])}
+        calls = await_metrics(langfuse, *calls_of(agent, version), enough=number)
+        found[agent] = {
+            "cost": sum(float(row["sum_totalCost"] or 0) for row in calls),
+            "tokens": sum(float(row["sum_totalTokens"] or 0) for row in calls),
+        }
         for score in ("task_success", "quality"):
             [scored] = await_metrics(langfuse, average_of(score, agent, version), enough=number)
             found[agent][score] = float(scored["avg_value"])
     return found
 
 
-def calls_of(agent: str, version: str) -> dict[str, Any]:
-    """Return the query for the model calls of one agent: what was called under its metadata."""
-    # `contains`, as SDK 5 sends texts of metadata in quotes and a server may compare with these.
-    own = {
-        "column": "metadata",
-        "type": "stringObject",
-        "key": "agent",
-        "operator": "contains",
-        "value": agent,
-    }
+def calls_of(agent: str, version: str) -> list[dict[str, Any]]:
+    """Return the queries for the model calls of one agent, of which a call fits one.
+
+    SDK 5 sends texts of metadata in quotes, and a server may compare with these.
+    """
     calls = {"column": "type", "type": "stringOptions", "operator": "any of", "value": ["GENERATION"]}
     measures = (("totalCost", "sum"), ("totalTokens", "sum"), ("count", "count"))
-    return lately("observations", measures, [own, calls, of_version(version)])
+    own = {"column": "metadata", "type": "stringObject", "key": "agent", "operator": "="}
+    return [
+        lately("observations", measures, [{**own, "value": text}, calls, of_version(version)])
+        for text in (agent, f'"{agent}"')
+    ]
 
 
 def average_of(score: str, agent: str, version: str) -> dict[str, Any]:

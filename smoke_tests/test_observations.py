@@ -132,6 +132,29 @@ def test_decorated_asynchronous_calls_nest_as_they_were_called(
     assert {row["userId"] for row in rows} == {user_id}
 
 
+def test_nested_agents_keep_metadata_apart_when_it_is_propagated_inside_of_each(
+    langfuse: Langfuse, server: Server
+) -> None:
+    def work(agent: str, inner: Callable[[], None] | None = None) -> str:
+        with (
+            langfuse.start_as_current_observation(name=agent, as_type="agent") as run,
+            propagate_attributes(metadata={"agent": agent}),
+        ):
+            if inner:
+                inner()
+            langfuse.start_observation(name=f"{agent}-call", as_type="generation").end()
+        return run.trace_id
+
+    trace_id = work("planner", lambda: work("coder", lambda: work("tester") and None) and None)
+    langfuse.flush()
+
+    names = ["planner", "coder", "tester"]
+    rows = server.await_observations([*names, *(f"{name}-call" for name in names)], traceId=trace_id)
+    assert {name: row["metadata"]["agent"] for name, row in rows.items()} == {
+        name: name.removesuffix("-call") for name in rows
+    }
+
+
 def test_a_decorated_function_that_raises_is_an_error_and_raises_on(
     langfuse: Langfuse, server: Server
 ) -> None:

@@ -123,6 +123,16 @@ DIMENSIONS: dict[str, Dimension] = {
 }
 
 
+def dimension_of(group_by: str) -> Dimension:
+    """Return the dimension that a grouping is by; `tag:gap:` groups by the tags that begin with `gap:`."""
+    return DIMENSIONS[group_by.partition(":")[0]]
+
+
+def is_array(group_by: str) -> bool:
+    """Return whether a row can belong to several groups of this grouping."""
+    return bool(group_by) and dimension_of(group_by).array
+
+
 def is_score(name: str) -> bool:
     """Return whether the name of a metric is that of a score."""
     return name not in METRICS

@@ -5,8 +5,20 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Iterator
 
-from .catalog import METRICS, find_metric, is_score
-from .expression import Aggregate, aggregates, comparisons, variables
+from .catalog import METRICS, OBSERVATIONS, find_metric, is_array, is_score, score_name
+from .expression import (
+    Absolute,
+    Aggregate,
+    Arithmetic,
+    Comparison,
+    Condition,
+    Logic,
+    Negative,
+    Value,
+    aggregates,
+    comparisons,
+    variables,
+)
 from .model import LONGEST_WINDOW_S, Alert, NoData, Observed, Window, duration_seconds
 
 Fault = tuple[tuple[str, ...], int, str]
@@ -33,6 +45,7 @@ def check_alert(
         yield ("no_data",), 0, "a group that was never seen cannot be missed; use alert or ignore"
     yield from ((("window",), 0, fault) for fault in _window_faults(alert.window))
     yield from ((path, 0, fault) for path, fault in _grouping_faults(alert))
+    yield from ((("condition",), column, fault) for column, fault in _ratio_faults(alert))
 
 
 def check_observed(observed: Observed) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -48,6 +61,10 @@ def check_observed(observed: Observed) -> Iterator[tuple[tuple[str, ...], str]]:
         yield ("window",), fault
     if observed.group_by == "agent" and not _by_agent(observed.metric):
         yield ("group_by",), f"{observed.metric} is not known by agent"
+    if is_array(observed.group_by):
+        for statistic in observed.statistics:
+            if not _adds_up(observed.metric, statistic):
+                yield ("group_by",), _DOES_NOT_ADD_UP.format(statistic=statistic, metric=observed.metric)
 
 
 def metric_of(alert: Alert, aggregate: Aggregate) -> str:
@@ -64,15 +81,76 @@ def _aggregate_faults(alert: Alert, aggregate: Aggregate) -> Iterator[str]:
         yield f"{name} has no {aggregate.function}; known: {', '.join(allowed)}"
     if aggregate.function == "projected" and not alert.window.calendar:
         yield "projected needs the window day or month"
+    if is_array(alert.group_by) and not _adds_up(name, aggregate.function):
+        yield _DOES_NOT_ADD_UP.format(statistic=aggregate.function, metric=name)
 
 
 def _grouping_faults(alert: Alert) -> Iterator[tuple[tuple[str, ...], str]]:
     names = {metric_of(alert, aggregate) for aggregate in aggregates(alert.condition)} | {alert.metric}
-    dimensions = {alert.group_by, *(key for key, _ in alert.filters)}
+    dimensions = {alert.group_by, *(key for key, _ in (*alert.filters, *alert.excluded))}
     for name in sorted(names):
         if "agent" in dimensions and not _by_agent(name):
             where = "group_by" if alert.group_by == "agent" else "filters"
             yield (where,), f"{name} is not known by agent; use trace_name"
+
+
+_DOES_NOT_ADD_UP = (
+    "{statistic} of {metric} cannot be grouped by tag, as a trace has several tags; "
+    "use trace_name, or filters with one tag"
+)
+# What selects traces, so that both sides of a ratio are about the same ones.
+_SELECTS_TRACES = ("trace_name", "tag", "user", "release", "agent")
+
+
+def _adds_up(name: str, statistic: str) -> bool:
+    """Whether a tag's statistic follows from those of the combinations of tags, by which the API groups."""
+    metric = find_metric(name)
+    if metric.distinct:
+        return False
+    return (
+        statistic in ("count", "sum", "min", "max", "projected", "share")
+        or metric.numerator is not None
+        or (statistic == "avg" and is_score(name))
+    )
+
+
+def _ratio_faults(alert: Alert) -> Iterator[tuple[int, str]]:
+    """Yield ratios that divide what is measured on all traces by what is measured on some, or the reverse.
+
+    The cost of a whole project divided by the successes of one feature says nothing about that feature.
+    """
+    chosen = {key for key, _ in alert.filters} | {alert.group_by.partition(":")[0]}
+    if chosen.intersection(_SELECTS_TRACES):
+        return
+    for ratio in _ratios(alert.condition):
+        sides = [
+            {_traces_of(metric_of(alert, one)): one for one in aggregates(side)}
+            for side in (ratio.left, ratio.right)
+        ]
+        if all(sides) and set(sides[0]) != set(sides[1]):
+            column = next(iter(sides[0].values())).column
+            named = [metric_of(alert, next(iter(side.values()))) for side in sides]
+            fault = (
+                f"{named[0]} and {named[1]} are about different traces; "
+                "add filters with a trace_name or tag that selects the traces of both, or group_by"
+            )
+            yield column, fault
+
+
+def _traces_of(name: str) -> str:
+    """Return which traces a metric is about: all (empty), or those that have a score."""
+    return score_name(name) if find_metric(name).view != OBSERVATIONS else ""
+
+
+def _ratios(node: Condition | Value) -> Iterator[Arithmetic]:
+    match node:
+        case Arithmetic() | Comparison() | Logic():
+            if isinstance(node, Arithmetic) and node.operator == "/":
+                yield node
+            yield from _ratios(node.left)
+            yield from _ratios(node.right)
+        case Negative() | Absolute():
+            yield from _ratios(node.operand)
 
 
 def _by_agent(name: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -39,6 +39,8 @@ WindowText = Annotated[str, Field(pattern=WINDOW)]
 SecretFile = Annotated[str, Field(pattern=FILE_NAME)]
 Texts = str | list[str]
 _DIMENSION = Literal["model", "trace_name", "user", "environment", "tag", "agent", "release"]
+GROUPING = r"^(model|trace_name|user|environment|agent|release|tag(:.+)?)$"
+_Grouping = Annotated[str, Field(pattern=GROUPING)]
 
 
 class AlertFileError(UsageError):
@@ -57,7 +59,8 @@ class _Alert(_Strict):
     action: Texts
     project: Texts = []
     filters: dict[_DIMENSION, Texts] = {}
-    group_by: _DIMENSION | None = None
+    exclude: dict[_DIMENSION, Texts] = {}
+    group_by: _Grouping | None = None
     severity: Severity = Severity.WARNING
     for_: Annotated[str, Field(alias="for", pattern=r"^(0s|[1-9]\d*[smhdw])$")] = "0s"
     min_samples: Annotated[int, Field(ge=0)] | None = None
@@ -70,7 +73,7 @@ class _Observed(_Strict):
     metric: Annotated[str, Field(min_length=1)]
     statistics: Annotated[list[str], Field(min_length=1)]
     window: WindowText
-    group_by: _DIMENSION | None = None
+    group_by: _Grouping | None = None
 
 
 class _Slack(_Strict):
@@ -120,6 +123,7 @@ _EXPLAINED = {
     SLUG: "use lower-case letters, digits and _",
     DURATION: "write 30s, 5m, 1h, 7d or 2w",
     r"^(0s|[1-9]\d*[smhdw])$": "write 30s, 5m, 1h, 7d or 2w",
+    GROUPING: "write model, trace_name, user, environment, tag, tag:<prefix>, agent or release",
     WINDOW: "write 30s, 5m, 1h, 7d, 2w, day or month",
     FILE_NAME: "write the name of a file in the secrets directory, not a path or the secret itself",
     r"^https?://": "begin with http:// or https://",
@@ -204,7 +208,8 @@ class _Builder:
                 window=Window(raw.window),
                 actions=_texts(raw.action),
                 projects=_texts(raw.project),
-                filters=tuple(sorted((key, _texts(value)) for key, value in raw.filters.items())),
+                filters=_selection(raw.filters),
+                excluded=_selection(raw.exclude),
                 group_by=raw.group_by or "",
                 severity=raw.severity,
                 hold=raw.for_,
@@ -252,6 +257,10 @@ def _refusal(shown: str, faults: Sequence[str]) -> AlertFileError:
 
 def _texts(value: Texts) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else tuple(value)
+
+
+def _selection(chosen: Mapping[str, Texts]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    return tuple(sorted((key, _texts(value)) for key, value in chosen.items()))
 
 
 def _variable(value: float | _PerProject) -> Variable:

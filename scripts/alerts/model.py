@@ -83,6 +83,7 @@ class Alert:
     Attributes:
         condition_text: as written; `condition` is its tree.
         filters: dimension -> accepted values, sorted by dimension.
+        excluded: dimension -> values that are left out, sorted by dimension.
         hold: `for`: how long the condition must hold, as written.
         projects: to watch; empty: all.
         runbook: path or URL of what to do.
@@ -96,6 +97,7 @@ class Alert:
     actions: tuple[str, ...]
     projects: tuple[str, ...] = ()
     filters: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    excluded: tuple[tuple[str, tuple[str, ...]], ...] = ()
     group_by: str = ""
     severity: Severity = Severity.WARNING
     hold: str = "0s"

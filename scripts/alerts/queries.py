@@ -13,7 +13,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from .catalog import DIMENSIONS, OBSERVATIONS, Filter, Metric, find_metric, one_of, score_name
+from .catalog import (
+    DIMENSIONS,
+    OBSERVATIONS,
+    Filter,
+    Metric,
+    dimension_of,
+    find_metric,
+    is_array,
+    one_of,
+    score_name,
+)
 from .expression import Criterion
 from .model import Window
 from .series import Series
@@ -21,10 +31,11 @@ from .series import Series
 CANARY_ENVIRONMENT = "stack-canary"
 """Where the canary writes; no metric counts it."""
 ROW_LIMIT = 1000
+NO_GROUP = "none"
+"""The group of what has no name, user, tag ..."""
 MIN_ELAPSED = 0.05
 """Before 5 % of a day or a month are over nothing is projected: one early hour says little about the rest."""
 
-_HIGH_CARDINALITY = ("user",)
 _NEGATED = {"!=": "=="}
 Rows = Sequence[Mapping[str, Any]]
 
@@ -73,7 +84,7 @@ class Query:
             filters.append(one_of("name", *self.scores))
         dimensions = [{"field": "name"}] if self.scores else []
         if self.scope.group_by:
-            dimensions.append({"field": DIMENSIONS[self.scope.group_by].column(self.scope.view)})
+            dimensions.append({"field": dimension_of(self.scope.group_by).column(self.scope.view)})
         document: dict[str, Any] = {
             "view": self.scope.view,
             "metrics": [{"measure": measure, "aggregation": how} for measure, how in self.measures],
@@ -96,18 +107,29 @@ class Answers:
     rows: Mapping[Scope, Rows]
 
     def groups(self, column: Column) -> list[str]:
-        """Return the groups that have rows; one empty name where nothing is grouped."""
+        """Return the groups that have rows, largest first; one empty name where nothing is grouped."""
         if not column.scope.group_by:
             return [""]
-        return [self._group(column, row) for row in self._of(column)]
+        sizes: dict[str, float] = defaultdict(float)
+        for row in self._of(column):
+            for group in _groups(column.scope, row):
+                sizes[group] += float(row.get(column.key) or 0)
+        return sorted(sizes, key=lambda group: -sizes[group])
 
     def number(self, column: Column, group: str) -> float | None:
-        """Return the number, or None where there is none."""
-        for row in self._of(column):
-            if not column.scope.group_by or self._group(column, row) == group:
-                value = row.get(column.key)
-                return None if value is None else float(value)  # the server writes some numbers as texts
-        return None
+        """Return the number, or None where there is none.
+
+        A group that several rows belong to, such as a tag, has what these rows are together.
+        """
+        found = [
+            float(row[column.key])  # the server writes some numbers as texts
+            for row in self._of(column)
+            if row.get(column.key) is not None
+            and (not column.scope.group_by or group in _groups(column.scope, row))
+        ]
+        if not found:
+            return None
+        return {"min": min, "max": max}.get(column.aggregation, sum)(found)
 
     def _of(self, column: Column) -> Iterable[Mapping[str, Any]]:
         return (
@@ -116,10 +138,16 @@ class Answers:
             if not column.score or row.get("name") == column.score
         )
 
-    @staticmethod
-    def _group(column: Column, row: Mapping[str, Any]) -> str:
-        value = row.get(DIMENSIONS[column.scope.group_by].column(column.scope.view))
-        return ", ".join(map(str, value)) if isinstance(value, list) else str(value or "none")
+
+def _groups(scope: Scope, row: Mapping[str, Any]) -> list[str]:
+    """Return the groups that a row belongs to: one, or for a list such as tags each that is meant."""
+    dimension, prefix = dimension_of(scope.group_by), scope.group_by.partition(":")[2]
+    value = row.get(dimension.column(scope.view))
+    if not dimension.array:
+        return [str(value or NO_GROUP)]
+    members = value if isinstance(value, list) else [value] if value else []
+    named = [str(member) for member in dict.fromkeys(members) if str(member).startswith(prefix)]
+    return named or ([] if prefix else [NO_GROUP])
 
 
 def plan_queries(series: Iterable[Series]) -> list[Query]:
@@ -170,7 +198,7 @@ def _value(series: Series, answers: Answers, group: str, now: datetime) -> float
     value = answers.number(_own_column(series, metric), group) if count else None
     if value is None:
         return 0.0 if series.statistic == "sum" else None
-    return value * metric.scale
+    return value / count if _is_summed_average(series) else value * metric.scale
 
 
 def _columns(series: Series) -> Iterable[Column]:
@@ -183,8 +211,13 @@ def _columns(series: Series) -> Iterable[Column]:
 
 
 def _own_column(series: Series, metric: Metric) -> Column:
-    how = "sum" if series.statistic == "projected" else series.statistic
+    how = "sum" if series.statistic == "projected" or _is_summed_average(series) else series.statistic
     return Column(_scope(series), metric.measure, how, _score(series))
+
+
+def _is_summed_average(series: Series) -> bool:
+    """Whether it is the average of a group that many rows belong to: averages of rows cannot be added up."""
+    return series.statistic == "avg" and is_array(series.group_by)
 
 
 def _count_column(series: Series) -> Column:
@@ -204,11 +237,12 @@ def _scope(series: Series, part: Filter | None = None) -> Scope:
     filters = list(metric.filters)
     if "agent" in (series.group_by, *(key for key, _ in series.filters)) and metric.view == OBSERVATIONS:
         filters.append(one_of("type", "AGENT"))
-    for key, accepted in series.filters:
-        dimension = DIMENSIONS[key]
-        column = dimension.column(metric.view)
-        kind = "arrayOptions" if dimension.array else "stringOptions"
-        filters.append({**one_of(column, *accepted), "type": kind})
+    for chosen, operator in ((series.filters, "any of"), (series.excluded, "none of")):
+        for key, values_ in chosen:
+            dimension = DIMENSIONS[key]
+            kind = "arrayOptions" if dimension.array else "stringOptions"
+            column = dimension.column(metric.view)
+            filters.append({**one_of(column, *values_), "operator": operator, "type": kind})
     if not any(key == "environment" for key, _ in series.filters):
         filters.append({**one_of("environment", CANARY_ENVIRONMENT), "operator": "none of"})
     if part is not None:

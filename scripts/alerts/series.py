@@ -28,6 +28,7 @@ class Series:
     test: Criterion | None = None
     group_by: str = ""
     filters: Filters = ()
+    excluded: Filters = ()
     categorical: bool = False
 
     @property
@@ -43,7 +44,11 @@ class Series:
             "statistic": self.statistic if self.test is None else f"share {self.test}",
             "window": self.window.text,
             "by": self.group_by,
-            "selection": ",".join(f"{key}={'|'.join(values)}" for key, values in self.filters),
+            "selection": ",".join(
+                f"{key}{operator}{'|'.join(values)}"
+                for chosen, operator in ((self.filters, "="), (self.excluded, "!="))
+                for key, values in chosen
+            ),
         }
 
 
@@ -60,6 +65,7 @@ def series_of(alert: Alert, aggregate: Aggregate) -> Series:
         aggregate.test,
         alert.group_by,
         alert.filters,
+        alert.excluded,
         categorical=is_score(metric) and _has_texts(alert, metric),
     )
 

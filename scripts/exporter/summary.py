@@ -60,7 +60,7 @@ def _quality(values: Values) -> dict[str, dict[str, dict[str, float]]]:
     scores: dict[str, dict[str, dict[str, float]]] = defaultdict(dict)
     for series, groups in values.items():
         shown = series.statistic in ("avg", "count", "share")
-        if is_score(series.metric) and shown and not series.group_by and not series.filters and "" in groups:
+        if is_score(series.metric) and shown and _whole(series) and "" in groups:
             key = series.statistic if series.test is None else f"share {series.test}"
             scores[score_name(series.metric)].setdefault(series.window.text, {})[key] = groups[""]
     measured = {
@@ -75,7 +75,7 @@ def _agents(values: Values) -> list[dict[str, Any]]:
     windows: dict[str, int] = {}
     for series, groups in values.items():
         column = _OF_AGENTS.get((series.metric, series.statistic))
-        if column is None or series.group_by != "agent" or series.filters:
+        if column is None or series.group_by != "agent" or series.filters or series.excluded:
             continue
         reach = series.window.seconds
         if windows.get(column, 0) >= reach:
@@ -87,4 +87,9 @@ def _agents(values: Values) -> list[dict[str, Any]]:
 
 
 def _plain(series: Series) -> bool:
-    return not series.group_by and not series.filters and series.test is None
+    return _whole(series) and series.test is None
+
+
+def _whole(series: Series) -> bool:
+    """Whether it is about the whole project."""
+    return not (series.group_by or series.filters or series.excluded)

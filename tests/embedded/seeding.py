@@ -49,7 +49,7 @@ def make_seed(number: int) -> Seed:
         agents=random.choice(["router", "researcher"], COUNT),
         models=random.choice(["gpt-4o", "claude-sonnet-4"], COUNT),
         names=random.choice(["attribution_query", "chat-turn"], COUNT),
-        tags=random.choice(["producer", "engineer"], COUNT),
+        tags=random.choice(["gap:producer", "gap:engineer"], COUNT),
         users=random.integers(0, 7, COUNT),
         durations_ms=random.integers(500, 9000, COUNT),
         first_token_ms=random.integers(50, 400, COUNT),
@@ -85,7 +85,7 @@ def push(client: httpx.Client, seed: Seed) -> None:
         first = start + timedelta(milliseconds=int(seed.first_token_ms[row]))
         common = {
             "langfuse.trace.name": str(seed.names[row]),
-            "langfuse.trace.tags": json.dumps([str(seed.tags[row])]),
+            "langfuse.trace.tags": json.dumps(["gap-filling", str(seed.tags[row])]),
             "user.id": f"user-{seed.users[row]}",
             "session.id": f"session-{row}",
         }
@@ -179,7 +179,7 @@ def expected_panels(seed: Seed) -> dict[tuple[str, str], Groups]:
             "Cost in 24 hours": {"": cost},
             "Cost in 24 hours by model": by(models, seed.costs, np.sum),
             "Cost in 24 hours by trace name": by(seed.names, seed.costs, np.sum),
-            "Tokens per trace": {"": float(seed.tokens.mean())},
+            "Tokens per trace by name": by(seed.names, seed.tokens, np.mean),
             "Input tokens in 24 hours": {"": float(seed.input_tokens.sum())},
             "Output tokens in 24 hours": {"": float(seed.output_tokens.sum())},
         },

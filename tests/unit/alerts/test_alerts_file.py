@@ -53,6 +53,26 @@ def test_the_form_that_people_write_is_read_with_defaults() -> None:
             "10:15",
             "llm_cost is not known by agent",
         ),
+        (
+            "    condition: p95(latency) > 1\n    group_by: tag\n",
+            "9:16",
+            "p95 of latency cannot be grouped by tag",
+        ),
+        (
+            "    condition: avg(tokens) > 1\n    group_by: 'tag:x'\n",
+            "9:16",
+            "avg of tokens cannot be grouped",
+        ),
+        ("    condition: count(users) > 1\n    group_by: tag\n", "9:16", "count of users cannot be grouped"),
+        ("    condition: sum(llm_cost) / sum > 1\n", "9:16", "are about different traces; add filters"),
+        ("    condition: 2 + sum / count(traces) > 1\n", "9:20", "are about different traces; add filters"),
+        ("    condition: abs(avg / avg(other)) > 1\n", "9:20", "are about different traces; add filters"),
+        (
+            "    condition: sum(llm_cost) / sum > 1\n    filters: {environment: production}\n",
+            "9:16",
+            "are about different traces; add filters",
+        ),
+        ("    condition: avg < 1\n    exclude: {colour: red}\n", "10:23", "cannot be used ('colour')"),
         ("    condition: avg < 1\n    for: soon\n", "10:10", "write 30s, 5m, 1h, 7d or 2w"),
         ("    condition: avg < 1\n    name: again\n", "10:5", "name is given twice"),
         ("", "5:5", "alerts[0].condition is missing; add it"),
@@ -62,6 +82,22 @@ def test_a_fault_is_named_with_its_place(rest: str, place: str, message: str) ->
     text = refused(HEAD + rest)
     assert f"alerts.yaml:{place}: " in text, text
     assert message in text
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "    condition: sum(llm_cost) / sum > 1\n    filters: {tag: web}\n",
+        "    condition: sum(llm_cost) / sum > 1\n    group_by: trace_name\n",
+        "    condition: sum(tokens) / count(traces) > 1\n",
+        "    condition: sum / count > 1\n",
+        "    condition: sum / 3 > daily_budget / 2\n",
+        "    condition: avg < 1\n    group_by: 'tag:team:'\n",
+        "    condition: avg(error_rate) > 1%\n    group_by: tag\n",
+    ],
+)
+def test_a_ratio_over_the_same_traces_and_what_adds_up_by_tag_are_accepted(rest: str) -> None:
+    assert len(parse_alerts(HEAD + rest, "alerts.yaml").alerts) == 1
 
 
 def test_all_faults_are_named_at_once() -> None:
