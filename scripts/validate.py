@@ -11,13 +11,14 @@ from .core.context import Context
 from .core.errors import EXIT_OK, EXIT_USAGE, UsageError
 from .provision.content import Content
 from .provision.loading import load_stack
+from .report.fixed import COSTS_FILE, load_fixed_costs
 from .retention.rules import RETENTION_FILE, load_retention
 
 
 def run(context: Context) -> int:
     """The verb. Every file is looked at; exit code 2 when one of them has faults."""
     code = EXIT_OK
-    for check in (stack, alerts, retention, backups):
+    for check in (stack, alerts, retention, backups, costs):
         try:
             for line in check(context):
                 context.console.print(line)
@@ -50,6 +51,14 @@ def retention(context: Context) -> Iterator[str]:
     """Yield what `config/retention.yaml` describes. Raises UsageError."""
     rules = load_retention(context.layout.root / RETENTION_FILE, RETENTION_FILE).rules
     yield f"{RETENTION_FILE} is valid: {len(rules)} rules."
+
+
+def costs(context: Context) -> Iterator[str]:
+    """Yield what `config/costs.yaml` describes. Raises UsageError."""
+    file = load_fixed_costs(context.layout.root / COSTS_FILE, COSTS_FILE)
+    yield (
+        f"{COSTS_FILE} is valid: {len(file.subscriptions)} subscriptions, {len(file.free_tiers)} free tiers."
+    )
 
 
 def backups(context: Context) -> Iterator[str]:

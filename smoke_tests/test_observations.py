@@ -135,17 +135,17 @@ def test_decorated_asynchronous_calls_nest_as_they_were_called(
 def test_nested_agents_keep_metadata_apart_when_it_is_propagated_inside_of_each(
     langfuse: Langfuse, server: Server
 ) -> None:
-    def work(agent: str, inner: Callable[[], None] | None = None) -> str:
+    def work(agent: str, *inner: str) -> str:
         with (
             langfuse.start_as_current_observation(name=agent, as_type="agent") as run,
             propagate_attributes(metadata={"agent": agent}),
         ):
             if inner:
-                inner()
+                work(*inner)
             langfuse.start_observation(name=f"{agent}-call", as_type="generation").end()
         return run.trace_id
 
-    trace_id = work("planner", lambda: work("coder", lambda: work("tester") and None) and None)
+    trace_id = work("planner", "coder", "tester")
     langfuse.flush()
 
     names = ["planner", "coder", "tester"]

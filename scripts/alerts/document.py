@@ -259,7 +259,7 @@ def _texts(value: Texts) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else tuple(value)
 
 
-def _selection(chosen: Mapping[str, Texts]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+def _selection(chosen: Mapping[_DIMENSION, Texts]) -> tuple[tuple[str, tuple[str, ...]], ...]:
     return tuple(sorted((key, _texts(value)) for key, value in chosen.items()))
 
 

@@ -10,11 +10,14 @@ from typing import Any
 
 from scripts.alerts.queries import Rows
 
-from .model import NONE, OTHER, TOTAL, Average, Category, Cost, Day, Latency, Point, Projection
-from .queries import PERCENTILES, TOP, Span
+from .model import NONE, OTHER, TOTAL, Agent, Average, Category, Cost, Day, Latency, Point, Projection
+from .queries import JUDGEMENTS, PERCENTILES, TOP, Span
 
 RATE_DAYS = 7
 MONTH_DAYS = 30
+YEAR_DAYS = 365
+# Before this part of the first day is over, its pace says little about the days to come.
+FIRST_DAY_SHARE = 0.05
 ERROR = "ERROR"
 # Less than this is what is left of adding up floats.
 _NOTHING = 1e-9
@@ -55,6 +58,31 @@ def latencies_of(rows: Rows, levels: Rows, field: str = "") -> list[Latency]:
         errors = failed[group] / every[group] if every[group] else None
         found.append(Latency(group, _integer(row, "count_count"), p50, p95, p99, errors))
     return [one for one in found if one.count]
+
+
+def agents_of(runs: Sequence[Latency], costs: Sequence[Cost], judged: Rows) -> list[Agent]:
+    """Return what each agent did and cost. `judged`: averages of scores by name and observation."""
+    spent = {cost.name: cost for cost in costs}
+    scores = {
+        (str(row.get("observationName")), str(row.get("name"))): float(row["avg_value"])
+        for row in judged
+        if row.get("avg_value") is not None and _integer(row, "count_count")
+    }
+    success, quality = JUDGEMENTS
+    return [
+        Agent(
+            run.name,
+            run.count,
+            scores.get((run.name, success)),
+            scores.get((run.name, quality)),
+            cost.cost,
+            cost.cost / run.count if run.count else None,
+            cost.tokens,
+            cost.input_tokens / cost.tokens if cost.tokens else None,
+        )
+        for run in runs
+        for cost in (spent.get(run.name, Cost(run.name, 0.0, 0, 0, 0)),)
+    ]
 
 
 def averages_of(rows: Rows) -> list[Average]:
@@ -99,11 +127,23 @@ def projection_of(days: Sequence[Day], now: datetime) -> Projection:
     first = next((place for place, day in enumerate(complete) if day.cost > 0), len(complete))
     recent = complete[max(first, len(complete) - RATE_DAYS) :]
     month_to_date = sum(day.cost for day in days if day.date.startswith(f"{now:%Y-%m}"))
-    if not recent:
-        return Projection(None, 0, month_to_date, None, None)
-    daily = sum(day.cost for day in recent) / len(recent)
-    left = calendar.monthrange(now.year, now.month)[1] - now.day + 1 - _share_of_day(now)
-    return Projection(daily, len(recent), month_to_date, month_to_date + daily * left, daily * MONTH_DAYS)
+    passed = _share_of_day(now)
+    if recent:
+        daily = sum(day.cost for day in recent) / len(recent)
+    elif days and days[-1].cost > 0 and passed >= FIRST_DAY_SHARE:
+        daily = days[-1].cost / passed
+    else:
+        return Projection(None, 0, month_to_date, None, None, None)
+    left = calendar.monthrange(now.year, now.month)[1] - now.day + 1 - passed
+    return Projection(
+        daily,
+        len(recent),
+        month_to_date,
+        month_to_date + daily * left,
+        daily * MONTH_DAYS,
+        daily * YEAR_DAYS,
+        estimated=not recent,
+    )
 
 
 def trends_of(rows: Rows, names: Sequence[str]) -> dict[str, list[Point]]:
@@ -119,7 +159,13 @@ def trends_of(rows: Rows, names: Sequence[str]) -> dict[str, list[Point]]:
 def _completed(groups: list[Cost], total: Rows, rest: str) -> list[Cost]:
     whole = _summed(TOTAL, [_cost(TOTAL, row) for row in total])
     named = _summed(rest, groups)
-    left = Cost(rest, whole.cost - named.cost, whole.tokens - named.tokens, whole.calls - named.calls)
+    left = Cost(
+        rest,
+        whole.cost - named.cost,
+        whole.tokens - named.tokens,
+        whole.input_tokens - named.input_tokens,
+        whole.calls - named.calls,
+    )
     groups = [group for group in groups if group.calls]
     return [*groups, *([left] if left.calls > 0 or left.cost > _NOTHING else []), whole]
 
@@ -129,6 +175,7 @@ def _cost(name: str, row: Mapping[str, Any]) -> Cost:
         name,
         _number(row, "sum_totalCost"),
         _integer(row, "sum_totalTokens"),
+        _integer(row, "sum_inputTokens"),
         _integer(row, "count_count"),
     )
 
@@ -138,6 +185,7 @@ def _summed(name: str, costs: Sequence[Cost]) -> Cost:
         name,
         sum(one.cost for one in costs),
         sum(one.tokens for one in costs),
+        sum(one.input_tokens for one in costs),
         sum(one.calls for one in costs),
     )
 

@@ -33,7 +33,14 @@ def csv_files(report: Report) -> dict[str, str]:
         for latency in own
     ]
     return {
-        "cost.csv": _csv(("days", "by", "name", "cost_usd", "tokens", "calls"), costs),
+        "cost.csv": _csv(("days", "by", "name", "cost_usd", "tokens", "input_tokens", "calls"), costs),
+        "agents.csv": _csv(
+            (
+                *("days", "name", "runs", "success_rate", "quality"),
+                *("cost_usd", "cost_per_run_usd", "tokens", "input_share"),
+            ),
+            [(window.days, *_values(one)) for window in report.windows for one in window.agents],
+        ),
         "latency.csv": _csv(
             ("days", "by", "name", "count", "p50_s", "p95_s", "p99_s", "error_rate"), latencies
         ),

@@ -16,6 +16,7 @@ from scripts.alerts.reader import METRICS, MetricsError, ProjectKey
 from . import queries
 from .compose import (
     agent_costs_of,
+    agents_of,
     averages_of,
     categories_of,
     costs_of,
@@ -24,6 +25,7 @@ from .compose import (
     projection_of,
     trends_of,
 )
+from .fixed import FixedCosts
 from .model import Cost, Latency, Report, Window
 from .queries import AGENTS, CALLS, ROOTS, TOP_MODELS, TOP_TRENDS, WINDOWS, Document, Span, window
 
@@ -48,8 +50,8 @@ def asker(client: httpx.AsyncClient, key: ProjectKey, slots: asyncio.Semaphore) 
     return ask
 
 
-async def gather_report(project: str, ask: Ask, now: datetime) -> Report:
-    """Return the report of one project at the time `now`. Raises MetricsError."""
+async def gather_report(project: str, ask: Ask, now: datetime, costs: FixedCosts) -> Report:
+    """Return the report of one project at the time `now`; `costs` has no trace. Raises MetricsError."""
     longest = window(now, max(WINDOWS))
     # The first of the month lies before the longest window on the 31st.
     first = longest.end.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
@@ -57,10 +59,14 @@ async def gather_report(project: str, ask: Ask, now: datetime) -> Report:
     windows = await asyncio.gather(*(_window(ask, window(now, days), days) for days in WINDOWS))
     models = [cost.name for cost in windows[-1].costs["model"] if cost.cost and cost.is_named][:TOP_MODELS]
     scores = [average.name for average in windows[-1].averages[:TOP_TRENDS]]
-    totals, by_model, averages = await asyncio.gather(
+    month = Span(first, now)
+    totals, by_model, averages, month_models = await asyncio.gather(
         ask(queries.daily_costs(since_first)),
         ask(queries.daily_costs(longest, models)) if models else _nothing(),
         ask(queries.daily_averages(longest, scores)) if scores else _nothing(),
+        ask(queries.models_of(month, [one.model for one in costs.free_tiers]))
+        if costs.free_tiers
+        else _nothing(),
     )
     days = days_of(since_first, totals, by_model)
     return Report(
@@ -69,6 +75,7 @@ async def gather_report(project: str, ask: Ask, now: datetime) -> Report:
         windows=list(windows),
         days=days[-len(longest.days) :],
         projection=projection_of(days, now),
+        fixed=costs.of(project, costs_of(month_models, "providedModelName", ())),
         trends=trends_of(averages, scores),
     )
 
@@ -86,10 +93,11 @@ async def _window(ask: Ask, span: Span, days: int) -> Window:
         _latencies(ask, span, "name", AGENTS, AGENTS, with_total=False),
         _latencies(ask, span, "providedModelName", CALLS, CALLS, with_total=True),
     )
-    by_model, by_user, by_task, by_agent = await asyncio.gather(
+    by_model, by_user, by_task, judged, by_agent = await asyncio.gather(
         ask(queries.amounts(span, "providedModelName")),
         ask(queries.amounts(span, "userId")),
         ask(queries.amounts(span, "traceName")),
+        ask(queries.judgements(span)),
         _agent_costs(ask, span, [agent.name for agent in agents], total),
     )
     return Window(
@@ -101,6 +109,7 @@ async def _window(ask: Ask, span: Span, days: int) -> Window:
             "user": costs_of(by_user, "userId", total),
             "task": costs_of(by_task, "traceName", total),
         },
+        agents=agents_of(agents, by_agent, judged),
         latencies={"task": tasks, "agent": agents, "model": models},
         averages=averages_of(averages),
         categories=categories_of(categories),

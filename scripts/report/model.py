@@ -17,6 +17,7 @@ class Cost:
     name: str
     cost: float
     tokens: int
+    input_tokens: int
     calls: int
 
     @property
@@ -44,6 +45,29 @@ class Latency:
 
 
 @dataclass(frozen=True, slots=True)
+class Agent:
+    """What an agent did and what it cost.
+
+    Attributes:
+        runs: observations of type AGENT with its name.
+        success: average of the score `task_success` on them; None without any.
+        quality: average of the score `quality` on them; None without any.
+        cost: USD of the model calls with its name as the metadata `agent`.
+        tokens: of these calls.
+        input_share: which part of the tokens was input, from 0 to 1; None without tokens.
+    """
+
+    name: str
+    runs: int
+    success: float | None
+    quality: float | None
+    cost: float
+    cost_per_run: float | None
+    tokens: int
+    input_share: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Average:
     """Number and average of a numeric or boolean score."""
 
@@ -68,12 +92,14 @@ class Window:
 
     Attributes:
         costs: by group, dearest first, with rows for none, others and all.
+        agents: the most frequent first.
         latencies: by `task`, `agent` and `model`, the most frequent first; then one for all tasks or models.
     """
 
     days: int
     start: datetime
     costs: dict[str, list[Cost]]
+    agents: list[Agent]
     latencies: dict[str, list[Latency]]
     averages: list[Average]
     categories: list[Category]
@@ -90,6 +116,8 @@ class Projection:
         month_to_date: cost of this month until now.
         month_end: cost of this month at its end.
         next_30_days: 30 times the daily cost.
+        next_365_days: 365 times the daily cost.
+        estimated: there is no complete day with cost yet: the daily cost continues the pace of today.
     """
 
     daily: float | None
@@ -97,6 +125,26 @@ class Projection:
     month_to_date: float
     month_end: float | None
     next_30_days: float | None
+    next_365_days: float | None
+    estimated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """What `config/costs.yaml` adds to metered calls, USD.
+
+    Attributes:
+        subscriptions: fees of a month.
+        free: what calls of this month cost on paper that free tiers cover.
+    """
+
+    subscriptions: float = 0.0
+    free: float = 0.0
+
+    @property
+    def stated(self) -> bool:
+        """Whether there is anything to show."""
+        return bool(self.subscriptions or self.free)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,4 +174,5 @@ class Report:
     windows: list[Window]
     days: list[Day]
     projection: Projection
+    fixed: Fixed
     trends: dict[str, list[Point]]

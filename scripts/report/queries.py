@@ -24,7 +24,7 @@ TOP_MODELS = 5
 CATEGORICAL_SCORES = "scores-categorical"
 AGENT_KEY = "agent"
 """Metadata of a model call that names the agent on whose behalf it was made."""
-AMOUNTS = (("totalCost", "sum"), ("totalTokens", "sum"), ("count", "count"))
+AMOUNTS = (("totalCost", "sum"), ("totalTokens", "sum"), ("inputTokens", "sum"), ("count", "count"))
 PERCENTILES = (50, 95, 99)
 LATENCIES = (("count", "count"), *(("latency", f"p{percent}") for percent in PERCENTILES))
 AVERAGES = (("count", "count"), ("value", "avg"))
@@ -39,6 +39,8 @@ CALLS = METRICS["llm_cost"].filters
 """What model calls are: generations and embeddings."""
 ROOTS = METRICS["latency"].filters
 AGENTS = (one_of("type", "AGENT"),)
+JUDGEMENTS = ("task_success", "quality")
+"""Scores of an agent's run that its row shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,12 @@ def amounts(span: Span, by: str = "", *, filters: Sequence[Filter] = ()) -> Docu
     )
 
 
+def models_of(span: Span, models: Sequence[str]) -> Document:
+    """Return the query for cost, tokens and number of calls of these models."""
+    column = "providedModelName"
+    return question(span, OBSERVATIONS, AMOUNTS, by=(column,), filters=(*CALLS, one_of(column, *models)))
+
+
 def latencies(span: Span, filters: Sequence[Filter], by: str = "") -> Document:
     """Return the query for the percentiles of durations, by a dimension or in all."""
     return question(span, OBSERVATIONS, LATENCIES, by=(by,) if by else (), filters=filters, limit=TOP)
@@ -126,6 +134,12 @@ def levels(span: Span, filters: Sequence[Filter], by: str = "") -> Document:
 def averages(span: Span) -> Document:
     """Return the query for number and average of each numeric and boolean score."""
     return question(span, NUMERIC_SCORES, AVERAGES, by=("name",))
+
+
+def judgements(span: Span) -> Document:
+    """Return the query for number and average of the scores that judge runs, by observation."""
+    filters = [one_of("name", *JUDGEMENTS)]
+    return question(span, NUMERIC_SCORES, AVERAGES, by=("name", "observationName"), filters=filters)
 
 
 def daily_averages(span: Span, names: Sequence[str]) -> Document:

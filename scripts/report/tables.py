@@ -32,6 +32,7 @@ def tables_of(report: Report) -> list[Table]:
     short, long = report.windows
     found = [projection_table(report)]
     found += [cost_table(by, short, long) for by in GROUPS]
+    found += [agent_table(window) for window in (short, long)]
     found += [latency_table(by, report.windows) for by in ("task", "agent", "model")]
     found += [score_table(short, long), category_table(short, long)]
     return [table for table in found if table.rows]
@@ -41,16 +42,27 @@ def projection_table(report: Report) -> Table:
     """Return where costs lead."""
     one = report.projection
     spent = [next(cost for cost in window.costs["model"] if cost.name == TOTAL) for window in report.windows]
+    projected = "estimated from today" if one.estimated else "projected"
+    day = "a day, estimated from today" if one.estimated else f"a day, average of {one.days} complete days"
     rows = [
         *(
             (f"last {window.days} days", usd(total.cost))
             for window, total in zip(report.windows, spent, strict=True)
         ),
         ("this month so far", usd(one.month_to_date)),
-        (f"a day, average of {one.days} complete days", usd(one.daily)),
-        ("this month, projected", usd(one.month_end)),
-        ("next 30 days, projected", usd(one.next_30_days)),
+        (day, usd(one.daily)),
+        (f"this month, {projected}", usd(one.month_end)),
+        (f"next 30 days, {projected}", usd(one.next_30_days)),
+        (f"next 365 days, {projected}", usd(one.next_365_days)),
     ]
+    if report.fixed.stated:
+        fixed = report.fixed
+        paid = None if one.month_end is None else one.month_end - fixed.free + fixed.subscriptions
+        rows += [
+            ("subscriptions, a month", usd(fixed.subscriptions)),
+            ("covered by free tiers this month", usd(fixed.free)),
+            (f"to pay this month, {projected}", usd(paid)),
+        ]
     return Table("Cost", ("", "USD"), rows)
 
 
@@ -66,6 +78,25 @@ def cost_table(by: str, short: Window, long: Window) -> Table:
     heads = (title, *(f"USD {window.days} d" for window in (long, short)), "share", "tokens", "calls")
     shares = [cost.cost / whole if whole and cost.is_named else 0 for cost in costs]
     return Table(f"Cost by {title}", heads, rows if len(rows) > 1 else (), shares)
+
+
+def agent_table(window: Window) -> Table:
+    """Return what each agent did and what it cost."""
+    rows = [
+        (
+            one.name,
+            f"{one.runs:,}",
+            percent(one.success),
+            number(one.quality),
+            usd(one.cost),
+            usd(one.cost_per_run),
+            f"{one.tokens:,}",
+            percent(one.input_share),
+        )
+        for one in window.agents
+    ]
+    heads = ("agent", "runs", "success", "quality", "USD", "USD a run", "tokens", "input")
+    return Table(f"Agents, {window.days} days", heads, rows)
 
 
 def latency_table(by: str, windows: Sequence[Window]) -> Table:

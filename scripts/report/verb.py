@@ -15,6 +15,7 @@ from scripts.core.errors import EXIT_OK
 from scripts.core.layout import write_private
 
 from .files import csv_files, json_of
+from .fixed import COSTS_FILE, FixedCosts, load_fixed_costs
 from .gather import asker, gather_report
 from .model import Report
 from .page import render
@@ -26,9 +27,10 @@ _IN_PARALLEL = 4
 def run(context: Context, *, project: str, into: Path | None, base_url: str) -> int:
     """The verb. Exit code 0: every report was written."""
     keys = selected_keys(context, project)
+    costs = load_fixed_costs(context.layout.root / COSTS_FILE, COSTS_FILE)
     url = base_url or context.current_engine(context.lenient_settings()).local_url
     with context.console.working(f"Reading {'one project' if len(keys) == 1 else f'{len(keys)} projects'}"):
-        reports = asyncio.run(gather_reports(url, keys, datetime.now(UTC)))
+        reports = asyncio.run(gather_reports(url, keys, datetime.now(UTC), costs))
     directory = into or context.layout.stack_dir / "report"
     for report in reports:  # before anything is shown: a pager that ends early takes the verb with it
         write(report, directory / report.project)
@@ -39,14 +41,16 @@ def run(context: Context, *, project: str, into: Path | None, base_url: str) -> 
     return EXIT_OK
 
 
-async def gather_reports(base_url: str, keys: Sequence[ProjectKey], now: datetime) -> list[Report]:
+async def gather_reports(
+    base_url: str, keys: Sequence[ProjectKey], now: datetime, costs: FixedCosts
+) -> list[Report]:
     """Return the report of each project. Raises MetricsError."""
     slots = asyncio.Semaphore(_IN_PARALLEL)
     # The first request that fails is told. Those beside it fail too, and nobody waits for them any more.
     asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
     async with open_client(base_url, TIMEOUT_S) as client:
         return await asyncio.gather(
-            *(gather_report(key.project, asker(client, key, slots), now) for key in keys)
+            *(gather_report(key.project, asker(client, key, slots), now, costs) for key in keys)
         )
 
 

@@ -162,6 +162,10 @@ def test_the_page_on_instrumentation_sends_the_same_from_every_language(stack: S
             trace = {"traceId": calls[session]["traceId"]}
             [score] = client.get("/api/public/v3/scores", params=trace).json()["data"]
             assert (score["name"], score["value"]) == ("user-feedback", 1)
+        nested = {"userId": "hermes", "fields": "core,basic,metadata"}
+        rows = client.get("/api/public/v2/observations", params=nested).json()["data"]
+        agents = {row["name"]: row["metadata"]["agent"].strip('"') for row in rows}
+        assert agents == {"planner": "planner", "coder": "coder", "call": "coder"}
 
 
 def run_page(stack: Stack, model_url: str, page: str) -> None:

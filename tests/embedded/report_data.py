@@ -39,6 +39,7 @@ class Data:
     model: NDArray[np.str_]
     cost: NDArray[np.float64]
     tokens: NDArray[np.int64]
+    input_tokens: NDArray[np.int64]
     root_ms: NDArray[np.int64]
     agent_ms: NDArray[np.int64]
     call_ms: NDArray[np.int64]
@@ -73,6 +74,7 @@ def make_data(seed: int) -> Data:
     )
     started = np.where(np.isin(days_back, list(quiet)), started - 20 * 86_400_000, started)
     agent = random.choice(AGENTS, TRACES, p=[0.4, 0.2, 0.15, 0.25])
+    tokens = random.integers(10, 4000, TRACES)
     return Data(
         started=started,
         task=random.choice(TASKS, TRACES),
@@ -80,7 +82,8 @@ def make_data(seed: int) -> Data:
         agent=agent,
         model=random.choice(MODELS, TRACES, p=[0.3, 0.25, 0.15, 0.1, 0.1, 0.05, 0.05]),
         cost=random.uniform(0.001, 0.2, TRACES).round(6),
-        tokens=random.integers(10, 4000, TRACES),
+        tokens=tokens,
+        input_tokens=random.integers(5, tokens),
         root_ms=random.integers(500, 9000, TRACES),
         agent_ms=random.integers(300, 500, TRACES),
         call_ms=random.integers(20, 300, TRACES),
@@ -97,9 +100,9 @@ def push(client: httpx.Client, data: Data) -> None:
     spans: list[dict[str, Any]] = []
     scores: list[dict[str, Any]] = []
     for row in range(TRACES):
-        trace, own = _trace(data, row)
+        subject, own = _trace(data, row)
         spans += own
-        scores += _scores(data, row, trace)
+        scores += _scores(data, row, subject)
     canary = {
         "langfuse.environment": "stack-canary",
         "langfuse.observation.type": "generation",
@@ -123,7 +126,8 @@ def push(client: httpx.Client, data: Data) -> None:
         assert answer.status_code == 202, answer.text
 
 
-def _trace(data: Data, row: int) -> tuple[str, list[dict[str, Any]]]:
+def _trace(data: Data, row: int) -> tuple[dict[str, str], list[dict[str, Any]]]:
+    """Return what scores are about (the agent's run, else the trace), and the spans."""
     trace, root, start = trace_id(), span_id(), int(data.started[row])
     common = {"langfuse.trace.name": str(data.task[row]), "user.id": str(data.user[row])}
     spans = [span(trace, "root", id=root, start=start, duration=int(data.root_ms[row]), attributes=common)]
@@ -147,15 +151,17 @@ def _trace(data: Data, row: int) -> tuple[str, list[dict[str, Any]]]:
         "langfuse.observation.type": "generation",
         "langfuse.observation.level": "ERROR" if data.call_failed[row] else "DEFAULT",
         "langfuse.observation.model.name": str(data.model[row]),
-        "langfuse.observation.usage_details": json.dumps({"total": int(data.tokens[row])}),
+        "langfuse.observation.usage_details": json.dumps(
+            {"input": int(data.input_tokens[row]), "output": int(data.tokens[row] - data.input_tokens[row])}
+        ),
         "langfuse.observation.cost_details": json.dumps({"total": float(data.cost[row])}),
     }
     duration = int(data.call_ms[row])
     spans.append(span(trace, "call", parent=parent, start=start, duration=duration, attributes=call))
-    return trace, spans
+    return ({"traceId": trace, "observationId": parent} if agent else {"traceId": trace}), spans
 
 
-def _scores(data: Data, row: int, trace: str) -> list[dict[str, Any]]:
+def _scores(data: Data, row: int, subject: dict[str, str]) -> list[dict[str, Any]]:
     time = datetime.fromtimestamp(int(data.started[row]) / 1000, UTC).isoformat()
     values = (
         ("quality", float(data.quality[row]), "NUMERIC"),
@@ -163,6 +169,6 @@ def _scores(data: Data, row: int, trace: str) -> list[dict[str, Any]]:
         ("confidence_tier", str(data.tier[row]), "CATEGORICAL"),
     )
     return [
-        {"traceId": trace, "name": name, "value": value, "dataType": kind, "timestamp": time}
+        {**subject, "name": name, "value": value, "dataType": kind, "timestamp": time}
         for name, value, kind in values
     ]

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from scripts.alerts.reader import MetricsError, ProjectKey
 from scripts.report.files import csv_files, json_of
+from scripts.report.fixed import FixedCosts, FreeTier, Subscription
 from scripts.report.model import Latency, Report, Window
 from scripts.report.page import render
 from scripts.report.verb import gather_reports, write
@@ -28,6 +29,7 @@ from .report_data import AGENTS, CATEGORIES, MODELS, NOW, TASKS, Data, make_data
 
 GROUPED = {"model": "model", "user": "user", "task": "task"}
 TOP = 20
+FREE_TOKENS = 10_000
 
 
 @pytest.fixture(scope="module")
@@ -36,16 +38,26 @@ def data() -> Data:
     return make_data(11)
 
 
+def ask(engine: RunningEngine, key: ProjectKey) -> Report:
+    """Return the report of one project; a free tier covers part of what one model costs this month."""
+    costs = FixedCosts(
+        [
+            Subscription(name="seats", usd_per_month=60),
+            Subscription(name="other", usd_per_month=9, project="x"),
+        ],
+        [FreeTier(model=MODELS[0], tokens_per_month=FREE_TOKENS)],
+    )
+    [report] = asyncio.run(gather_reports(engine.base_url, [key], NOW, costs))
+    return report
+
+
 @pytest.fixture(scope="module")
 def report(engine: RunningEngine, data: Data) -> Report:
     """What the report says of it."""
     keys = engine.provision("reported")
     with engine.client_for(keys) as client:
         push(client, data)
-    [report] = asyncio.run(
-        gather_reports(engine.base_url, [ProjectKey("reported", keys.public_key, keys.secret_key)], NOW)
-    )
-    return report
+    return ask(engine, ProjectKey("reported", keys.public_key, keys.secret_key))
 
 
 @pytest.fixture(params=[0, 1], ids=["7 days", "30 days"])
@@ -103,6 +115,22 @@ def test_cost_by_agent_counts_calls_with_quoted_and_bare_metadata(data: Data, wi
     }
     costs = [one.cost for one in window.costs["agent"] if one.is_named]
     assert costs == sorted(costs, reverse=True)
+
+
+def test_agents_are_shown_with_success_quality_and_cost_a_run(data: Data, window: Window) -> None:
+    inside = data.since(window.days)
+    assert [one.name for one in window.agents] == [one.name for one in window.latencies["agent"]]
+    assert {one.name for one in window.agents} == {agent for agent in AGENTS if agent}
+    for one in window.agents:
+        rows = inside & (data.agent == one.name)
+        cost, tokens, runs = sums(data, rows)
+        assert (one.cost, one.tokens, one.runs) == (cost, tokens, runs)
+        assert one.cost_per_run == pytest.approx(float(data.cost[rows].mean()))
+        assert one.success == pytest.approx(float(data.success[rows].mean()))
+        assert one.quality == pytest.approx(float(data.quality[rows].mean()))
+        assert one.input_share == pytest.approx(
+            float(data.input_tokens[rows].sum() / data.tokens[rows].sum())
+        )
 
 
 def check_latency(found: Latency, milliseconds: NDArray[np.int64], errors: float) -> None:
@@ -202,11 +230,22 @@ def test_the_projection_goes_on_as_the_last_complete_days(data: Data, report: Re
     # Nine hours of the month are left.
     assert found.month_end == pytest.approx(month + daily * 9 / 24)
     assert found.next_30_days == pytest.approx(30 * daily)
+    assert found.next_365_days == pytest.approx(365 * daily)
+    assert not found.estimated
+
+
+def test_subscriptions_and_free_tiers_are_added_to_what_calls_cost(data: Data, report: Report) -> None:
+    rows = np.char.startswith(data.date, "2026-01") & (data.model == MODELS[0])
+    tokens = int(data.tokens[rows].sum())
+    assert tokens > FREE_TOKENS
+    free = float(data.cost[rows].sum()) * FREE_TOKENS / tokens
+    assert (report.fixed.subscriptions, report.fixed.free) == (60, pytest.approx(free))
 
 
 def test_the_files_say_the_same_as_the_report(report: Report, tmp_path: Path) -> None:
     write(report, tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "agents.csv",
         "categories.csv",
         "cost.csv",
         "daily-cost.csv",
@@ -253,9 +292,7 @@ def test_the_page_stands_alone_and_shows_the_numbers(report: Report) -> None:
 
 def test_a_project_without_data_has_a_report_that_says_so(engine: RunningEngine) -> None:
     keys = engine.provision("silent")
-    [empty] = asyncio.run(
-        gather_reports(engine.base_url, [ProjectKey("silent", keys.public_key, keys.secret_key)], NOW)
-    )
+    empty = ask(engine, ProjectKey("silent", keys.public_key, keys.secret_key))
     assert (empty.projection.daily, empty.projection.month_to_date) == (None, 0)
     assert empty.windows[1].costs["model"][-1].cost == 0
     assert empty.trends == {}
@@ -287,5 +324,5 @@ def test_the_verb_prints_tables_and_says_where_the_files_are(engine: RunningEngi
 def test_a_server_that_is_away_is_named_once(capfd: pytest.CaptureFixture[str]) -> None:
     keys = [ProjectKey(name, f"pk-lf-test-{name}", f"sk-lf-test-{name}") for name in ("kosmos", "zeus")]
     with pytest.raises(MetricsError, match="The metrics of project kosmos cannot be read"):
-        asyncio.run(gather_reports("http://127.0.0.1:9", keys, NOW))
+        asyncio.run(gather_reports("http://127.0.0.1:9", keys, NOW, FixedCosts()))
     assert capfd.readouterr().err == ""

@@ -34,7 +34,7 @@ def days(*costs: float, last: str = "2026-01-31") -> list[Day]:
 
 def test_numbers_written_as_texts_are_read() -> None:
     rows = [amounts("0.25", "3", userId="zeus")]
-    assert costs_of(rows, "userId", rows) == [Cost("zeus", 0.25, 10, 3), Cost("total", 0.25, 10, 3)]
+    assert costs_of(rows, "userId", rows) == [Cost("zeus", 0.25, 10, 0, 3), Cost("total", 0.25, 10, 0, 3)]
 
 
 def test_a_group_without_a_name_is_none() -> None:
@@ -44,11 +44,13 @@ def test_a_group_without_a_name_is_none() -> None:
 
 def test_what_groups_lack_of_the_total_is_a_row_of_others() -> None:
     found = costs_of([amounts(1.0, 2, userId="zeus")], "userId", [amounts(1.5, 5)])
-    assert found[1:] == [Cost("(other)", 0.5, 0, 3), Cost("total", 1.5, 10, 5)]
+    assert found[1:] == [Cost("(other)", 0.5, 0, 0, 3), Cost("total", 1.5, 10, 0, 5)]
 
 
 def test_without_any_call_there_is_a_total_of_nothing() -> None:
-    assert costs_of([], "userId", [{"sum_totalCost": None, "count_count": 0}]) == [Cost("total", 0.0, 0, 0)]
+    assert costs_of([], "userId", [{"sum_totalCost": None, "count_count": 0}]) == [
+        Cost("total", 0.0, 0, 0, 0)
+    ]
 
 
 def test_an_agent_is_the_sum_of_its_rows_and_left_out_without_calls() -> None:
@@ -150,10 +152,21 @@ def test_a_young_project_is_judged_by_its_own_days() -> None:
     assert (found.days, found.daily) == (3, 2)
 
 
-def test_nothing_is_projected_from_the_first_day() -> None:
+def test_the_first_day_is_continued_and_marked_as_an_estimate() -> None:
     found = projection_of(days(0, 0, 0, 5), NOON)
-    assert (found.daily, found.days, found.month_end, found.next_30_days) == (None, 0, None, None)
-    assert found.month_to_date == 5
+    assert (found.daily, found.days, found.estimated) == (10, 0, True)
+    assert (found.month_end, found.next_30_days, found.next_365_days) == (10, 300, 3650)
+
+
+def test_nothing_is_projected_from_the_first_hour_or_from_no_cost() -> None:
+    for cost, now in ((5, NOON.replace(hour=1)), (0, NOON)):
+        found = projection_of(days(0, 0, 0, cost), now)
+        assert (found.daily, found.month_end, found.next_365_days, found.estimated) == (
+            None,
+            None,
+            None,
+            False,
+        )
 
 
 def test_the_month_begins_on_its_first_day() -> None:

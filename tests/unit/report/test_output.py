@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import pytest
 
 from scripts.report.files import csv_files
-from scripts.report.model import Average, Cost, Day, Latency, Point, Projection, Report, Window
+from scripts.report.model import Average, Cost, Day, Fixed, Latency, Point, Projection, Report, Window
 from scripts.report.page import render
 from scripts.report.plots import cost_plot, latency_plot, nice_ceiling, trend_plot
 from scripts.report.tables import Table, cost_table, lines_of, number, percent, score_table, tables_of, usd
@@ -22,20 +22,21 @@ HOSTILE = "<script>alert(1)</script>"
 def a_window(days: int, *costs: Cost, averages: tuple[Average, ...] = ()) -> Window:
     by = {group: [*costs] for group in ("model", "agent", "user", "task")}
     latency = [Latency(cost.name, 3, 0.1, 0.2, 0.4, 0.5) for cost in costs]
-    return Window(days, NOW, by, {"task": latency, "agent": [], "model": latency}, [*averages], [])
+    return Window(days, NOW, by, [], {"task": latency, "agent": [], "model": latency}, [*averages], [])
 
 
 def a_report(name: str = "gpt-4o") -> Report:
-    total = Cost("total", 3.0, 30, 3)
+    total = Cost("total", 3.0, 30, 0, 3)
     return Report(
         project="kosmos",
         taken=NOW,
         windows=[
             a_window(7, total),
-            a_window(30, Cost(name, 3.0, 30, 3), total, averages=(Average(name, 2, 0.5),)),
+            a_window(30, Cost(name, 3.0, 30, 0, 3), total, averages=(Average(name, 2, 0.5),)),
         ],
         days=[Day("2026-01-30", 2.0, {name: 2.0}), Day("2026-01-31", 1.0, {})],
-        projection=Projection(2.0, 1, 3.0, 3.75, 60.0),
+        projection=Projection(2.0, 1, 3.0, 3.75, 60.0, 730.0),
+        fixed=Fixed(20.0, 0.5),
         trends={name: [Point("2026-01-30", 1, 0.25), Point("2026-01-31", 1, 0.75)]},
     )
 
@@ -73,9 +74,9 @@ def test_tables_without_rows_are_left_out() -> None:
 
 
 def test_a_group_among_the_others_of_the_shorter_window_is_not_shown_as_free() -> None:
-    total = Cost("total", 5.0, 1, 1)
-    long = a_window(30, Cost("zeus", 5.0, 1, 1), total)
-    with_others = cost_table("user", a_window(7, Cost("(other)", 1.0, 1, 1), total), long)
+    total = Cost("total", 5.0, 1, 0, 1)
+    long = a_window(30, Cost("zeus", 5.0, 1, 0, 1), total)
+    with_others = cost_table("user", a_window(7, Cost("(other)", 1.0, 1, 0, 1), total), long)
     without = cost_table("user", a_window(7, total), long)
     assert (with_others.rows[0][2], without.rows[0][2]) == ("-", "0.00")
 
@@ -120,5 +121,5 @@ def test_names_cannot_break_out_of_the_page() -> None:
 
 def test_a_name_cannot_become_a_formula_in_a_spreadsheet() -> None:
     rows = list(csv.reader(io.StringIO(csv_files(a_report("=1+1"))["cost.csv"])))
-    assert ["30", "model", "'=1+1", "3.0", "30", "3"] in rows
+    assert ["30", "model", "'=1+1", "3.0", "30", "0", "3"] in rows
     assert not any(cell.startswith("=") for row in rows for cell in row)
