@@ -12,6 +12,7 @@ from .core.engines.base import Engine, EngineName
 from .core.errors import EngineError, StackError, UsageError
 from .core.layout import only_one_verb, write_private
 from .core.settings.envfile import EnvChange, EnvFile, plan_env_change, write_env_change
+from .core.settings.rules import advice
 from .core.settings.server_variables import unknown_name_hint
 from .core.settings.table import GROUPS, SETTINGS
 from .core.settings.values import Settings
@@ -26,6 +27,8 @@ def run(context: Context) -> int:
     settings = context.settings(env_change.generated)
     refuse_lost_secrets(context, env_change)
     warn_of_misspelt(context)
+    for text in advice(settings.values):
+        context.console.warn(text)
     bootstrap = Bootstrap.load(context, settings)
     with context.console.working("Looking for an engine"):
         choice = context.choose(settings)

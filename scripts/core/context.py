@@ -15,6 +15,7 @@ from .images_lock import pinned_environment
 from .layout import Layout
 from .runner import Runner
 from .settings.envfile import EnvFile, read_env
+from .settings.langfuse_file import decided_names, langfuse_file_problems
 from .settings.table import SETTINGS
 from .settings.values import Settings, load_settings, load_settings_leniently
 
@@ -34,7 +35,21 @@ class Context:
 
     def settings(self, generated: Mapping[str, str] | None = None) -> Settings:
         """Return the checked settings. Raises SettingsError."""
-        return load_settings(SETTINGS, self.env_file() or EnvFile(), self.environment, generated)
+        env_file = self.env_file() or EnvFile()
+        path = self.layout.langfuse_file
+        if not path.exists():
+            return load_settings(SETTINGS, env_file, self.environment, generated)
+        further = read_env(path)
+        names = {setting.name for setting in SETTINGS if setting.in_env_file}
+        decided = decided_names(self.layout.root / "compose.yaml")
+        return load_settings(
+            SETTINGS,
+            env_file,
+            self.environment,
+            generated,
+            further,
+            langfuse_file_problems(further, names, decided),
+        )
 
     def lenient_settings(self) -> Settings:
         """Return the settings for verbs that must also work with a damaged `.env`."""

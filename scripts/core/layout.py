@@ -27,6 +27,11 @@ class Layout:
     stack_dir: Path
 
     @property
+    def langfuse_file(self) -> Path:
+        """Further variables of Langfuse, beside the settings."""
+        return self.env_file.with_name(".env.langfuse")
+
+    @property
     def stack_file(self) -> Path:
         """The desired state."""
         return self.root / "config" / "stack.yaml"

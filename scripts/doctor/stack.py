@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from scripts.core.compose_profiles import compose_profiles
 from scripts.core.engines.embedded import EmbeddedEngine
+from scripts.core.settings.envfile import read_env
 
 from .facts import Facts, Surroundings
 from .sources.containers import Containers
@@ -18,6 +19,7 @@ class Stack:
 
     Attributes:
         values: all settings that have a value; secrets are among them.
+        further: what `.env.langfuse` gives the server besides.
         profiles: of Compose.
     """
 
@@ -25,6 +27,7 @@ class Stack:
     size: str
     profiles: tuple[str, ...]
     values: Mapping[str, str] = field(repr=False)
+    further: Mapping[str, str] = field(repr=False, default_factory=dict)
 
     @property
     def what(self) -> str:
@@ -61,6 +64,7 @@ def gather(surroundings: Surroundings, _facts: Facts) -> Stack:
         settings["STACK_SIZE"],
         compose_profiles(settings.values) if surroundings.is_compose else (),
         settings.values,
+        read_env(surroundings.context.layout.langfuse_file).values(),
     )
 
 

@@ -12,10 +12,16 @@ from scripts.core.waiting import tail
 from .compose_parts import Container
 
 LOG_LINES = 10
+CLIENTS = frozenset({"langfuse-web", "langfuse-worker"})
+"""Who reaches for the stores."""
 PROBE_LINES = 2
 
-# What Docker and the stores say, and what to do about it; the first that matches counts.
-HINTS: tuple[tuple[str, str], ...] = (
+_FOREIGN_FILE = (
+    r"[Pp]ermission denied",
+    "a file or volume belongs to another user than the container's (docs/reference/compose.md).",
+)
+# What Docker and Compose say, and what to do about it; the first that matches counts.
+DOCKER_HINTS: tuple[tuple[str, str], ...] = (
     (r"no space left on device", "free disk space: docker system df shows what Docker holds."),
     (
         r"(?i:range of CPUs) is from [\d.]+ to ([\d.]+)",
@@ -33,17 +39,45 @@ HINTS: tuple[tuple[str, str], ...] = (
         r"pull access denied|manifest unknown|no such host|failed to resolve reference|i/o timeout",
         "give this machine access to the registry, or bring the images: make images-load FILE=...",
     ),
+    _FOREIGN_FILE,
+)
+# The same for what a program in a container says: a host that it does not find is no registry.
+PROGRAM_HINTS: tuple[tuple[str, str], ...] = (
+    (r"(?i)no space left on device", "free disk space: docker system df shows what Docker holds."),
     (
-        r"password authentication failed|WRONGPASS|AUTHENTICATION_FAILED|invalid username-password",
-        "a store keeps the password that it was created with: put that one back into .env, or make destroy.",
+        (
+            r"password authentication failed|WRONGPASS|AUTHENTICATION_FAILED|invalid username-password"
+            r"|P1000|SignatureDoesNotMatch|InvalidAccessKeyId"
+        ),
+        (
+            "a store keeps the password that it was created with: put that one back into .env, or make "
+            "destroy; for a store of your own set its own one."
+        ),
+    ),
+    (
+        r"Suspiciously (many|big).*broken parts|TOO_MANY_UNEXPECTED_DATA_PARTS",
+        (
+            "ClickHouse found more damaged parts than it drops: see 'broken parts' in "
+            "docs/how-to/troubleshoot.md."
+        ),
     ),
     (
         r"[Dd]irty database version",
         "a migration was interrupted: look at the log of langfuse-web before anything else.",
     ),
+    _FOREIGN_FILE,
+)
+# The same for web and worker, the clients of the stores.
+CLIENT_HINTS: tuple[tuple[str, str], ...] = (
     (
-        r"[Pp]ermission denied",
-        "a file or volume belongs to another user than the container's (docs/reference/compose.md).",
+        (
+            r"(?i)ENOTFOUND|EAI_AGAIN|no such host|could not translate host name|name or service not known"
+            r"|Can't reach database server|P1001|ECONNREFUSED|connection refused|ETIMEDOUT|i/o timeout"
+        ),
+        (
+            "it does not reach another machine or service: compare DATABASE_URL, CLICKHOUSE_URL, "
+            "CLICKHOUSE_MIGRATION_URL, REDIS_HOST and S3_ENDPOINT in .env with what containers reach."
+        ),
     ),
 )
 
@@ -72,32 +106,43 @@ def start_failure(reports: Sequence[tuple[Container, Sequence[str]]], said: str)
     # Who waits for a sick service is not sick itself.
     guilty = [report for report in reports if report[0].state != "created" or report[0].error]
     lines: list[str] = []
+    docker, program, client = [said], [], []
     for container, log in guilty:
         lines.append(f"{container.name}: {container.described()}")
         if container.error:
             lines.append(f"  docker: {container.error}")
-        if container.last_probe and container.health != "healthy":
-            lines += [f"  health check: {line}" for line in tail(container.last_probe, PROBE_LINES)]
-        lines += [f"  | {line}" for line in list(log)[-LOG_LINES:]]
+            docker.append(container.error)
+        probe = tail(container.last_probe, PROBE_LINES) if container.health != "healthy" else []
+        last = list(log)[-LOG_LINES:]
+        lines += [*(f"  health check: {line}" for line in probe), *(f"  | {line}" for line in last)]
+        program += [*probe, *last]
+        client += last if container.service in CLIENTS else []
     if not guilty:
         lines = tail(said, 5)
     names = ", ".join(container.name for container, _ in guilty)
     return EngineError(
         f"The containers did not start: {names} failed." if names else "The containers did not start.",
         details=lines,
-        fix=_hint([container for container, _ in guilty], "\n".join([*lines, said])),
+        fix=_hint([container for container, _ in guilty], docker, program, client),
     )
 
 
-def _hint(guilty: Sequence[Container], text: str) -> str:
+def _hint(
+    guilty: Sequence[Container], docker: Sequence[str], program: Sequence[str], client: Sequence[str]
+) -> str:
+    """Return what helps against what Docker or, where it started all of them, a program complains of."""
     starved = [one.service for one in guilty if one.out_of_memory]
     if starved:
         variables = ", ".join(MEMORY_VARIABLES.get(name, "its memory limit") for name in starved)
         return f"raise {variables} in .env, or choose a larger STACK_SIZE."
-    for pattern, fix in HINTS:
-        found = re.search(pattern, text)
-        if found:
-            return found.expand(fix)
+    order = [(program, PROGRAM_HINTS), (client, CLIENT_HINTS), (docker, DOCKER_HINTS)]
+    if any(one.error for one in guilty):
+        order.reverse()
+    for spoken, hints in order:
+        for pattern, fix in hints:
+            found = re.search(pattern, "\n".join(spoken))
+            if found:
+                return found.expand(fix)
     more = f" More: make logs SERVICE={guilty[0].service}" if guilty else ""
     return f"correct what the lines above name, then run make up again.{more}"
 

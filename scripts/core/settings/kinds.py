@@ -100,19 +100,22 @@ def choices(*options: str) -> Kind:
 
 
 def url(*schemes: str) -> Kind:
-    """An absolute URL with one of `schemes` and a host."""
+    """An absolute URL with one of `schemes` and a host. What is wrong is said without the value: it may hold
+    a password."""
     example = f"{schemes[0]}://host:port"
 
     def check(value: str) -> Flaw | None:
         if any(character.isspace() for character in value):
             return Flaw("contains white space", f"write a URL such as {example}")
+        if _has_raw_password(value, web={"http", "https"}.issuperset(schemes)):
+            reason = "its user or password has characters that end or split a URL (@ : / ? # [ ] %)"
+            return Flaw(reason, "percent-encode them: %40 is @, %3A :, %2F /, %3F ?, %23 #, %25 %")
         try:
             parts = urlsplit(value)
             port = parts.port
-        except ValueError as error:
-            return Flaw(f"is not a URL ({error})", f"write a URL such as {example}")
+        except ValueError:
+            return Flaw("is not a URL", f"write a URL such as {example}")
         if parts.scheme not in schemes:
-            # The value may hold a password: only its scheme is shown.
             shown = f"begins with {parts.scheme}:" if parts.scheme else "has no scheme"
             return Flaw(shown, f"begin with {' or '.join(f'{scheme}://' for scheme in schemes)}")
         if not parts.hostname or port == 0:
@@ -120,6 +123,23 @@ def url(*schemes: str) -> Kind:
         return None
 
     return Kind("URL", check)
+
+
+_ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
+
+
+def _has_raw_password(value: str, *, web: bool) -> bool:
+    """Return whether the credentials of a URL hold characters that programs take for its other parts.
+
+    Programs disagree about which @ ends the credentials; a / ? or # ends them for all.
+    """
+    rest = value.partition("://")[2]
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    if "@" not in authority:
+        # Then the @ of the credentials stands behind what ended them; a web page may have one in its path.
+        return "@" in rest and not (web and re.fullmatch(r"[^:]*(:[0-9]*)?", authority))
+    user, _, password = authority.rpartition("@")[0].partition(":")
+    return any(re.search(r"[@:/?#\[\]%]", _ENCODED.sub("", part)) for part in (user, password))
 
 
 def hex_secret(size: int, *, exact: bool = False) -> Kind:

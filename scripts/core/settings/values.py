@@ -2,33 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from scripts.core.errors import SettingsError
 
 from .envfile import EnvFile
 from .model import Computed, SetBy, Setting
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """A value that cannot be used.
-
-    Attributes:
-        name: the variable, or several joined with `and`.
-        place: where its value stands: `.env:12` or `environment`.
-        reason: what is wrong; never contains a secret.
-        fix: what to write instead.
-    """
-
-    name: str
-    place: str
-    reason: str
-    fix: str
-
-    def __str__(self) -> str:
-        return f"{self.name} ({self.place}): {self.reason}; {self.fix}"
+from .problem import Problem
+from .rules import broken_rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +36,18 @@ def load_settings(
     env_file: EnvFile,
     environment: Mapping[str, str],
     generated: Mapping[str, str] | None = None,
+    further: EnvFile | None = None,
+    elsewhere: Sequence[Problem] = (),
 ) -> Settings:
     """Return the values of `settings`; the environment wins over `.env`, that over `generated` and defaults.
+
+    Args:
+        settings: the table.
+        env_file: `.env`.
+        environment: of the process.
+        generated: secrets that are made now.
+        further: `.env.langfuse`, whose variables count where settings have to fit together.
+        elsewhere: what is wrong in that file.
 
     Raises:
         SettingsError: one or more values are wrong; the message names all of them.
@@ -64,10 +56,10 @@ def load_settings(
         Problem("a line", f".env:{number}", "is not NAME=value in UTF-8", "comment it out with #")
         for number in env_file.unreadable
     ]
-    values, flaws = _merge(settings, env_file, environment, generated or {})
-    problems = [*unreadable, *_repeated(env_file), *flaws]
+    values, flaws, places = _merge(settings, env_file, environment, generated or {})
+    problems = [*unreadable, *_repeated(env_file), *flaws, *elsewhere]
     if not problems:
-        problems += [problem for rule in _RULES if (problem := rule(values))]
+        problems += broken_rules(values, places, further.values() if further else None)
     if problems:
         count = "One setting is" if len(problems) == 1 else f"{len(problems)} settings are"
         raise SettingsError(
@@ -82,7 +74,7 @@ def load_settings_leniently(
     settings: Sequence[Setting], env_file: EnvFile, environment: Mapping[str, str]
 ) -> Settings:
     """Return the values, defaults in the place of wrong ones: for verbs that look at a stack or stop it."""
-    values, _ = _merge(settings, env_file, environment, {})
+    values, _, _ = _merge(settings, env_file, environment, {})
     return Settings(values)
 
 
@@ -91,12 +83,13 @@ def _merge(
     env_file: EnvFile,
     environment: Mapping[str, str],
     generated: Mapping[str, str],
-) -> tuple[dict[str, str], list[Problem]]:
-    """Return the right values (a wrong one is replaced by its default) and what is wrong."""
+) -> tuple[dict[str, str], list[Problem], dict[str, str]]:
+    """Return the right values (a default replaces a wrong one), what is wrong, and where given ones stand."""
     lines = {one.name: one.line for one in env_file.assignments if one.value}
     in_file = env_file.values()
     values: dict[str, str] = {}
     problems: list[Problem] = []
+    places: dict[str, str] = {}
     for setting in settings:
         if not setting.in_env_file:
             problems += _without_effect(setting, in_file, lines)
@@ -110,10 +103,12 @@ def _merge(
         flaws = _flaws(setting, value, place) if value else []
         if flaws or not value:
             value = generated.get(setting.name, "") or _default(setting, values)
+        else:
+            places[setting.name] = place
         if value:
             values[setting.name] = value
         problems += flaws
-    return values, problems
+    return values, problems, places
 
 
 def _default(setting: Setting, values: Mapping[str, str]) -> str:
@@ -162,25 +157,3 @@ def _flaws(setting: Setting, value: str, place: str) -> list[Problem]:
         return [Problem(setting.name, place, reason, fix)]
     flaw = setting.kind.check(value)
     return [Problem(setting.name, place, flaw.reason, flaw.fix)] if flaw else []
-
-
-def _ports_differ(values: Mapping[str, str]) -> Problem | None:
-    port = values.get("LANGFUSE_PORT", "")
-    if not port or port != values.get("S3_PORT"):
-        return None
-    return Problem(
-        "LANGFUSE_PORT and S3_PORT", f"both {port}", "two services cannot share a port", "change one of them"
-    )
-
-
-def _url_has_no_path(values: Mapping[str, str]) -> Problem | None:
-    value = values.get("NEXTAUTH_URL", "")
-    if not value or value.count("/") == 2:
-        return None
-    # The official images are built for the root path (langfuse#2868).
-    return Problem(
-        "NEXTAUTH_URL", value, "has a path or a slash at the end", "end it after the host name or the port"
-    )
-
-
-_RULES: tuple[Callable[[Mapping[str, str]], Problem | None], ...] = (_ports_differ, _url_has_no_path)

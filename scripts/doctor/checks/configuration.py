@@ -8,6 +8,7 @@ from typing import Any
 
 from scripts.alerts.verb import write_compiled
 from scripts.core.context import Context
+from scripts.core.settings.login_rules import login_problems
 from scripts.core.settings.server_variables import unknown_name_hint
 from scripts.core.settings.table import SETTINGS
 from scripts.doctor.facts import Facts, NotGathered
@@ -126,26 +127,10 @@ def _mail(facts: Facts) -> Verdict:
 
 
 def _login(facts: Facts) -> Verdict:
-    values = facts.of(Stack).values
-    halves = [
-        name.removesuffix("_CLIENT_ID")
-        for name in values
-        if name.startswith("AUTH_")
-        and name.endswith("_CLIENT_ID")
-        and not values.get(f"{name.removesuffix('_CLIENT_ID')}_CLIENT_SECRET")
-    ]
-    if halves:
-        return failed(f"{', '.join(halves)}: a client id without a client secret")
-    lacking = [f"AUTH_CUSTOM_{part}" for part in ("NAME", "ISSUER") if not values.get(f"AUTH_CUSTOM_{part}")]
-    if values.get("AUTH_CUSTOM_CLIENT_ID") and lacking:
-        return failed(
-            f"{' and '.join(lacking)} missing: Langfuse leaves the provider out without a word",
-            "set it, then make up",
-        )
-    if values.get("AUTH_DISABLE_USERNAME_PASSWORD") == "true" and not any(
-        name.endswith("_CLIENT_SECRET") for name in values
-    ):
-        return failed("passwords are switched off and no other way to sign in is set up: nobody can sign in")
+    stack = facts.of(Stack)
+    found = list(login_problems({**stack.further, **stack.values}))
+    if found:
+        return failed("; ".join(reason for _, reason, _ in found), f"{found[0][2]}, then make up")
     return ok("somebody can sign in")
 
 

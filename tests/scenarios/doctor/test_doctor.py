@@ -314,7 +314,7 @@ ENV = [
         "\\Z",
         "\nAUTH_CUSTOM_CLIENT_ID=athena\n",
         "AUTH_CUSTOM",
-        ("configuration.applied", "langfuse.sso"),
+        ("configuration.applied", "configuration.settings", "langfuse.sso"),
     ),
     (
         "configuration.mail",

@@ -105,14 +105,20 @@ def test_profiles_add_their_services_and_nothing_else(render: Render) -> None:
             "postgresql://u:0123456789ab@db.acme.example/langfuse",
         ),
         (
-            {"CLICKHOUSE_URL": "https://ch.acme.example:8443"},
+            {
+                "CLICKHOUSE_URL": "https://ch.acme.example:8443",
+                "CLICKHOUSE_MIGRATION_URL": "clickhouse://ch.acme.example:9440",
+            },
             {"clickhouse"},
             "CLICKHOUSE_URL",
             "https://ch.acme.example:8443",
         ),
         ({"REDIS_HOST": "valkey.acme.example"}, {"valkey"}, "REDIS_HOST", "valkey.acme.example"),
         (
-            {"S3_ENDPOINT": "https://s3.acme.example"},
+            {
+                "S3_ENDPOINT": "https://s3.acme.example",
+                "S3_PUBLIC_ENDPOINT": "https://s3.acme.example",
+            },
             {"seaweedfs", "buckets"},
             "LANGFUSE_S3_EVENT_UPLOAD_ENDPOINT",
             "https://s3.acme.example",

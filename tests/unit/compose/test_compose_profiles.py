@@ -95,6 +95,8 @@ def test_the_ports_to_be_free_are_those_of_what_will_run() -> None:
     usual = load_settings(SETTINGS, EnvFile(), {})
     assert published_ports(usual) == [("LANGFUSE_PORT", "127.0.0.1"), ("S3_PORT", "127.0.0.1")]
     text = "STACK_PROFILES=tls\nTLS_BIND_ADDRESS=192.168.1.2\nS3_ENDPOINT=https://s3.acme.example\n"
+    text += "S3_PUBLIC_ENDPOINT=https://s3.acme.example\n"
+    text += f"S3_ACCESS_KEY_ID={'ab' * 10}\nS3_SECRET_ACCESS_KEY={'ab' * 20}\n"
     assert published_ports(load_settings(SETTINGS, parse_env(text), {})) == [
         ("LANGFUSE_PORT", "127.0.0.1"),
         ("HTTPS_PORT", "192.168.1.2"),

@@ -24,6 +24,7 @@ EXTERNAL = {
     "CLICKHOUSE_MIGRATION_URL": "clickhouse://clickhouse.acme.example:9440",
     "REDIS_HOST": "valkey.acme.example",
     "S3_ENDPOINT": "https://s3.acme.example",
+    "S3_PUBLIC_ENDPOINT": "https://s3.acme.example",
 }
 EVERYTHING = {"STACK_PROFILES": "tls,monitoring"}
 

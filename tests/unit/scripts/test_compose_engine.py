@@ -258,7 +258,6 @@ def test_what_compose_says_is_shown_where_no_container_is_guilty(tmp_path: Path)
         ("Range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available", "this host has 2.00 CPUs"),
         ("error setting rlimit type 7: operation not permitted", "open 262144 files"),
         ("Bind for 127.0.0.1:3000 failed: port is already allocated", "stop what holds that port"),
-        ('FATAL:  password authentication failed for user "langfuse"', "put that one back into .env"),
         ("write /var/lib: no space left on device", "free disk space"),
         ("mkdir /data/x: Permission denied", "belongs to another user"),
     ],
@@ -268,6 +267,30 @@ def test_known_complaints_come_with_a_remedy(tmp_path: Path, said: str, fix: str
     _, error = failing_start(tmp_path, refused)
     assert error.details[1] == f"  docker: {said}"
     assert fix in error.fix
+
+
+@pytest.mark.parametrize(
+    ("service", "said", "fix"),
+    [
+        ("postgres", 'FATAL:  password authentication failed for user "langfuse"', "put that one back"),
+        ("langfuse-web", "Error: P1000: Authentication failed against database server", "put that one back"),
+        ("langfuse-web", "dial tcp: lookup ch.acme.example: no such host", "compare DATABASE_URL"),
+        ("langfuse-web", "dial tcp 192.0.2.7:9000: i/o timeout", "compare DATABASE_URL"),
+        ("langfuse-worker", "getaddrinfo ENOTFOUND redis.acme.example", "compare DATABASE_URL"),
+        ("clickhouse", "Suspiciously many (12) broken parts to remove", "see 'broken parts' in"),
+        ("seaweedfs", "lookup master: no such host", "correct what the lines above name"),
+        ("valkey", "open /data/appendonly: Permission denied", "belongs to another user"),
+    ],
+)
+def test_what_a_program_complains_of_is_not_taken_for_a_complaint_of_docker(
+    tmp_path: Path, service: str, said: str, fix: str
+) -> None:
+    ended = container(service, "exited", "", code=1)
+    compose = Completed(1, "", f"dependency failed to start: container {service} exited (1)")
+    _, error = failing_start(tmp_path, ended, up=compose, log=Completed(0, said, ""))
+    assert f"  | {said}" in error.details
+    assert fix in error.fix
+    assert "registry" not in error.fix
 
 
 def test_what_lay_there_broken_before_is_not_blamed_before_it_was_started(tmp_path: Path) -> None:
