@@ -27,7 +27,7 @@ refusal = $(if $(filter 0 no false,$(value $(2))),--$(1))
 with_args = .venv/bin/python scripts/append_words.py $(call quoted,ARGS)
 PIP_INSTALL = -m pip install -qq --disable-pip-version-check --require-hashes -r
 
-.PHONY: help up down status logs pull lock images-save images-load bootstrap plan validate credentials export-config smoke alerts alerts-check exporter dashboard report canary backup backups backup-verify restore reconcile export import promote retention erase destroy test test-slow test-clients rehearse fake-llm api-reference lint audit types bench doctor capacity kubernetes-render docs lock-python trust reload-tls bundle install-bundle sbom rotate support-bundle upgrade rollback repair-migration
+.PHONY: help up down status logs pull lock images-save images-load bootstrap plan validate credentials export-config smoke alerts alerts-check exporter dashboard report canary backup backups backup-verify restore reconcile export import promote retention erase destroy adopt test test-slow test-clients rehearse fake-llm api-reference lint audit types bench doctor capacity kubernetes-render docs lock-python trust reload-tls bundle install-bundle sbom rotate support-bundle upgrade rollback repair-migration
 
 help: ## Help: show this; explain a group or all [GROUP=]
 	@awk -v group=$(call quoted,GROUP) -f scripts/help.awk $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ export-config: .venv/.runtime ## Config: write config files [INTO= PROJECT= BASE
 
 destroy: .venv/.runtime ## Run: delete all data, after a question [YES=1 DRY_RUN=1]
 	@$(RUN) destroy $(call switch,yes,YES) $(call switch,dry-run,DRY_RUN)
+
+adopt: .venv/.runtime ## Run: take over the stack of a lost checkout [YES=1]
+	@$(RUN) adopt $(call switch,yes,YES) $(call switch,dry-run,DRY_RUN)
 
 pull: .venv/.runtime ## Images: bring the images of the compose stack
 	@$(RUN) pull

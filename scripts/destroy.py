@@ -36,10 +36,15 @@ def run(context: Context, *, yes: bool, dry_run: bool) -> int:
     return 0
 
 
-def require_confirmation(context: Context, project_name: str) -> None:
+def require_confirmation(
+    context: Context,
+    project_name: str,
+    fix: str = "make destroy YES=1",
+    unchanged: str = "nothing was deleted",
+) -> None:
     """Return when the person types the name of the stack. Raises UsageError otherwise."""
     answer = context.console.ask(f"Type {project_name} to go on: ")
     if answer is None:
-        raise UsageError("Nobody is here to confirm; nothing was deleted.", fix="make destroy YES=1")
+        raise UsageError(f"Nobody is here to confirm; {unchanged}.", fix=fix)
     if answer.strip() != project_name:
-        raise UsageError(f"That was not {project_name}; nothing was deleted.")
+        raise UsageError(f"That was not {project_name}; {unchanged}.")

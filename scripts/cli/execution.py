@@ -17,6 +17,7 @@ from scripts.core.context import Context
 from scripts.core.errors import EXIT_INTERRUPTED, StackError
 from scripts.core.layout import default_layout
 from scripts.core.runner import SubprocessRunner
+from scripts.core.shell import own_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -37,7 +38,11 @@ def execute(verb: Callable[[Context], int]) -> NoReturn:
             signal.signal(number, _interrupt)
     console = Console()
     try:
-        code = verb(Context(default_layout(ROOT, os.environ), os.environ, console, SubprocessRunner(ROOT)))
+        layout = default_layout(ROOT, os.environ)
+        environment = own_environment(layout, os.environ)
+        for text in environment.warnings:
+            console.warn(text)
+        code = verb(Context(layout, environment.values, console, SubprocessRunner(ROOT)))
     except StackError as error:
         console.error(error)
         code = error.exit_code

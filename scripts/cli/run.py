@@ -66,6 +66,14 @@ def destroy(yes: Yes = False, dry_run: DryRun = False) -> None:
     execute(lambda context: verb.run(context, yes=yes, dry_run=dry_run))
 
 
+@app.command()
+def adopt(yes: Yes = False, dry_run: DryRun = False) -> None:
+    """Take over the containers and volumes of a checkout that is gone, after a confirmation."""
+    from scripts import adopt as verb
+
+    execute(lambda context: verb.run(context, yes=yes, dry_run=dry_run))
+
+
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def smoke(call: typer.Context) -> None:
     """Run the smoke tests (BASE_URL= for another server); further arguments go to pytest."""

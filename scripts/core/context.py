@@ -11,6 +11,7 @@ from .docker import Finding, find_engine, find_images
 from .engines.base import Engine, EngineName
 from .engines.compose import ComposeEngine, compose_command, compose_environment
 from .engines.embedded import EmbeddedEngine
+from .identity import require_own
 from .images_lock import pinned_environment
 from .layout import Layout
 from .runner import Runner
@@ -78,12 +79,18 @@ class Context:
         pinned = pinned_environment(self.layout, self.runner, command, environment)
         return find_images(self.runner, command, pinned)
 
-    def engine(self, name: EngineName, settings: Settings) -> Engine:
-        """Return the engine of that name."""
+    def engine(self, name: EngineName, settings: Settings, *, looking: bool = False) -> Engine:
+        """Return the engine of that name; with `looking` also to explain what is not this stack's.
+
+        Raises:
+            UsageError: what Docker has under the name of this stack belongs to another checkout.
+        """
+        if name is EngineName.COMPOSE and not looking:
+            require_own(self.runner, self.layout, settings["COMPOSE_PROJECT_NAME"], self.environment)
         kind = ComposeEngine if name is EngineName.COMPOSE else EmbeddedEngine
         return kind(self.layout, settings, self.environment, self.runner, self.console)
 
-    def current_engine(self, settings: Settings) -> Engine:
-        """Return the engine to look at or to stop: as told, else the one started last."""
+    def current_engine(self, settings: Settings, *, looking: bool = False) -> Engine:
+        """Return the engine to look at or to stop: as told, else the one started last. As `engine`."""
         name = settings.get("ENGINE") or self.remembered_engine() or EngineName.EMBEDDED
-        return self.engine(EngineName(name), settings)
+        return self.engine(EngineName(name), settings, looking=looking)

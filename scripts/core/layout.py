@@ -52,6 +52,11 @@ class Layout:
         return self.stack_dir / "engine"
 
     @property
+    def identity_file(self) -> Path:
+        """What tells this stack from another one of the same name (core/identity.py)."""
+        return self.stack_dir / "identity.json"
+
+    @property
     def langfuse_version_file(self) -> Path:
         """The version of Langfuse that was started last on the compose engine."""
         return self.stack_dir / "langfuse-version"

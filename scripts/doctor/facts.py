@@ -63,7 +63,7 @@ class Surroundings:
         except (OSError, UnicodeError) as error:
             fault = str(error)
         settings = load_settings_leniently(SETTINGS, env_file or EnvFile(), context.environment)
-        engine = context.current_engine(settings)
+        engine = context.current_engine(settings, looking=True)
         return cls(context, settings, engine, env_file, fault, read_only)
 
     @property

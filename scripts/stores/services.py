@@ -14,6 +14,7 @@ from scripts.core.compose_profiles import REPLACED_BY, compose_profiles
 from scripts.core.docker import parse_json_rows
 from scripts.core.engines.compose import compose_command, compose_environment, starting_environment
 from scripts.core.errors import CommandFailed, UsageError
+from scripts.core.identity import claim_volumes
 from scripts.core.layout import Layout
 from scripts.core.runner import Completed, Runner, checked
 from scripts.core.settings.values import Settings
@@ -174,6 +175,8 @@ class Services:
         """Run a compose command that may make containers."""
         argv = [*self._command(), *arguments]
         environment = starting_environment(self.layout, self.settings, self.environment, self.runner)
+        model = json.loads(self._run("config", "--format", "json").stdout)
+        claim_volumes(self.runner, self.layout, self.settings["COMPOSE_PROJECT_NAME"], model)
         return checked(argv, self.runner.run(argv, env=environment, timeout_s=timeout_s))
 
     def _command(self) -> list[str]:

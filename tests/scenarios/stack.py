@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import resource
 import secrets
+import shutil
+import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -124,6 +126,25 @@ def new_stack(directory: Path) -> Stack:
         "CI": "true",
     }
     return Stack(name, Context(layout, environment, console, runner))
+
+
+def other_checkout(stack: Stack, root: Path, name: str | None = None) -> Stack:
+    """Return a stack of that name, or of `name`, in a copy of this repository at `root`, not started."""
+    argv = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(argv, cwd=ROOT, capture_output=True, check=True).stdout
+    for path in filter(None, listed.decode().split("\0")):
+        if (ROOT / path).is_file():
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / path, root / path)
+    layout = Layout(root, root / ".env", root / ".stack")
+    name = name or stack.name
+    environment = {
+        **stack.context.environment,
+        "COMPOSE_PROJECT_NAME": name,
+        **{port: str(free_port()) for port in ("LANGFUSE_PORT", "S3_PORT", "GRAFANA_PORT")},
+    }
+    context = replace(stack.context, layout=layout, environment=environment, runner=SubprocessRunner(root))
+    return Stack(name, context)
 
 
 def with_environment(stack: Stack, **values: str) -> Stack:

@@ -15,6 +15,7 @@ from scripts.core.compose_profiles import REPLACED_BY, compose_profiles
 from scripts.core.daemon import Daemon, ports_of_containers, read_daemon
 from scripts.core.errors import EngineError, ProvisioningError, StackError
 from scripts.core.heartbeats import heartbeats_dir
+from scripts.core.identity import claim_volumes, volumes_of_others
 from scripts.core.images_lock import pinned_environment
 from scripts.core.layout import Layout, give_to, write_private
 from scripts.core.resting import end_rest, read_rest
@@ -468,10 +469,11 @@ class ComposeEngine:
         served = any(one.service == WEB and one.health == "healthy" for one in self._containers())
         self.progress.note("Taking down what was started; data that was there stays.")
         self._compose("down", extra=ALL_PROFILES, timeout_s=STOP_TIMEOUT_S)
-        made = sorted(set(self.data()) - volumes_before)
+        made = {name.removeprefix("volume ") for name in set(self.data()) - volumes_before}
         # With web, somebody may have sent something already.
         if made and not served:
-            self.runner.run(["docker", "volume", "rm", *(name.removeprefix("volume ") for name in made)])
+            made -= volumes_of_others(self.runner, self.layout, self.settings["COMPOSE_PROJECT_NAME"])
+            self.runner.run(["docker", "volume", "rm", *sorted(made)])
 
     def _let_exporter_read(self) -> None:
         """Make what its container mounts, and let its user read the keys of the projects."""
@@ -513,6 +515,7 @@ class ComposeEngine:
                 f"Docker has {capacity.memory_bytes / GIB:.1f} GiB of memory, the limits add up to "
                 f"{wanted / GIB:.1f}: under load something may be killed. Choose a smaller STACK_SIZE."
             )
+        claim_volumes(self.runner, self.layout, self.settings["COMPOSE_PROJECT_NAME"], model)
         return self._starting_environment(init, capacity), sorted(model["services"])
 
     def _start_failure(self, guilty: Sequence[Container], said: str) -> StackError:

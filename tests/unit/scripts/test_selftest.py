@@ -27,8 +27,8 @@ from .test_verbs import FakeContext
 class RecordingContext(FakeContext):
     """Records the commands of the tests, but lets the engine's own commands run."""
 
-    def engine(self, name: EngineName, settings: Settings) -> Engine:
-        engine = FakeContext.engine(self, name, settings)
+    def engine(self, name: EngineName, settings: Settings, *, looking: bool = False) -> Engine:
+        engine = FakeContext.engine(self, name, settings, looking=looking)
         if isinstance(engine, EmbeddedEngine):
             engine.runner = SubprocessRunner(self.layout.root)
         return engine

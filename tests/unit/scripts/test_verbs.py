@@ -42,8 +42,8 @@ from .test_stack_file import GOOD
 class FakeContext(Context):
     """A context whose embedded engine is the stand-in."""
 
-    def engine(self, name: EngineName, settings: Settings) -> Engine:
-        engine = super().engine(name, settings)
+    def engine(self, name: EngineName, settings: Settings, *, looking: bool = False) -> Engine:
+        engine = super().engine(name, settings, looking=looking)
         if isinstance(engine, EmbeddedEngine):
             engine.module = "fake_engine"
         return engine
