@@ -119,7 +119,7 @@ class Proxy:
         for server in http["servers"].values():
             server["listen"] = [f"127.0.0.1{ports[address]}" for address in server["listen"]]
         # Else it would put its root into the store of this machine.
-        config["apps"]["pki"] = {"certificate_authorities": {"local": {"install_trust": False}}}
+        assert config["apps"]["pki"]["certificate_authorities"]["local"]["install_trust"] is False
         (self.directory / "caddy.json").write_text(json.dumps(config))
 
     def reload(self) -> None:

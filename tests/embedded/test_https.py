@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -28,6 +29,12 @@ from .viewer_client import EMAIL, PASSWORD
 pytestmark = pytest.mark.slow
 
 MEGABYTE = 1_000_000
+# The parts of web's own policy that matter here: web/next.config.mjs:35 at v4.16.0.
+WEB_POLICY = (
+    "default-src 'self' https://*.langfuse.com; object-src 'none'; frame-ancestors 'none'; "
+    "connect-src 'self' http://localhost:* https://*.langfuse.com https://*.amazonaws.com; "
+    "media-src 'self' https:;"
+)
 
 
 class _Service(BaseHTTPRequestHandler):
@@ -40,6 +47,9 @@ class _Service(BaseHTTPRequestHandler):
         if self.path == "/stream":
             self._stream()
             return
+        if self.path == "/sign-in":
+            self._answer("<title>Langfuse</title>", policy=WEB_POLICY)
+            return
         self._answer(f"{self.headers['Host']} {self.path}")
 
     def do_PUT(self) -> None:
@@ -48,9 +58,11 @@ class _Service(BaseHTTPRequestHandler):
             size, left = size + len(part), left - len(part)
         self._answer(str(size))
 
-    def _answer(self, text: str) -> None:
+    def _answer(self, text: str, policy: str = "") -> None:
         self.send_response(200)
         self.send_header("Content-Type", "text/html")
+        if policy:
+            self.send_header("Content-Security-Policy", policy)
         self.send_header("Content-Length", str(len(text)))
         self.end_headers()
         self.wfile.write(text.encode())
@@ -220,6 +232,29 @@ def test_without_its_certificate_file_caddy_says_which_one_is_missing(service: s
         proxy.start()
 
 
+def test_the_policy_of_web_lets_a_browser_send_files_to_s3_and_is_else_as_it_was(proxy: Proxy) -> None:
+    with proxy.client() as client:
+        policy = client.get(f"https://{WEB}/sign-in").headers["Content-Security-Policy"]
+    s3 = f" https://{S3}:{proxy.https_port}"
+    assert policy.replace(s3, "", 1) == WEB_POLICY
+    assert f"connect-src 'self'{s3} " in policy
+
+
+def test_a_browser_reaches_s3_from_a_page_of_web_and_no_other_host(proxy: Proxy, tmp_path: Path) -> None:
+    fetch = (
+        "const done = arguments[1]; fetch(arguments[0], {mode: 'no-cors'})"
+        ".then(() => done('sent'), error => done(String(error)))"
+    )
+    with chromium(proxy, tmp_path) as chrome:
+        chrome.get(f"https://{WEB}:{proxy.https_port}/sign-in")
+        assert chrome.title == "Langfuse"
+        to = {name: f"https://{name}:{proxy.https_port}/x" for name in (S3, STATUS)}
+        assert chrome.execute_async_script(fetch, to[S3]) == "sent"
+        assert "Failed to fetch" in chrome.execute_async_script(fetch, to[STATUS])
+        log = " ".join(entry["message"] for entry in chrome.get_log("browser"))
+        assert f"{STATUS}:{proxy.https_port}/x' violates the following Content Security Policy" in log
+
+
 @pytest.fixture
 def signed_in_over_https(tmp_path: Path) -> Iterator[tuple[Proxy, RunningEngine]]:
     """The embedded engine, which knows its public URL, behind Caddy."""
@@ -251,24 +286,32 @@ def fingerprint(proxy: Proxy) -> str:
     return base64.b64encode(hashlib.sha256(der).digest()).decode()
 
 
-def test_a_browser_signs_in_over_https_and_gets_a_cookie_for_https_only(
-    signed_in_over_https: tuple[Proxy, RunningEngine], tmp_path: Path
-) -> None:
+@contextmanager
+def chromium(proxy: Proxy, directory: Path) -> Iterator[webdriver.Chrome]:
+    """Yield a browser that finds every name at Caddy, and trusts its authority and no other."""
     browser, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if browser is None or driver is None:
         pytest.skip("no browser: install chromium and chromium-driver (Debian) for this test")
-    proxy, _ = signed_in_over_https
     options = Options()
     options.binary_location = browser
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     for flag in (
         "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
-        "--disable-background-networking", f"--user-data-dir={tmp_path / 'profile'}",
-        f"--host-resolver-rules=MAP {WEB} 127.0.0.1",
-        # Trusts this authority and no other: what an operator does with the file of `make trust`.
+        "--disable-background-networking", f"--user-data-dir={directory / 'profile'}",
+        "--host-resolver-rules=MAP *.acme.example 127.0.0.1",
+        # What an operator does with the file of `make trust`.
         f"--ignore-certificate-errors-spki-list={fingerprint(proxy)}",
     ):  # fmt: skip
         options.add_argument(flag)
     with webdriver.Chrome(options=options, service=Service(driver)) as chrome:
+        yield chrome
+
+
+def test_a_browser_signs_in_over_https_and_gets_a_cookie_for_https_only(
+    signed_in_over_https: tuple[Proxy, RunningEngine], tmp_path: Path
+) -> None:
+    proxy, _ = signed_in_over_https
+    with chromium(proxy, tmp_path) as chrome:
         origin = f"https://{WEB}:{proxy.https_port}"
         chrome.get(f"{origin}/auth/sign-in")
         chrome.find_element(By.NAME, "email").send_keys(EMAIL)
