@@ -27,7 +27,7 @@ refusal = $(if $(filter 0 no false,$(value $(2))),--$(1))
 with_args = .venv/bin/python scripts/append_words.py $(call quoted,ARGS)
 PIP_INSTALL = -m pip install -qq --disable-pip-version-check --require-hashes -r
 
-.PHONY: help up down status logs pull lock images-save images-load bootstrap plan validate credentials export-config smoke alerts alerts-check exporter dashboard report canary backup backups backup-verify restore reconcile export import promote retention erase destroy adopt test test-slow test-clients rehearse fake-llm api-reference lint audit types bench doctor capacity kubernetes-render docs lock-python trust reload-tls bundle install-bundle sbom rotate support-bundle upgrade rollback repair-migration
+.PHONY: help up down status logs pull lock images-save images-load images-check bootstrap plan validate credentials export-config smoke alerts alerts-check exporter dashboard report canary backup backups backup-verify restore reconcile export import promote retention erase destroy adopt test test-slow test-clients rehearse fake-llm api-reference lint audit types bench doctor capacity kubernetes-render docs lock-python trust reload-tls bundle install-bundle sbom rotate support-bundle upgrade rollback repair-migration
 
 help: ## Help: show this; explain a group or all [GROUP=]
 	@awk -v group=$(call quoted,GROUP) -f scripts/help.awk $(MAKEFILE_LIST)
@@ -76,6 +76,9 @@ images-save: .venv/.runtime ## Images: write them to a file with checksums [FILE
 
 images-load: .venv/.runtime ## Images: load such a file, checked [FILE= DRY_RUN=1]
 	@$(RUN) images load $(call argument,FILE) $(call switch,dry-run,DRY_RUN)
+
+images-check: .venv/.runtime ## Images: say which are out of support [ONLINE=1]
+	@$(RUN) images check $(call switch,online,ONLINE)
 
 smoke: .venv/.runtime ## Run: smoke tests of the running stack [BASE_URL= ARGS=]
 	@$(with_args) $(RUN) smoke

@@ -11,6 +11,7 @@ from .core.errors import EXIT_OK, StackError
 from .core.settings.render import env_example, environment_page
 from .core.settings.table import GROUPS
 from .doctor.reference import doctor_page
+from .images.pinned import image_versions_page
 from .provision.schema import content_schema, stack_schema
 
 
@@ -21,6 +22,7 @@ def generated_documents() -> Mapping[str, str]:
         "docs/reference/environment.md": environment_page(GROUPS),
         "docs/reference/capacity.md": capacity_page(),
         "docs/reference/doctor.md": doctor_page(),
+        "docs/reference/image-versions.md": image_versions_page(),
         "config/schema/stack.schema.json": stack_schema(),
         "config/schema/content.schema.json": content_schema(),
     }

@@ -11,7 +11,7 @@ from .execution import execute
 from .options import DryRun
 
 app = typer.Typer()
-carried = typer.Typer(help="Carry images to a host that reaches no registry.")
+carried = typer.Typer(help="Carry images to a host that reaches no registry; how long they are supported.")
 app.add_typer(carried, name="images")
 
 ImagesFile = Annotated[Path, typer.Argument(help="File of the images.")]
@@ -47,3 +47,15 @@ def images_load(file: ImagesFile, dry_run: DryRun = False) -> None:
     from scripts.images import verbs
 
     execute(lambda context: verbs.load(context, file, dry_run=dry_run))
+
+
+@carried.command("check")
+def images_check(
+    online: Annotated[
+        bool, typer.Option("--online", help="Ask endoflife.date what was published since.")
+    ] = False,
+) -> None:
+    """Say which pinned images are out of support, or soon will be."""
+    from scripts.images import check
+
+    execute(lambda context: check.run(context, online=online))

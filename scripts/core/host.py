@@ -166,3 +166,13 @@ def _mount_points() -> list[Path]:
         return []
     # A space is written as \040.
     return [Path(_OCTAL.sub(lambda octal: chr(int(octal[1], 8)), line.split()[4])) for line in lines]
+
+
+def cpu_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
+    """Return what the processor can do, in the words of Linux; nothing where the system does not say."""
+    try:
+        text = cpuinfo.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return frozenset()
+    found = re.search(r"^(?:flags|Features)\s*:(.*)$", text, re.MULTILINE)
+    return frozenset(found[1].split()) if found else frozenset()

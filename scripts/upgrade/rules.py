@@ -9,16 +9,21 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from scripts.core.compatibility import MINIMUM_SERVER, Version, supported_sdks, version_of
+from scripts.core.compatibility import (
+    CLICKHOUSE_FROM,
+    MINIMUM_SERVER,
+    Version,
+    clickhouse_refusal,
+    numbers_of,
+    supported_sdks,
+    version_of,
+)
 from scripts.core.engines.base import GIB
 
 KNOWN_MAJOR = 4
 """The newest major that `compose.yaml` describes."""
 LAST_OF_MAJOR: Mapping[int, Version] = {3: (3, 224, 1)}
 """From which release of a major on the next one may be installed (Helm chart of Langfuse)."""
-CLICKHOUSE_FROM: Mapping[int, Version] = {4: (25, 12)}
-CLICKHOUSE_BEFORE: Version = (26, 8)
-"""From there on the inserts of Langfuse 4 fail with Code 407."""
 POSTGRES_FROM: Mapping[int, int] = {4: 15}
 IMAGES_BYTES = 3 * GIB
 """Web and worker of another version, unpacked."""
@@ -208,22 +213,12 @@ def _migrations(facts: Facts, findings: _Findings) -> None:
 
 def _stores(facts: Facts, findings: _Findings) -> None:
     major = (version_of(facts.new) or (KNOWN_MAJOR,))[0]
-    clickhouse = tuple(int(part) for part in facts.clickhouse.split(".") if part.isdigit())
-    wanted = CLICKHOUSE_FROM.get(major, ())
     page = "docs/how-to/upgrade.md, ClickHouse and PostgreSQL"
-    if clickhouse and clickhouse < wanted:
-        text = ".".join(map(str, wanted))
-        findings.stop(
-            "clickhouse", f"ClickHouse is {facts.clickhouse}; {facts.new} needs {text}.", f"see {page}"
-        )
-    if clickhouse and major == KNOWN_MAJOR and clickhouse >= CLICKHOUSE_BEFORE:
-        text = ".".join(map(str, CLICKHOUSE_BEFORE))
-        findings.stop(
-            "clickhouse",
-            f"ClickHouse is {facts.clickhouse}; from {text} on the inserts of Langfuse fail (Code 407).",
-            f"see {page}",
-            allowable=True,
-        )
+    known = facts.clickhouse and major == KNOWN_MAJOR
+    if known and (refusal := clickhouse_refusal(facts.clickhouse, facts.new)):
+        # A newer one can be told to read numbers as before: input_format_read_datetime_number_as_raw_value.
+        newer = numbers_of(facts.clickhouse) >= CLICKHOUSE_FROM
+        findings.stop("clickhouse", f"{refusal}.", f"see {page}", allowable=newer)
     if facts.postgres and facts.postgres < POSTGRES_FROM.get(major, 0):
         findings.stop(
             "postgres",

@@ -14,6 +14,8 @@ from .compose_parts import Container
 LOG_LINES = 10
 CLIENTS = frozenset({"langfuse-web", "langfuse-worker"})
 """Who reaches for the stores."""
+# 128 + SIGILL
+ILLEGAL_INSTRUCTION = 132
 PROBE_LINES = 2
 
 _FOREIGN_FILE = (
@@ -64,6 +66,14 @@ PROGRAM_HINTS: tuple[tuple[str, str], ...] = (
     (
         r"[Dd]irty database version",
         "a migration was interrupted: look at the log of langfuse-web before anything else.",
+    ),
+    (
+        r"in 18\+, these Docker images are configured",
+        "mount the volume at /var/lib/postgresql: docs/how-to/upgrade.md, ClickHouse and PostgreSQL.",
+    ),
+    (
+        r'exec: \\?"(wget|sh|/bin/sh|grep|python)\\?": (?:executable file not found|stat)',
+        r"its image has no \1, which the health check calls (docs/reference/image-versions.md, variants).",
     ),
     _FOREIGN_FILE,
 )
@@ -135,6 +145,13 @@ def _hint(
     if starved:
         variables = ", ".join(MEMORY_VARIABLES.get(name, "its memory limit") for name in starved)
         return f"raise {variables} in .env, or choose a larger STACK_SIZE."
+    illegal = [one.service for one in guilty if one.exit_code == ILLEGAL_INSTRUCTION]
+    if illegal:
+        return (
+            f"{illegal[0]} ended with 132, illegal instruction: its image needs a newer processor. In a "
+            "virtual machine, give it the host's processor type; else use the image that compose.yaml names "
+            "(docs/how-to/troubleshoot.md, ClickHouse)."
+        )
     order = [(program, PROGRAM_HINTS), (client, CLIENT_HINTS), (docker, DOCKER_HINTS)]
     if any(one.error for one in guilty):
         order.reverse()

@@ -241,7 +241,7 @@ EXTERNAL_STORES = Group(
         ),
         Setting(
             name="CLICKHOUSE_URL",
-            description="HTTP interface of a ClickHouse of your own (26.4). Takes the bundled one out.",
+            description="HTTP interface of an external ClickHouse (25.12 or later), not the bundled one.",
             kind=url("http", "https"),
             set_by=SetBy.FILE,
         ),

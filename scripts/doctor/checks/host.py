@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from scripts.core.compatibility import processor_lacks
 from scripts.core.engines.base import GIB, MIB
 from scripts.doctor.facts import Facts, NotGathered
 from scripts.doctor.model import COMPOSE, Check, Verdict, failed, ok, skipped, warning
 from scripts.doctor.sources.clock import Clock
-from scripts.doctor.sources.containers import Docker
+from scripts.doctor.sources.containers import Containers, Docker
 from scripts.doctor.sources.files import Files
 from scripts.doctor.sources.inside import Insides
 from scripts.doctor.sources.machine import Disk, Machine
+from scripts.doctor.sources.pinned import PinnedImages
 from scripts.doctor.stack import Stack
 
 from . import limits
@@ -106,6 +108,28 @@ def _writable(facts: Facts) -> Verdict:
     return failed(".stack cannot be written by this user")
 
 
+def _processor(facts: Facts) -> Verdict:
+    machine = facts.of(Machine)
+    if not machine.cpu_flags:
+        raise NotGathered("the processor of Docker's machine is not known here")
+    (pinned,) = [one for one in facts.of(PinnedImages).images if "clickhouse" in one.services]
+    running = _image_of(facts, "clickhouse")
+    official = next((image for image in pinned.images if running.startswith(f"{image}:")), "")
+    version = running.partition("@")[0].removeprefix(f"{official}:") if official else pinned.version
+    lacks = processor_lacks(version, machine.architecture, machine.cpu_flags)
+    if lacks:
+        return failed(f"the processor lacks {', '.join(lacks)}, which ClickHouse {version} needs")
+    return ok(f"the processor runs ClickHouse {version}")
+
+
+def _image_of(facts: Facts, service: str) -> str:
+    """Return the image of a container, or an empty string where there is none."""
+    try:
+        return facts.of(Containers).by_name[service].image
+    except (NotGathered, KeyError):
+        return ""
+
+
 def _docker_memory(facts: Facts) -> Verdict:
     docker, stack = facts.of(Docker), facts.of(Stack)
     if docker.problem:
@@ -122,6 +146,15 @@ CHECKS = (
         fix="give the machine more processors, or choose a smaller STACK_SIZE in .env",
         page="reference/compose.md#sizes",
         judge=_cpus,
+    ),
+    Check(
+        id="host.processor",
+        looks_at="The processor has the instructions that ClickHouse needs, which ends with 132 otherwise.",
+        fix="in a virtual machine, give it the host's processor type (QEMU: -cpu host; Proxmox: host or "
+        "x86-64-v3); else use the image that compose.yaml names",
+        page="how-to/troubleshoot.md#clickhouse",
+        judge=_processor,
+        engines=COMPOSE,
     ),
     Check(
         id="host.memory",

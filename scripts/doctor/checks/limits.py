@@ -21,6 +21,9 @@ CLOCK_WARNING_S, CLOCK_FAILED_S = 1.0, 30.0
 SIZE_BYTES = {"ci": 6 * GIB, "small": 12 * GIB, "medium": 28 * GIB, "large": 56 * GIB}
 SIZE_CPUS = {"ci": 2, "small": 2, "medium": 8, "large": 16}
 
+# Time to plan an upgrade before an image is out of support.
+SUPPORT_DAYS = 60
+
 DOCKER_VERSION = MINIMUM_ENGINE
 COMPOSE_VERSION = MINIMUM_COMPOSE
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-
+from scripts.core.compatibility import clickhouse_refusal, numbers_of
 from scripts.doctor.facts import Facts, NotGathered
 from scripts.doctor.model import COMPOSE, EMBEDDED, Check, Verdict, failed, ok, skipped, warning
 from scripts.doctor.sources.clickhouse import ClickHouse
@@ -11,21 +10,19 @@ from scripts.doctor.sources.containers import Containers
 from scripts.doctor.sources.embedded import EmbeddedData
 from scripts.doctor.sources.lock import ImagesLock
 from scripts.doctor.sources.packages import Packages
+from scripts.doctor.sources.pinned import PinnedImages
 from scripts.doctor.sources.postgres import Postgres
 from scripts.doctor.sources.server import Server
 from scripts.doctor.sources.valkey import Valkey
 from scripts.doctor.stack import Stack
+
+from . import limits
 
 Version = tuple[int, ...]
 
 # https://langfuse.com/docs/observability/sdk/upgrade-path/python-v4-to-v5
 SDK5_SERVER: Version = (4, 59, 0)
 SDK4_SERVER: Version = (4, 16, 0)
-# Langfuse asks for 25.12; 26.4.1.1005 and later have none of the faults that it works around; from 26.8 on
-# inserts fail with Code 407.
-CLICKHOUSE_FROM: Version = (25, 12)
-CLICKHOUSE_GOOD: Version = (26, 4, 1, 1005)
-CLICKHOUSE_BEFORE: Version = (26, 8)
 POSTGRES_FROM = 15
 VALKEY_FROM: Version = (7,)
 PYTHON_FROM: Version = (3, 11)
@@ -37,9 +34,9 @@ def _pair(facts: Facts) -> Verdict:
     sdk, server = facts.of(Packages).sdk, facts.of(Server).answering().version
     if not sdk or not server:
         raise NotGathered("SDK or server do not say their version")
-    need = SDK5_SERVER if _version(sdk) >= (5,) else SDK4_SERVER
+    need = SDK5_SERVER if numbers_of(sdk) >= (5,) else SDK4_SERVER
     text = f"SDK {sdk} with server {server}"
-    if _version(server) < need:
+    if numbers_of(server) < need:
         return failed(
             f"{text}: this SDK needs {'.'.join(map(str, need))}, with less scores are lost in silence"
         )
@@ -48,7 +45,7 @@ def _pair(facts: Facts) -> Verdict:
 
 def _server(facts: Facts) -> Verdict:
     wanted, has = facts.of(Stack).values["LANGFUSE_VERSION"], facts.of(Server).answering().version
-    if _version(wanted) != _version(has):
+    if numbers_of(wanted) != numbers_of(has):
         return warning(f"the server is {has}, LANGFUSE_VERSION is {wanted}")
     return ok(f"the server is {has}, as set")
 
@@ -67,16 +64,9 @@ def _clickhouse(facts: Facts) -> Verdict:
     if _stand_in(facts, "clickhouse"):
         return skipped("a stand-in of the rehearsal")
     text = str(facts.of(ClickHouse).row("server")["version"])
-    version = _version(text)
-    if version < CLICKHOUSE_FROM:
-        return failed(f"ClickHouse {text} is too old for Langfuse v4")
-    if version >= CLICKHOUSE_BEFORE:
-        return failed(f"ClickHouse {text} refuses the inserts of Langfuse (Code 407)")
-    return (
-        ok(f"ClickHouse {text}")
-        if version >= CLICKHOUSE_GOOD
-        else warning(f"ClickHouse {text} has known faults")
-    )
+    server = facts.of(Server).answering().version
+    refusal = clickhouse_refusal(text, server)
+    return failed(refusal) if refusal else ok(f"ClickHouse {text} with Langfuse {server}")
 
 
 def _postgres(facts: Facts) -> Verdict:
@@ -87,7 +77,7 @@ def _postgres(facts: Facts) -> Verdict:
 def _valkey(facts: Facts) -> Verdict:
     valkey = facts.of(Valkey)
     text = valkey.said.get("valkey_version") or valkey["redis_version"]
-    return ok(f"Valkey {text}") if _version(text) >= VALKEY_FROM else failed(f"Valkey {text} is too old")
+    return ok(f"Valkey {text}") if numbers_of(text) >= VALKEY_FROM else failed(f"Valkey {text} is too old")
 
 
 def _lock(facts: Facts) -> Verdict:
@@ -105,6 +95,16 @@ def _lock(facts: Facts) -> Verdict:
     if differing:
         return failed(f"not the image of images.lock: {', '.join(sorted(differing))}")
     return ok(f"{len(images)} images are those of images.lock")
+
+
+def _support(facts: Facts) -> Verdict:
+    pinned = facts.of(PinnedImages)
+    running = {one.image.partition("@")[0] for one in facts.of(Containers).by_name.values()}
+    known = [one for one in pinned.images if any(f"{image}:{one.tag}" in running for image in one.images)]
+    if not known:
+        return skipped("no container runs an image of compose.yaml")
+    ended = [text for one in known if (text := one.end(pinned.today, limits.SUPPORT_DAYS))]
+    return warning("; ".join(ended)) if ended else ok(f"{len(known)} images are in support")
 
 
 def _packages(facts: Facts) -> Verdict:
@@ -140,10 +140,6 @@ def _stand_in(facts: Facts, service: str) -> bool:
     return STAND_IN in facts.of(Containers).running(service).image
 
 
-def _version(text: str) -> Version:
-    return tuple(int(number) for number in re.findall(r"\d+", text)[:4])
-
-
 _APPLICATION = ("langfuse-web", "langfuse-worker")
 
 CHECKS = (
@@ -172,7 +168,7 @@ CHECKS = (
     ),
     Check(
         id="versions.clickhouse",
-        looks_at="ClickHouse is 26.4.1.1005 or later and below 26.8.",
+        looks_at="ClickHouse is 25.12 or later, and below 26.8 with a server before 4.28.0.",
         fix="use the image that compose.yaml names",
         page="how-to/troubleshoot.md#clickhouse",
         judge=_clickhouse,
@@ -200,6 +196,14 @@ CHECKS = (
         fix="make up; on a host without a registry make images-load before it",
         page="reference/compose.md",
         judge=_lock,
+        engines=COMPOSE,
+    ),
+    Check(
+        id="versions.support",
+        looks_at="The publisher of every image still supports it, and will in 60 days.",
+        fix="git pull, then make upgrade; make images-check ONLINE=1 says which versions there are",
+        page="reference/image-versions.md",
+        judge=_support,
         engines=COMPOSE,
     ),
     Check(

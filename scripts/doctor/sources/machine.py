@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import resource
 import shutil
 from dataclasses import dataclass
@@ -42,6 +43,8 @@ class Machine:
         cpus: that this process may use.
         disk: where credentials, logs and the data of the embedded engine lie.
         open_files: how many files a process may have open.
+        architecture: as `uname -m` says it.
+        cpu_flags: of the processor, in the words of Linux; none where unknown, or Docker is elsewhere.
     """
 
     cpus: int
@@ -49,17 +52,22 @@ class Machine:
     memory_available: int
     disk: Disk
     open_files: int
+    architecture: str = ""
+    cpu_flags: frozenset[str] = frozenset()
 
 
 def gather(surroundings: Surroundings, _facts: Facts) -> Machine:
     """Return what this machine has."""
     memory = psutil.virtual_memory()
+    is_local = surroundings.context.environment.get("DOCKER_HOST", "unix:").startswith("unix:")
     return Machine(
         cpus=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         memory=memory.total,
         memory_available=memory.available,
         disk=disk_at(surroundings.context.layout.stack_dir),
         open_files=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+        architecture=platform.machine(),
+        cpu_flags=host.cpu_flags() if is_local else frozenset(),
     )
 
 

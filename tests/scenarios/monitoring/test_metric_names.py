@@ -23,6 +23,7 @@ ONLY_SOMETIMES = {
     "langfuse_stack_job_last_success_timestamp_seconds": "a backup was made",
     "langfuse_exporter_dropped_groups": "projects with many groups",
     "pg_replication_slot_slot_is_active": "a replication slot",
+    "pg_replication_slots_slot_is_active": "a replication slot, and an exporter from 0.20 on",
     "ClickHouseAsyncMetrics_CGroupMemoryTotal": "ClickHouse itself, not its stand-in",
     "ClickHouseAsyncMetrics_CGroupMemoryUsed": "ClickHouse itself, not its stand-in",
     "ClickHouseAsyncMetrics_MaxPartCountForPartition": "ClickHouse itself, not its stand-in",

@@ -5,10 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
 from scripts.core.errors import EXIT_OK
 from scripts.reconcile import verb as reconcile
@@ -24,7 +22,7 @@ from tests.scenarios.stack import ROOT
 
 PAGE = ROOT / "docs" / "how-to" / "upgrade.md"
 STAND_INS = {
-    "postgres": "langfuse-stack-rehearsal/postgres:17",
+    "postgres": "langfuse-stack-rehearsal/postgres:18",
     "clickhouse": "langfuse-stack-rehearsal/clickhouse:26.9",
 }
 
@@ -35,13 +33,15 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
-def override_of(store: str) -> dict[str, Any]:
-    """Return the block that changes a store, with the stand-in as its image: it has one version only."""
-    documents = [yaml.safe_load(text) for text in blocks("yaml")]
-    (found,) = [document for document in documents if store in document["services"]]
-    assert isinstance(found, dict)
-    found["services"][store]["image"] = STAND_INS[store]
-    return found
+def override_of(store: str) -> str:
+    """Return the block that changes a store, with its stand-in as the image."""
+    (found,) = [text for text in blocks("yaml") if re.search(rf"^  {store}:$", text, re.MULTILINE)]
+    return re.sub(r"image: .*", f"image: {STAND_INS[store]}", found)
+
+
+def volume_of(store: str) -> str:
+    (volume,) = re.findall(r"^volumes:\n  ([\w-]+):$", override_of(store), re.MULTILINE)
+    return str(volume)
 
 
 def commands_for(store: str) -> list[str]:
@@ -58,7 +58,7 @@ def test_a_store_moves_into_a_volume_of_its_own_and_back(
     seed(stack, 100)
     before = content_hash(stack)
     file = tmp_path / "compose.override.yaml"
-    file.write_text(yaml.safe_dump(override_of(store)))
+    file.write_text(override_of(store), encoding="utf-8")
     moved = stack.with_files(file)
 
     verbs: dict[str, Callable[[], object]] = {
@@ -71,8 +71,7 @@ def test_a_store_moves_into_a_volume_of_its_own_and_back(
     }
     for command in commands_for(store):
         verbs[command]()
-    (volume,) = override_of(store)["volumes"]
-    assert f"{stack.name}_{volume}" in stack.leftovers()["volumes"]
+    assert f"{stack.name}_{volume_of(store)}" in stack.leftovers()["volumes"]
     assert content_hash(moved) == before
 
     stack.up()

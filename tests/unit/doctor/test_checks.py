@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -19,14 +19,16 @@ from scripts.doctor.sources.certificates import Certificates
 from scripts.doctor.sources.clickhouse import ClickHouse
 from scripts.doctor.sources.clock import Clock
 from scripts.doctor.sources.compose_model import ComposeModel
-from scripts.doctor.sources.containers import docker_from
+from scripts.doctor.sources.containers import Container, docker_from
 from scripts.doctor.sources.embedded import EmbeddedData
 from scripts.doctor.sources.files import Files
 from scripts.doctor.sources.flow import Media
 from scripts.doctor.sources.lock import ImagesLock
 from scripts.doctor.sources.objects import Objects
+from scripts.doctor.sources.pinned import PinnedImages
 from scripts.doctor.sources.postgres import Postgres
 from scripts.doctor.sources.valkey import Valkey
+from scripts.images.pinned import read_pinned
 
 from .judging import container, containers, disk, docker, insides, judge, machine, server, stack
 
@@ -57,6 +59,14 @@ def backups(**changed: Any) -> Backups:
         "left": (),
     }
     return Backups(**{**usual, **changed})
+
+
+def pinned(today: str = "2026-12-01") -> PinnedImages:
+    return PinnedImages(read_pinned(), date.fromisoformat(today))
+
+
+def clickhouse_image(tag: str) -> Container:
+    return container("clickhouse", image=f"docker.io/clickhouse/clickhouse-server:{tag}")
 
 
 def cap(size: int) -> list[dict[str, object]]:
@@ -312,13 +322,58 @@ CASES: list[tuple[str, tuple[object, ...], Status, str]] = [
     ),
     ("versions.same", (containers(WEB, WORKER),), OK, "1.2.3"),
     *(
-        ("versions.clickhouse", (containers(CH), clickhouse(server=[{"version": version}])), status, version)
-        for version, status in (
-            ("25.8.1.1", FAILED),
-            ("25.12.3.21", WARNING),
-            ("26.4.1.1004", WARNING),
-            ("26.4.4.38", OK),
-            ("26.8.1.2", FAILED),
+        (
+            "versions.clickhouse",
+            (containers(CH), clickhouse(server=[{"version": version}]), server(version=langfuse)),
+            status,
+            version,
+        )
+        for version, langfuse, status in (
+            ("25.8.1.1", "4.59.0", FAILED),
+            ("25.12.3.21", "4.16.0", OK),
+            ("26.3.37.3", "4.59.0", OK),
+            ("26.7.13.12", "4.27.9", OK),
+            ("26.8.1.2041", "4.27.9", FAILED),
+            ("26.8.1.2041", "4.28.0", OK),
+            ("26.8.15.10", "4.59.0", OK),
+        )
+    ),
+    *(
+        (
+            "host.processor",
+            (machine(architecture=architecture, cpu_flags=frozenset(flags.split())), *facts),
+            status,
+            said,
+        )
+        for architecture, flags, facts, status, said in (
+            ("x86_64", "sse2 sse4_2", (pinned(),), OK, "26.3.37.3"),
+            ("x86_64", "sse2", (pinned(),), FAILED, "lacks SSE4.2"),
+            (
+                "x86_64",
+                "sse4_2 avx",
+                (pinned(), containers(clickhouse_image("26.8.15.10"))),
+                FAILED,
+                "AVX2, BMI1",
+            ),
+            (
+                "x86_64",
+                "sse4_2 avx2 bmi1",
+                (pinned(), containers(clickhouse_image("26.8.15.10"))),
+                OK,
+                "26.8.15.10",
+            ),
+            ("x86_64", "sse4_2", (pinned(), containers(CH)), OK, "26.3.37.3"),
+            ("aarch64", "fp asimd", (pinned(),), FAILED, "ARMv8.2-A, RCpc"),
+            ("aarch64", "fp atomics lrcpc", (pinned(),), OK, "26.3.37.3"),
+        )
+    ),
+    *(
+        ("versions.support", (containers(clickhouse_image(tag)), pinned(today)), status, said)
+        for tag, today, status, said in (
+            ("26.3.37.3", "2026-12-01", OK, "1 images are in support"),
+            ("26.3.37.3", "2027-02-01", WARNING, "supported until 2027-03-26 only"),
+            ("26.3.37.3", "2027-03-27", WARNING, "out of support since 2027-03-26"),
+            ("26.8.15.10", "2027-03-27", SKIPPED, "no container runs an image of compose.yaml"),
         )
     ),
     ("versions.postgres", (postgres(settings={"server_version_num": "140011"}),), FAILED, "PostgreSQL 14"),

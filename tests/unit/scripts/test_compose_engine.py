@@ -230,6 +230,12 @@ def test_an_unhealthy_service_is_shown_with_what_its_check_said(tmp_path: Path) 
     assert error.fix.endswith("More: make logs SERVICE=valkey")
 
 
+def test_a_processor_that_is_too_old_for_an_image_is_said(tmp_path: Path) -> None:
+    _, error = failing_start(tmp_path, container("clickhouse", "restarting", "", code=132, restarts=3))
+    assert "clickhouse ended with 132, illegal instruction" in error.fix
+    assert "processor type" in error.fix
+
+
 def test_a_database_that_keeps_another_password_ends_the_wait(tmp_path: Path) -> None:
     refused = container(
         "postgres", health="starting", probe="FATAL:  password authentication failed for user langfuse"
@@ -292,6 +298,18 @@ def test_what_a_program_complains_of_is_not_taken_for_a_complaint_of_docker(
     assert f"  | {said}" in error.details
     assert fix in error.fix
     assert "registry" not in error.fix
+
+
+@pytest.mark.parametrize(
+    ("said", "fix"),
+    [
+        ('exec failed: exec: "wget": executable file not found in $PATH: unknown', "its image has no wget"),
+        ("Error: in 18+, these Docker images are configured to store", "mount the volume at"),
+    ],
+)
+def test_an_image_of_another_layout_is_explained(tmp_path: Path, said: str, fix: str) -> None:
+    _, error = failing_start(tmp_path, container("postgres", health="unhealthy", probe=said))
+    assert fix in error.fix
 
 
 def test_what_lay_there_broken_before_is_not_blamed_before_it_was_started(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from scripts.images.verbs import changes
 from .fakes import FakeRunner, layout_in
 
 DIGEST, OTHER, ID = (f"sha256:{letter * 64}" for letter in "abc")
-POSTGRES = "docker.io/library/postgres:17.11"
+POSTGRES = "docker.io/library/postgres:17.12"
 LOCKED = Locked(DIGEST, ID)
 
 

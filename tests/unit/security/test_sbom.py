@@ -23,7 +23,7 @@ MOMENT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 COMPOSE = """\
 services:
   web: {image: "docker.io/langfuse/langfuse:${LANGFUSE_VERSION:-4.59.0}"}
-  postgres: {image: "docker.io/library/postgres:17.11"}
+  postgres: {image: "docker.io/library/postgres:17.12"}
   exporter: {image: "langfuse-stack-exporter:0.1.0"}
 """
 
@@ -74,13 +74,13 @@ def test_every_pinned_package_is_listed_and_what_a_stack_runs_with_is_required()
 
 def test_images_follow_the_settings_and_carry_their_digest_where_it_is_known() -> None:
     digest = "sha256:" + "ab" * 32
-    locked = {"docker.io/library/postgres:17.11": digest}
+    locked = {"docker.io/library/postgres:17.12": digest}
     postgres, web = sorted(
         sbom.images(COMPOSE, {"LANGFUSE_VERSION": "4.60.0"}, locked), key=lambda one: one["version"]
     )
     assert postgres["hashes"] == [{"alg": "SHA-256", "content": "ab" * 32}]
     assert postgres["purl"] == (
-        f"pkg:oci/postgres@sha256%3A{'ab' * 32}?repository_url=docker.io/library/postgres&tag=17.11"
+        f"pkg:oci/postgres@sha256%3A{'ab' * 32}?repository_url=docker.io/library/postgres&tag=17.12"
     )
     assert (web["name"], web["version"]) == ("docker.io/langfuse/langfuse", "4.60.0")
     assert "hashes" not in web

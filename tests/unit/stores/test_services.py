@@ -18,7 +18,7 @@ from scripts.stores.services import Services
 from tests.unit.scripts.fakes import FakeRunner, QuietProgress, layout_in, settings_with
 
 DIGEST, ID = (f"sha256:{letter * 64}" for letter in "ab")
-POSTGRES, WEB = "docker.io/library/postgres:17.11", "docker.io/langfuse/langfuse:4.59.0"
+POSTGRES, WEB = "docker.io/library/postgres:17.12", "docker.io/langfuse/langfuse:4.59.0"
 MODEL = {"services": {"postgres": {"image": POSTGRES}, "langfuse-web": {"image": WEB}}}
 # What makes containers: see docker compose --help.
 MAKING = {"up", "run", "create", "scale"}

@@ -14,7 +14,7 @@ GOOD = Facts(
     old="4.59.0",
     new="4.60.0",
     levels=Levels(433, 46),
-    clickhouse="26.4.4.38",
+    clickhouse="26.3.37.3",
     postgres=17,
     sdk="5.0.4",
     free_bytes=100 * GIB,
@@ -28,6 +28,10 @@ def stops(facts: Facts, *allow: str) -> list[str]:
 
 def test_nothing_stands_in_the_way_of_a_good_stack() -> None:
     assert list(examine(GOOD)) == []
+
+
+# The last versions that send timestamps as numbers, with an SDK that works with them.
+BEFORE_TEXT = {"old": "4.26.0", "new": "4.27.0", "sdk": "4.18.0"}
 
 
 @pytest.mark.parametrize(
@@ -45,7 +49,7 @@ def test_nothing_stands_in_the_way_of_a_good_stack() -> None:
         ({"levels": Levels(433, 46, background=("backfill",))}, "background", "wait for them"),
         ({"levels": Levels(433, 46, background_failed=("backfill",))}, "background", "retry"),
         ({"clickhouse": "25.8.1.1"}, "clickhouse", "upgrade.md"),
-        ({"clickhouse": "26.9.1.1"}, "clickhouse", "upgrade.md"),
+        ({**BEFORE_TEXT, "clickhouse": "26.8.1.2041"}, "clickhouse", "upgrade.md"),
         ({"postgres": 14}, "postgres", "upgrade.md"),
         ({"old": "4.16.0", "new": "4.17.0"}, "sdk", "TO=4.59.0"),
         ({"sick": ("valkey is exited",)}, "health", "make doctor"),
@@ -64,7 +68,7 @@ def test_each_stop_is_seen_and_says_what_to_do(change: dict[str, Any], expected:
     ("change", "name"),
     [
         ({"levels": Levels(433, 46, background=("backfill",))}, "background"),
-        ({"clickhouse": "26.9.1.1"}, "clickhouse"),
+        ({**BEFORE_TEXT, "clickhouse": "26.8.1.2041"}, "clickhouse"),
         ({"old": "4.16.0", "new": "4.17.0"}, "sdk"),
         ({"free_bytes": GIB}, "disk"),
         ({"old": "3.224.1", "write_mode": "events_only"}, "write-mode"),
