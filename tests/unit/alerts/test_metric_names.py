@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import yaml
 
 from scripts.exporter.canary import Run
 from scripts.exporter.telemetry import Readings, Telemetry
+from scripts.images.pinned import read_pinned
 
 from .promtool import CONFIG
 
@@ -62,3 +66,57 @@ def test_a_metric_that_nobody_exports_would_be_found() -> None:
 
 def test_labels_and_functions_are_no_metrics() -> None:
     assert names('label_replace(up{job="process_x"}, "node_a", "$1", "job", "(.*)") > 2') == {"up"}
+
+
+FOREIGN_METRICS = yaml.safe_load(Path(__file__).with_name("foreign_metrics.yaml").read_text(encoding="utf-8"))
+OF_PROMETHEUS = {"up", "ALERTS"}
+
+
+def panels() -> Iterator[tuple[str, str]]:
+    """Yield file and expression of every panel of the dashboards."""
+
+    def within(node: Any) -> Iterator[str]:
+        if isinstance(node, dict):
+            if isinstance(node.get("expr"), str):
+                yield node["expr"]
+            node = list(node.values())
+        for value in node if isinstance(node, list) else ():
+            yield from within(value)
+
+    for path in sorted((CONFIG / "grafana" / "dashboards").glob("*.json")):
+        for expression in within(json.loads(path.read_text(encoding="utf-8"))):
+            yield path.name, expression
+
+
+def known_of_others() -> set[str]:
+    """Return every metric of another program whose source is known."""
+    return {
+        name
+        for program in FOREIGN_METRICS.values()
+        for kind in ("metrics", "former")
+        for name in program.get(kind, {})
+    }
+
+
+def test_every_metric_of_another_program_has_the_place_in_its_source() -> None:
+    named = {name for _, expression in (*rules(), *panels()) for name in names(expression)}
+    others = {name for name in named if not name.startswith("langfuse_")} - OF_PROMETHEUS
+    assert len(others) > 15
+    assert others - known_of_others() == set()
+    assert known_of_others() - others == set(), "nothing names these any more"
+
+
+def test_the_places_are_those_of_the_versions_that_run() -> None:
+    pinned = {one.name: one.tag for one in read_pinned()}
+    wanted = {name: program["version"] for name, program in FOREIGN_METRICS.items() if program["version"]}
+    assert len(wanted) == 4
+    assert {name: pinned[name] for name in wanted} == wanted
+    for name, version in wanted.items():
+        assert version.removeprefix("v").partition("-")[0] in FOREIGN_METRICS[name]["source"]
+
+
+def test_what_is_off_by_default_is_turned_on_in_the_compose_file() -> None:
+    services = yaml.safe_load((CONFIG.parent / "compose.yaml").read_text(encoding="utf-8"))["services"]
+    for name, program in FOREIGN_METRICS.items():
+        flags = set(program.get("flags", {}).values())
+        assert flags <= set(services[name]["command"]) if flags else True, name

@@ -111,8 +111,8 @@ CASES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
         },
     ),
     "PostgresSlotInactive": (
-        {'pg_replication_slot_slot_is_active{slot_name="old"}': "0x90"},
-        {'pg_replication_slot_slot_is_active{slot_name="old"}': "1x90"},
+        {'pg_replication_slots_slot_is_active{slot_name="old"}': "0x90"},
+        {'pg_replication_slots_slot_is_active{slot_name="old"}': "1x90"},
     ),
     "DiskLow": (
         {f"node_filesystem_avail_bytes{_DISK}": "9x90", f"node_filesystem_size_bytes{_DISK}": "100x90"},
