@@ -98,4 +98,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    # What is stored is for this user alone, wherever it is put.
+    os.umask(0o077)
     sys.exit(main())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from typing import TYPE_CHECKING
-from urllib.parse import quote, unquote_to_bytes
+from urllib.parse import quote, unquote, unquote_to_bytes
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
@@ -70,7 +70,7 @@ class App:
                 response = await self._respond(request)
             except ClientDisconnect:
                 return
-            if _raw_path(scope).startswith("/api/"):
+            if _is_of_the_api(_raw_path(scope)):
                 _add_cors(request, response)
             await response(scope, receive, send)
 
@@ -111,7 +111,7 @@ class App:
         if "%" in raw_path and not _is_decodable(raw_path):
             return HTMLResponse(_BAD_REQUEST_PAGE, 400)
         match = self.router.match(raw_path)
-        if request.method == "OPTIONS" and raw_path.startswith("/api/"):
+        if request.method == "OPTIONS" and _is_of_the_api(raw_path):
             return Response(status_code=204)
         if match is None:
             is_page = raw_path.startswith(_LOGIN) or not raw_path.startswith("/api/")
@@ -181,6 +181,12 @@ def _raw_path(scope: Scope) -> str:
     return quote(scope["path"])
 
 
+def _is_of_the_api(raw_path: str) -> bool:
+    """Tell what clients with keys call from what browsers with cookies do, however it is spelled."""
+    path = unquote(raw_path)
+    return path.startswith("/api/") and not path.startswith(_LOGIN)
+
+
 def _is_decodable(raw_path: str) -> bool:
     # The server's framework refuses a stray percent sign and bytes that are no UTF-8 before any route.
     if _MALFORMED.search(raw_path):
@@ -193,13 +199,12 @@ def _is_decodable(raw_path: str) -> bool:
 
 
 def _add_cors(request: Request, response: Response) -> None:
-    # The server reflects any origin; it relies on keys, not on cookies, for the API. Pages have cookies:
-    # no other origin may read them.
+    # The server reflects any origin without credentials: the API asks for keys, which no browser sends by
+    # itself (web/src/features/public-api/server/cors.ts, 4.16.0). What has cookies is for its own origin.
     origin = request.headers.get("origin")
     if origin is None and request.method != "OPTIONS":
         return
     response.headers["access-control-allow-origin"] = origin or "*"
-    response.headers["access-control-allow-credentials"] = "true"
     response.headers["access-control-allow-methods"] = _CORS_METHODS
     asked = request.headers.get("access-control-request-headers")
     if asked:

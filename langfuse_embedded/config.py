@@ -62,6 +62,7 @@ class EngineConfig:
         ingest_lag_ms: artificial time between the answer and visibility, for tests that must poll.
         faults: what to do to requests on purpose; ``None``: nothing, and no route that changes it.
         allow_reset: whether a project key may delete all that its project holds.
+        trusted_proxies: addresses and networks whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
         compat: API level to imitate strictly (`4.16.0` refuses what that server refuses), or empty.
     """
 
@@ -83,6 +84,7 @@ class EngineConfig:
     ingest_lag_ms: int = 0
     faults: tuple[Fault, ...] | None = None
     allow_reset: bool = False
+    trusted_proxies: tuple[str, ...] = ()
     compat: str = ""
 
     @property
@@ -114,6 +116,7 @@ def config_from_environment(
     faults = _faults(env, problems)
     allow_reset = _boolean(env, "EMBEDDED_ALLOW_RESET", problems)
     login = read_login_settings(env, problems)
+    trusted_proxies = _networks(env, "EMBEDDED_TRUSTED_PROXIES", problems)
     if problems:
         raise ConfigError("The engine cannot start with these settings:\n  " + "\n  ".join(problems))
     return EngineConfig(
@@ -135,22 +138,29 @@ def config_from_environment(
         ingest_lag_ms=lag,
         faults=faults,
         allow_reset=allow_reset,
+        trusted_proxies=trusted_proxies,
         compat=env.get("EMBEDDED_COMPAT", ""),
     )
 
 
-def _allowed_hosts(env: Mapping[str, str], problems: list[str]) -> AllowedHosts:
-    def listed(name: str) -> tuple[str, ...]:
-        return tuple(part.strip() for part in env.get(name, "").split(",") if part.strip())
+def _listed(env: Mapping[str, str], name: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in env.get(name, "").split(",") if part.strip())
 
-    prefix = "LANGFUSE_LLM_CONNECTION_WHITELISTED"
-    networks = listed(f"{prefix}_IP_SEGMENTS")
+
+def _networks(env: Mapping[str, str], name: str, problems: list[str]) -> tuple[str, ...]:
+    networks = _listed(env, name)
     for network in networks:
         try:
             ipaddress.ip_network(network, strict=False)
         except ValueError:
-            problems.append(f"{prefix}_IP_SEGMENTS has {network!r}: use networks such as 10.0.0.0/8")
-    return AllowedHosts(listed(f"{prefix}_HOST"), listed(f"{prefix}_IPS"), networks)
+            problems.append(f"{name} has {network!r}: use networks such as 10.0.0.0/8")
+    return networks
+
+
+def _allowed_hosts(env: Mapping[str, str], problems: list[str]) -> AllowedHosts:
+    prefix = "LANGFUSE_LLM_CONNECTION_WHITELISTED"
+    networks = _networks(env, f"{prefix}_IP_SEGMENTS", problems)
+    return AllowedHosts(_listed(env, f"{prefix}_HOST"), _listed(env, f"{prefix}_IPS"), networks)
 
 
 def _faults(env: Mapping[str, str], problems: list[str]) -> tuple[Fault, ...] | None:

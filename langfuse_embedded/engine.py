@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 
 from .config import EngineConfig
 from .faults import FaultPlan
@@ -17,6 +18,7 @@ from .store.dataset_runs import DatasetRunStore
 from .store.datasets import DatasetStore
 from .store.events import EventsReader
 from .store.llm_connections import LlmConnectionStore
+from .store.login_sessions import LoginSessions
 from .store.media import MediaStore
 from .store.models import Models
 from .store.price_list import PriceListUpdate
@@ -74,6 +76,11 @@ class Engine:
         if config.init:
             self.state.tenancy.provision(config.init)
 
+    @cached_property
+    def login_sessions(self) -> LoginSessions:
+        """Who is signed in to the viewer; opened for the first page."""
+        return LoginSessions(self.config.data_dir)
+
     async def open(self) -> None:
         """Start what needs a running event loop.
 
@@ -98,4 +105,6 @@ class Engine:
         self.events.close()
         await self.writer.close()
         self.price_list.stop()
+        if "login_sessions" in self.__dict__:
+            self.login_sessions.close()
         self.state.close()

@@ -107,6 +107,9 @@ def serve(config: EngineConfig) -> int:
                 access_log=False,
                 lifespan="on",
                 server_header=False,
+                # Anybody may claim to pass on what others ask: only configured proxies are believed.
+                proxy_headers=bool(config.trusted_proxies),
+                forwarded_allow_ips=list(config.trusted_proxies),
                 timeout_keep_alive=75,
                 timeout_graceful_shutdown=10,
             )

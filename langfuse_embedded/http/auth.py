@@ -28,14 +28,15 @@ _MAX_REMEMBERED = 10_000
 class Authenticator:
     """Turns an `Authorization` header into a principal, and remembers the answer.
 
-    A key is hashed once; afterwards the header text itself is looked up. Everything is forgotten when another
-    process (provisioning) changes the database.
+    A key is hashed once; afterwards it is looked up. What is remembered is the key, not the header: one
+    secret fits any number of headers, because the public key beside it does not count. Everything is
+    forgotten when another process (provisioning) changes the database.
     """
 
     def __init__(self, state: StateStore, config: EngineConfig) -> None:
         self._state = state
         self._config = config
-        self._known: dict[str, Principal] = {}
+        self._known: dict[tuple[str, str], Principal] = {}
         self._version = state.version()
 
     def forget(self) -> int:
@@ -74,27 +75,25 @@ class Authenticator:
         if version != self._version:
             self._known.clear()
             self._version = version
-        if (known := self._known.get(header)) is not None:
+        scheme, _, value = header.partition(" ")
+        if scheme not in ("Basic", "Bearer"):
+            raise Unauthorized("Invalid authorization header", named=named)
+        key = scheme, _secret(value, named=named) if scheme == "Basic" else value.strip()
+        known = self._known.get(key)
+        if known is not None and not known.has_expired:
             return known
-        principal = self._look_up(header, named=named)
+        principal = self._look_up(*key, named=named)
         if len(self._known) >= _MAX_REMEMBERED:
             self._known.clear()
-        self._known[header] = principal
+        self._known[key] = principal
         return principal
 
-    def _look_up(self, header: str, *, named: bool) -> Principal:
-        scheme, _, value = header.partition(" ")
-        if scheme == "Basic":
-            principal = self._state.tenancy.key_by_secret(_secret(value, named=named))
-            if principal is None:
-                raise Unauthorized(_WRONG_KEY, named=named)
-            return principal
-        if scheme == "Bearer":
-            principal = self._state.tenancy.key_by_public(value.strip())
-            if principal is None:
-                raise Unauthorized(_NO_PUBLIC_KEY, named=named)
-            return principal
-        raise Unauthorized("Invalid authorization header", named=named)
+    def _look_up(self, scheme: str, key: str, *, named: bool) -> Principal:
+        tenancy = self._state.tenancy
+        principal = tenancy.key_by_secret(key) if scheme == "Basic" else tenancy.key_by_public(key)
+        if principal is None:
+            raise Unauthorized(_WRONG_KEY if scheme == "Basic" else _NO_PUBLIC_KEY, named=named)
+        return principal
 
     def _require_admin(self, header: str | None) -> None:
         expected = self._config.admin_api_key

@@ -12,7 +12,7 @@ from langfuse_embedded.clock import iso
 from langfuse_embedded.http.call import Call, json_response
 from langfuse_embedded.http.errors import InvalidRequest, NotFound
 from langfuse_embedded.http.operations import Access, Operation
-from langfuse_embedded.http.outbound_urls import refusal
+from langfuse_embedded.http.outbound_urls import refusal, refusal_of_host
 from langfuse_embedded.http.pagination import PAGE_PARAMETERS, Page
 from langfuse_embedded.http.schema import Array, Boolean, Enum, Issues, Object, Record, Schema, String, Union
 from langfuse_embedded.http.schema import Path as IssuePath
@@ -134,7 +134,8 @@ async def save_connection(call: Call) -> Response:
     store, base_url = call.engine.llm_connections, body.get("baseURL") or None
     existing = store.by_provider(call.project_id, body["provider"])
     if base_url and not (existing and existing.values.base_url == base_url):
-        why = refusal(base_url, call.engine.config.llm_allowed_hosts)
+        allowed = call.engine.config.llm_allowed_hosts
+        why = refusal(base_url, allowed) or await refusal_of_host(base_url, allowed)
         if why:
             raise InvalidRequest(f"Invalid baseURL: {why}")
     if body["secretKey"] == _AWS_DEFAULT and body["adapter"] != "bedrock":

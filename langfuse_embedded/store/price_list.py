@@ -99,5 +99,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    os.umask(0o077)
     end_with_parent(int(sys.argv[2]))
     sys.exit(main())

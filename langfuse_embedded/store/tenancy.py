@@ -23,6 +23,13 @@ class Principal:
     project_id: str = ""
     public_key: str = ""
     scores_only: bool = False
+    expires_at: int | None = None
+    """Unix milliseconds at which the key ends."""
+
+    @property
+    def has_expired(self) -> bool:
+        """Whether the key has ended by now."""
+        return self.expires_at is not None and self.expires_at <= now_ms()
 
 
 NOBODY = Principal()
@@ -82,18 +89,24 @@ class Tenancy:
         The public key sent along does not count, as on the server: the secret alone decides.
         """
         row = self._db.execute(
-            "select project_id, public_key from api_keys"
+            "select project_id, public_key, expires_at from api_keys"
             " where secret_hash = ? and (expires_at is null or expires_at > ?)",
             (hash_secret_key(secret, self._salt), now_ms()),
         ).fetchone()
-        return Principal(row["project_id"], row["public_key"]) if row else None
+        if row is None:
+            return None
+        return Principal(row["project_id"], row["public_key"], expires_at=row["expires_at"])
 
     def key_by_public(self, public_key: str) -> Principal | None:
         """Return whom a public key alone stands for: it may send scores and nothing else."""
         row = self._db.execute(
-            "select project_id, public_key from api_keys where public_key = ?", (public_key,)
+            "select project_id, public_key, expires_at from api_keys"
+            " where public_key = ? and (expires_at is null or expires_at > ?)",
+            (public_key, now_ms()),
         ).fetchone()
-        return Principal(row["project_id"], row["public_key"], scores_only=True) if row else None
+        if row is None:
+            return None
+        return Principal(row["project_id"], row["public_key"], scores_only=True, expires_at=row["expires_at"])
 
     def project(self, project_id: str) -> Project | None:
         """Return a project, or ``None``."""

@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse
 
 from langfuse_embedded.login_settings import LoginSettings
 
-from .login_cookie import LoginCookie, is_https
+from .login_cookie import LoginCookie
 from .login_limit import LoginLimit
 from .single_sign_on import start_url
 from .urls import SIGN_IN, SIGN_OUT, safe_target
@@ -61,10 +61,10 @@ class LoginPages:
         return response
 
     async def sign_out(self, visit: Visit) -> Answer:
-        """Take the cookie back."""
+        """End the session and take the cookie back."""
         _require_same_origin(visit)
         response = RedirectResponse(SIGN_IN, 303)
-        response.delete_cookie(self._cookie.name, path="/", secure=is_https(visit), httponly=True)
+        self._cookie.take(response, visit)
         return response
 
     def _form(self, visit: Visit, target: str, email: str = "", problem: str = "", status: int = 200) -> View:

@@ -99,7 +99,9 @@ class OpenIdClient:
         email = claims.get("email")
         if not isinstance(email, str) or "@" not in email:
             raise ProviderFailed("the token names no e-mail address: ask for the scope email")
-        if claims.get("email_verified") is False:
+        # Some providers write the word. Nothing else than true counts, where anything is said.
+        verified = claims.get("email_verified", True)
+        if verified is not True and verified != "true":
             raise ProviderFailed("the provider has not verified the e-mail address")
         name = claims.get("name")
         return Identity(claims["sub"], email.strip().lower(), name if isinstance(name, str) else email)

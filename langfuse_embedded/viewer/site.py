@@ -28,7 +28,7 @@ class Viewer:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._renderer = Renderer()
-        self._cookie = LoginCookie(engine.config.session_secret)
+        self._cookie = LoginCookie(engine.config.session_secret, engine.login_sessions)
         pages = [page for module in _MODULES for page in module.PAGES]
         ways_in = login.LoginPages(engine.config.login, self._cookie).pages
         pages += single_sign_on.SingleSignOnPages(engine.config.login, self._cookie).pages

@@ -58,8 +58,7 @@ _PAUSE = "Web and worker start anew: a minute without answers, nothing acknowled
 ROTATABLE: tuple[Rotatable, ...] = (
     Rotatable(
         names=("NEXTAUTH_SECRET",),
-        effect=f"Everybody is signed out and signs in again. API keys go on working. {_PAUSE}",
-        engines=COMPOSE,
+        effect="Everybody is signed out and signs in again. API keys go on working. The server starts anew.",
     ),
     Rotatable(
         names=("ADMIN_API_KEY",),

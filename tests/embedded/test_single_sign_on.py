@@ -168,6 +168,10 @@ LIES: list[tuple[dict[str, Any], str]] = [
     ({"email": None}, "names no e-mail address"),
     ({"email": "athena"}, "names no e-mail address"),
     ({"email_verified": False}, "has not verified"),
+    ({"email_verified": "false"}, "has not verified"),
+    ({"email_verified": 0}, "has not verified"),
+    ({"email_verified": ""}, "has not verified"),
+    ({"email_verified": []}, "has not verified"),
 ]
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import http.cookies
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 
 import httpx
 import pytest
 
+from langfuse_embedded.store.login_sessions import LoginSessions
 from langfuse_embedded.store.passwords import hash_password
 from langfuse_embedded.store.state import StateStore
 from langfuse_embedded.viewer.login_cookie import LoginCookie
@@ -83,15 +85,18 @@ def test_guessing_is_stopped(start_engine: StartEngine) -> None:
 
 
 def test_a_forged_an_expired_and_a_foreign_cookie_are_no_login(engine: RunningEngine) -> None:
-    good = next(iter(sign_in(engine.base_url).cookies.items()))
-    ours = LoginCookie("test-salt")
-    name, value = good
-    assert name == ours.name
-    user_id = ours.user_id(value)
-    assert user_id is not None
-    old = LoginCookie("test-salt", clock=lambda: 0).value_for(user_id)
-    foreign = LoginCookie("guessed").value_for(user_id)
-    unknown = ours.value_for("user-of-nobody")
+    name, value = next(iter(sign_in(engine.base_url).cookies.items()))
+    with (
+        closing(LoginSessions(engine.data_dir)) as now,
+        closing(LoginSessions(engine.data_dir, clock=lambda: 0)) as long_ago,
+    ):
+        ours = LoginCookie("test-salt", now)
+        assert name == ours.name
+        user_id = ours.user_id(value)
+        assert user_id is not None
+        old = LoginCookie("test-salt", long_ago).value_for(user_id)
+        foreign = LoginCookie("guessed", now).value_for(user_id)
+        unknown = ours.value_for("user-of-nobody")
     for bad in (value[:-1] + ("0" if value[-1] != "0" else "1"), old, foreign, unknown, "x"):
         answer = httpx.get(engine.base_url + TRACES, cookies={name: bad})
         assert answer.status_code == 303, bad
@@ -101,9 +106,37 @@ def test_a_forged_an_expired_and_a_foreign_cookie_are_no_login(engine: RunningEn
 def test_signing_out_takes_the_cookie_back(engine: RunningEngine) -> None:
     with visitor(engine.base_url) as client:
         assert client.get(TRACES).status_code == 200
+        copied = dict(client.cookies)
         answer = client.post("/auth/sign-out")
         assert (answer.status_code, answer.headers["location"]) == (303, "/auth/sign-in")
         assert client.get(TRACES).status_code == 303
+    # The session has ended on the server, too.
+    assert httpx.get(engine.base_url + TRACES, cookies=copied).status_code == 303
+
+
+def test_another_nextauth_secret_signs_everybody_out(start_engine: StartEngine) -> None:
+    first = start_engine(NEXTAUTH_SECRET="one")
+    cookies = dict(sign_in(first.base_url).cookies)
+    assert httpx.get(first.base_url + TRACES, cookies=cookies).status_code == 200
+    first.stop()
+    again = start_engine(data_dir=first.data_dir, NEXTAUTH_SECRET="one")
+    assert httpx.get(again.base_url + TRACES, cookies=cookies).status_code == 200
+    again.stop()
+    changed = start_engine(data_dir=first.data_dir, NEXTAUTH_SECRET="two")
+    assert httpx.get(changed.base_url + TRACES, cookies=cookies).status_code == 303
+
+
+@pytest.mark.parametrize(("trusted", "last"), [("", 429), ("127.0.0.0/8", 401), ("10.0.0.0/8", 429)])
+def test_who_claims_to_come_from_elsewhere_is_believed_behind_a_known_proxy_only(
+    start_engine: StartEngine, trusted: str, last: int
+) -> None:
+    running = start_engine(EMBEDDED_TRUSTED_PROXIES=trusted)
+    url, form = f"{running.base_url}/auth/sign-in", {"email": EMAIL, "password": "wrong"}
+    codes = [
+        httpx.post(url, data=form, headers={"x-forwarded-for": f"198.51.100.{number}"}).status_code
+        for number in range(FAILURES_PER_ACCOUNT + 1)
+    ]
+    assert codes == [401] * FAILURES_PER_ACCOUNT + [last]
 
 
 @pytest.mark.parametrize(

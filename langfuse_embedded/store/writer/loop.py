@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import logging
+import os
 import select
 import signal
 import socket
@@ -32,6 +33,7 @@ _REST_SECONDS = 1.0
 
 def run(data_dir: Path, descriptor: int) -> int:
     """Serve one connection until the server closes it; return the exit code."""
+    os.umask(0o077)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     # The server decides when to stop: a signal to the whole group must not cut off what it has accepted.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

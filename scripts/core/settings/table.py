@@ -156,6 +156,7 @@ _SECRETS = Group(
             generate=random_hex(32),
             set_by=SetBy.GENERATED,
             secret=True,
+            used_by=ENGINES,
         ),
         Setting(
             name="SALT",
@@ -272,6 +273,12 @@ _EMBEDDED = Group(
             "`503:0.1,slow:0.05:250ms,429:x3:2s@/api/public/otel`: see docs/how-to/test-against-faults.md. "
             "`none` only lets `PUT /api/embedded/faults` set them while the engine runs.",
             kind=TEXT,
+            used_by=EMBEDDED,
+        ),
+        Setting(
+            name="EMBEDDED_TRUSTED_PROXIES",
+            description="Addresses or networks of proxies, separated by commas, whose `X-Forwarded-For` and "
+            "`X-Forwarded-Proto` are believed; empty: nobody's.",
             used_by=EMBEDDED,
         ),
         Setting(

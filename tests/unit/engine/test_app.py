@@ -21,6 +21,7 @@ from langfuse_embedded.engine import Engine
 from langfuse_embedded.http.call import Call, json_response
 from langfuse_embedded.http.operations import Access, ErrorStyle, Operation
 from langfuse_embedded.http.router import Router
+from langfuse_embedded.store import tenancy
 
 KOSMOS = InitialProject("acme", "Acme", "kosmos", "Kosmos", "pk-lf-test", "sk-lf-test")
 KEY = ("pk-lf-test", "sk-lf-test")
@@ -193,6 +194,52 @@ def test_a_browser_of_any_origin_is_answered(config: EngineConfig) -> None:
     answer = ask(config, "OPTIONS", "/api/public/scores", headers={"origin": "https://app.acme.example"})
     assert answer.status_code == 204
     assert answer.headers["access-control-allow-origin"] == "https://app.acme.example"
+    assert "access-control-allow-credentials" not in answer.headers
+
+
+@pytest.mark.parametrize("method", ["GET", "OPTIONS"])
+@pytest.mark.parametrize(
+    "path", ["/api/auth/providers", "/api/%61uth/providers", "/api/auth/callback/custom"]
+)
+def test_what_has_cookies_is_for_its_own_origin(config: EngineConfig, method: str, path: str) -> None:
+    answer = ask(config, method, path, headers={"origin": "https://evil.example"})
+    assert not [name for name in answer.headers if name.startswith("access-control")]
+
+
+def test_one_key_is_remembered_once_however_its_header_is_spelled(config: EngineConfig) -> None:
+    async def run() -> int:
+        engine = Engine(config)
+        transport = httpx.ASGITransport(App(engine))
+        async with httpx.AsyncClient(transport=transport, base_url="http://engine.example") as http:
+            for number in range(20):
+                headers = basic(f"{'x' * number * 1000 + 'pk'}:sk-lf-test")
+                assert (await http.get("/api/public/projects", headers=headers)).status_code == 200
+        engine.state.close()
+        return engine.authenticator.forget()
+
+    assert asyncio.run(run()) == 1
+
+
+@pytest.mark.parametrize("header", [basic("pk-lf-test:sk-lf-test"), {"authorization": "Bearer pk-lf-test"}])
+def test_a_key_that_expires_ends_also_where_it_is_remembered(
+    config: EngineConfig, header: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def run() -> list[int]:
+        engine = Engine(config)
+        soon = 2_000_000_000_000
+        engine.state.db.execute("update api_keys set expires_at = ?", (soon,))
+        app = App(engine)
+        app.router = Router([*app.router.operations, *EXTRA])
+        transport = httpx.ASGITransport(app)
+        codes = []
+        async with httpx.AsyncClient(transport=transport, base_url="http://engine.example") as http:
+            for moment in (soon - 1, soon - 1, soon, soon + 1):
+                monkeypatch.setattr(tenancy, "now_ms", lambda moment=moment: moment)
+                codes.append((await http.get("/api/public/test/scores", headers=header)).status_code)
+        engine.state.close()
+        return codes
+
+    assert asyncio.run(run()) == [200, 200, 401, 401]
 
 
 def test_admin_routes_want_the_admin_key(config: EngineConfig) -> None:

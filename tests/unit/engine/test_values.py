@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from langfuse_embedded.clock import iso
 from langfuse_embedded.http.errors import InvalidData, InvalidRequest
 from langfuse_embedded.http.nesting import MAX_DEPTH, require_shallow
-from langfuse_embedded.http.outbound_urls import AllowedHosts, refusal
+from langfuse_embedded.http.outbound_urls import AllowedHosts, refusal, refusal_of_host
 from langfuse_embedded.http.pagination import PAGE_PARAMETERS, Page
 from langfuse_embedded.http.schema import CoercedDate, Number, Object, String
 from langfuse_embedded.http.signed_urls import UrlSigner, Verdict
@@ -125,11 +126,76 @@ def test_without_secrets_urls_are_signed_with_a_key_of_the_process() -> None:
         ("http://api.localhost/", "Blocked hostname detected"),
         ("http://localhost.acme.example/", None),
         ("http://[broken/", "Invalid URL syntax"),
-        ("https:///nothing", "Invalid URL syntax"),
+        ("https:///", "Invalid URL syntax"),
     ],
 )
 def test_addresses_inside_the_network_are_blocked(url: str, why: str | None) -> None:
     assert refusal(url, AllowedHosts()) == why
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("2130706433", "0x7f.1", "127.1", "017700000001", "0x7f000001", "127.0.0.1.", "0177.0.0.01"),
+        *(
+            "%31%32%37.0.0.1",
+            "\uff11\uff12\uff17.0.0.1",
+            "127\u30020\u30020\u30021",
+            "[::ffff:127.0.0.1]",
+            "[::127.0.0.1]",
+            "0",
+        ),
+        *("[0:0:0:0:0:0:0:1]", "[::ffff:7f00:1]", "[64:ff9b::7f00:1]", "0x0a.0x1", "169.16689662"),
+    ],
+)
+def test_an_address_is_refused_in_every_spelling(host: str) -> None:
+    assert refusal(f"http://{host}/v1", AllowedHosts()) == "Blocked IP address detected"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://localhost./v1",
+        "http://LOCALHOST/",
+        "http:\\\\localhost\\v1",
+        "http:localhost",
+        "http:///a.internal.",
+    ],
+)
+def test_a_name_of_the_own_network_is_refused_in_every_spelling(url: str) -> None:
+    assert refusal(url, AllowedHosts()) == "Blocked hostname detected"
+
+
+@pytest.mark.parametrize(
+    "host", ["1.2.3.4.5", "256.1.1.1", "1.2.3.999", "0x.zz.9", "a b.example", "[::1%25eth0]"]
+)
+def test_what_browsers_cannot_read_is_refused(host: str) -> None:
+    assert refusal(f"http://{host}/", AllowedHosts()) == "Invalid URL syntax"
+
+
+@pytest.mark.parametrize(
+    "host", ["8.8.8.8", "0x08.0x08.0x08.0x08", "models.acme.example", "a1.example", "xn--bcher-kva.example"]
+)
+def test_an_address_of_the_internet_is_taken(host: str) -> None:
+    assert refusal(f"https://{host}/v1", AllowedHosts()) is None
+
+
+def test_a_name_is_refused_for_the_addresses_that_it_has() -> None:
+    here = "http://ip6-localhost.example"
+
+    async def look_up(url: str, allowed: AllowedHosts) -> str | None:
+        loop = asyncio.get_running_loop()
+
+        async def answer(*_: Any, **__: Any) -> list[Any]:
+            return [(2, 1, 6, "", ("93.184.216.34", 0)), (2, 1, 6, "", ("10.0.0.7", 0))]
+
+        loop.getaddrinfo = answer  # type: ignore[method-assign]
+        return await refusal_of_host(url, allowed)
+
+    assert asyncio.run(look_up(here, AllowedHosts())) == "Blocked IP address detected"
+    assert asyncio.run(look_up(here, AllowedHosts(addresses=["10.0.0.7"]))) is None
+    assert asyncio.run(look_up(here, AllowedHosts(networks=["10.0.0.0/8"]))) is None
+    assert asyncio.run(look_up(here, AllowedHosts(names=["ip6-localhost.example"]))) is None
 
 
 def test_opened_networks_are_not_blocked() -> None:
