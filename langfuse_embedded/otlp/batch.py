@@ -10,6 +10,10 @@ class DecodeError(Exception):
     """A request body cannot be taken. The text is the server's answer, for a response with status 400."""
 
 
+class TooLarge(DecodeError):
+    """A request body is larger, or holds more, than is taken."""
+
+
 Attributes = dict[str, Any]
 """Attribute values by key: str, bool, int, float, None, and lists of these."""
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import zlib
 
-from langfuse_embedded.otlp.batch import Decoded, DecodeError
+from langfuse_embedded.otlp.batch import Decoded, DecodeError, TooLarge
 from langfuse_embedded.otlp.from_json import decode_json
 from langfuse_embedded.otlp.from_protobuf import decode_protobuf
 
-__all__ = ["DecodeError", "Decoded", "decode_json", "decode_protobuf", "gunzip"]
+__all__ = ["DecodeError", "Decoded", "TooLarge", "decode_json", "decode_protobuf", "gunzip"]
 
 _GZIP = 16 + zlib.MAX_WBITS
 
@@ -29,7 +29,10 @@ def gunzip(body: bytes | bytearray, limit: int) -> bytes:
             message = "Failed to decompress request body"
             raise DecodeError(message) from error
         left -= len(part)
-        if left < 0 or not member.eof:
+        if left < 0:
+            message = "Failed to decompress request body"
+            raise TooLarge(message)
+        if not member.eof:
             message = "Failed to decompress request body"
             raise DecodeError(message)
         parts.append(part)

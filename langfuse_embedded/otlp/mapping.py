@@ -10,6 +10,7 @@ looked up later.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from langfuse_embedded.otlp import fields
@@ -48,13 +49,26 @@ _new = object.__new__
 
 def map_batch(decoded: Decoded, *, now_ms: int) -> list[Event]:
     """Return the events of a batch; `now_ms` (Unix milliseconds) stands in for times that were not sent."""
-    return [
-        _event(span, around, now_ms)
+    return list(map_spans(decoded, now_ms=now_ms))
+
+
+def map_spans(decoded: Decoded, *, now_ms: int) -> Iterator[Event]:
+    """Yield the events of a batch one by one, as `map_batch` returns them."""
+    for resource in decoded.resources:
+        for scope in resource.scopes:
+            around = _Surroundings(resource, scope)
+            for span in scope.spans:
+                yield _event(span, around, now_ms)
+
+
+def repeated_bytes(decoded: Decoded) -> int:
+    """Return how much room the attributes of resources and scopes take, which each span repeats."""
+    return sum(
+        len(scope.spans) * sum(len(name) + len(value) for name, value in around.flat_metadata)
         for resource in decoded.resources
         for scope in resource.scopes
         for around in (_Surroundings(resource, scope),)
-        for span in scope.spans
-    ]
+    )
 
 
 class _Surroundings:

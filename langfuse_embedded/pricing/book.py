@@ -83,6 +83,10 @@ class PriceBook:
         self._projects: dict[str, list[_Rule]] = {}
         self._builtin: list[_Rule] | None = None
 
+    def read_from(self, source: ModelSource) -> None:
+        """Read models from another source of the same models."""
+        self._source = source
+
     def refresh(self) -> None:
         """Forget what was remembered if a model was created, changed or deleted since the last call."""
         generation = self._source.generation()

@@ -11,10 +11,20 @@ from starlette.responses import Response
 from langfuse_embedded.http.call import Call, json_response
 from langfuse_embedded.http.errors import ApiError
 from langfuse_embedded.http.operations import Operation
-from langfuse_embedded.store.writer.client import CommandRefused
+from langfuse_embedded.store.writer.client import CommandRefused, CommandTooCostly
 
 _MAX_VERSION = 4
 _LEADING_NUMBER = re.compile(r"\s*([+-]?\d+)")
+
+
+class OtlpTooCostly(ApiError):
+    """An export that costs more than one client may ask for. Exporters drop it, and do not retry."""
+
+    status: ClassVar[int] = 413
+
+    def body(self) -> dict[str, Any]:
+        """Return the text under `error`, as for other refusals."""
+        return {"error": self.message}
 
 
 class OtlpRefused(ApiError):
@@ -47,6 +57,8 @@ async def export_traces(call: Call) -> Response:
             }
             try:
                 await call.engine.writer.submit("ingest_otlp", arguments, body)
+            except CommandTooCostly as error:
+                raise OtlpTooCostly(str(error)) from error
             except CommandRefused as error:
                 raise OtlpRefused(str(error)) from error
     # The server answers JSON to protobuf exporters too; they ignore it.

@@ -13,7 +13,18 @@ from typing import Any
 from langfuse_embedded.errors import DataDirectoryError, DirectoryInUse, EngineError, NewerData, WriterDied
 
 from .process import WriterProcess
-from .protocol import FAILED, GREETING, PING, REFUSED, UNAVAILABLE, Frame, FrameBuffer, encode, encode_head
+from .protocol import (
+    FAILED,
+    GREETING,
+    PING,
+    REFUSED,
+    TOO_COSTLY,
+    UNAVAILABLE,
+    Frame,
+    FrameBuffer,
+    encode,
+    encode_head,
+)
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +44,10 @@ class CommandError(Exception):
 
 class CommandRefused(CommandError):
     """The command does not accept its input."""
+
+
+class CommandTooCostly(CommandRefused):
+    """Carrying the command out takes more than one client may ask for; some of it may be stored."""
 
 
 class WriterUnavailable(CommandError):
@@ -162,7 +177,7 @@ class WriterClient:
             return head["result"]
         if head["error"] == UNAVAILABLE:
             self.refused(head["message"])
-        kinds = {REFUSED: CommandRefused, FAILED: CommandError}
+        kinds = {REFUSED: CommandRefused, TOO_COSTLY: CommandTooCostly, FAILED: CommandError}
         raise kinds.get(head["error"], WriterUnavailable)(head["message"])
 
     async def close(self) -> None:

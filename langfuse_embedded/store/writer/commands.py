@@ -11,7 +11,7 @@ from typing import Any
 
 from . import legacy, observations, reset, scores
 from .context import WriteContext
-from .errors import Failed, Refused
+from .errors import Failed, Refused, TooCostly
 from .protocol import PING, Payload
 
 Command = Callable[[WriteContext, dict[str, Any], Payload], Any]
@@ -22,7 +22,7 @@ FAIL = "fail"
 
 def _refuse(_context: WriteContext, head: dict[str, Any], _body: Payload) -> Any:
     """Answer a request that was turned down before it came here."""
-    raise Refused(head["message"])
+    raise TooCostly(head["message"]) if head.get("too_costly") else Refused(head["message"])
 
 
 def _fail(_context: WriteContext, head: dict[str, Any], _body: Payload) -> Any:

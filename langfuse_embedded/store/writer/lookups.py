@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 from langfuse_embedded.otlp.event import Event
@@ -16,10 +17,21 @@ class StateLookups:
     """Reads `state.db`, which the server process writes; remembers what it found until the file changes."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._db = open_database(path, readonly=True)
+        self._abandoned: list[sqlite3.Connection] = []
         self._prices = PriceBook(Models(self._db))
         self._version = 0
         self._prompt_ids: dict[tuple[str, str, int], str] = {}
+
+    def reopen(self) -> None:
+        """Read through another connection, in a process that was forked: SQLite allows no other use there.
+
+        What is known of prices stays. The former connection is not even closed: it is the parent's.
+        """
+        self._abandoned.append(self._db)
+        self._db = open_database(self._path, readonly=True)
+        self._prices.read_from(Models(self._db))
 
     def refresh(self) -> None:
         """Forget what may be outdated. Call it once for each batch of events."""

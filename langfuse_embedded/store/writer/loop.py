@@ -19,8 +19,8 @@ from langfuse_embedded.store.storage import refused
 from . import mapper
 from .commands import COMMANDS
 from .context import WriteContext
-from .errors import Failed, Refused
-from .protocol import FAILED, GREETING, PING, REFUSED, UNAVAILABLE, Frame, encode, receive
+from .errors import Failed, Refused, TooCostly
+from .protocol import FAILED, GREETING, PING, REFUSED, TOO_COSTLY, UNAVAILABLE, Frame, encode, receive
 
 log = logging.getLogger("langfuse_embedded.writer")
 
@@ -128,12 +128,19 @@ def _handle(context: WriteContext, group: list[Frame]) -> list[bytes]:
         log.error("nothing of %d requests was stored: %s", len(group), error)
         answer = {"error": UNAVAILABLE, "message": refused(str(error))}
         answers = [(frame.number, answer) for frame in group]
-    return [encode(number, head) for number, head in answers]
+    # Of an export that comes in slices only the last one is answered, or the first that fails.
+    return [
+        encode(frame.number, head)
+        for frame, (_, head) in zip(group, answers, strict=True)
+        if not (frame.head.get("more") and "result" in head)
+    ]
 
 
 def _run(context: WriteContext, frame: Frame) -> dict[str, Any]:
     try:
         return {"result": context.run(COMMANDS[frame.head["command"]], frame.head, frame.body)}
+    except TooCostly as error:
+        return {"error": TOO_COSTLY, "message": str(error)}
     except Refused as error:
         return {"error": REFUSED, "message": str(error)}
     except Failed as error:

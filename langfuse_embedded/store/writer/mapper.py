@@ -1,8 +1,9 @@
 """The first half of the writer: reads requests, prepares trace exports, passes everything on.
 
 Preparing a span is two thirds of its cost and needs no access to `events.db`, so it runs in a process of its
-own, a fork of the writer: while one export is prepared, the one before is written. Order is kept, and answers
-are the writer's.
+own, a fork of the writer: while one export is prepared, the one before is written. Exports that take long are
+prepared in processes with limits (`bounded.py`), and passed on in slices, between what others send. Answers are
+the writer's.
 """
 
 from __future__ import annotations
@@ -14,18 +15,22 @@ import os
 import select
 import socket
 from pathlib import Path
-from typing import Any
 
+from langfuse_embedded.bounded import Bounded, Limits, Send
 from langfuse_embedded.clock import now_ms
+from langfuse_embedded.otlp.event import Event
 from langfuse_embedded.process_tree import end_with_parent
 
 from .commands import FAIL, REFUSE
-from .errors import Refused
+from .errors import Refused, TooCostly
 from .lookups import StateLookups
-from .preparation import events_of, prepare
-from .protocol import Frame, Payload, encode, receive
+from .preparation import events_of, prepare, slices_of, small
+from .protocol import Frame, encode, receive
 
 log = logging.getLogger("langfuse_embedded.mapper")
+
+# 50,000 spans take 10 s; what a client has to wait longer for it sends again anyway.
+_LIMITS = Limits(cpu_seconds=30, seconds=90, memory_bytes=2**30)
 
 
 def start(requests: socket.socket, data_dir: Path) -> socket.socket:
@@ -58,27 +63,66 @@ class Mapper:
         self._state_path = data_dir / "state.db"
         self._lookups: StateLookups | None = None
 
-    def forward(self, frame: Frame) -> bytes:
-        """Return the frame to pass on: prepared if it is an export, else as it is."""
+    def forward(self, frame: Frame) -> bytes | None:
+        """Return the frame to pass on: prepared if it is an export, else as it is.
+
+        ``None``: it is an export that may take long. `forward_slices` prepares it.
+        """
         if frame.head["command"] != "ingest_otlp":
             return encode(*frame)
         try:
-            body = self._prepared(frame.head, frame.body)
-        except Refused as error:
-            return encode(frame.number, {"command": REFUSE, "message": str(error)})
-        except Exception:
-            log.exception("an export could not be prepared")
-            return encode(frame.number, {"command": FAIL, "message": "Internal Server Error"})
-        return encode(frame.number, {"command": "ingest_otlp", "project": frame.head["project"]}, body)
+            data = small(frame.head, frame.body)
+            if data is None:
+                return None
+            moment = now_ms()
+            events = events_of({**frame.head, "gzip": False}, data, moment)
+            return self._prepared(frame, events, moment)
+        except Exception as error:
+            return _failed(frame, error)
 
-    def _prepared(self, head: dict[str, Any], body: Payload) -> bytes:
+    def forward_slices(self, frame: Frame, send: Send) -> None:
+        """Send the frames to pass on for an export of any size; in a process of its own."""
+        try:
+            if self._lookups is not None:
+                self._lookups.reopen()
+            moment = now_ms()
+            waiting: list[Event] | None = None
+            for events in slices_of(frame.head, frame.body, moment):
+                if waiting is not None:
+                    send(self._prepared(frame, waiting, moment, more=True))
+                waiting = events
+            send(self._prepared(frame, waiting or [], moment))
+        except (OSError, MemoryError):
+            raise
+        except Exception as error:
+            send(_failed(frame, error))
+
+    def _prepared(self, frame: Frame, events: list[Event], moment: int, *, more: bool = False) -> bytes:
         if self._lookups is None:
             # Not earlier: the server may still be creating the file.
             self._lookups = StateLookups(self._state_path)
-        moment = now_ms()
-        events = events_of(head, body, moment)
-        traces = prepare(head["project"], events, self._lookups, moment)
-        return marshal.dumps([tuple(trace) for trace in traces])
+        traces = prepare(frame.head["project"], events, self._lookups, moment)
+        body = marshal.dumps([tuple(trace) for trace in traces])
+        head = {
+            "command": "ingest_otlp",
+            "project": frame.head["project"],
+            **({"more": True} if more else {}),
+        }
+        return encode(frame.number, head, body)
+
+
+def _failed(frame: Frame, error: Exception) -> bytes:
+    if isinstance(error, Refused):
+        costly = {"too_costly": True} if isinstance(error, TooCostly) else {}
+        return encode(frame.number, {"command": REFUSE, "message": str(error), **costly})
+    log.error("an export could not be prepared", exc_info=error)
+    return encode(frame.number, {"command": FAIL, "message": "Internal Server Error"})
+
+
+def _exceeded(number: int) -> bytes:
+    log.warning("an export took more than %d s or too much memory, and was given up", _LIMITS.cpu_seconds)
+    message = "Reading this export takes too long or too much memory: send smaller batches"
+    return encode(number, {"command": REFUSE, "message": message, "too_costly": True})
 
 
 def _run(requests: socket.socket, out: socket.socket, mapper: Mapper) -> None:
@@ -86,11 +130,30 @@ def _run(requests: socket.socket, out: socket.socket, mapper: Mapper) -> None:
     watched = select.poll()
     watched.register(requests, select.POLLIN)
     watched.register(out, 0)
+    bounded = Bounded(_LIMITS, watched)
     while True:
-        ready = {descriptor for descriptor, _ in watched.poll()}
-        if out.fileno() in ready:
-            return
-        frame = receive(requests)
-        if frame is None:
-            return
-        out.sendall(mapper.forward(frame))
+        for descriptor, _ in watched.poll(bounded.timeout_ms):
+            if descriptor == out.fileno():
+                return
+            if descriptor != requests.fileno():
+                for part in bounded.collect(descriptor):
+                    out.sendall(part)
+                continue
+            frame = receive(requests)
+            if frame is None:
+                return
+            prepared = mapper.forward(frame)
+            if prepared is not None:
+                out.sendall(prepared)
+            else:
+                _add(bounded, mapper, frame)
+        for part in bounded.enforce():
+            out.sendall(part)
+
+
+def _add(bounded: Bounded, mapper: Mapper, frame: Frame) -> None:
+    bounded.add(
+        frame.head["project"],
+        lambda send: mapper.forward_slices(frame, send),
+        lambda: _exceeded(frame.number),
+    )

@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from langfuse_embedded.otlp.batch import DecodeError
+from langfuse_embedded.otlp.batch import Decoded, DecodeError, TooLarge
 from langfuse_embedded.otlp.decode import decode_json, decode_protobuf, gunzip
 from langfuse_embedded.otlp.event import Event
-from langfuse_embedded.otlp.mapping import map_batch
+from langfuse_embedded.otlp.mapping import map_batch, map_spans, repeated_bytes
+from langfuse_embedded.otlp.wire import WireError, parse_export
 from langfuse_embedded.store.bodies import BlockWriter
 from langfuse_embedded.store.observation_rows import Row, body_of, unplaced_row_of
 
-from .errors import Refused
+from .errors import Refused, TooCostly
 from .lookups import StateLookups
 from .protocol import Payload
+
+MAX_SPANS = 50_000
+"""In one export. Exporters send some hundreds; a few bytes can name hundreds of thousands."""
+_MAX_REPEATED_BYTES = 256 * 2**20
+
+# What is small in all of these is prepared in some 20 ms; the rest goes into a process with limits.
+_SMALL_BYTES = 512 * 2**10
+_SMALL_SPANS = 2_000
+_SMALL_PARTS = 10_000
+_SMALL_REPEATED_BYTES = 64 * 2**20
+
+_SLICE_SPANS = 500
+_SLICE_BYTES = 2 * 2**20
 
 _BLOCKS = BlockWriter()
 
@@ -25,6 +40,58 @@ class PreparedTrace(NamedTuple):
     block: bytes
 
 
+def small(head: dict[str, Any], body: Payload) -> Payload | None:
+    """Return the decompressed body of an export that is cheap to prepare; ``None`` when it may not be.
+
+    Raises:
+        Refused: the body is not what the head says.
+    """
+    if len(body) > _SMALL_BYTES:
+        return None
+    data = body
+    if head["gzip"]:
+        try:
+            data = gunzip(body, min(_SMALL_BYTES, head["limit"]))
+        except TooLarge:
+            return None
+        except DecodeError as error:
+            raise Refused(str(error)) from error
+    if head["json"]:
+        parts = data.count(b"{") + data.count(b"[")
+        # Values between commas are cheap, but not thousands of empty ones in the place of spans.
+        cheap = parts <= _SMALL_PARTS and data.count(b",") <= 5 * _SMALL_PARTS
+        spans = data.count(b"spanId")
+    else:
+        spans, parts = _counted(data)
+        cheap = parts <= _SMALL_PARTS
+    cheap = cheap and spans <= _SMALL_SPANS and spans * len(data) <= _SMALL_REPEATED_BYTES
+    return data if cheap else None
+
+
+def _counted(data: Payload) -> tuple[int, int]:
+    """Return how many spans a protobuf export has, and how many parts of any kind; no more than is small."""
+    try:
+        resources = parse_export(data).resource_spans
+    except WireError:
+        return 0, 0
+    parts = len(resources)
+    spans = 0
+    if parts > _SMALL_PARTS:
+        return spans, parts
+    for resource in resources:
+        parts += len(resource.resource.attributes) + len(resource.scope_spans)
+        for scope in resource.scope_spans:
+            spans += len(scope.spans)
+            parts += len(scope.spans) + len(scope.scope.attributes)
+            if spans > _SMALL_SPANS or parts > _SMALL_PARTS:
+                return spans, parts
+            for span in scope.spans:
+                parts += len(span.attributes)
+                if span.events:
+                    parts += sum(1 + len(event.attributes) for event in span.events)
+    return spans, parts
+
+
 def events_of(head: dict[str, Any], body: Payload, now_ms: int) -> list[Event]:
     """Return the events of a trace export.
 
@@ -34,6 +101,11 @@ def events_of(head: dict[str, Any], body: Payload, now_ms: int) -> list[Event]:
     Raises:
         Refused: the body cannot be read as the head says.
     """
+    return map_batch(decoded_of(head, body), now_ms=now_ms)
+
+
+def decoded_of(head: dict[str, Any], body: Payload) -> Decoded:
+    """Return the spans of a trace export; see `events_of`."""
     try:
         data = gunzip(body, head["limit"]) if head["gzip"] else body
         decoded = decode_json(data) if head["json"] else decode_protobuf(data)
@@ -41,7 +113,48 @@ def events_of(head: dict[str, Any], body: Payload, now_ms: int) -> list[Event]:
         raise Refused(str(error)) from error
     if head["refusal"] and decoded.resources:
         raise Refused(head["refusal"])
-    return map_batch(decoded, now_ms=now_ms)
+    return decoded
+
+
+def slices_of(head: dict[str, Any], body: Payload, now_ms: int) -> Iterator[list[Event]]:
+    """Yield the events of an export of any size in slices that others do not wait long for.
+
+    Raises:
+        Refused: see `events_of`.
+        TooCostly: it holds more than is taken; nothing was yielded.
+    """
+    if not head["json"] and not head["gzip"]:
+        _refuse_many(_span_count(body))
+    decoded = decoded_of(head, body)
+    _refuse_many(decoded.span_count)
+    if repeated_bytes(decoded) > _MAX_REPEATED_BYTES:
+        raise TooCostly(
+            "The attributes of resources and scopes are too large to be repeated by so many spans: send "
+            "smaller batches, or smaller resource attributes"
+        )
+    events: list[Event] = []
+    size = 0
+    for event in map_spans(decoded, now_ms=now_ms):
+        events.append(event)
+        size += len(event.input or "") + len(event.output or "")
+        size += sum(len(value) for _, value in event.metadata)
+        if len(events) >= _SLICE_SPANS or size >= _SLICE_BYTES:
+            yield events
+            events, size = [], 0
+    yield events
+
+
+def _span_count(body: Payload) -> int:
+    try:
+        resources = parse_export(body).resource_spans
+    except WireError:
+        return 0  # refused in its turn
+    return sum(len(scope.spans) for resource in resources for scope in resource.scope_spans)
+
+
+def _refuse_many(spans: int) -> None:
+    if spans > MAX_SPANS:
+        raise TooCostly(f"An export may have {MAX_SPANS} spans, this one has {spans}: send smaller batches")
 
 
 def prepare(

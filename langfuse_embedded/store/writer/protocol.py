@@ -25,6 +25,8 @@ PING = "ping"
 
 REFUSED = "refused"
 """The command does not accept its input; the message is for the client."""
+TOO_COSTLY = "too_costly"
+"""Carrying the command out takes more than a client may ask for; the message is for the client."""
 UNAVAILABLE = "unavailable"
 """The data cannot be written now; nothing was stored."""
 FAILED = "failed"
