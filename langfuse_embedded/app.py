@@ -23,10 +23,12 @@ from .http.errors import (
     MethodNotAllowed,
     NotFound,
     PayloadTooLarge,
+    RequestTimeout,
     Unavailable,
     unstable_body,
 )
 from .http.operations import Access, ErrorStyle, Operation
+from .http.pace import Paced
 from .http.protocol import hang_up
 from .http.router import Router
 from .store.writer.client import CommandError, CommandRefused, WriterUnavailable
@@ -65,7 +67,7 @@ class App:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["type"] == "http":
-            request = Request(scope, receive)
+            request = Request(scope, Paced(receive))
             try:
                 response = await self._respond(request)
             except ClientDisconnect:
@@ -125,13 +127,16 @@ class App:
         try:
             self._refuse_lost_files(raw_path)
             principal = self.engine.authenticator.principal(operation, request.headers)
-            response = await operation.handler(Call(self.engine, request, operation, match.params, principal))
+            with self.engine.intake.hold(principal.project_id) as hold:
+                response = await operation.handler(
+                    Call(self.engine, request, operation, match.params, principal, hold)
+                )
             if request.method not in _READS and self.engine.storage.is_gone():
                 # What was written went into a file that nobody will open again.
                 self._refuse_lost_files(raw_path)
             return response
         except ApiError as error:
-            if isinstance(error, PayloadTooLarge):
+            if isinstance(error, PayloadTooLarge | RequestTimeout):
                 hang_up(request.scope)
             if operation.errors is ErrorStyle.UNSTABLE:
                 return json_response(unstable_body(error), error.status, error.headers)

@@ -105,6 +105,7 @@ def serve(config: EngineConfig) -> int:
                 log_config=None,
                 log_level="warning",
                 access_log=False,
+                ws="none",
                 lifespan="on",
                 server_header=False,
                 # Anybody may claim to pass on what others ask: only configured proxies are believed.

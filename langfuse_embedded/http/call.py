@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from langfuse_embedded.engine import Engine
     from langfuse_embedded.store.tenancy import Principal
 
+    from .intake import Hold
     from .operations import Operation
     from .schema import Schema
 
@@ -30,6 +31,8 @@ class Call:
     operation: Operation
     params: dict[str, str]
     principal: Principal
+    hold: Hold
+    """What the request holds in memory, until it is answered."""
 
     @property
     def project_id(self) -> str:
@@ -56,6 +59,7 @@ class Call:
             size += len(chunk)
             if size > limit:
                 raise PayloadTooLarge(f"Body exceeded {limit} bytes limit")
+            await self.hold.grow(len(chunk))
             chunks.append(chunk)
         return b"".join(chunks)
 

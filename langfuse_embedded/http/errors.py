@@ -7,6 +7,7 @@ ApiError                       {"message": …, "error": <name>}
 ├── Forbidden             403
 ├── NotFound              404  LangfuseNotFoundError
 ├── MethodNotAllowed      405
+├── RequestTimeout        408
 ├── Conflict              409  LangfuseConflictError
 ├── PayloadTooLarge       413
 ├── Unprocessable         422
@@ -100,6 +101,13 @@ class MethodNotAllowed(ApiError):
 
     def __init__(self, *, named: bool = True) -> None:
         super().__init__("Method not allowed", named=named)
+
+
+class RequestTimeout(ApiError):
+    """The body does not arrive."""
+
+    status = 408
+    name = None
 
 
 class Conflict(ApiError):

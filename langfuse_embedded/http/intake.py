@@ -1,76 +1,172 @@
-"""How much may be on its way to the writer: requests wait for room, and leave when it takes too long."""
+"""How much may be in memory on its way to the writer: shared among projects, and counted as it arrives."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from .errors import Unavailable
 
-_BUDGET_BYTES = 64 * 2**20
+_BUDGET_BYTES = 128 * 2**20
+_WINDOW_BYTES = 2 * 2**20
 _PATIENCE_SECONDS = 10.0
 
 
-class Intake:
-    """A budget of bytes for bodies in memory. Who comes first is served first."""
+class Hold:
+    """What one request holds in memory; it grows with what arrives."""
 
-    def __init__(self, budget: int = _BUDGET_BYTES, patience: float = _PATIENCE_SECONDS) -> None:
-        self._budget, self._patience = budget, patience
-        self._used = 0
-        self._queue: deque[tuple[int, asyncio.Future[None]]] = deque()
+    __slots__ = ("_intake", "project", "size")
 
-    @asynccontextmanager
-    async def room(self, size: int) -> AsyncIterator[None]:
-        """Hold room for `size` bytes during the block. A body larger than the budget goes alone.
+    def __init__(self, intake: Intake, project: str) -> None:
+        self._intake, self.project, self.size = intake, project, 0
+
+    async def grow(self, size: int) -> None:
+        """Take room for `size` more bytes, which have arrived.
 
         Raises:
             Unavailable: there was no room within the patience; the client may try again.
         """
-        if self._queue or not self._fits(size):
-            await self._wait(size)
-        else:
-            self._used += size
+        await self._intake.grow(self, size)
+
+
+class Intake:
+    """A budget of bytes for bodies in memory.
+
+    A project may hold as much as is left: one alone half of the budget, a second one half of the rest, and so
+    on, so that nobody ever finds it used up by somebody else. Nothing is held for what has not arrived. Where
+    bodies of a project wait for each other, the one that waits longest goes on beyond the budget: one ends,
+    then the next.
+
+    What goes on to the writer does so through the `window` of its project, so that nobody else waits behind
+    more than that.
+    """
+
+    def __init__(
+        self, budget: int = _BUDGET_BYTES, patience: float = _PATIENCE_SECONDS, window: int = _WINDOW_BYTES
+    ) -> None:
+        self._budget, self._patience, self._window = budget, patience, window
+        self._used = 0
+        self._held: Counter[str] = Counter()
+        self._queue: deque[tuple[Hold, int, asyncio.Future[None]]] = deque()
+        self._beyond: Hold | None = None
+        self._sent: Counter[str] = Counter()
+        self._sending: dict[str, deque[tuple[int, asyncio.Future[None]]]] = {}
+
+    @contextmanager
+    def hold(self, project: str) -> Iterator[Hold]:
+        """Give out a hold; what it holds is free again at the end of the block."""
+        held = Hold(self, project)
         try:
-            yield
+            yield held
         finally:
-            self._used -= size
+            if held.size:
+                self._used -= held.size
+                self._held[project] -= held.size
+                if not self._held[project]:
+                    del self._held[project]
+            if self._beyond is held:
+                self._beyond = None
             self._admit()
 
     @property
     def waiting(self) -> int:
         """How many requests wait for room."""
-        return len(self._queue)
+        return len(self._queue) + sum(map(len, self._sending.values()))
 
-    def _fits(self, size: int) -> bool:
-        return self._used == 0 or self._used + size <= self._budget
+    async def grow(self, hold: Hold, size: int) -> None:
+        """See `Hold.grow`."""
+        if self._fits(hold, size):
+            self._charge(hold, size)
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        entry = (hold, size, turn)
+        self._queue.append(entry)
+        self._admit()
+        try:
+            await self._patiently(turn)
+        except BaseException:
+            # Admitted in the very moment in which the wait ended: the hold gives it back at its end.
+            if entry in self._queue:
+                self._queue.remove(entry)
+                self._admit()
+            raise
+
+    @asynccontextmanager
+    async def window(self, project: str, size: int) -> AsyncIterator[None]:
+        """Be among what a project has sent to the writer during the block. A large body goes alone.
+
+        Raises:
+            Unavailable: what the project has sent before was not stored within the patience.
+        """
+        if project in self._sending or not self._may_send(project, size):
+            await self._wait_to_send(project, size)
+        else:
+            self._sent[project] += size
+        try:
+            yield
+        finally:
+            self._sent[project] -= size
+            self._send_next(project)
+
+    def _fits(self, hold: Hold, size: int) -> bool:
+        return hold is self._beyond or self._held[hold.project] + size <= self._budget - self._used
+
+    def _charge(self, hold: Hold, size: int) -> None:
+        hold.size += size
+        self._used += size
+        self._held[hold.project] += size
 
     def _admit(self) -> None:
-        while self._queue:
-            size, turn = self._queue[0]
-            if not turn.done():
-                if not self._fits(size):
-                    return
-                self._used += size
-                turn.set_result(None)
-            self._queue.popleft()
+        for entry in [*self._queue]:
+            hold, size, turn = entry
+            if self._beyond is None and not turn.done():
+                self._beyond = hold
+            if turn.done() or self._fits(hold, size):
+                self._queue.remove(entry)
+                if not turn.done():
+                    self._charge(hold, size)
+                    turn.set_result(None)
 
-    async def _wait(self, size: int) -> None:
+    def _may_send(self, project: str, size: int) -> bool:
+        sent = self._sent[project]
+        return sent == 0 or sent + size <= self._window
+
+    def _send_next(self, project: str) -> None:
+        queue = self._sending.get(project)
+        while queue:
+            size, turn = queue[0]
+            if not turn.done():
+                if not self._may_send(project, size):
+                    return
+                self._sent[project] += size
+                turn.set_result(None)
+            queue.popleft()
+        self._sending.pop(project, None)
+        if not self._sent[project]:
+            del self._sent[project]
+
+    async def _wait_to_send(self, project: str, size: int) -> None:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._queue.append((size, turn))
+        self._sending.setdefault(project, deque()).append((size, turn))
         try:
-            async with asyncio.timeout(self._patience):
-                await turn
-        except BaseException as error:
+            await self._patiently(turn)
+        except BaseException:
             if turn.done() and not turn.cancelled():
                 # Admitted in the very moment in which the wait ended.
-                self._used -= size
+                self._sent[project] -= size
             turn.cancel()
-            self._admit()
-            if isinstance(error, TimeoutError):
-                raise Unavailable(
-                    "The engine is busy: too much data is waiting to be stored. Send again.",
-                    headers={"retry-after": "1"},
-                ) from None
+            self._send_next(project)
             raise
+
+    async def _patiently(self, turn: asyncio.Future[None]) -> None:
+        try:
+            async with asyncio.timeout(self._patience):
+                # Not cancelled by the end of patience: whoever admits looks whether it is done.
+                await asyncio.shield(turn)
+        except TimeoutError:
+            raise Unavailable(
+                "The engine is busy: too much data of this project is waiting to be stored. Send again.",
+                headers={"retry-after": "1"},
+            ) from None

@@ -1,6 +1,8 @@
-"""The HTTP protocol of the server's connections, with the two ways in which an application can end one."""
+"""The HTTP protocol of the server's connections: how they end, and how long they may be idle."""
 
 from __future__ import annotations
+
+import asyncio
 
 from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -9,34 +11,111 @@ ABORT = "langfuse.abort"
 _HANG_UP = "langfuse.hang_up"
 _LINGER_S = 1.0
 
+HEADER_SECONDS = 20.0
+"""From the connection, or the first byte of a request, to the end of its headers."""
+MAX_HEADER_BYTES = 64 * 2**10
+_UNREAD_BODY_SECONDS = 20.0
+STALLED_ANSWER_SECONDS = 60.0
+_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+
 
 class ClosableProtocol(HttpToolsProtocol):
     """A connection that is aborted without an answer, or that takes no request after this answer.
 
     The second is what Langfuse does after a 413: its framework stops reading the body and closes a connection
     that it has just announced as kept alive. A client that sends the next request over it meets a disconnect.
+
+    A connection ends, too, when headers do not arrive, when a body goes on after its answer, and when nobody
+    reads the answer: else clients that do nothing would use up what the process may have open.
     """
 
     _hanging_up = False
+    _headers_deadline: asyncio.TimerHandle | None = None
+    _answer_deadline: asyncio.TimerHandle | None = None
+    _body_deadline: asyncio.TimerHandle | None = None
+    _header_bytes = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for the first request."""
+        super().connection_made(transport)
+        self._expect_headers()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the deadlines."""
+        for deadline in (self._headers_deadline, self._answer_deadline, self._body_deadline):
+            if deadline is not None:
+                deadline.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Read on, unless the headers have become larger than any client's."""
+        super().data_received(data)
+        if self._headers_deadline is None:
+            return
+        self._header_bytes += len(data)
+        if self._header_bytes > MAX_HEADER_BYTES and not self.transport.is_closing():
+            self.transport.write(_TOO_LARGE)
+            self.transport.close()
 
     def on_message_begin(self) -> None:
         """Begin a request: put the ways to end its connection into the scope."""
         if self._hanging_up:
             self.transport.abort()
         super().on_message_begin()
+        if self._headers_deadline is None:
+            self._expect_headers()
         self.scope["state"][ABORT] = self.transport.abort
         self.scope["state"][_HANG_UP] = self._hang_up
 
     def on_headers_complete(self) -> None:
         """Serve the request, unless its connection has ended."""
+        if self._headers_deadline is not None:
+            self._headers_deadline.cancel()
+            self._headers_deadline = None
         if not self._hanging_up:
             super().on_headers_complete()
 
+    def on_message_complete(self) -> None:
+        """Note that the body has arrived."""
+        super().on_message_complete()
+        if self._body_deadline is not None:
+            self._body_deadline.cancel()
+            self._body_deadline = None
+
     def on_response_complete(self) -> None:
         """Close after the answer, but not at once: a client that still sends would lose the answer."""
+        is_unread = self.cycle.more_body and not self.pipeline
         super().on_response_complete()
         if self._hanging_up:
             self.loop.call_later(_LINGER_S, self.transport.close)
+        elif is_unread and self._body_deadline is None:
+            self._body_deadline = self.loop.call_later(_UNREAD_BODY_SECONDS, self.transport.close)
+
+    def pause_writing(self) -> None:
+        """Wait for the client to read, but not for any time."""
+        super().pause_writing()
+        self._watch_answer(self.transport.get_write_buffer_size())
+
+    def resume_writing(self) -> None:
+        """Go on: the client reads."""
+        if self._answer_deadline is not None:
+            self._answer_deadline.cancel()
+            self._answer_deadline = None
+        super().resume_writing()
+
+    def _expect_headers(self) -> None:
+        self._header_bytes = 0
+        self._headers_deadline = self.loop.call_later(HEADER_SECONDS, self.transport.close)
+
+    def _watch_answer(self, unread: int) -> None:
+        def look() -> None:
+            left = self.transport.get_write_buffer_size()
+            if left >= unread:
+                self.transport.abort()
+            else:
+                self._watch_answer(left)
+
+        self._answer_deadline = self.loop.call_later(STALLED_ANSWER_SECONDS, look)
 
     def _hang_up(self) -> None:
         self._hanging_up = True

@@ -45,9 +45,9 @@ async def export_traces(call: Call) -> Response:
     if not is_json and "application/x-protobuf" not in content_type:
         raise OtlpRefused("Invalid content type")
     limit = call.engine.config.max_otlp_bytes
-    async with call.engine.intake.room(_declared_length(headers, limit)):
-        body = await call.body(limit)
-        if body:
+    body = await call.body(limit)
+    if body:
+        async with call.engine.intake.window(call.project_id, len(body)):
             arguments = {
                 "project": call.project_id,
                 "gzip": "gzip" in headers.get("content-encoding", "").lower(),
@@ -68,11 +68,6 @@ async def export_traces(call: Call) -> Response:
 async def export_metrics(call: Call) -> Response:
     """Accept and drop an export of metrics, as the server does."""
     return json_response({"message": "OK"})
-
-
-def _declared_length(headers: Headers, limit: int) -> int:
-    declared = headers.get("content-length", "")
-    return min(int(declared), limit) if declared.isdigit() else limit
 
 
 def _refusal(headers: Headers) -> str | None:

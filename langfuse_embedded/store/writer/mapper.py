@@ -2,8 +2,8 @@
 
 Preparing a span is two thirds of its cost and needs no access to `events.db`, so it runs in a process of its
 own, a fork of the writer: while one export is prepared, the one before is written. Exports that take long are
-prepared in processes with limits (`bounded.py`), and passed on in slices, between what others send. Answers are
-the writer's.
+prepared in processes with limits (`bounded.py`), and passed on in slices, between what others send. Answers
+are the writer's.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class Mapper:
             moment = now_ms()
             events = events_of({**frame.head, "gzip": False}, data, moment)
             return self._prepared(frame, events, moment)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - logged; one export must not end the process
             return _failed(frame, error)
 
     def forward_slices(self, frame: Frame, send: Send) -> None:
@@ -94,7 +94,7 @@ class Mapper:
             send(self._prepared(frame, waiting or [], moment))
         except (OSError, MemoryError):
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - logged
             send(_failed(frame, error))
 
     def _prepared(self, frame: Frame, events: list[Event], moment: int, *, more: bool = False) -> bytes:
@@ -103,11 +103,7 @@ class Mapper:
             self._lookups = StateLookups(self._state_path)
         traces = prepare(frame.head["project"], events, self._lookups, moment)
         body = marshal.dumps([tuple(trace) for trace in traces])
-        head = {
-            "command": "ingest_otlp",
-            "project": frame.head["project"],
-            **({"more": True} if more else {}),
-        }
+        head = {"command": "ingest_otlp", "project": frame.head["project"], "more": more}
         return encode(frame.number, head, body)
 
 

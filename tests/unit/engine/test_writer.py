@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import socket
 from collections.abc import Iterator
@@ -11,8 +10,6 @@ from typing import Any
 
 import pytest
 
-from langfuse_embedded.http.errors import Unavailable
-from langfuse_embedded.http.intake import Intake
 from langfuse_embedded.otlp.event import Event
 from langfuse_embedded.store.bodies import BlockReader
 from langfuse_embedded.store.database import open_database
@@ -184,31 +181,6 @@ def test_a_read_only_store_stores_nothing_says_so_and_recovers(context: WriteCon
     context.db.execute("pragma query_only=off")
     assert _answers(context, _export(3, "03")) == {3: {"result": 1}}
     assert _column(context, "select span_id from observations") == [b"\3"]
-
-
-def test_requests_wait_for_room_in_turn_and_leave_when_it_takes_too_long() -> None:
-    async def scenario() -> list[str]:
-        intake, seen = Intake(budget=100, patience=0.05), list[str]()
-        release = asyncio.Event()
-
-        async def hold(name: str, size: int) -> None:
-            async with intake.room(size):
-                seen.append(name)
-                await release.wait()
-
-        first = asyncio.create_task(hold("first", 80))
-        await asyncio.sleep(0)
-        with pytest.raises(Unavailable) as busy:
-            await hold("too late", 30)
-        assert busy.value.headers == {"retry-after": "1"}
-        second = asyncio.create_task(hold("second", 500))
-        await asyncio.sleep(0)
-        release.set()
-        await asyncio.gather(first, second)
-        await hold("third", 100)
-        return seen
-
-    assert asyncio.run(scenario()) == ["first", "second", "third"]
 
 
 def test_a_folded_log_takes_no_space_and_loses_nothing(context: WriteContext) -> None:

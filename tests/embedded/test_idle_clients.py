@@ -1,0 +1,75 @@
+"""Clients that do nothing: half a request, a body that does not come, an answer that nobody reads."""
+
+from __future__ import annotations
+
+import socket
+import time
+from urllib.parse import urlsplit
+
+import httpx
+
+from langfuse_embedded.http import pace, protocol
+
+from .conftest import StartEngine
+from .harness import RunningEngine
+from .spans import TRACES, read, send, span, trace_id
+
+
+def connect(engine: RunningEngine) -> socket.socket:
+    parts = urlsplit(engine.base_url)
+    return socket.create_connection((parts.hostname or "", parts.port or 0), timeout=60)
+
+
+def closed_after(connection: socket.socket) -> float:
+    """Wait until the other side ends the connection; return the seconds that took."""
+    begin = time.monotonic()
+    while connection.recv(65536):
+        pass
+    return time.monotonic() - begin
+
+
+def test_an_announced_body_that_does_not_come_takes_nothing_from_others(start_engine: StartEngine) -> None:
+    engine = start_engine()
+    neighbour = engine.provision("athena")
+    head = (
+        f"POST {TRACES} HTTP/1.1\r\nhost: a\r\nauthorization: {engine.keys.header}\r\n"
+        f"content-type: application/json\r\ncontent-length: {64 * 2**20}\r\n\r\n"
+    )
+    idle = [connect(engine) for _ in range(8)]
+    for connection in idle:
+        connection.sendall(head.encode())
+    for keys in (neighbour, engine.keys):
+        with engine.client_for(keys) as client:
+            trace = trace_id()
+            send(client, span(trace))
+            assert len(read(client, traceId=trace)) == 1
+    answer = idle[0].recv(65536)
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"too slowly" in answer
+    for connection in idle:
+        assert closed_after(connection) < pace.IDLE_SECONDS + 20
+        connection.close()
+
+
+def test_half_requests_are_closed_and_descriptors_are_free_again(start_engine: StartEngine) -> None:
+    engine = start_engine()
+    starts = (b"", b"P", b"POST /api", b"GET /api/public/health HTTP/1.1\r\nhost: a\r\nx-a: ")
+    half = [connect(engine) for _ in range(100)]
+    for number, connection in enumerate(half):
+        connection.sendall(starts[number % len(starts)])
+    assert engine.client.get("/api/public/health").status_code == 200
+    for connection in half:
+        assert closed_after(connection) < protocol.HEADER_SECONDS + 20
+        connection.close()
+
+
+def test_headers_beyond_any_clients_are_refused(engine: RunningEngine) -> None:
+    with connect(engine) as connection:
+        connection.sendall(b"GET /api/public/health HTTP/1.1\r\nhost: a\r\n")
+        for _ in range(40):
+            try:
+                connection.sendall(b"x-filler: " + b"a" * 4000 + b"\r\n")
+            except OSError:
+                break
+        assert b" 431 " in connection.recv(65536)
+    assert httpx.get(f"{engine.base_url}/api/public/health").status_code == 200
