@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,9 @@ _TEXT = (
     "Runbook: {{ RUNBOOK }}\n"
     "{{ end }}"
 )
+# Names of models, users and tasks are in labels: `<!channel>` in one would call everybody.
+_FOR_SLACK = 'reReplaceAll "&" "&amp;" | reReplaceAll "<" "&lt;" | reReplaceAll ">" "&gt;"'
+_VALUE = re.compile(r"\{\{ (\.(?:Annotations|Labels|CommonLabels)\.\w+) \}\}|\{\{ \. \}\}")
 _COLOR = '{{ if eq .Status "firing" }}danger{{ else }}good{{ end }}'
 
 _STACK_DOWN = 'alertname=~"CanaryFailing|ServerUnreachable|ExporterDown"'
@@ -140,10 +144,15 @@ def _slack(action: Action, secret: str, templates: _Templates) -> tuple[str, dic
         "api_url_file": secret,
         "channel": action.options["channel"],
         "color": _COLOR,
-        "title": _TITLE,
+        "title": _for_slack(_TITLE),
         "title_link": f"{{{{ {templates.link('(index .Alerts 0).Annotations')} }}}}",
-        "text": templates.text(),
+        "text": _for_slack(templates.text()),
     }
+
+
+def _for_slack(template: str) -> str:
+    """Return a template in which no value can be markup of Slack."""
+    return _VALUE.sub(lambda found: f"{{{{ {found[1] or '.'} | {_FOR_SLACK} }}}}", template)
 
 
 def _pagerduty(_action: Action, secret: str, templates: _Templates) -> tuple[str, dict[str, Any]]:

@@ -1,4 +1,7 @@
-"""What verbs say to people: steps while they work, then a result. Plain lines where nobody watches."""
+"""What commands say to people: steps while they work, then a result. Plain lines where nobody watches.
+
+Every text is made printable here: names and messages from outside may hold what a terminal obeys.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from typing import Literal, TextIO
 
 from rich.console import Console as RichConsole
 from rich.live import Live
+from rich.markup import escape
 from rich.padding import Padding
 from rich.progress import Progress
 from rich.spinner import Spinner
@@ -18,6 +22,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .errors import StackError
+from .outside import printable
 
 WAITING = "waiting"
 RIGHT_COLUMNS = frozenset({"Memory MiB", "Restarts"})
@@ -38,29 +43,29 @@ class Console:
 
     def print(self, text: str = "") -> None:
         """Print a line of the result."""
-        self._out.print(Text(text))
+        self._out.print(_lines(text))
 
     def rows(self, rows: Sequence[tuple[str, str]]) -> None:
         """Print labelled lines of the result, values aligned."""
         width = max((len(label) for label, _ in rows), default=0)
         for label, value in rows:
-            self._out.print(Text.assemble((f"{label:<{width}}", "bold"), "  ", value))
+            self._out.print(Text.assemble((_cell(f"{label:<{width}}"), "bold"), "  ", _lines(value)))
 
     def note(self, text: str) -> None:
         """Say in one line what was found or done."""
-        self._err.print(Text(text))
+        self._err.print(_lines(text))
 
     def warn(self, text: str) -> None:
         """Say what is not right but no obstacle."""
-        self._err.print(Text.assemble(("warning: ", "yellow"), text))
+        self._err.print(Text.assemble(("warning: ", "yellow"), _lines(text)))
 
     def error(self, error: StackError) -> None:
         """Show an expected failure: what happened, details, fix."""
-        self._err.print(Text.assemble(("error: ", "bold red"), error.message))
+        self._err.print(Text.assemble(("error: ", "bold red"), _lines(error.message)))
         for line in error.details:
-            self._err.print(Text(f"  {line}"))
+            self._err.print(Text.assemble("  ", _lines(line)))
         if error.fix:
-            self._err.print(Text.assemble(("fix: ", "green"), error.fix))
+            self._err.print(Text.assemble(("fix: ", "green"), _lines(error.fix)))
 
     @contextmanager
     def working(self, text: str) -> Iterator[None]:
@@ -69,7 +74,7 @@ class Console:
             self.note(f"{text} ...")
             yield
             return
-        with self._err.status(text):
+        with self._err.status(_lines(text)):
             yield
 
     @contextmanager
@@ -97,7 +102,7 @@ class Console:
             self.note(f"{text} ...")
             yield print_changes
             return
-        spinner = Spinner("dots", Text(text))
+        spinner = Spinner("dots", _lines(text))
         with Live(spinner, console=self._err, transient=True, refresh_per_second=8) as live:
 
             def draw(states: Mapping[str, str]) -> None:
@@ -107,7 +112,9 @@ class Console:
             yield draw
         for name, (state, at) in seen.items():
             self._err.print(
-                Text.assemble((f"{at:5.0f} s  ", "dim"), f"{name:<18}", (state, step_style(state)))
+                Text.assemble(
+                    (f"{at:5.0f} s  ", "dim"), _cell(f"{name:<18}"), (_cell(state), step_style(state))
+                )
             )
 
     def table(self, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -118,7 +125,7 @@ class Console:
             justify: Literal["right", "left"] = "right" if head in RIGHT_COLUMNS else "left"
             table.add_column(head, no_wrap=head != heads[-1], overflow="fold", justify=justify)
         for row in rows:
-            table.add_row(*(Text(cell, style=step_style(cell)) for cell in row))
+            table.add_row(*(Text(_cell(cell), style=step_style(cell)) for cell in row))
         self._out.print(table, soft_wrap=False)
 
     def styled(self, text: str, style: str) -> None:
@@ -126,6 +133,7 @@ class Console:
 
         On a terminal what does not fit goes on in the next line at the same indent.
         """
+        text = printable(text, lines=True)
         if not self._out.is_terminal:
             self._out.print(Text(text))
             return
@@ -142,7 +150,7 @@ class Console:
             yield lambda: None
             return
         with Progress(console=self._err, transient=True) as bar:
-            task = bar.add_task(text, total=total)
+            task = bar.add_task(escape(_cell(text)), total=total)
             yield lambda: bar.advance(task)
 
     def ask(self, question: str) -> str | None:
@@ -153,6 +161,14 @@ class Console:
             return input(question)
         except EOFError:
             return None
+
+
+def _lines(text: str) -> Text:
+    return Text(printable(text, lines=True))
+
+
+def _cell(text: str) -> str:
+    return printable(text)
 
 
 def step_style(state: str) -> str:
@@ -170,7 +186,7 @@ def _steps_table(spinner: Spinner, seen: Mapping[str, tuple[str, float]]) -> Tab
     rows = Table.grid(padding=(0, 2, 0, 2))
     for name, (state, at) in seen.items():
         when = f"{at:4.0f} s" if state != WAITING else ""
-        rows.add_row(name, Text(state, style=step_style(state)), Text(when, style="dim"))
+        rows.add_row(_lines(name), Text(_cell(state), style=step_style(state)), Text(when, style="dim"))
     table.add_row(spinner)
     table.add_row(rows)
     return table

@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 
 from scripts.alerts.series import LABEL_NAMES, PROJECT, Series
 from scripts.core.compatibility import supported_sdks, version_of
+from scripts.core.outside import label_value
 
 from .canary import Result, Run, Step
 
@@ -66,7 +67,8 @@ class Readings(Collector):
         for series, groups in values.items():
             dropped += max(0, len(groups) - self.max_groups)
             # The Metrics API lists groups by size.
-            kept[series] = dict(list(groups.items())[: self.max_groups])
+            largest = list(groups.items())[: self.max_groups]
+            kept[series] = {label_value(group): value for group, value in largest}
         self.by_project[project] = Reading(kept, self.clock())
         return dropped
 

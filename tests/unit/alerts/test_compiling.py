@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import json
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
@@ -217,3 +219,25 @@ def test_prometheus_accepts_its_configuration() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("hostile", ["<!channel>", "<https://evil.example|Runbook>", "a & <b>"])
+def test_no_value_is_markup_in_slack(tmp_path: Path, hostile: str) -> None:
+    """amtool renders the message as Alertmanager does."""
+    document = yaml.safe_load(alertmanager_file(SHIPPED))
+    (slack,) = next(one["slack_configs"] for one in document["receivers"] if "slack_configs" in one)
+    said = {"summary": hostile, "description": hostile, "value": hostile, "runbook_url": "docs/runbooks/a.md"}
+    labels = {"alertname": hostile, "project": hostile, "group": hostile}
+    alert = {"status": "firing", "labels": labels, "annotations": said}
+    data = {"status": "firing", "alerts": [alert], "commonLabels": labels, "commonAnnotations": said}
+    (tmp_path / "data.json").write_text(json.dumps(data))
+    for name in ("title", "text"):
+        argv = [tool("amtool"), "template", "render", f"--template.data={tmp_path / 'data.json'}"]
+        done = subprocess.run(
+            [*argv, "--template.glob=/dev/null", f"--template.text={slack[name]}"],
+            capture_output=True, text=True, check=False, timeout=60,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert html.escape(hostile, quote=False) in done.stdout
+        assert hostile not in done.stdout
+        assert "<" not in done.stdout
