@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 
 from scripts.core.errors import StackError
+from scripts.core.proxies import uses_proxy
 from scripts.core.settings.envfile import read_env
 
 from .queries import Answers, Query, Rows, Scope
@@ -69,8 +70,7 @@ def why_no_keys(directory: Path) -> str:
 
 def open_client(base_url: str, timeout_s: float) -> httpx.AsyncClient:
     """Return a client for the server; the caller closes it."""
-    # A proxy of the environment must not see calls to this machine.
-    return httpx.AsyncClient(base_url=base_url, timeout=timeout_s, trust_env=False)
+    return httpx.AsyncClient(base_url=base_url, timeout=timeout_s, trust_env=uses_proxy(base_url))
 
 
 async def read_answers(

@@ -13,6 +13,7 @@ import httpx
 import tenacity
 
 from scripts.core.errors import ProvisioningError
+from scripts.core.proxies import uses_proxy
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -58,12 +59,11 @@ class Server:
         self.ids: dict[tuple[str, str], str] = {}
         self._lock = threading.Lock()
         self._over = threading.Event()
-        local = base_url.startswith(("http://127.", "http://localhost", "http://[::1]"))
         self._http = httpx.Client(
             base_url=base_url,
             auth=(public_key, secret_key),
             timeout=TIMEOUT_S,
-            trust_env=not local,  # a proxy of the environment must not see calls to this machine
+            trust_env=uses_proxy(base_url),
             limits=httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency),
         )
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="provision")

@@ -8,17 +8,19 @@ from itertools import groupby, islice
 from pathlib import Path
 from urllib.parse import quote
 
+import orjson
+
 from scripts.core.context import Context
-from scripts.core.errors import EXIT_OK, UsageError
-from scripts.core.settings.envfile import read_env
+from scripts.core.errors import EXIT_OK, EXIT_WARNINGS, UsageError
 
 from .files import FORMATS, Manifest, load_manifest, write_part
 from .kinds import KINDS, MEDIA, PROMPTS, Kind
 from .media import download
-from .remote import Remote, Row
+from .remote import ObjectRefused, Remote, Row, remote_of
 
 PART_ROWS = 10_000
-"""Rows of a file at most: what is in memory at a time, and what an interruption costs."""
+PART_BYTES = 64 << 20
+"""Rows and bytes after which a file ends: what is in memory at a time, and what an interruption costs."""
 
 
 def run(
@@ -45,13 +47,15 @@ def run(
         for kind in kinds:
             with context.console.working(f"Exporting {kind.replace('_', ' ')}"):
                 export_kind(remote, KINDS[kind], manifest, into)
+    for line in manifest.skipped:
+        context.console.warn(f"Left out: {line}")
     context.console.rows(
         [
             *((kind.replace("_", " "), f"{manifest.rows(kind):,}") for kind in kinds),
             ("Files", f"{len(manifest.parts)} below {into}, listed with checksums in manifest.json"),
         ]
     )
-    return EXIT_OK
+    return EXIT_WARNINGS if manifest.skipped else EXIT_OK
 
 
 def read_filters(where: Sequence[str]) -> dict[str, str]:
@@ -70,32 +74,6 @@ def read_filters(where: Sequence[str]) -> dict[str, str]:
             )
         filters[name] = value
     return filters
-
-
-def remote_of(context: Context, project: str, base_url: str) -> Remote:
-    """Return a project of this stack, or of another server with its key in the environment.
-
-    Raises:
-        UsageError: there is no key.
-    """
-    directory = context.layout.credentials_dir
-    names = sorted(path.stem for path in directory.glob("*.env"))
-    if base_url:
-        keys: Mapping[str, str] = context.environment
-    else:
-        chosen = project or ("" if len(names) > 1 else "".join(names))
-        if names and chosen not in names:
-            reason = f"There is no project {project!r}." if project else "There are several projects."
-            raise UsageError(reason, fix=f"choose one with PROJECT=: {', '.join(names)}.")
-        keys = read_env(directory / f"{chosen}.env").values()
-        base_url = keys.get("LANGFUSE_BASE_URL", "")
-    public, secret = keys.get("LANGFUSE_PUBLIC_KEY"), keys.get("LANGFUSE_SECRET_KEY")
-    if not public or not secret:
-        raise UsageError(
-            f"There is no key for {base_url or project or 'any project'}.",
-            fix="make up, or set LANGFUSE_PUBLIC_KEY and LANGFUSE_SECRET_KEY together with BASE_URL.",
-        )
-    return Remote(base_url.rstrip("/"), public, secret)
 
 
 def begin(remote: Remote, into: Path, file_format: str, filters: Mapping[str, str]) -> Manifest:
@@ -149,10 +127,13 @@ def batches(remote: Remote, kind: Kind, manifest: Manifest) -> Iterator[tuple[li
         if name in kind.filters:
             query[kind.filters[name]] = value
     rows: list[Row] = []
+    size = 0
     if kind.paged_by_number:
         for page in remote.by_number(kind.path, query):
             rows += (
-                [version for row in page for version in versions(remote, row)] if kind is PROMPTS else page
+                [version for row in page for version in versions(remote, row, manifest)]
+                if kind is PROMPTS
+                else page
             )
         if rows:
             yield rows, ""
@@ -160,17 +141,24 @@ def batches(remote: Remote, kind: Kind, manifest: Manifest) -> Iterator[tuple[li
     cursor = ""
     for page, cursor in remote.by_cursor(kind.path, query, manifest.cursors.get(kind.name, "")):
         rows += page
-        if len(rows) >= PART_ROWS:
+        size += len(orjson.dumps(page))
+        if len(rows) >= PART_ROWS or size >= PART_BYTES:
             yield rows, cursor
-            rows = []
+            rows, size = [], 0
     if rows:
         yield rows, cursor
 
 
-def versions(remote: Remote, row: Row) -> Iterator[Row]:
-    """Yield all versions of a prompt, with references to other prompts as they were written."""
+def versions(remote: Remote, row: Row, manifest: Manifest) -> Iterator[Row]:
+    """Yield all versions of a prompt, with references to other prompts as they were written.
+
+    One that the server does not give is noted in the manifest, and left out.
+    """
     for version in sorted(row["versions"]):
-        yield remote.get(f"v2/prompts/{quote(row['name'], safe='')}", version=version, resolve="false")
+        try:
+            yield remote.get(f"v2/prompts/{quote(row['name'], safe='')}", version=version, resolve="false")
+        except ObjectRefused as error:
+            manifest.skip(f"version {version} of prompt {row['name']}", error.message)
 
 
 def media_rows(remote: Remote, manifest: Manifest, into: Path) -> Iterator[tuple[list[Row], str]]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
+import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -12,6 +15,7 @@ from typing import Any
 import orjson
 
 from scripts.core.layout import write_private
+from scripts.core.outside import csv_cell, from_csv_cell
 
 from .remote import Row, TransferError
 
@@ -19,6 +23,9 @@ FORMATS = ("parquet", "jsonl", "csv")
 MANIFEST = "manifest.json"
 _CHUNK = 1 << 20
 _SHORTEST_BUFFER = 1 << 24
+_NULL = "\\N"
+"""What is nothing in CSV; a text of this form gets one more backslash."""
+_LIKE_NULL = re.compile(r"\\+N")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +46,7 @@ class Manifest:
         query: the filters; an export goes on only with the same ones.
         cursors: by kind, the place behind the last complete part; empty for the begin.
         complete: kinds that are exported to their end.
+        skipped: what the server did not give, and why; all else is there.
     """
 
     format: str
@@ -47,6 +55,13 @@ class Manifest:
     parts: list[Part] = field(default_factory=list)
     cursors: dict[str, str] = field(default_factory=dict)
     complete: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+
+    def skip(self, what: str, why: str) -> None:
+        """Note that something could not be read, and is not in the export."""
+        line = f"{_short(what)}: {_short(why)}"
+        if line not in self.skipped:
+            self.skipped.append(line)
 
     def save(self, directory: Path) -> None:
         """Write it in one step."""
@@ -55,6 +70,10 @@ class Manifest:
     def rows(self, kind: str) -> int:
         """Return how many rows of a kind are exported."""
         return sum(part.rows for part in self.parts if part.path.startswith(f"{kind}/"))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 200 else f"{text[:120]}... ({len(text):,} characters)"
 
 
 def load_manifest(directory: Path) -> Manifest | None:
@@ -100,35 +119,96 @@ def write_part(directory: Path, path: str, rows: Sequence[Row], columns: Mapping
     """Write rows to a file whose ending names the format; it has its name only when it is complete."""
     target = directory / path
     target.parent.mkdir(parents=True, exist_ok=True)
-    lines = target.with_suffix(".lines.tmp")
-    longest = 0
-    with lines.open("wb") as file:
-        for row in rows:
-            line = orjson.dumps(row if target.suffix == ".jsonl" else _flat(row, columns))
-            longest = max(longest, file.write(line + b"\n"))
-    finished = lines if target.suffix == ".jsonl" else _convert(lines, target, columns, longest)
-    size, digest = finished.stat().st_size, sha256(finished)
-    finished.replace(target)
-    lines.unlink(missing_ok=True)
+    fresh = target.with_suffix(target.suffix + ".tmp")
+    if target.suffix == ".jsonl":
+        fresh.write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
+    elif target.suffix == ".csv":
+        _write_csv(fresh, rows, columns)
+    else:
+        _write_parquet(fresh, rows, columns)
+    size, digest = fresh.stat().st_size, sha256(fresh)
+    fresh.replace(target)
     return Part(path, len(rows), size, digest)
 
 
 def read_part(path: Path) -> Iterator[Row]:
-    """Yield the rows of a file as they were exported; nested values of Parquet and CSV are parsed."""
-    if path.suffix == ".jsonl":
-        with path.open("rb") as file:
-            yield from map(orjson.loads, file)
-        return
+    """Yield the rows of a file as they were exported; nested values of Parquet and CSV are JSON texts.
+
+    Raises:
+        TransferError: it holds something else.
+    """
+    try:
+        if path.suffix == ".jsonl":
+            with path.open("rb") as file:
+                yield from map(orjson.loads, file)
+        elif path.suffix == ".csv":
+            yield from _read_csv(path)
+        else:
+            yield from _read_parquet(path)
+    except (OSError, ValueError, csv.Error) as error:
+        raise TransferError(f"{path} cannot be read: {error}.", fix="export into a new directory.") from error
+
+
+def _write_csv(path: Path, rows: Sequence[Row], columns: Mapping[str, str]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        for row in rows:
+            writer.writerow([_cell(value) for value in _flat(row, columns).values()])
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return _NULL
+    if not isinstance(value, str):
+        return orjson.dumps(value).decode()
+    return "\\" + value if _LIKE_NULL.fullmatch(value) else csv_cell(value)
+
+
+def _read_csv(path: Path) -> Iterator[Row]:
+    csv.field_size_limit(sys.maxsize)  # an input may have megabytes
+    with path.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            yield {
+                name: text.removeprefix("\\") if _LIKE_NULL.fullmatch(text) else from_csv_cell(text)
+                for name, text in row.items()
+                if text != _NULL
+            }
+
+
+def _read_parquet(path: Path) -> Iterator[Row]:
     import duckdb
 
-    reader = "read_parquet" if path.suffix == ".parquet" else "read_csv"
-    options = "" if path.suffix == ".parquet" else ", all_varchar = true, header = true, nullstr = '\\N'"
-    with duckdb.connect(config={"memory_limit": "128MB", "threads": 1}) as database:
-        result = database.execute(f"select * from {reader}(?{options})", [str(path)])  # noqa: S608 - constants
-        names = [column[0] for column in result.description]
-        while rows := result.fetchmany(1000):
-            for row in rows:
-                yield {name: value for name, value in zip(names, row, strict=True) if value is not None}
+    try:
+        with duckdb.connect(config={"memory_limit": "1GB", "threads": 1}) as database:
+            result = database.execute("select * from read_parquet(?)", [str(path)])
+            names = [column[0] for column in result.description]
+            while rows := result.fetchmany(100):
+                for row in rows:
+                    yield {name: value for name, value in zip(names, row, strict=True) if value is not None}
+    except duckdb.Error as error:
+        raise TransferError(f"{path} cannot be read: {error}", fix="export into a new directory.") from error
+
+
+def _write_parquet(path: Path, rows: Sequence[Row], columns: Mapping[str, str]) -> None:
+    import duckdb
+
+    lines = path.with_suffix(".lines")
+    longest = 0
+    with lines.open("wb") as file:
+        for row in rows:
+            longest = max(longest, file.write(orjson.dumps(_flat(row, columns)) + b"\n"))
+    types = {name: "varchar" if kind == "json" else kind for name, kind in columns.items()}
+    shape = "{" + ", ".join(f"'{name}': '{kind}'" for name, kind in types.items()) + "}"
+    # DuckDB reserves twice the longest line that it must take.
+    reserve = max(_SHORTEST_BUFFER, longest)
+    reading = f"format = 'newline_delimited', columns = {shape}, maximum_object_size = {reserve}"
+    source = f"read_json('{_quoted(lines)}', {reading})"
+    memory = f"{192 + (3 * reserve + 2 * lines.stat().st_size) // 2**20}MB"
+    options = "format parquet, compression zstd"
+    with duckdb.connect(config={"memory_limit": memory, "threads": 1}) as database:
+        database.execute(f"copy (select * from {source}) to '{_quoted(path)}' ({options})")  # noqa: S608
+    lines.unlink()
 
 
 def _flat(row: Row, columns: Mapping[str, str]) -> Row:
@@ -138,26 +218,6 @@ def _flat(row: Row, columns: Mapping[str, str]) -> Row:
 
 def _text(value: Any) -> str | None:
     return None if value is None else orjson.dumps(value).decode()
-
-
-def _convert(lines: Path, target: Path, columns: Mapping[str, str], longest: int) -> Path:
-    import duckdb
-
-    fresh = target.with_suffix(target.suffix + ".tmp")
-    types = {name: "varchar" if kind == "json" else kind for name, kind in columns.items()}
-    shape = "{" + ", ".join(f"'{name}': '{kind}'" for name, kind in types.items()) + "}"
-    options = (
-        "format parquet, compression zstd"
-        if target.suffix == ".parquet"
-        else "format csv, header true, nullstr '\\N'"
-    )
-    # DuckDB reserves twice the longest line that it must take.
-    reserve = max(_SHORTEST_BUFFER, longest)
-    reading = f"format = 'newline_delimited', columns = {shape}, maximum_object_size = {reserve}"
-    source = f"read_json('{_quoted(lines)}', {reading})"
-    with duckdb.connect(config={"memory_limit": f"{192 + 3 * reserve // 2**20}MB", "threads": 1}) as database:
-        database.execute(f"copy (select * from {source}) to '{_quoted(fresh)}' ({options})")  # noqa: S608
-    return fresh
 
 
 def _quoted(path: Path) -> str:

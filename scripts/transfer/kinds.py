@@ -55,7 +55,7 @@ OBSERVATIONS = Kind(
         **_columns(
             "varchar", "completionStartTime createdAt environment level statusMessage version release"
         ),
-        **_columns("varchar", "release traceName userId sessionId promptId promptName model internalModelId"),
+        **_columns("varchar", "traceName userId sessionId promptId promptName model internalModelId"),
         **_columns("varchar", "usagePricingTierId usagePricingTierName input output"),
         **_columns("bigint", "promptVersion inputUsage outputUsage totalUsage"),
         **_columns("double", "inputCost outputCost totalCost latency timeToFirstToken"),

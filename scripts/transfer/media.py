@@ -12,8 +12,10 @@ from pathlib import Path
 import httpx
 import orjson
 
+from scripts.core.proxies import uses_proxy
+
 from .files import Manifest, Part, read_part, sha256
-from .remote import Remote, Row, TransferError
+from .remote import ObjectRefused, Remote, Row, TransferError
 
 FILES = "media/files"
 # What stands in a text in its place: https://langfuse.com/docs/observability/features/multi-modality
@@ -44,11 +46,19 @@ def download(remote: Remote, into: Path, manifest: Manifest) -> Iterator[Row]:
         TransferError: one cannot be read.
     """
     known: dict[str, Row] = {}
+    absent: set[str] = set()
     (into / FILES).mkdir(parents=True, exist_ok=True)
     for reference in references(into, manifest):
         media = reference["id"]
+        if media in absent:
+            continue
         if media not in known:
-            known[media] = _fetch(remote, into, media)
+            try:
+                known[media] = _fetch(remote, into, media)
+            except ObjectRefused as error:
+                absent.add(media)
+                manifest.skip(f"medium {media}", error.message)
+                continue
             path = f"{FILES}/{media}"
             size = int(known[media]["contentLength"])
             manifest.parts = [part for part in manifest.parts if part.path != path]
@@ -56,9 +66,13 @@ def download(remote: Remote, into: Path, manifest: Manifest) -> Iterator[Row]:
         yield {**known[media], **reference}
 
 
-def upload(remote: Remote, source: Path, row: Row) -> None:
-    """Write one medium where its row says; what is there already stays. Raises TransferError."""
-    path = source / str(row["file"])
+def upload(remote: Remote, source: Path, row: Row) -> bool:
+    """Write one medium where its row says, and return whether it was not there.
+
+    Raises:
+        TransferError: the row names a file outside of the export, or the server does not take it.
+    """
+    content = _content_of(source, row)
     places = ("traceId", "observationId", "datasetId", "datasetItemId")
     announced = remote.post(
         "media",
@@ -71,11 +85,15 @@ def upload(remote: Remote, source: Path, row: Row) -> None:
         },
     )
     if not announced.get("uploadUrl"):
-        return
+        return False
     headers = {"content-type": str(row["contentType"]), "x-amz-checksum-sha256": str(row["sha256"])}
     try:
         answer = httpx.put(
-            announced["uploadUrl"], content=path.read_bytes(), headers=headers, timeout=_TIMEOUT_S
+            announced["uploadUrl"],
+            content=content,
+            headers=headers,
+            timeout=_TIMEOUT_S,
+            trust_env=uses_proxy(announced["uploadUrl"]),
         )
     except httpx.HTTPError as error:
         raise TransferError(
@@ -92,6 +110,24 @@ def upload(remote: Remote, source: Path, row: Row) -> None:
         raise TransferError(
             f"The object store answers {answer.status_code} to medium {row['id']}.", fix="repeat the import."
         )
+    return True
+
+
+def _content_of(source: Path, row: Row) -> bytes:
+    """Return the bytes of a medium: of a plain file in the folder of media, with the checksum of its row.
+
+    A row may come from anywhere, and any other path would send files of this machine to the server.
+    """
+    folder = (source / FILES).resolve()
+    path = source / str(row["file"])
+    inside = path.resolve().parent == folder and path.is_file() and not path.is_symlink()
+    content = path.read_bytes() if inside else b""
+    if not inside or base64.b64encode(hashlib.sha256(content).digest()).decode() != row["sha256"]:
+        raise ObjectRefused(
+            f"Medium {row['id']} of the export is not a file in {FILES} with the checksum of its row.",
+            fix="export again into a new directory.",
+        )
+    return content
 
 
 def _place(kind: str, row: Row) -> Row:
@@ -103,7 +139,13 @@ def _place(kind: str, row: Row) -> Row:
 def _fetch(remote: Remote, into: Path, media: str) -> Row:
     record = remote.get(f"media/{media}")
     try:
-        content = httpx.get(record["url"], timeout=_TIMEOUT_S).raise_for_status().content
+        url = record["url"]
+        answer = httpx.get(url, timeout=_TIMEOUT_S, trust_env=uses_proxy(url))
+        content = answer.raise_for_status().content
+    except httpx.HTTPStatusError as error:
+        raise ObjectRefused(
+            f"The object store answers {error.response.status_code}", fix="upload it again, or leave it out."
+        ) from error
     except httpx.HTTPError as error:
         raise TransferError(
             f"Medium {media} cannot be read ({type(error).__name__}).",

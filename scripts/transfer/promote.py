@@ -16,7 +16,7 @@ from scripts.core.waiting import Look, wait_until
 
 from . import export, load
 from .files import load_manifest
-from .remote import TransferError
+from .remote import TransferError, remote_of
 
 _READABLE_S = 1800.0
 
@@ -84,7 +84,7 @@ def wait_until_there(context: Context, project: str, exported: Path) -> None:
     if manifest is None:
         raise TransferError(f"{exported} is gone.", fix="repeat make promote.")
     wanted = manifest.rows("observations")
-    with export.remote_of(context, project, "") as remote:
+    with remote_of(context, project, "") as remote:
 
         def look() -> Look:
             pages = remote.by_cursor("v2/observations", {"fields": "core", "limit": 1000}, "")

@@ -33,6 +33,9 @@ _JSON = {
 }
 # The server adds these to the metadata of every span itself, from what the export says of its source.
 _RESOURCE, _SCOPE = "resourceAttributes.", "scope."
+_ATTRIBUTES = "attributes."
+"""And these to the metadata of spans of other scopes than Langfuse's SDKs: what it does not read itself."""
+_SDK = "langfuse-sdk"
 
 
 def export_of(rows: Iterable[Row]) -> Row:
@@ -42,7 +45,8 @@ def export_of(rows: Iterable[Row]) -> Row:
         metadata = parsed(row.get("metadata")) or {}
         resource, scope = _below(metadata, _RESOURCE), _below(metadata, _SCOPE)
         key = json.dumps([resource, scope], sort_keys=True)
-        groups.setdefault(key, (resource, scope, []))[2].append(_span(row, metadata))
+        own = not str(scope.get("name") or _SDK).startswith(_SDK)
+        groups.setdefault(key, (resource, scope, []))[2].append(_span(row, metadata, plain=own))
     return {
         "resourceSpans": [
             {
@@ -50,7 +54,7 @@ def export_of(rows: Iterable[Row]) -> Row:
                 "scopeSpans": [
                     {
                         "scope": {
-                            "name": str(scope.get("name") or "langfuse-sdk"),
+                            "name": str(scope.get("name") or _SDK),
                             "version": str(scope.get("version") or ""),
                             "attributes": _attributes(_below(scope, "attributes.")),
                         },
@@ -67,7 +71,7 @@ def _below(values: Mapping[str, Any], prefix: str) -> Row:
     return {key.removeprefix(prefix): value for key, value in values.items() if key.startswith(prefix)}
 
 
-def _span(row: Row, metadata: Mapping[str, Any]) -> Row:
+def _span(row: Row, metadata: Mapping[str, Any], *, plain: bool) -> Row:
     attributes: dict[str, Any] = {key: row[name] for key, name in _TEXTS.items() if row.get(name)}
     for key, name in _JSON.items():
         value = parsed(row.get(name))
@@ -78,10 +82,16 @@ def _span(row: Row, metadata: Mapping[str, Any]) -> Row:
         attributes["langfuse.observation.prompt.version"] = int(row["promptVersion"])
     if str(row.get("public")).lower() == "true":
         attributes["langfuse.trace.public"] = True
-    for key, value in metadata.items():
-        if not key.startswith((_RESOURCE, _SCOPE)):
-            text = value if isinstance(value, str) else json.dumps(value)
-            attributes[f"langfuse.observation.metadata.{key}"] = text
+    others = {
+        key: value if isinstance(value, str) else json.dumps(value)
+        for key, value in metadata.items()
+        if not key.startswith((_RESOURCE, _SCOPE))
+    }
+    if plain:
+        # What its sender called `attributes` takes the place of those that carry it here.
+        attributes["langfuse.observation.metadata"] = json.dumps({"attributes": _below(others, _ATTRIBUTES)})
+        others = {key: text for key, text in others.items() if not key.startswith(_ATTRIBUTES)}
+    attributes |= {f"langfuse.observation.metadata.{key}": text for key, text in others.items()}
     span = {
         "traceId": row["traceId"],
         "spanId": row["id"],

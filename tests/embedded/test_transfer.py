@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +18,12 @@ import pytest
 from scripts.core.errors import UsageError
 from scripts.transfer import export, load
 from scripts.transfer.files import Manifest, write_part
+from scripts.transfer.journal import SETTLED_S, Journal
 from scripts.transfer.kinds import KINDS
-from scripts.transfer.remote import TransferError
+from scripts.transfer.remote import ObjectRefused, Remote, TransferError
 
 from .backups import QUICK, Stack, everything, fill, stack_in, write
+from .spans import export as export_of_spans
 from .spans import read, send, span, trace_id
 from .test_media import Upload, outside
 
@@ -244,7 +249,7 @@ def test_a_directory_with_something_else_is_refused(stack: Stack, tmp_path: Path
     (tmp_path / "letter.txt").write_text("hello")
     with pytest.raises(UsageError, match="not empty"):
         export_to(stack, tmp_path)
-    with pytest.raises(UsageError, match="is no export"):
+    with pytest.raises(UsageError, match="is not an export"):
         import_from(stack, tmp_path)
     export_to(stack, tmp_path / "export")
     with pytest.raises(UsageError, match="with other filters"):
@@ -260,3 +265,196 @@ def test_an_unknown_format_or_project_is_refused(stack: Stack, tmp_path: Path) -
         export_to(stack, tmp_path / "export", project="")
     assert several.value.fix == "choose one with PROJECT=: kosmos, zeus."
     assert not (tmp_path / "export").exists()
+
+
+@pytest.mark.parametrize("file_format", ["jsonl", "parquet", "csv"])
+def test_large_and_odd_texts_arrive_as_they_were_in_every_format(
+    stack: Stack, tmp_path: Path, file_format: str
+) -> None:
+    texts = [
+        "x" * 3_000_000,
+        "=1+1",
+        "'=1+1",
+        r"\N",
+        r"\\N",
+        'a,"b"\r\nc\nd\x0b',
+        " lead",
+        "NULL",
+        "-5",
+        "é\u202e",
+    ]
+    trace = trace_id()
+    with stack.client() as client:
+        for number, text in enumerate(texts):
+            attributes = {"langfuse.observation.input": text, "langfuse.environment": "odd"}
+            send(client, span(trace, f"odd {number}", attributes=attributes))
+    export_to(stack, tmp_path / "export", file_format, environment="odd")
+    assert import_from(stack, tmp_path / "export") == 3  # a comment is on what the filter leaves out
+    with stack.client("zeus") as client:
+        found = {row["name"]: row["input"] for row in read(client, traceId=trace, fields="core,basic,io")}
+    assert found == {f"odd {number}": text for number, text in enumerate(texts)}
+
+
+PLAIN = "5140000000000002"
+
+
+def test_spans_of_plain_opentelemetry_keep_their_metadata_and_get_no_more(
+    stack: Stack, tmp_path: Path
+) -> None:
+    trace = trace_id()
+    body = export_of_spans(
+        span(trace, "plain", id=PLAIN, attributes={"http.method": "GET", "langfuse.environment": "otel"})
+    )
+    body["resourceSpans"][0]["scopeSpans"][0]["scope"] = {
+        "name": "opentelemetry.instrumentation.httpx",
+        "version": "1",
+    }
+    with stack.client() as client:
+        client.post("/api/public/otel/v1/traces", json=body).raise_for_status()
+        (before,) = read(client, traceId=trace, fields="core,basic,metadata")
+    export_to(stack, tmp_path / "export", environment="otel")
+    assert import_from(stack, tmp_path / "export") == 3
+    with stack.client("zeus") as client:
+        (after,) = read(client, traceId=trace, fields="core,basic,metadata")
+    assert before["metadata"]["attributes.http.method"] == "GET"
+    assert after["metadata"] == before["metadata"]
+
+
+def test_a_repeated_import_sends_only_what_is_missing(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a server has twice it shows and counts twice until its store merges."""
+    other = stack_in(tmp_path / "other", QUICK)
+    other.up()
+    sent: list[tuple[str, str]] = []
+    real = Remote._send
+
+    def noted(self: Remote, method: str, path: str, **options: Any) -> httpx.Response:
+        if method != "GET":
+            sent.append((method, path))
+        return real(self, method, path, **options)
+
+    try:
+        export_to(stack, tmp_path / "export")
+        assert import_from(other, tmp_path / "export") == 0
+        monkeypatch.setattr(Remote, "_send", noted)
+        assert import_from(other, tmp_path / "export") == 0
+        again = list(sent)
+        with other.client("zeus") as client:
+            gone = read(client)[0]["traceId"]
+            others = len(read(client)) - len(read(client, traceId=gone))
+            client.request("DELETE", f"/api/public/traces/{gone}").raise_for_status()
+            assert len(read(client)) == others
+        sent.clear()
+        assert import_from(other, tmp_path / "export") == 0
+    finally:
+        other.stop()
+    # Media have no route that says what is there: their announcement does.
+    assert {path for _, path in again} <= {"/api/public/media"}
+    assert [path for _, path in sent if path.endswith("traces")] == ["/api/public/otel/v1/traces"]
+    assert "of which 0 were not there" in other.screen.out.getvalue()
+
+
+def test_an_interrupted_import_waits_before_it_asks_what_is_there(tmp_path: Path) -> None:
+    slept: list[float] = []
+    journal = replace(Journal.of(tmp_path, "http://127.0.0.1", "kosmos"), sleep=slept.append)
+    assert journal.unsettled_s() == 0
+    journal.note_sent()
+    assert SETTLED_S - 5 < journal.unsettled_s() <= SETTLED_S
+    journal.settle()
+    assert SETTLED_S - 5 < slept[0] <= SETTLED_S
+    assert Journal.of(tmp_path, "http://127.0.0.1", "zeus").unsettled_s() == 0
+    later = replace(journal, now=lambda: time.time() + SETTLED_S)
+    assert later.unsettled_s() == 0
+    journal.close()
+    assert journal.unsettled_s() == 0
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        "/etc/hostname",
+        "../secret",
+        "media/files/../../../secret",
+        "media/files/link",
+        "media/files/absent",
+        "",
+    ],
+)
+def test_an_import_reads_no_file_outside_of_the_export(stack: Stack, tmp_path: Path, named: str) -> None:
+    source = tmp_path / "export"
+    files = source / "media" / "files"
+    files.mkdir(parents=True)
+    secret = tmp_path / "secret"
+    secret.write_text("the secret")
+    (files / "link").symlink_to(secret)
+    digest = base64.b64encode(hashlib.sha256(b"the secret").digest()).decode()
+    row = {
+        "id": "m1", "contentType": "text/plain", "contentLength": 10, "file": named, "sha256": digest,
+        "traceId": trace_id(), "field": "input",
+    }  # fmt: skip
+    part = write_part(source, "media/part-000000.jsonl", [row], KINDS["media"].columns)
+    Manifest("jsonl", "kosmos", {}, [part], complete=["media"]).save(source)
+    with stack.client("zeus") as client:
+        with pytest.raises(TransferError, match="1 things were refused") as caught:
+            import_from(stack, source)
+        assert "is not a file in media/files" in caught.value.details[0]
+        assert (
+            client.get("/api/public/media/" + digest[:22].replace("+", "-").replace("/", "_")).status_code
+            == 404
+        )
+
+
+def test_one_object_that_the_server_refuses_stops_no_other(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Remote.get
+
+    def get(self: Remote, path: str, **query: str | int) -> Any:
+        if path == "v2/prompts/greeting" and query["version"] == 1:
+            return real(self, "v2/prompts/" + "n" * 70_000, **query)
+        return real(self, path, **query)
+
+    monkeypatch.setattr(Remote, "get", get)
+    code = export.run(
+        stack.context,
+        project="kosmos",
+        base_url="",
+        into=tmp_path / "export",
+        file_format="jsonl",
+        kinds=[],
+        where=[],
+    )
+    assert code == 3
+    manifest = Manifest(**json.loads((tmp_path / "export" / "manifest.json").read_text()))
+    assert [line.split(":")[0] for line in manifest.skipped] == ["version 1 of prompt greeting"]
+    assert set(manifest.complete) == set(KINDS)
+    assert "Left out: version 1 of prompt greeting" in stack.screen.err.getvalue()
+    observations = (
+        tmp_path / "export" / next(p["path"] for p in manifest.parts if p["path"].startswith("observations"))
+    )
+    assert observations.exists()
+
+
+def test_an_observation_that_is_refused_stops_no_other(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export_to(stack, tmp_path / "export")
+    real = Remote.post
+
+    def post(self: Remote, path: str, body: Any) -> Any:
+        if path.startswith("otel") and SHOWN in json.dumps(body):
+            raise ObjectRefused("POST answers 413.")
+        return real(self, path, body)
+
+    monkeypatch.setattr(Remote, "post", post)
+    other = stack_in(tmp_path / "other", QUICK)
+    other.up()
+    try:
+        with pytest.raises(TransferError, match="1 things were refused") as caught:
+            import_from(other, tmp_path / "export")
+        with other.client("zeus") as client, stack.client() as source:
+            assert len(read(client)) == len(read(source)) - 1
+    finally:
+        other.stop()
+    assert caught.value.details == (f"observation {SHOWN}: POST answers 413.",)

@@ -1,0 +1,51 @@
+"""Calls to another server go through the proxy of the environment, calls to this machine never."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from scripts.alerts.reader import open_client
+from scripts.core.proxies import uses_proxy
+from scripts.provision.server import Server
+from scripts.transfer.remote import Remote
+
+OPEN: dict[str, Callable[[str], Any]] = {
+    "export and import": lambda url: Remote(url, "pk", "sk")._http,
+    "alerts, report, dashboard": lambda url: open_client(url, 1),
+    "plan and bootstrap": lambda url: Server(url, "pk", "sk")._http,
+}
+
+
+@pytest.mark.parametrize(
+    "url", ["https://langfuse.example", "http://10.1.2.3:3000", "https://langfuse.acme.example:8443/x"]
+)
+def test_another_host_is_reached_through_the_proxy(url: str) -> None:
+    assert uses_proxy(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://localhost:3000", "http://127.0.0.1", "http://127.9.9.9:1", "http://[::1]:3000", "http://web.localhost",
+     "http://langfuse-web:3000", "http://localhost./", ""],
+)  # fmt: skip
+def test_this_machine_and_other_containers_are_not(url: str) -> None:
+    assert not uses_proxy(url)
+
+
+@pytest.mark.parametrize("who", OPEN)
+def test_everybody_who_reads_a_server_follows_the_rule(who: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.acme.example:3128")
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy.acme.example:3128")
+    monkeypatch.setenv("NO_PROXY", "inside.acme.example")
+    for url, proxied in (
+        ("https://langfuse.example", True),
+        ("https://inside.acme.example", False),
+        ("http://127.0.0.1:3000", False),
+    ):
+        client = OPEN[who](url)
+        pool = client._transport_for_url(httpx.URL(url))._pool
+        assert ("Proxy" in type(pool).__name__) is proxied, url
