@@ -112,9 +112,10 @@ promote: .venv/.runtime ## Data: from the embedded to the compose engine [DRY_RU
 retention: .venv/.runtime ## Data: traces that are too old [APPLY=1]
 	@$(RUN) retention $(call switch,apply,APPLY)
 
-erase: .venv/.runtime ## Data: a USER_ID=, SESSION_ID=, TRACE_ID= or TAG= [APPLY=1]
+erase: .venv/.runtime ## Data: USER_ID= SESSION_ID= TRACE_ID= TAG= [APPLY=1 VERIFY=1]
 	@$(RUN) erase $(call selector,user,USER_ID) $(call selector,session,SESSION_ID) \
-	  $(call selector,trace,TRACE_ID) $(call selector,tag,TAG) $(call switch,apply,APPLY) $(call option,by,BY)
+	  $(call selector,trace,TRACE_ID) $(call selector,tag,TAG) $(call switch,apply,APPLY) \
+	  $(call switch,verify,VERIFY) $(call option,by,BY)
 
 upgrade: .venv/.runtime ## Data: to another version [TO= CHECK=1 YES=1 SMOKE=0 ALLOW=]
 	@$(RUN) upgrade $(call argument,TO) $(call switch,check,CHECK) $(call switch,yes,YES) $(call refusal,no-smoke,SMOKE) \

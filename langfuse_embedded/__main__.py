@@ -47,6 +47,7 @@ def upkeep(arguments: argparse.Namespace, out: TextIO) -> int:
     """
     from .upkeep.contents import describe, schema_levels
     from .upkeep.purge import purge
+    from .upkeep.search import search
     from .upkeep.snapshot import take_snapshot
 
     if arguments.command == "schema":
@@ -56,6 +57,8 @@ def upkeep(arguments: argparse.Namespace, out: TextIO) -> int:
         answer = describe(arguments.into)
     elif arguments.command == "purge":
         answer = purge(arguments.data_dir, json.load(sys.stdin))
+    elif arguments.command == "search":
+        answer = search(arguments.data_dir, json.load(sys.stdin))
     else:
         answer = describe(arguments.data_dir, check=arguments.check)
     out.write(json.dumps(answer) + "\n")
@@ -84,6 +87,10 @@ def _parser() -> argparse.ArgumentParser:
     purge_command = commands.add_parser(
         "purge", help="remove what hangs on the traces and sessions on standard input; the engine is stopped"
     )
+    search_command = commands.add_parser(
+        "search",
+        help="say in which tables the ids and texts on standard input are, beside a running engine or not",
+    )
     commands.add_parser("schema", help="say which schemas of the data this version knows")
     for command in (
         serve_command,
@@ -92,6 +99,7 @@ def _parser() -> argparse.ArgumentParser:
         snapshot_command,
         describe_command,
         purge_command,
+        search_command,
     ):
         command.add_argument("--data-dir", type=Path, required=True, help="where all data lies")
     return parser

@@ -137,12 +137,15 @@ def erase(
     way: Annotated[str, typer.Argument(help="user, session, trace or tag.")],
     value: Annotated[str, typer.Argument(help="Its id.")],
     apply: Apply = False,
-    by: Annotated[str, typer.Option(help="Who answers for it; stands in the record.")] = "",
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Search every store for what is left; 1 when something is.")
+    ] = False,
+    by: Annotated[str, typer.Option(help="Who answers for it; named in the record.")] = "",
 ) -> None:
     """Show everything of a person, session, trace or tag; with --apply, delete it and leave a record."""
     from scripts.retention import erase as verb
 
-    execute(lambda context: verb.run(context, way=way, value=value, apply=apply, by=by))
+    execute(lambda context: verb.run(context, way=way, value=value, apply=apply, verify=verify, by=by))
 
 
 @app.command()

@@ -15,7 +15,7 @@ from scripts.core.settings.values import Settings
 from scripts.stores.clickhouse import ClickHouse
 from scripts.stores.postgres import Postgres
 from scripts.stores.services import Services, require_bundled
-from scripts.transfer.export import remote_of
+from scripts.transfer.remote import remote_of
 
 from . import embedded
 from .compose import Reconciler

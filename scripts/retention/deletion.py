@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
+from datetime import UTC, datetime
 from pathlib import Path
 
 from scripts.core.context import Context
@@ -17,8 +18,7 @@ from scripts.core.waiting import Look, tail, wait_until
 from scripts.stores.clickhouse import ClickHouse
 from scripts.stores.postgres import Postgres
 from scripts.stores.services import Services, require_bundled
-from scripts.transfer.export import remote_of
-from scripts.transfer.remote import Remote, Row, TransferError
+from scripts.transfer.remote import Remote, Row, TransferError, remote_of
 
 from .compose_purge import Doomed, Purge
 from .rules import Trace
@@ -36,6 +36,10 @@ class Subject:
     traces: dict[str, Trace] = field(default_factory=dict)
     observations: list[str] = field(default_factory=list)
     sessions: set[str] = field(default_factory=set)
+
+    def doomed(self, names: Sequence[str] = ()) -> Doomed:
+        """Return the ids of it."""
+        return Doomed(sorted(self.traces), sorted(self.observations), sorted(self.sessions), sorted(names))
 
 
 def projects_of(context: Context) -> list[str]:
@@ -89,11 +93,14 @@ def trace_of(trace_id: str, rows: Sequence[Row]) -> Trace:
     )
 
 
-def delete(context: Context, settings: Settings, subjects: Mapping[str, Subject]) -> Mapping[str, int]:
-    """Delete the traces, wait until they are gone, and remove what hangs on them; return counts by kind.
+def delete(
+    context: Context, settings: Settings, subjects: Mapping[str, Subject], names: Sequence[str] = ()
+) -> tuple[Mapping[str, int], Mapping[str, Doomed]]:
+    """Delete the traces, wait until they are gone, and remove what hangs on them.
 
-    What is to be removed is written down first: once the traces are deleted no search finds them again, and a
-    run that was interrupted then is made up for by the next one.
+    Returns counts by kind, and the ids of all that is gone. What is to be removed is written down first: once
+    the traces are deleted no search finds them again, and a run that was interrupted then is made up for by
+    the next one.
 
     Raises:
         StackError: something failed; a repeated call goes on.
@@ -103,7 +110,7 @@ def delete(context: Context, settings: Settings, subjects: Mapping[str, Subject]
         "observations": sum(len(subject.observations) for subject in subjects.values()),
         "sessions": sum(len(subject.sessions) for subject in subjects.values()),
     }
-    doomed = with_unfinished(context, subjects)
+    doomed = with_unfinished(context, {name: one.doomed(names) for name, one in subjects.items()})
     write_private(unfinished(context), json.dumps({name: asdict(one) for name, one in doomed.items()}))
     for project, subject in subjects.items():
         with open_project(context, project) as remote, context.console.working(f"Deleting in {project}"):
@@ -113,7 +120,7 @@ def delete(context: Context, settings: Settings, subjects: Mapping[str, Subject]
             wait_until_gone(remote, ids)
     removed = purge(context, settings, doomed)
     unfinished(context).unlink()
-    return {**counts, **removed}
+    return {**counts, **removed}, doomed
 
 
 def unfinished(context: Context) -> Path:
@@ -121,18 +128,15 @@ def unfinished(context: Context) -> Path:
     return context.layout.stack_dir / "erasures" / "unfinished.json"
 
 
-def with_unfinished(context: Context, subjects: Mapping[str, Subject]) -> dict[str, Doomed]:
+def with_unfinished(context: Context, subjects: Mapping[str, Doomed]) -> dict[str, Doomed]:
     """Return the ids of what goes, with those that an interrupted run has left."""
-    doomed = {
-        project: Doomed(sorted(subject.traces), sorted(subject.observations), sorted(subject.sessions))
-        for project, subject in subjects.items()
-    }
+    doomed = dict(subjects)
     if not unfinished(context).exists():
         return doomed
     for project, left in json.loads(unfinished(context).read_text(encoding="utf-8")).items():
         now = doomed.get(project, Doomed([], [], []))
         doomed[project] = Doomed(
-            *(sorted({*getattr(now, kind), *left[kind]}) for kind in ("traces", "observations", "sessions"))
+            *(sorted({*getattr(now, part.name), *left.get(part.name, ())}) for part in fields(Doomed))
         )
     return doomed
 
@@ -166,7 +170,10 @@ def purge(context: Context, settings: Settings, doomed: Mapping[str, Doomed]) ->
     engine = context.current_engine(settings)
     if engine.name is not EngineName.EMBEDDED:
         return purge_compose(context, settings, doomed)
-    request = {project: asdict(one) for project, one in doomed.items()}
+    request = {
+        project: {"traces": one.traces, "observations": one.observations, "sessions": one.sessions}
+        for project, one in doomed.items()
+    }
     argv = [sys.executable, "-m", MODULE, "purge", "--data-dir", str(context.layout.embedded_dir)]
     was_running = engine.stop()
     try:
@@ -189,8 +196,9 @@ def purge_compose(context: Context, settings: Settings, doomed: Mapping[str, Doo
     require_bundled(settings.values)
     services = Services(context.layout, settings, context.environment, context.runner)
     clickhouse = ClickHouse(services, settings["CLICKHOUSE_DB"])
+    day = datetime.now(UTC).date().isoformat()
     with context.console.working("Removing payloads and what refers to the traces"):
-        return Purge(settings, services, Postgres(services), clickhouse).run(doomed)
+        return Purge(settings, services, Postgres(services), clickhouse, day).run(doomed)
 
 
 def _any_of(column: str, values: Sequence[str]) -> Row:

@@ -38,7 +38,7 @@ def run(context: Context, *, apply: bool, now: datetime | None = None) -> int:
             return EXIT_OK
         doomed = {project: subject for project, subject in subjects.items() if subject.traces}
         if doomed or unfinished(context).exists():
-            counts = delete(context, settings, doomed)
+            counts, _ = delete(context, settings, doomed)
             context.console.rows([(name.replace("_", " "), f"{count:,}") for name, count in counts.items()])
         record_success(context.layout, "retention")
     return EXIT_OK

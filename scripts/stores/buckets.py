@@ -5,7 +5,7 @@ from __future__ import annotations
 from scripts.core.s3 import Bucket, Location
 from scripts.core.settings.values import Settings
 
-EVENTS, MEDIA = "S3_EVENTS_BUCKET", "S3_MEDIA_BUCKET"
+EVENTS, MEDIA, EXPORTS = "S3_EVENTS_BUCKET", "S3_MEDIA_BUCKET", "S3_EXPORTS_BUCKET"
 """The settings that name the buckets."""
 
 

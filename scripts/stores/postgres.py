@@ -13,6 +13,7 @@ from typing import Any
 from scripts.core.errors import CommandFailed
 
 from .errors import StoreError
+from .identifiers import Needles
 from .services import Services
 
 SERVICE = "postgres"
@@ -25,6 +26,12 @@ Counts = dict[str, dict[str, int]]
 _LOGIN = 'export PGPASSWORD="$POSTGRES_PASSWORD" PGUSER="$POSTGRES_USER" PGHOST=127.0.0.1 PGDATABASE="$0"; '
 _PSQL = f"{_LOGIN}exec psql --no-psqlrc --quiet --no-align --tuples-only --set ON_ERROR_STOP=1 --file -"
 _RESTORE = f'{_LOGIN}exec pg_restore --exit-on-error --no-owner --no-privileges --dbname "$PGDATABASE"'
+# A row's own fields, and those of a document in it.
+_FIELDS = 'strict $.**{0 to 1} ? (@.type() == "object").keyvalue()'
+_IS_ID = (
+    "(field ->> 'key' = 'id' OR field ->> 'key' LIKE '%\\_id') AND field ->> 'key' NOT IN"
+    " ('project_id', 'org_id', 'user_id', 'author_user_id', 'annotator_user_id', 'dataset_id', 'queue_id')"
+)
 _TRIES = 20
 _TEXTS_A_QUESTION = 1000
 
@@ -96,26 +103,45 @@ class Postgres:
         )
         return set(map(json.loads, rows.splitlines()))
 
+    def all_deleted_traces(self) -> list[str]:
+        """Return the ids of all traces that were deleted on purpose, of any project."""
+        if not self.has_table("pending_deletions"):
+            return []
+        rows = self.query("SELECT to_json(object_id) FROM pending_deletions WHERE object = 'trace';")
+        return list(map(json.loads, rows.splitlines()))
+
     def ids_naming(self, table: str, project: str, texts: Collection[str]) -> set[str]:
-        """Return the ids of a project's rows of a table that have one of these texts anywhere in them."""
+        """Return the ids of a project's rows of a table that refer to one of these ids."""
         rows = self._naming(table, project, texts, f"SELECT to_json(id) FROM {table} t WHERE")
         return set(map(json.loads, rows))
 
     def named_in(self, table: str, project: str, texts: Collection[str]) -> set[str]:
-        """Return which of these texts occur in a project's rows of a table."""
+        """Return which of these ids a project's rows of a table refer to."""
         rows = self._naming(table, project, texts, f"SELECT to_json(t) FROM {table} t WHERE")
         return {text for text in texts if any(json.dumps(text) in row for row in rows)}
 
     def delete_naming(self, table: str, project: str, texts: Collection[str]) -> list[Any]:
-        """Delete a project's rows of a table that have one of these texts anywhere; return them as JSON.
+        """Delete a project's rows of a table that refer to one of these ids; return them as JSON.
 
         By content and not by column: which column holds the id of a trace has changed between versions of the
-        server. A table that is not there has none.
+        server. An id that chance has made counts wherever it is; one that a person chose (a session may be
+        called `default`) only in a field that is an id. A table that is not there has none.
         """
         delete = f"DELETE FROM {table} t WHERE"
         return [
             json.loads(row) for row in self._naming(table, project, texts, delete, " RETURNING to_json(t)")
         ]
+
+    def delete_saying(self, table: str, project: str, texts: Collection[str]) -> int:
+        """Delete a project's rows of a table that have one of these texts as a value; return how many."""
+        if not texts or not self.has_table(table):
+            return 0
+        condition = (
+            f"t.project_id = {literal(project)} AND EXISTS"
+            " (SELECT FROM jsonb_path_query(to_jsonb(t), 'strict $.**') AS found"
+            f" WHERE found #>> '{{}}' = {any_of(texts)})"
+        )
+        return len(self.query(f"DELETE FROM {table} t WHERE {condition} RETURNING 1;").splitlines())
 
     def shrink(self, tables: Iterable[str]) -> None:
         """Write tables anew without the rows that are deleted in them."""
@@ -131,11 +157,19 @@ class Postgres:
         found: list[str] = []
         ordered = sorted(texts)
         for begin in range(0, len(ordered), _TEXTS_A_QUESTION):
-            listed = ", ".join(map(literal, ordered[begin : begin + _TEXTS_A_QUESTION]))
+            some = Needles.of(ordered[begin : begin + _TEXTS_A_QUESTION])
+            anywhere = (
+                "EXISTS (SELECT FROM jsonb_path_query(to_jsonb(t), 'strict $.**') AS found"
+                f" WHERE found #>> '{{}}' = {any_of(some.random)})"
+            )
+            as_id = (
+                f"EXISTS (SELECT FROM jsonb_path_query(to_jsonb(t), '{_FIELDS}') AS field"
+                f" WHERE {_IS_ID} AND field ->> 'value' = {any_of(some.chosen)})"
+            )
+            conditions = [one for one, ids in ((anywhere, some.random), (as_id, some.chosen)) if ids]
             condition = (
                 f" coalesce(to_jsonb(t) ->> 'project_id', {literal(project)}) = {literal(project)}"
-                " AND EXISTS (SELECT FROM jsonb_path_query(to_jsonb(t), 'strict $.**') AS found"
-                f" WHERE found #>> '{{}}' = ANY (ARRAY[{listed}]))"
+                f" AND ({' OR '.join(conditions)})"
             )
             found += self.query(f"{select}{condition}{rest};").splitlines()
         return found
@@ -224,6 +258,11 @@ def read_counts(lines: Iterable[str]) -> Counts:
 def _copy(chunks: Iterable[bytes], write: Callable[[bytes], object]) -> None:
     for chunk in chunks:
         write(chunk)
+
+
+def any_of(texts: Iterable[str]) -> str:
+    """Return what a text is compared with to be one of these."""
+    return f"ANY (ARRAY[{', '.join(map(literal, sorted(texts)))}]::text[])"
 
 
 def literal(text: str) -> str:

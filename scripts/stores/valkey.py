@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .services import Services
@@ -12,6 +13,20 @@ MARK = "langfuse-stack:before-restore"
 
 # FLUSHDB is renamed away (config/valkey/valkey.conf): one of them in a wrong shell empties all queues.
 _CLEAR = "for _, key in ipairs(redis.call('KEYS', '*')) do redis.call('UNLINK', key) end"
+
+# A step of the search: the next cursor, then names and values of some keys as JSON.
+_SOME = """
+local scanned = redis.call('SCAN', ARGV[1], 'COUNT', 200)
+local lines = {scanned[1]}
+local read = {string = {'GET'}, hash = {'HGETALL'}, list = {'LRANGE', '0', '-1'}, set = {'SMEMBERS'},
+  zset = {'ZRANGE', '0', '-1'}, stream = {'XRANGE', '-', '+'}}
+for _, key in ipairs(scanned[2]) do
+  local how = read[redis.call('TYPE', key).ok]
+  local value = how and redis.call(how[1], key, unpack(how, 2)) or ''
+  table.insert(lines, cjson.encode({key, value}))
+end
+return lines
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +54,16 @@ class Valkey:
         """Remove what was set aside."""
         if self.is_aside():
             self._clear("1")
+
+    def everything(self) -> Iterator[bytes]:
+        """Yield name and value of every key of database 0 as JSON, some hundred in a step."""
+        cursor = b"0"
+        while True:
+            argv = ["valkey-cli", "-e", "-n", "0", "EVAL", _SOME, "0", cursor.decode()]
+            cursor, *lines = self.services.read(SERVICE, argv, lambda stream: stream.read()).splitlines()
+            yield from lines
+            if cursor == b"0":
+                return
 
     def is_aside(self) -> bool:
         """Return whether something is set aside."""

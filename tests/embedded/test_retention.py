@@ -128,7 +128,9 @@ def test_nothing_of_an_erased_person_is_left_in_any_file(stack: Stack) -> None:
         ).raise_for_status()
         assert erase.run(stack.context, way="user", value=person, apply=False, by="") == 0
         assert len(read(client, traceId=trace)) == 2
-        assert erase.run(stack.context, way="user", value=person, apply=True, by="athena") == 0
+        assert erase.run(stack.context, way="user", value=person, apply=False, by="", verify=True) == 1
+        assert "Engine events.db blocks" in stack.screen.err.getvalue()
+        assert erase.run(stack.context, way="user", value=person, apply=True, by="athena", verify=True) == 0
         assert read(client, traceId=trace) == []
         assert client.get("/api/public/dataset-items/case-1").status_code == 404
         assert [row["traceId"] for row in read(client)] == [kept]
@@ -148,6 +150,14 @@ def test_nothing_of_an_erased_person_is_left_in_any_file(stack: Stack) -> None:
         "comments": 1,
         "media": 1,
     }
+    assert record["searched"]
+    assert not any(place["found"] for place in record["searched"])
+    assert "backups made before" in record["kept"][0]
+    assert person not in json.dumps(record)
+    assert trace not in json.dumps(record)
+    stack.up()
+    assert erase.run(stack.context, way="user", value=person, apply=False, by="", verify=True) == 0
+    assert "Nothing of the subject was found in" in stack.screen.out.getvalue()
     assert removed["scores_of_sessions"] == 1
     assert removed["dataset_items"] == 2
 

@@ -12,7 +12,7 @@ from scripts.core.engines.base import EngineName
 from scripts.reconcile import verb as reconcile
 from scripts.reconcile.verb import reconciler_of
 from scripts.retention import erase
-from scripts.stores.buckets import EVENTS, MEDIA, open_bucket
+from scripts.stores.buckets import EVENTS, EXPORTS, MEDIA, open_bucket
 from scripts.stores.services import Services
 from tests.embedded.backups import write
 from tests.embedded.spans import export, span
@@ -32,9 +32,13 @@ def test_nothing_of_an_erased_person_is_left_in_any_store(shared: Stack) -> None
         poll(lambda: len(readable(client, trace)) == 2 and len(readable(client, kept)) == 1, "the traces")
         leave_marks(client, trace)
         poll(lambda: scores(client, trace) == 1, "the score")
+        leave_marks_of_the_user_interface(shared, trace, kept)
         assert stores_with(shared, *NEEDLES) != []
+        searched = {"way": "user", "value": PERSON, "apply": False, "by": "", "verify": True}
+        assert erase.run(shared.context, **searched) == 1
 
-        assert erase.run(shared.context, way="user", value=PERSON, apply=True, by="athena") == 0
+        erased = {**searched, "apply": True, "by": "athena"}
+        assert erase.run(shared.context, **erased) == 0
 
         assert readable(client, trace) == set()
         assert len(readable(client, kept)) == len(readable(client, other_kept)) == 1
@@ -44,6 +48,8 @@ def test_nothing_of_an_erased_person_is_left_in_any_store(shared: Stack) -> None
         poll(lambda: len(readable(client, kept)) == 1, "the other trace")
         assert readable(client, trace) == set()
         assert stores_with(shared, *NEEDLES) == []
+        assert erase.run(shared.context, **searched) == 0
+    assert audit_log(shared) == AUDIT_LOG_AFTERWARDS
     records = sorted((shared.context.layout.stack_dir / "erasures").iterdir())
     record = json.loads(records[-1].read_text())
     assert record["still_found"] == 0
@@ -51,6 +57,16 @@ def test_nothing_of_an_erased_person_is_left_in_any_store(shared: Stack) -> None
     assert record["removed"]["event_spans"] == 2
     assert record["removed"]["media"] == 1
     assert record["removed"]["comments"] == 1
+    assert record["removed"]["audit_log_rows"] >= 4
+    assert record["removed"]["exported_files"] == 1
+    assert record["removed"]["evaluation_inputs"] == 1
+    found = {place["name"]: place for place in record["searched"] if place["found"]}
+    assert set(found) <= {"PostgreSQL pending_deletions.object_id", "PostgreSQL audit_logs.resource_id"}
+    assert all(place["kept"] for place in found.values())
+    assert [line.split(" ")[0] for line in record["kept"]] == [
+        "backups", "pending_deletions.object_id", "audit_logs.resource_id",
+    ]  # fmt: skip
+    assert trace not in json.dumps(record)
 
 
 def spans_of_person(trace: str) -> list[dict[str, Any]]:
@@ -82,6 +98,76 @@ def leave_marks(client: httpx.Client, trace: str) -> None:
     assert picture.put(announced["uploadUrl"]).status_code == 200
     reported = {"uploadedAt": "2026-01-01T00:00:00Z", "uploadHttpStatus": 200}
     client.patch(f"/api/public/media/{announced['mediaId']}", json=reported).raise_for_status()
+
+
+# As packages/shared/prisma/schema.prisma of the server has it at 4.16.0.
+MAKE_AUDIT_LOG = """
+CREATE TABLE IF NOT EXISTS audit_logs (
+    id text PRIMARY KEY, created_at timestamp(3) NOT NULL DEFAULT now(),
+    updated_at timestamp(3) NOT NULL DEFAULT now(), type text NOT NULL DEFAULT 'USER', api_key_id text,
+    user_id text, org_id text NOT NULL, user_org_role text, project_id text, user_project_role text,
+    resource_type text NOT NULL, resource_id text NOT NULL, action text NOT NULL, before text, after text);
+"""
+AUDIT_LOG_AFTERWARDS = [
+    ["comment of hers", "create", "text gone"],
+    ["comment of hers", "delete", "text gone"],
+    ["comment of others", "create", "text there"],
+    ["item", "update", "text gone"],
+    ["session", "publish", "text gone"],
+    ["view", "create", "text gone"],
+]
+
+
+def leave_marks_of_the_user_interface(stack: Stack, trace: str, kept: str) -> None:
+    """Write what people leave who work in the user interface: audit log, an export, inputs of evaluations."""
+    comment = {"objectType": "TRACE", "objectId": trace, "content": "seen the-subject"}
+    item = {"sourceTraceId": trace, "input": {"asked": f"I am {PERSON}"}}
+    export_of_hers = {"query": {"filter": [{"column": "userId", "value": [PERSON]}]}}
+    rows = [
+        ("comment of hers", "comment", "comment-1", "create", comment),
+        # Names no trace: it is known by the id of the comment.
+        ("comment of hers", "comment", "comment-1", "delete", {"content": "seen the-subject"}),
+        (
+            "comment of others",
+            "comment",
+            "comment-2",
+            "create",
+            {**comment, "objectId": kept, "content": "zeus"},
+        ),
+        ("item", "datasetItem", "item-of-the-subject", "update", item),
+        ("session", "session", SESSION, "publish", True),
+        ("view", "batchExport", new_id(16), "create", export_of_hers),
+    ]
+    values = ", ".join(
+        "("
+        + ", ".join(f"'{text}'" for text in (new_id(16), "rehearsal", "kosmos", *row, json.dumps(content)))
+        + ")"
+        for *row, content in rows
+    )
+    columns = "id, org_id, project_id, user_id, resource_type, resource_id, action, after"
+    postgres = reconciler_of(stack.context, stack.context.settings()).postgres
+    insert = f"INSERT INTO audit_logs ({columns}) VALUES {values};"  # noqa: S608 - made of the rows above
+    postgres.query(MAKE_AUDIT_LOG + insert)
+    settings = stack.context.settings()
+    with open_bucket(settings, EXPORTS) as bucket:
+        bucket.put("1-lf-traces-export-kosmos.csv", f"id,user\n{trace},{PERSON}\n".encode(), "text/csv")
+        bucket.put("2-lf-traces-export-kosmos.csv", f"id,user\n{kept},zeus\n".encode(), "text/csv")
+    with open_bucket(settings, EVENTS) as bucket:
+        key = f"evals/kosmos/traces/{trace}/observations/{new_id(8)}.json"
+        bucket.put(key, json.dumps({"input": PERSON}).encode(), "application/json")
+
+
+def audit_log(stack: Stack) -> list[list[str]]:
+    """Return what the rows of above say now: about what, which action, and whether their text is gone."""
+    rows = reconciler_of(stack.context, stack.context.settings()).postgres.query(
+        "SELECT json_build_array(user_id, action, after) FROM audit_logs WHERE org_id = 'rehearsal'"
+        " ORDER BY user_id, action;"
+    )
+    said = [json.loads(row) for row in rows.splitlines()]
+    return [
+        [about, action, "text gone" if set(json.loads(after)) == {"erased"} else "text there"]
+        for about, action, after in said
+    ]
 
 
 def scores(client: httpx.Client, trace: str) -> int:
@@ -119,7 +205,7 @@ def stores_with(stack: Stack, *needles: str) -> list[str]:
         if "MergeTree" in engine:
             everything = f"SELECT * FROM `{table}` FORMAT JSONEachRow"  # noqa: S608 - a name of the database's own
             texts[f"clickhouse.{table}"] = reconciler.clickhouse.query(everything)
-    for bucket_setting in (EVENTS, MEDIA):
+    for bucket_setting in (EVENTS, MEDIA, EXPORTS):
         with open_bucket(settings, bucket_setting) as bucket:
             for one in bucket.objects():
                 texts[f"{bucket_setting} {one.key}"] = one.key + bucket.get(one.key).decode(errors="replace")
