@@ -105,11 +105,11 @@ def refuse_obstacles(engine: Engine) -> None:
     """Raise EngineError with everything that a start would fail on."""
     obstacles = engine.obstacles()
     if len(obstacles) == 1:
-        raise EngineError(obstacles[0].reason, fix=f"{obstacles[0].fix}.")
+        raise EngineError(obstacles[0].reason, fix=obstacles[0].fix)
     if obstacles:
         raise EngineError(
             f"{len(obstacles)} things stand in the way of the {engine.name} engine; nothing was changed.",
-            details=[f"{obstacle.reason} Fix: {obstacle.fix}." for obstacle in obstacles],
+            details=[f"{obstacle.reason} Fix: {obstacle.fix}" for obstacle in obstacles],
         )
 
 

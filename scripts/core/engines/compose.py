@@ -18,6 +18,7 @@ from scripts.core.heartbeats import heartbeats_dir
 from scripts.core.identity import claim_volumes, volumes_of_others
 from scripts.core.images_lock import pinned_environment
 from scripts.core.layout import Layout, give_to, write_private
+from scripts.core.mounts import mount_problems
 from scripts.core.resting import end_rest, read_rest
 from scripts.core.runner import Completed, Runner, checked
 from scripts.core.settings.envfile import read_env
@@ -224,11 +225,18 @@ class ComposeEngine:
         daemon = read_daemon(self.runner, self.environment)
         return [
             *found,
+            *self._unreadable_mounts(daemon),
             *self._taken_ports(daemon),
             *self._unsuitable_daemon(daemon),
             *self._other_version(),
             *self._missing_volumes(),
         ]
+
+    def _unreadable_mounts(self, daemon: Daemon) -> list[Obstacle]:
+        """Return what is mounted, and cannot be read by the user of its container."""
+        config = self._compose("config", "--format", "json")
+        model = json.loads(config.stdout) if config.returncode == 0 else {"services": {}}
+        return [Obstacle(one.reason, one.fix) for one in mount_problems(model, self.layout, daemon)]
 
     def _taken_ports(self, daemon: Daemon) -> list[Obstacle]:
         """Return what keeps Docker from opening the ports, whatever this user may do."""

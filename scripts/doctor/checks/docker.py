@@ -137,6 +137,20 @@ def _files(facts: Facts) -> Verdict:
     return ok(text) if inside.files >= limits.CLICKHOUSE_FILES else warning(text)
 
 
+def _mounts(facts: Facts) -> Verdict:
+    problems = facts.of(ComposeModel).mounts
+    if problems:
+        return failed(" ".join(one.reason for one in problems), "; ".join(one.fix for one in problems))
+    return ok("every container can read what is mounted into it")
+
+
+def _owner(facts: Facts) -> Verdict:
+    owner = facts.of(Containers).other_owner
+    if owner:
+        return failed(f"what Docker has under the name of this stack was made by {owner}")
+    return ok("containers and volumes are those of this checkout")
+
+
 def _left(facts: Facts) -> Verdict:
     wanted = _wanted(facts)
     if not wanted:
@@ -213,6 +227,22 @@ CHECKS = (
         "images",
         page="runbooks/DiskLow.md",
         judge=_disk,
+        engines=COMPOSE,
+    ),
+    Check(
+        id="docker.mounts",
+        looks_at="The user of each container can read the files and directories that are mounted into it.",
+        fix="let others read what is not secret: chmod -R go+rX the directory that is named",
+        page="how-to/troubleshoot-docker.md#containers-cannot-read",
+        judge=_mounts,
+        engines=COMPOSE,
+    ),
+    Check(
+        id="docker.owner",
+        looks_at="Containers and volumes with the name of this stack were made by this checkout.",
+        fix="give this stack another COMPOSE_PROJECT_NAME in .env, or take over what is left: make adopt",
+        page="reference/compose.md#several-stacks-on-one-host",
+        judge=_owner,
         engines=COMPOSE,
     ),
     Check(

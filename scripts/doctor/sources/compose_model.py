@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from scripts.core import compose_policy
+from scripts.core.daemon import read_daemon
 from scripts.core.engines.compose import compose_command, compose_environment
+from scripts.core.mounts import Problem, mount_problems
 from scripts.doctor.facts import Facts, Surroundings
 
 from .containers import require_docker
@@ -24,11 +26,13 @@ class ComposeModel:
         problem: why Compose refuses it, or empty.
         services: what should run, by name.
         breaches: rules of the stack that it breaks, a line each.
+        mounts: why containers cannot read what is mounted.
     """
 
     problem: str = ""
     services: Mapping[str, Any] = field(default_factory=dict, repr=False)
     breaches: tuple[str, ...] = ()
+    mounts: tuple[Problem, ...] = ()
 
 
 def gather(surroundings: Surroundings, facts: Facts) -> ComposeModel:
@@ -46,4 +50,7 @@ def gather(surroundings: Surroundings, facts: Facts) -> ComposeModel:
     return ComposeModel(
         services=config["services"],
         breaches=tuple(str(breach) for breach in compose_policy.check(config, bind_addresses=wanted)),
+        mounts=tuple(
+            mount_problems(config, context.layout, read_daemon(context.runner, context.environment))
+        ),
     )

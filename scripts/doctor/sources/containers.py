@@ -13,6 +13,7 @@ from typing import Any
 from scripts.core.daemon import ENDPOINT, Daemon, daemon_from
 from scripts.core.docker import find_engine
 from scripts.core.errors import StackError
+from scripts.core.identity import other_owner, remains_of
 from scripts.doctor.facts import Facts, NotGathered, Surroundings
 
 from .machine import Disk, disk_at
@@ -105,12 +106,14 @@ class Containers:
         internal: network -> whether it has no way out.
         hidden: networks whose packets to other machines carry an address that no answer finds.
         digests: image id -> the digests that it was pulled by.
+        other_owner: the checkout that they belong to, where it is not this one; empty otherwise.
     """
 
     by_name: Mapping[str, Container]
     internal: Mapping[str, bool]
     digests: Mapping[str, tuple[str, ...]]
     hidden: frozenset[str] = frozenset()
+    other_owner: str = ""
 
     def running(self, service: str) -> Container:
         """Return a container that runs. Raises NotGathered."""
@@ -168,7 +171,14 @@ def gather_containers(surroundings: Surroundings, facts: Facts) -> Containers:
             _network(row) for row in described if (row.get("Options") or {}).get(MASQUERADE) == "false"
         ),
         digests={str(row["Id"]): tuple(row.get("RepoDigests") or ()) for row in found},
+        other_owner=_other_owner(surroundings),
     )
+
+
+def _other_owner(surroundings: Surroundings) -> str:
+    context, project = surroundings.context, surroundings.settings["COMPOSE_PROJECT_NAME"]
+    owner = other_owner(context.layout, project, remains_of(context.runner, project, context.environment))
+    return (owner.path or "an unknown checkout") if owner else ""
 
 
 def container_from(row: Mapping[str, Any]) -> Container:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from scripts.core.engines.base import GIB, MIB
 from scripts.core.images_lock import Locked
+from scripts.core.mounts import Problem
 from scripts.core.resting import Rest
 from scripts.doctor.catalog import CHECKS
 from scripts.doctor.facts import NotGathered
@@ -152,6 +154,15 @@ CASES: list[tuple[str, tuple[object, ...], Status, str]] = [
     ("secrets.sign_up", (stack(AUTH_DISABLE_SIGNUP="false"),), OK, "only this machine"),
     ("network.isolated", (containers(WEB, internal={"stores": False, "edge": False}),), FAILED, "stores"),
     ("network.isolated", (containers(WEB, internal={"stores": True, "monitoring": True}),), OK, ""),
+    (
+        "docker.mounts",
+        (ComposeModel(mounts=(Problem("Containers cannot read config/x.", "chmod go+r config/x"),)),),
+        FAILED,
+        "cannot read config/x",
+    ),
+    ("docker.mounts", (ComposeModel(),), OK, "every container can read"),
+    ("docker.owner", (replace(containers(WEB), other_owner="/srv/other"),), FAILED, "made by /srv/other"),
+    ("docker.owner", (containers(WEB),), OK, "those of this checkout"),
     (
         "network.container_proxy",
         (
