@@ -80,7 +80,7 @@ images-load: .venv/.runtime ## Images: load such a file, checked [FILE= DRY_RUN=
 images-check: .venv/.runtime ## Images: say which are out of support [ONLINE=1]
 	@$(RUN) images check $(call switch,online,ONLINE)
 
-smoke: .venv/.runtime ## Run: smoke tests of the running stack [BASE_URL= ARGS=]
+smoke: .venv/.runtime ## Run: test the running stack [BASE_URL= SMOKE_KEEP=1 ARGS=]
 	@$(with_args) $(RUN) smoke
 
 backup: .venv/.runtime ## Data: save everything, encrypted, as one set [DRY_RUN=1]

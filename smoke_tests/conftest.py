@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import uuid
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import httpx
@@ -14,6 +15,7 @@ import pytest
 from langfuse import Langfuse
 
 from smoke_tests.helpers import pair, visibility
+from smoke_tests.helpers.erasing import ENVIRONMENT, erase
 from smoke_tests.helpers.polling import NotInTimeError, TransientAnswerError
 from smoke_tests.helpers.server import Server, UnexpectedAnswerError
 from smoke_tests.helpers.target import (
@@ -29,12 +31,16 @@ if TYPE_CHECKING:
 
 TARGET = pytest.StashKey[Target]()
 SERVER_VERSION = pytest.StashKey[str]()
+RUN_TAG = pytest.StashKey[str]()
+BEGUN = pytest.StashKey[str]()
+ERASED = pytest.StashKey[str]()
 
 WRONG_USE = 2
 # Seconds. Short, because SDK 4 lets a flush of scores wait for it.
 FLUSH_INTERVAL_S = 0.1
 SDK_TIMEOUT_S = 15
-ENVIRONMENT = "smoke"
+KEEP = "SMOKE_KEEP"
+"""Set to anything: what the run has written stays."""
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -61,6 +67,29 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         server.close()
     session.config.stash[TARGET] = target
     session.config.stash[SERVER_VERSION] = version
+    tag = session.config.stash[RUN_TAG] = f"smoke-{uuid.uuid4().hex[:8]}"
+    # Every observation of the run carries it, also those of the examples and of requests without an SDK.
+    os.environ["LANGFUSE_RELEASE"] = tag
+    begun = datetime.now(UTC) - timedelta(minutes=10)  # clocks differ, and some spans lie in the past
+    session.config.stash[BEGUN] = begun.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Take away what the run wrote, unless it shall stay."""
+    stash = session.config.stash
+    if RUN_TAG not in stash:
+        return
+    if os.environ.get(KEEP):
+        stash[ERASED] = f"the traces of this run stay, as release {stash[RUN_TAG]}"
+        return
+    server = Server(stash[TARGET])
+    try:
+        count = erase(server, stash[RUN_TAG], stash[BEGUN])
+        stash[ERASED] = f"erased the {count} traces of this run ({KEEP}=1 keeps them)"
+    except (AssertionError, TransientAnswerError, httpx.HTTPError) as error:
+        stash[ERASED] = f"the traces of this run stay, as release {stash[RUN_TAG]}: {error}"
+    finally:
+        server.close()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -81,6 +110,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         f"server {config.stash[SERVER_VERSION]} at {target.base_url}, keys from {target.origin}; "
         f"langfuse {langfuse_sdk.__version__}"
     )
+    if ERASED in config.stash:
+        terminalreporter.write_line(config.stash[ERASED])
 
 
 @pytest.fixture(scope="session")
@@ -122,9 +153,9 @@ def langfuse(target: Target) -> Iterator[Langfuse]:
 
 
 @pytest.fixture(scope="session")
-def run_tag() -> str:
+def run_tag(pytestconfig: pytest.Config) -> str:
     """Marks everything that this run writes, so that a shared project does not disturb it."""
-    return f"smoke-{uuid.uuid4().hex[:8]}"
+    return pytestconfig.stash[RUN_TAG]
 
 
 @pytest.fixture(scope="session")

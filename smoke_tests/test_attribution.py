@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from langfuse import propagate_attributes
 
+from smoke_tests.helpers.erasing import ENVIRONMENT
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -127,7 +129,7 @@ def test_user_session_tags_version_and_environment_are_on_every_observation(
         assert sorted(row["tags"]) == sorted(["attribution", run_tag])
         assert row["traceName"] == "attribution_query"
         assert row["version"] == "1.2.3"
-        assert row["environment"] == "smoke"
+        assert row["environment"] == ENVIRONMENT
 
 
 def test_metadata_of_the_trace_and_of_the_observation_come_back(query: Query) -> None:

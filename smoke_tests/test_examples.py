@@ -87,7 +87,7 @@ def test_chat_scores_each_gap_and_the_session(
         assert scores["gap_fill_success"]["value"] is (gap["credit"] is not None)
         assert scores["turns_to_fill"]["value"] == len(gap["trace_ids"])
         tags = {tuple(sorted(row["tags"])) for row in rows if row["traceId"] in gap["trace_ids"]}
-        assert tags == {tuple(sorted(["example", "chat", gap["gap"]]))}
+        assert tags == {tuple(sorted(["example", "gap-filling", f"gap:{gap['gap']}"]))}
     of_session = {row["name"]: row for row in server.await_scores(2, sessionId=session_id)}
     assert of_session["user-feedback"]["value"] == result["user_feedback"]
     assert of_session["satisfaction"]["value"] == result["satisfaction"]

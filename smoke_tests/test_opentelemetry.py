@@ -14,6 +14,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Status, StatusCode, format_span_id, format_trace_id
 
+from smoke_tests.helpers.erasing import OPENTELEMETRY_ENVIRONMENT
 from smoke_tests.helpers.otlp import PATH, export_request, new_span_id, new_trace_id, span
 
 if TYPE_CHECKING:
@@ -46,7 +47,13 @@ def exporter_for(target: Target, compression: Compression) -> OTLPSpanExporter:
 def test_the_opentelemetry_exporter_alone_sends_priced_generations(
     target: Target, server: Server, compression: Compression, run_tag: str
 ) -> None:
-    resource = Resource.create({"service.name": "code-review", "deployment.environment.name": "smoke-otel"})
+    resource = Resource.create(
+        {
+            "service.name": "code-review",
+            "deployment.environment.name": OPENTELEMETRY_ENVIRONMENT,
+            "langfuse.release": run_tag,
+        }
+    )
     provider = TracerProvider(resource=resource)
     provider.add_span_processor(BatchSpanProcessor(exporter_for(target, compression)))
     tracer = provider.get_tracer("acme.review", "2.0")
@@ -73,7 +80,7 @@ def test_the_opentelemetry_exporter_alone_sends_priced_generations(
     assert json.loads(chat["output"]) == ANSWER
     assert (tool_row["type"], tool_row["level"]) == ("TOOL", "ERROR")
     assert tool_row["statusMessage"] == "lint not installed"
-    assert {row["environment"] for row in rows.values()} == {"smoke-otel"}
+    assert {row["environment"] for row in rows.values()} == {OPENTELEMETRY_ENVIRONMENT}
 
 
 def test_otlp_as_json_is_taken_too(server: Server) -> None:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from langfuse import propagate_attributes
 
+from smoke_tests.helpers.erasing import ENVIRONMENT
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -84,7 +86,7 @@ def test_a_score_comes_back_with_comment_source_and_environment(scored: Scored, 
     score = scored.scores[kind, "confidence_tier"]
     assert score["comment"] == "why confidence_tier"
     assert score["source"] == "API"
-    assert score["environment"] == "smoke"
+    assert score["environment"] == ENVIRONMENT
 
 
 def test_the_metadata_of_a_score_comes_back(scored: Scored) -> None:

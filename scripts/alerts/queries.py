@@ -29,6 +29,8 @@ from .model import Window
 from .series import Series
 
 CANARY_ENVIRONMENT = "stack-canary"
+OWN_ENVIRONMENTS = (CANARY_ENVIRONMENT, "stack-smoke", "stack-smoke-otel")
+"""Where the canary and the smoke tests write: nobody's quality, cost or alert."""
 """Where the canary writes; no metric counts it."""
 ROW_LIMIT = 1000
 NO_GROUP = "none"
@@ -244,7 +246,7 @@ def _scope(series: Series, part: Filter | None = None) -> Scope:
             column = dimension.column(metric.view)
             filters.append({**one_of(column, *values_), "operator": operator, "type": kind})
     if not any(key == "environment" for key, _ in series.filters):
-        filters.append({**one_of("environment", CANARY_ENVIRONMENT), "operator": "none of"})
+        filters.append({**one_of("environment", *OWN_ENVIRONMENTS), "operator": "none of"})
     if part is not None:
         filters.append(part)
     return Scope(metric.view, json.dumps(filters, sort_keys=True), series.group_by, series.window)

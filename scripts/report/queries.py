@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from scripts.alerts.catalog import METRICS, NUMERIC_SCORES, OBSERVATIONS, Filter, one_of
-from scripts.alerts.queries import CANARY_ENVIRONMENT
+from scripts.alerts.queries import OWN_ENVIRONMENTS
 
 Document = dict[str, Any]
 
@@ -32,7 +32,7 @@ AVERAGES = (("count", "count"), ("value", "avg"))
 _NO_CANARY: Filter = {
     "column": "environment",
     "operator": "none of",
-    "value": [CANARY_ENVIRONMENT],
+    "value": list(OWN_ENVIRONMENTS),
     "type": "stringOptions",
 }
 CALLS = METRICS["llm_cost"].filters

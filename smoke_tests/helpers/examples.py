@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import langfuse
 
+from smoke_tests.helpers.erasing import ENVIRONMENT
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -38,10 +40,14 @@ def run(
     `typed` is what a person types; `variables` are further variables of the environment.
     """
     own = ("LANGFUSE_", "OTEL_", "OPENAI_")
+    of_this_run = {
+        "LANGFUSE_TRACING_ENVIRONMENT": ENVIRONMENT,
+        "LANGFUSE_RELEASE": os.environ.get("LANGFUSE_RELEASE", "smoke"),
+    }
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(own)}
     return subprocess.run(
         [python, str(EXAMPLES / script), *arguments],
-        env=inherited | target.environment() | {"LANGFUSE_TRACING_ENVIRONMENT": "smoke"} | variables,
+        env=inherited | target.environment() | of_this_run | variables,
         input=typed,
         capture_output=True,
         text=True,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import time
 from typing import Any
+
+from smoke_tests.helpers.erasing import ENVIRONMENT
 
 PATH = "/api/public/otel/v1/traces"
 
@@ -21,7 +24,12 @@ def new_span_id() -> str:
 
 def export_request(*spans: dict[str, Any]) -> dict[str, Any]:
     """Return the body of an export request with one resource and one scope."""
-    resource = {"attributes": [{"key": "service.name", "value": {"stringValue": "smoke-tests"}}]}
+    about = {
+        "service.name": "smoke-tests",
+        "langfuse.environment": ENVIRONMENT,
+        "langfuse.release": os.environ.get("LANGFUSE_RELEASE", "smoke"),
+    }
+    resource = {"attributes": [{"key": key, "value": {"stringValue": value}} for key, value in about.items()]}
     scope = {"name": "smoke-tests", "version": "1"}
     return {"resourceSpans": [{"resource": resource, "scopeSpans": [{"scope": scope, "spans": list(spans)}]}]}
 

@@ -12,6 +12,10 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import httpx
+
+from scripts.alerts.queries import OWN_ENVIRONMENTS
+
 from .conftest import StartEngine
 from .harness import REPOSITORY, Keys, RunningEngine
 
@@ -79,6 +83,35 @@ def test_a_server_that_loses_the_scores_of_this_sdk_is_named_as_a_wrong_pair(
     assert "sends scores as a JSON array, which servers before 4.59.0 refuse" in done.stdout
     assert "this server says it is 4.16.0" in done.stdout
     assert "no score written by this SDK can be read back: see test_pair.py" in done.stdout
+
+
+def rows_of(engine: RunningEngine, kind: str) -> list[dict[str, object]]:
+    with httpx.Client(
+        base_url=engine.base_url, auth=(engine.keys.public_key, engine.keys.secret_key)
+    ) as client:
+        data: list[dict[str, object]] = client.get(f"/api/public/{kind}?limit=100").json()["data"]
+        return data
+
+
+def test_a_run_leaves_nothing_behind_and_touches_nothing_of_others(
+    start_engine: StartEngine, tmp_path: Path
+) -> None:
+    engine = start_engine()
+    write_credentials(tmp_path / "stack", engine, engine.keys)
+    chosen = ("-k", "json_is_taken or comment_source or readable or one_bad_span")
+    kept = run_smoke_tests(tmp_path / "stack", *chosen, variables={"SMOKE_KEEP": "1"})
+    assert kept.returncode == OK, kept.stdout[-4000:]
+    release = re.search(r"^the traces of this run stay, as release (smoke-\w+)$", kept.stdout, re.MULTILINE)
+    assert release is not None
+    before = rows_of(engine, "v2/observations")
+    scores = rows_of(engine, "v3/scores")
+    assert len(before) > 5
+    assert {row["environment"] for row in [*before, *scores]} <= set(OWN_ENVIRONMENTS)
+
+    done = run_smoke_tests(tmp_path / "stack", *chosen)
+    assert done.returncode == OK, done.stdout[-4000:]
+    assert re.search(r"^erased the \d+ traces of this run", done.stdout, re.MULTILINE)
+    assert {row["id"] for row in rows_of(engine, "v2/observations")} == {row["id"] for row in before}
 
 
 def test_wrong_keys_stop_the_run_before_the_first_test(start_engine: StartEngine, tmp_path: Path) -> None:

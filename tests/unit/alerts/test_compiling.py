@@ -89,7 +89,7 @@ def test_a_query_says_what_the_metrics_api_wants() -> None:
                 "column": "environment",
                 "operator": "none of",
                 "type": "stringOptions",
-                "value": ["stack-canary"],
+                "value": ["stack-canary", "stack-smoke", "stack-smoke-otel"],
             },
         ],
         "fromTimestamp": "2026-11-10T00:00:00.000Z",
