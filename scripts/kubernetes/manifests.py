@@ -14,6 +14,8 @@ Manifest = dict[str, Any]
 EXPORTER = "langfuse-stack-exporter"
 _EXPORTER_PORT = 9464
 _WEB_PORT, _S3_PORT = 3000, 8333
+_NAME = "app.kubernetes.io/name"
+_S3_NAME = "s3"
 _STACK = "/stack/.stack"
 
 
@@ -30,11 +32,24 @@ def secrets(cluster: Cluster) -> list[Manifest]:
 def network_policies(cluster: Cluster) -> list[Manifest]:
     """Return who may connect: pods of the namespace to each other, everybody to web and the object store.
 
-    Media go between browsers and the object store directly, with presigned URLs.
+    Media go between browsers and the object store directly, with presigned URLs. What else the store listens
+    on takes orders without a password: only its own pods reach it, as the job that makes the buckets. The
+    exporter shows figures of all projects: only Prometheus reads it.
     """
     instance = {"app.kubernetes.io/instance": cluster.release}
+    store = {"matchLabels": {**instance, _NAME: _S3_NAME}}
+    closed = [EXPORTER] if cluster.external_s3 else [EXPORTER, _S3_NAME]
+    prometheus = {
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": cluster.monitoring_namespace}},
+        "podSelector": {"matchLabels": {_NAME: "prometheus"}},
+    }
     policies = [
-        _policy(cluster, "langfuse-stack-inside", {}, [{"from": [{"podSelector": {}}]}]),
+        _policy(
+            cluster,
+            "langfuse-stack-inside",
+            {"matchExpressions": [{"key": _NAME, "operator": "NotIn", "values": closed}]},
+            [{"from": [{"podSelector": {}}]}],
+        ),
         _policy(
             cluster,
             "langfuse-stack-web",
@@ -44,8 +59,8 @@ def network_policies(cluster: Cluster) -> list[Manifest]:
         _policy(
             cluster,
             "langfuse-stack-exporter",
-            {"matchLabels": {"app.kubernetes.io/name": EXPORTER}},
-            [{"ports": [{"port": _EXPORTER_PORT, "protocol": "TCP"}]}],
+            {"matchLabels": {_NAME: EXPORTER}},
+            [{"from": [prometheus], "ports": [{"port": _EXPORTER_PORT, "protocol": "TCP"}]}],
         ),
     ]
     if not cluster.external_s3:
@@ -53,8 +68,8 @@ def network_policies(cluster: Cluster) -> list[Manifest]:
             _policy(
                 cluster,
                 "langfuse-stack-s3",
-                {"matchLabels": {**instance, "app.kubernetes.io/name": "s3"}},
-                [{"ports": [{"port": _S3_PORT, "protocol": "TCP"}]}],
+                store,
+                [{"ports": [{"port": _S3_PORT, "protocol": "TCP"}]}, {"from": [{"podSelector": store}]}],
             )
         )
     return policies

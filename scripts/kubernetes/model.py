@@ -33,6 +33,7 @@ class Cluster:
         replicas: of web, worker and ClickHouse.
         disks_gib: of ClickHouse and of the object store.
         release, namespace: of Helm.
+        monitoring_namespace: where Prometheus runs, which alone reads the exporter.
         exporter_image: image of the exporter, with a registry that the cluster reaches.
         credentials: text of the credentials file by project, for the exporter.
     """
@@ -46,6 +47,7 @@ class Cluster:
     disks_gib: tuple[int, int]
     release: str
     namespace: str
+    monitoring_namespace: str
     exporter_image: str
     credentials: Mapping[str, str]
 

@@ -99,7 +99,9 @@ def secret_names(cluster: Cluster) -> dict[str, str]:
     keys = {"SALT", "ENCRYPTION_KEY", "NEXTAUTH_SECRET"}
     keys |= {name for name in _wanted(cluster, given) if _is_secret(cluster, name)}
     found = {name: given[name] for name in keys}
-    if cluster.external_s3:
+    if not cluster.external_s3:
+        found["S3_INTERNAL_KEY"] = cluster.settings["S3_INTERNAL_KEY"]
+    else:
         found |= {name: cluster.settings[name] for name in ("S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY")}
     return dict(sorted(found.items()))
 
@@ -252,6 +254,8 @@ def _s3(cluster: Cluster) -> dict[str, Any]:
         **shared,
         "allInOne": {
             "s3": {"createBuckets": [{"name": bucket} for bucket in buckets.values()]},
+            # Its port for the filer takes orders from whoever reaches it without (compose.yaml says more).
+            "secretExtraEnvironmentVars": {"WEED_JWT_FILER_SIGNING_KEY": secret_ref("S3_INTERNAL_KEY")},
             "data": {"size": f"{cluster.disks_gib[1]}Gi"},
             "resources": _resources(settings["S3_CPUS"], settings["S3_MEMORY"]),
         },

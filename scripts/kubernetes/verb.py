@@ -36,6 +36,7 @@ def run(
     size: str,
     release: str,
     namespace: str,
+    monitoring_namespace: str,
     registry: str,
     with_secrets: bool,
     replicas: tuple[int, int, int],
@@ -49,7 +50,12 @@ def run(
     """
     if size not in REPLICAS:
         raise UsageError(f"--size {size!r} is none.", fix=f"use {', '.join(REPLICAS)}.")
-    for option, name in (("--release", release), ("--namespace", namespace)):
+    names = {
+        "--release": release,
+        "--namespace": namespace,
+        "--monitoring-namespace": monitoring_namespace,
+    }
+    for option, name in names.items():
         if not _NAME.fullmatch(name):
             raise UsageError(f"{option} {name!r} is no name for Kubernetes.", fix="use a-z, 0-9 and '-'.")
     if min(*replicas, *disks_gib) < 0:
@@ -67,6 +73,7 @@ def run(
         disks_gib=(rows, objects),
         release=release,
         namespace=namespace,
+        monitoring_namespace=monitoring_namespace,
         exporter_image=f"{registry.rstrip('/')}/{_EXPORTER_IMAGE}" if registry else _EXPORTER_IMAGE,
         credentials=_credentials(context),
     )

@@ -61,6 +61,7 @@ class Checkout:
             "size": "medium",
             "release": "langfuse",
             "namespace": "langfuse",
+            "monitoring_namespace": "monitoring",
             "registry": "",
             "with_secrets": True,
             "replicas": (0, 0, 0),

@@ -125,6 +125,66 @@ def test_secrets_stand_in_secrets_only(checkout: Checkout, external: bool) -> No
     assert stat.S_IMODE((checkout.root / "out" / "secrets.yaml").stat().st_mode) == 0o600
 
 
+def admitted(policies: list[Any], pod: dict[str, str], peer: tuple[str, dict[str, str]], port: int) -> bool:
+    """Return whether a pod takes a connection of another pod, given as namespace and labels."""
+
+    def selects(selector: dict[str, Any], labels: dict[str, str]) -> bool:
+        return all(
+            labels.get(key) == value for key, value in selector.get("matchLabels", {}).items()
+        ) and all(
+            labels.get(rule["key"]) not in rule["values"] for rule in selector.get("matchExpressions", ())
+        )
+
+    namespace, labels = peer
+
+    def comes_from(place: dict[str, Any]) -> bool:
+        of = place.get("namespaceSelector", {"matchLabels": {"kubernetes.io/metadata.name": "langfuse"}})
+        return selects(of, {"kubernetes.io/metadata.name": namespace}) and selects(
+            place["podSelector"], labels
+        )
+
+    return any(
+        port in {one["port"] for one in rule.get("ports", [{"port": port}])}
+        and ("from" not in rule or any(map(comes_from, rule["from"])))
+        for policy in policies
+        if selects(policy["spec"]["podSelector"], pod)
+        for rule in policy["spec"]["ingress"]
+    )
+
+
+def test_nobody_but_its_own_pods_reaches_the_other_ports_of_the_object_store(checkout: Checkout) -> None:
+    policies = list(yaml.safe_load_all(checkout.render()["network-policies.yaml"]))
+    store = {"app.kubernetes.io/instance": "langfuse", "app.kubernetes.io/name": "s3"}
+    web = {"app.kubernetes.io/instance": "langfuse", "app.kubernetes.io/name": "langfuse", "app": "web"}
+    postgres = {"app.kubernetes.io/instance": "langfuse", "app.kubernetes.io/name": "postgresql"}
+    assert admitted(policies, store, ("elsewhere", {}), 8333)
+    for port in (18333, 8888, 18888, 9333, 19333, 8080, 18080):
+        assert not admitted(policies, store, ("elsewhere", {}), port)
+        assert not admitted(policies, store, ("langfuse", web), port)
+        assert admitted(policies, store, ("langfuse", store), port)
+    assert admitted(policies, postgres, ("langfuse", web), 5432)
+    assert not admitted(policies, postgres, ("elsewhere", {}), 5432)
+    assert admitted(policies, web, ("elsewhere", {}), 3000)
+
+
+def test_only_prometheus_reads_the_exporter(checkout: Checkout) -> None:
+    policies = list(
+        yaml.safe_load_all(checkout.render(monitoring_namespace="watch")["network-policies.yaml"])
+    )
+    exporter = {"app.kubernetes.io/name": "langfuse-stack-exporter"}
+    prometheus = {"app.kubernetes.io/name": "prometheus"}
+    assert admitted(policies, exporter, ("watch", prometheus), 9464)
+    for peer in (("watch", {}), ("elsewhere", prometheus), ("langfuse", {}), ("langfuse", prometheus)):
+        assert not admitted(policies, exporter, peer, 9464)
+
+
+def test_the_object_store_asks_for_a_key_on_its_internal_port(checkout: Checkout) -> None:
+    files = checkout.render()
+    variables = yaml.safe_load(files["values.yaml"])["s3"]["allInOne"]["secretExtraEnvironmentVars"]
+    key = variables["WEED_JWT_FILER_SIGNING_KEY"]["secretKeyRef"]
+    assert key == {"name": "langfuse-stack", "key": "S3_INTERNAL_KEY"}
+
+
 def test_names_of_secrets_replace_the_secrets(checkout: Checkout) -> None:
     files = checkout.render(with_secrets=False)
     assert "secrets.yaml" not in files
@@ -217,6 +277,7 @@ def test_objects_have_the_shapes_of_kubernetes(checkout: Checkout, size: str, ex
         ({"size": "huge"}, UsageError, "--size 'huge'"),
         ({"release": "Langfuse"}, UsageError, "--release 'Langfuse'"),
         ({"namespace": "a_b"}, UsageError, "--namespace 'a_b'"),
+        ({"monitoring_namespace": "a_b"}, UsageError, "--monitoring-namespace 'a_b'"),
         ({"replicas": (-1, 0, 0)}, UsageError, "must not be negative"),
     ],
 )
