@@ -364,6 +364,51 @@ def administration_asks_for_a_password(config: Config) -> Iterator[Finding]:
             yield "buckets", f"{variable} differs from that of seaweedfs"
 
 
+def secrets_are_no_arguments(config: Config) -> Iterator[Finding]:
+    """Every user of the host sees the arguments of every process, also of one in a container."""
+    values = {
+        value
+        for _, service in _services(config)
+        for variable, value in _environment(service).items()
+        if value and len(value) >= 8 and value not in WELL_KNOWN_SECRETS and _SECRET_NAME.search(variable)
+    }
+    for name, service in _services(config):
+        for place in ("command", "entrypoint", "healthcheck"):
+            given = service.get(place) or ()
+            words = given.get("test") or () if isinstance(given, Mapping) else given
+            words = [words] if isinstance(words, str) else [str(word) for word in words]
+            if any(value in word for word in words for value in values):
+                yield name, f"its {place} holds a secret"
+            shown = {variable for word in words for variable in _arguments_with_secrets(word)}
+            if shown:
+                yield name, f"its {place} puts {', '.join(sorted(shown))} into the arguments of a program"
+
+
+# Programs of the shell itself: they are no processes.
+_BUILTINS = frozenset({"[", ":", "echo", "exit", "export", "printf", "read", "set", "test", "umask", "unset"})
+_HEREDOC = re.compile(r"<<-?\s*(['\"]?)(\w+)\1([^\n]*)\n.*?\n\s*\2\b", re.DOTALL)
+_ASSIGNMENT = re.compile(
+    r"\s*(?:(?:export|exec|if|then|else|do|while|!|\(|\{)\s+)*(?:\w+=(?:\"[^\"]*\"|'[^']*'|[^\s\"']*)\s*)*"
+)
+_REFERENCE = re.compile(r"\$+\{?(\w+)")
+
+
+def _arguments_with_secrets(script: str) -> Iterator[str]:
+    """Yield the secret variables that a shell script hands to a program as arguments.
+
+    Not those in assignments before a command, in what the shell itself prints, or in what comes over
+    standard input.
+    """
+    text = _HEREDOC.sub(r"\3", script).replace("\\\n", " ")
+    for part in re.split(r"\|\|?|&&|[;&\n]|\$\$?\(|`", text):
+        matched = _ASSIGNMENT.match(part)
+        rest = part[matched.end() :] if matched else part
+        program = rest.split(maxsplit=1)[0] if rest.strip() else ""
+        if program in _BUILTINS:
+            continue
+        yield from (name for name in _REFERENCE.findall(rest) if _SECRET_NAME.search(name))
+
+
 def names_are_not_fixed(config: Config) -> Iterator[Finding]:
     """Several stacks fit on one host: containers, volumes and networks are named after the project."""
     for name, service in _services(config):
@@ -530,6 +575,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "not-root": nobody_is_root,
         "health-checks": every_service_has_a_health_check,
         "administration": administration_asks_for_a_password,
+        "no-secrets-in-arguments": secrets_are_no_arguments,
         "no-fixed-names": names_are_not_fixed,
         "networks": networks_are_as_drawn,
         "host-files": host_files_are_read_only,

@@ -30,9 +30,8 @@ _PSQL = (
     ' --dbname "$POSTGRES_DB" --no-password --no-psqlrc --quiet --tuples-only --no-align -v ON_ERROR_STOP=1'
 )
 _CLICKHOUSE = (
-    'read -r P; wget -q -T 4 -O - --header="X-ClickHouse-User: $CLICKHOUSE_USER"'
-    ' --header="X-ClickHouse-Key: $P"'
-    " 'http://127.0.0.1:8123/?query=SELECT%201'"
+    'read -r P; printf \'http://%s:%s@127.0.0.1:8123/?query=SELECT%%201\' "$CLICKHOUSE_USER" "$P"'
+    " | wget -q -T 4 --auth-no-challenge -O - -i -"
 )
 _VALKEY = "read -r REDISCLI_AUTH; export REDISCLI_AUTH; valkey-cli -h 127.0.0.1 ping | grep -qx PONG"
 

@@ -65,6 +65,17 @@ class ClickHouse:
         version = f"SELECT toString(max(version)) AS version FROM {self._table('schema_migrations')}"
         return int(self.rows(version)[0]["version"])
 
+    def set_migration(self, number: int) -> None:
+        """Write down that a migration is the last one, and complete.
+
+        As `migrate force` of golang-migrate does (database/clickhouse/clickhouse.go, SetVersion).
+        That program takes the password as an argument, which every user of the host can see.
+        """
+        self.query(
+            f"INSERT INTO {self._table('schema_migrations')} (version, dirty, sequence)"
+            f" VALUES ({number:d}, 0, toUnixTimestamp64Nano(now64(9)))"
+        )
+
     def tables(self) -> dict[str, str]:
         """Return the engine of each table and view."""
         listed = self.rows(f"SELECT name, engine FROM system.tables WHERE {self._here} ORDER BY name")

@@ -11,11 +11,9 @@ from dataclasses import dataclass
 
 from scripts.core.context import Context
 from scripts.core.engines.base import EngineName
-from scripts.core.engines.compose import WEB, ComposeEngine, compose_command, compose_environment
+from scripts.core.engines.compose import WEB, ComposeEngine
 from scripts.core.errors import EXIT_OK, StackError, UsageError
-from scripts.core.images_lock import pinned_environment
 from scripts.core.layout import only_one_verb
-from scripts.core.runner import checked
 from scripts.core.settings.values import Settings
 from scripts.provision.tenancy import Bootstrap
 from scripts.stores.clickhouse import ClickHouse
@@ -26,14 +24,6 @@ from .verb import confirm
 
 KEPT = "before-repair"
 """The backup that ClickHouse makes of itself before anything is changed."""
-_FORCE_S = 300.0
-# The password is there in the container; on the command line others would see it.
-_FORCE = (
-    'exec migrate -source "file://packages/shared/clickhouse/migrations/$1" '
-    '-database "$CLICKHOUSE_MIGRATION_URL'
-    "?username=$CLICKHOUSE_USER&password=$CLICKHOUSE_PASSWORD&database=$CLICKHOUSE_DB"
-    '&x-multi-statement=true&x-migrations-table-engine=MergeTree" force "$0"'
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,20 +38,12 @@ class Repair:
         return clickhouse_level(self._clickhouse)
 
     def force(self, number: int) -> None:
-        """Have golang-migrate of the web image believe that this migration was the last one.
+        """Have golang-migrate believe that this migration was the last one.
 
         Raises:
             StackError: it does not.
         """
-        context, settings = self.context, self.settings
-        command = compose_command(context.layout, settings)
-        environment = compose_environment(context.environment, settings)
-        environment["STACK_DIR"] = str(context.layout.stack_dir)
-        folder = "clustered" if settings["CLICKHOUSE_CLUSTER_ENABLED"] == "true" else "unclustered"
-        argv = [*command, "run", "--rm", "--no-deps", "-T", "--entrypoint", "sh", WEB]
-        argv += ["-c", _FORCE, str(number), folder]
-        pinned = pinned_environment(context.layout, context.runner, command, environment)
-        checked(argv, context.runner.run(argv, env=pinned, timeout_s=_FORCE_S))
+        self._clickhouse.set_migration(number)
         if self.level() != (number, False):
             raise StackError(
                 f"Migration {number} was forced, and ClickHouse says {self.level()[0]}.",

@@ -13,10 +13,11 @@ from .containers import run_inside
 from .postgres import store_container
 
 # One login for all questions, as Langfuse logs in. Without the first answer the rest is not asked.
+# The address with the password comes over standard input: every user of the host sees arguments.
 _SCRIPT = r"""
 ask() {
-  wget -q -T 4 -O - --header="X-ClickHouse-User: $CLICKHOUSE_USER" \
-    --header="X-ClickHouse-Key: $CLICKHOUSE_PASSWORD" --post-data="$1" http://127.0.0.1:8123/
+  printf 'http://%s:%s@127.0.0.1:8123/' "$CLICKHOUSE_USER" "$CLICKHOUSE_PASSWORD" |
+    wget -q -T 4 --auth-no-challenge -O - -i - --post-data="$1"
 }
 ask 'SELECT 1' >/dev/null || { echo 'the login over HTTP fails' >&2; exit 1; }
 while [ $# -gt 0 ]; do echo "@$1"; ask "$2" 2>/dev/null; shift 2; done

@@ -89,6 +89,16 @@ def say(service: str, word: str) -> Change:
     return lambda config: config["services"][service]["command"].append(word)
 
 
+def repeat_secret(service: str, variable: str) -> Change:
+    """Put the value of a secret into the command line, as an interpolation by Compose would."""
+
+    def change(config: Config) -> None:
+        value = config["services"][service]["environment"][variable]
+        config["services"][service]["command"] = ["program", f"--password={value}"]
+
+    return change
+
+
 def leave_unsaid(service: str, word: str) -> Change:
     return lambda config: config["services"][service]["command"].remove(word)
 
@@ -166,6 +176,20 @@ MUTATIONS: tuple[tuple[str, Change], ...] = (
     ("health-checks", put("services/valkey/healthcheck/test", ["CMD-SHELL", "valkey-cli ping || true"])),
     ("health-checks", put(f"{WEB}/healthcheck/test", ["CMD", "wget", "http://localhost:3000/"])),
     ("health-checks", drop("services/postgres/healthcheck/timeout")),
+    *(
+        ("no-secrets-in-arguments", put(f"services/{service}/healthcheck/test", ["CMD-SHELL", script]))
+        for service, script in (
+            ("clickhouse", 'wget --header="X-ClickHouse-Key: $$CLICKHOUSE_PASSWORD" http://127.0.0.1:8123/'),
+            ("clickhouse", "clickhouse-client --password ${CLICKHOUSE_PASSWORD} -q 'SELECT 1' | grep -qx 1"),
+            ("valkey", "valkey-cli -a $$REDIS_AUTH ping | grep -qx PONG"),
+            ("valkey", 'echo x | valkey-cli -a "$$REDIS_AUTH" ping | grep -qx PONG'),
+            ("postgres", "psql postgresql://langfuse:$$POSTGRES_PASSWORD@127.0.0.1/langfuse -c 'SELECT 1'"),
+            ("postgres", "true && A=1 psql password=$$POSTGRES_PASSWORD"),
+            ("postgres", 'test -n "$$(psql password=$$POSTGRES_PASSWORD)"'),
+        )
+    ),
+    ("no-secrets-in-arguments", repeat_secret("valkey", "REDIS_AUTH")),
+    ("no-secrets-in-arguments", repeat_secret("grafana", "GF_SECURITY_ADMIN_PASSWORD")),
     ("administration", drop("services/seaweedfs/environment/WEED_JWT_FILER_SIGNING_KEY")),
     ("administration", put("services/buckets/environment/WEED_JWT_FILER_SIGNING_KEY", "0123456789abcdef")),
     ("administration", say("seaweedfs", "-metricsPort=9327")),
@@ -293,6 +317,25 @@ def test_a_service_that_nobody_drew_is_a_breach(render: Render) -> None:
     config["services"]["adminer"] = config["services"]["valkey"]
     shown = [str(breach) for breach in check(config)]
     assert shown == ["adminer: is on ['stores']; no place in the drawing (networks)"]
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        'PGPASSWORD="$$POSTGRES_PASSWORD" psql -h 127.0.0.1 -w -Atqc "SELECT 1"',
+        'printf \'%s\' "$$MONITOR_PASSWORD" >/tmp/file; exec prometheus "$$@"',
+        "printf '%s' \"$$CLICKHOUSE_PASSWORD\" | wget -i -",
+        "exec valkey-server - <<END\nrequirepass $$REDIS_AUTH\nEND\n",
+        "HASH=$$(printf '%s' \"$$STATUS_PASSWORD\" | caddy hash-password); export HASH; exec caddy run",
+        'export REDISCLI_AUTH="$$REDIS_AUTH"; valkey-cli ping',
+    ],
+)
+def test_a_secret_over_standard_input_or_in_the_environment_is_no_argument(
+    render: Render, script: str
+) -> None:
+    config = render(**EVERYTHING)
+    config["services"]["valkey"]["healthcheck"]["test"] = ["CMD-SHELL", script]
+    assert check(config) == []
 
 
 def test_a_breach_names_where_what_and_which_rule() -> None:

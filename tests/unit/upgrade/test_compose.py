@@ -364,17 +364,14 @@ def test_a_rollback_says_what_it_costs_before_it_asks(context: Context) -> None:
     assert journal.read(context.layout) is not None
 
 
-def test_migrate_gets_its_password_inside_of_the_container(
+def test_a_migration_is_forced_by_a_row_and_no_process_gets_the_password(
     context: Context, runner: FakeRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(repair, "clickhouse_level", lambda _: (46, False))
     settings = context.settings()
     repair.Repair(context, settings).force(46)
-    (call,) = [call for call in runner.calls if "run" in call]
-    script, number, folder = call[-3:]
-    assert (number, folder) == ("46", "unclustered")
-    assert 'exec migrate -source "file://packages/shared/clickhouse/migrations/$1"' in script
-    assert script.endswith('force "$0"')
+    (call,) = [call for call in runner.calls if "exec" in call]
+    assert call[-2:] == ["clickhouse", "clickhouse-client"]
     assert all(settings["CLICKHOUSE_PASSWORD"] not in word for word in call)
     monkeypatch.setattr(repair, "clickhouse_level", lambda _: (47, True))
     with pytest.raises(StackError, match="46 was forced, and ClickHouse says 47"):
