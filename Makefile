@@ -172,7 +172,7 @@ test: .venv/.dev .venv-sdk4/.runtime ## Develop: tests of the code, smoke tests 
 test-slow: .venv/.dev .venv-tools/.runtime ## Develop: alerts, backups, browser, API description: minutes
 	@$(with_args) .venv/bin/python -m pytest -q -n 3 --dist worksteal -m slow tests/unit tests/embedded
 
-test-clients: .venv/.dev .venv-clients/.runtime build/js-client/.installed ## Develop: official clients against the embedded engine
+test-clients: .venv/.dev .venv-clients/.runtime .venv-sdk2/.runtime .venv-sdk3/.runtime build/js-client/.installed ## Develop: official clients against the embedded engine
 	@$(with_args) .venv/bin/python -m pytest -q -n 2 --dist worksteal tests/clients
 
 rehearse: .venv/.dev ## Develop: compose stack on stand-in images [YES=1 ARGS=]
@@ -220,6 +220,7 @@ api-reference: .venv/.dev ## Develop: run the tests, write docs/reference/embedd
 lock-python: ## Develop: resolve the Python lock files anew (needs uv)
 	@for lock in "requirements.lock pyproject.toml" "requirements-dev.lock pyproject.toml --extra dev" \
 	  "requirements-pip.lock requirements-pip.in" "requirements-sdk4.lock requirements-sdk4.in" \
+	  "requirements-sdk2.lock requirements-sdk2.in" "requirements-sdk3.lock requirements-sdk3.in" \
 	  "requirements-clients.lock requirements-clients.in" "requirements-tools.lock requirements-tools.in"; do \
 	  set -- $$lock; output=$$1; shift; \
 	  $(call quoted,UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
@@ -228,7 +229,7 @@ lock-python: ## Develop: resolve the Python lock files anew (needs uv)
 
 ## Environments. A stamp is newer than its lock file when everything is installed.
 
-.venv/bin/python .venv-sdk4/bin/python .venv-clients/bin/python .venv-tools/bin/python:
+.venv/bin/python .venv-sdk2/bin/python .venv-sdk3/bin/python .venv-sdk4/bin/python .venv-clients/bin/python .venv-tools/bin/python:
 	@echo "Making $(@:/bin/python=) ..." >&2
 	@trap 'rm -rf $(@:/bin/python=); exit 130' INT TERM HUP; \
 	python=$$(sh scripts/find-python.sh $(call argument,PYTHON)) && $$python -m venv $(@D)/.. || { \
@@ -250,9 +251,9 @@ lock-python: ## Develop: resolve the Python lock files anew (needs uv)
 	@.venv/bin/python $(PIP_INSTALL) requirements-dev.lock
 	@touch $@ .venv/.runtime
 
-.venv-sdk4/.runtime: requirements-sdk4.lock | .venv-sdk4/bin/python
-	@echo "Installing SDK 4 into .venv-sdk4 ..." >&2
-	@.venv-sdk4/bin/python $(PIP_INSTALL) requirements-sdk4.lock
+.venv-sdk2/.runtime .venv-sdk3/.runtime .venv-sdk4/.runtime: .venv-sdk%/.runtime: requirements-sdk%.lock | .venv-sdk%/bin/python
+	@echo "Installing SDK $* into .venv-sdk$* ..." >&2
+	@.venv-sdk$*/bin/python $(PIP_INSTALL) requirements-sdk$*.lock
 	@touch $@
 
 .venv-clients/.runtime: requirements-clients.lock | .venv-clients/bin/python

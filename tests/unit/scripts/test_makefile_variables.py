@@ -55,7 +55,7 @@ def checkout(tmp_path: Path) -> Path:
         'printf "%s\\n" "$@" >>said\nenv >>environment\n'
     )
     program.chmod(0o755)
-    for environment in (".venv", ".venv-sdk4", ".venv-clients", ".venv-tools"):
+    for environment in (".venv", ".venv-sdk2", ".venv-sdk3", ".venv-sdk4", ".venv-clients", ".venv-tools"):
         (tmp_path / environment / "bin").mkdir(parents=True)
         (tmp_path / environment / "bin" / "python").symlink_to(program)
         for stamp in (".runtime", ".dev"):
