@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from .docker import Finding
@@ -27,16 +27,18 @@ class Choice:
     warning: str = ""
 
 
-def choose_engine(wanted: str, remembered: str, probes: Probes) -> Choice:
+def choose_engine(wanted: str, remembered: str, probes: Probes, compose_only: Sequence[str] = ()) -> Choice:
     """Return which engine to use.
 
     Args:
         wanted: `ENGINE` of the environment or `.env`, or empty.
         remembered: the engine that holds the data of this stack, or empty before the first start.
         probes: asked for Docker and its images, in this order, when `compose` is a candidate.
+        compose_only: settings that somebody has given and the embedded engine does not have: there is no
+            way back to it without a word then.
 
     Raises:
-        UsageError: `compose` was asked for, or holds the data, and cannot run here.
+        UsageError: `compose` was asked for, also by its settings, or holds the data, and cannot run here.
     """
     if wanted:
         return _as_wanted(EngineName(wanted), remembered, probes)
@@ -48,6 +50,8 @@ def choose_engine(wanted: str, remembered: str, probes: Probes) -> Choice:
     for probe in (probes.docker, probes.images):
         finding = probe()
         if not finding.usable:
+            if compose_only:
+                raise _unusable(f"{', '.join(compose_only)} ask for the compose engine", finding)
             return Choice(EngineName.EMBEDDED, finding.reason)
     return Choice(EngineName.COMPOSE, finding.reason)
 
@@ -65,7 +69,11 @@ def _require_compose(why: str, *probes: Callable[[], Finding]) -> None:
     for probe in probes:
         finding = probe()
         if not finding.usable:
-            raise UsageError(
-                f"{why}, but {finding.reason}.",
-                fix=f"{finding.fix}; or use the embedded engine with its own data: make up ENGINE=embedded",
-            )
+            raise _unusable(why, finding)
+
+
+def _unusable(why: str, finding: Finding) -> UsageError:
+    return UsageError(
+        f"{why}, but {finding.reason}.",
+        fix=f"{finding.fix}; or use the embedded engine with its own data: make up ENGINE=embedded",
+    )

@@ -18,7 +18,7 @@ from .runner import Runner
 from .settings.envfile import EnvFile, read_env
 from .settings.langfuse_file import decided_names, langfuse_file_problems
 from .settings.table import SETTINGS
-from .settings.values import Settings, load_settings, load_settings_leniently
+from .settings.values import Settings, compose_only, load_settings, load_settings_leniently
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,8 @@ class Context:
     def choose(self, settings: Settings) -> Choice:
         """Return the engine that a start has to use. Raises UsageError."""
         probes = Probes(docker=lambda: find_engine(self.runner), images=lambda: self._find_images(settings))
-        return choose_engine(settings.get("ENGINE"), self.remembered_engine(), probes)
+        given = compose_only(SETTINGS, self.env_file() or EnvFile(), self.environment)
+        return choose_engine(settings.get("ENGINE"), self.remembered_engine(), probes, given)
 
     def _find_images(self, settings: Settings) -> Finding:
         command = compose_command(self.layout, settings)

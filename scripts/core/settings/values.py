@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from scripts.core.errors import SettingsError
 
 from .envfile import EnvFile
-from .model import Computed, SetBy, Setting
+from .model import Computed, Reader, SetBy, Setting
 from .problem import Problem
 from .rules import broken_rules
 
@@ -76,6 +76,26 @@ def load_settings_leniently(
     """Return the values, defaults in the place of wrong ones: for verbs that look at a stack or stop it."""
     values, _, _ = _merge(settings, env_file, environment, {})
     return Settings(values)
+
+
+# Names, ports and the size are given by CI jobs as well, which take the engine that there is.
+_OF_NO_ENGINE = frozenset({"COMPOSE_PROJECT_NAME", "LANGFUSE_VERSION", "S3_PORT", "STACK_SIZE"})
+
+
+def compose_only(
+    settings: Sequence[Setting], env_file: EnvFile, environment: Mapping[str, str]
+) -> tuple[str, ...]:
+    """Return the settings that a person has changed and that only the compose engine has, in their order."""
+    in_file = env_file.values()
+    found = []
+    for setting in settings:
+        shell = environment.get(setting.name, "") if setting.set_by is SetBy.OPERATOR else ""
+        value = shell or in_file.get(setting.name, "")
+        theirs = Reader.COMPOSE in setting.used_by and Reader.EMBEDDED not in setting.used_by
+        by_person = setting.set_by in {SetBy.OPERATOR, SetBy.FILE} and setting.name not in _OF_NO_ENGINE
+        if value and theirs and by_person and value != setting.default_text():
+            found.append(setting.name)
+    return tuple(found)
 
 
 def _merge(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from scripts.core.compatibility import processor_lacks
 from scripts.core.engines.base import GIB, MIB
 from scripts.doctor.facts import Facts, NotGathered
-from scripts.doctor.model import COMPOSE, Check, Verdict, failed, ok, skipped, warning
+from scripts.doctor.model import COMPOSE, EMBEDDED, Check, Verdict, failed, ok, skipped, warning
 from scripts.doctor.sources.clock import Clock
 from scripts.doctor.sources.containers import Containers, Docker
 from scripts.doctor.sources.files import Files
@@ -139,7 +139,25 @@ def _docker_memory(facts: Facts) -> Verdict:
     return ok(text) if docker.memory >= need else warning(f"{text}; {stack.what} wants {need / GIB:.1f} GiB")
 
 
+def _engine(facts: Facts) -> Verdict:
+    stack, docker = facts.of(Stack), facts.of(Docker)
+    if stack.values.get("ENGINE"):
+        return ok("ENGINE says that the embedded engine is meant")
+    if docker.problem:
+        return skipped(f"the compose engine could not be used here: {docker.problem}")
+    return warning(f"Docker {docker.version} answers, and the data of this stack are in the embedded engine")
+
+
 CHECKS = (
+    Check(
+        id="host.engine",
+        looks_at="Where Docker answers, the embedded engine is used on purpose. `make up` takes it when "
+        "Docker or its images are not there, and keeps it then.",
+        fix="move the data: make promote; or say that it is meant: ENGINE=embedded in .env",
+        page="how-to/export-and-import.md",
+        judge=_engine,
+        engines=EMBEDDED,
+    ),
     Check(
         id="host.cpus",
         looks_at="This process may use as many processors as the size of the stack wants.",

@@ -154,6 +154,14 @@ CASES: list[tuple[str, tuple[object, ...], Status, str]] = [
     ("secrets.sign_up", (stack(AUTH_DISABLE_SIGNUP="false"),), OK, "only this machine"),
     ("network.isolated", (containers(WEB, internal={"stores": False, "edge": False}),), FAILED, "stores"),
     ("network.isolated", (containers(WEB, internal={"stores": True, "monitoring": True}),), OK, ""),
+    ("host.engine", (replace(stack(), is_compose=False), docker()), WARNING, "Docker 26.1.5 answers"),
+    ("host.engine", (replace(stack(ENGINE="embedded"), is_compose=False), docker()), OK, "is meant"),
+    (
+        "host.engine",
+        (replace(stack(), is_compose=False), docker(problem="no Docker engine answers")),
+        SKIPPED,
+        "no Docker",
+    ),
     (
         "docker.mounts",
         (ComposeModel(mounts=(Problem("Containers cannot read config/x.", "chmod go+r config/x"),)),),

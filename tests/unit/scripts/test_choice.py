@@ -10,6 +10,9 @@ from scripts.core.choice import Probes, choose_engine
 from scripts.core.docker import Finding, find_engine, find_images, parse_json_rows, read_images
 from scripts.core.errors import StackError, UsageError
 from scripts.core.runner import Completed
+from scripts.core.settings.envfile import parse_env
+from scripts.core.settings.table import SETTINGS
+from scripts.core.settings.values import compose_only
 
 from .fakes import FakeRunner
 
@@ -64,6 +67,34 @@ def test_compose_that_is_required_and_cannot_run_is_an_error_with_the_fix(
         choose_engine(wanted, remembered, probes(docker, images)[0])
     assert caught.value.fix.startswith(("start Docker", "load them"))
     assert "make up ENGINE=embedded" in caught.value.fix
+
+
+@pytest.mark.parametrize(("docker", "images"), [(NO_DOCKER, GOOD_IMAGES), (GOOD_DOCKER, NO_IMAGES)])
+def test_settings_of_a_host_are_no_silent_way_to_the_embedded_engine(
+    docker: Finding, images: Finding
+) -> None:
+    with pytest.raises(UsageError, match="STACK_PROFILES ask for the compose engine, but ") as caught:
+        choose_engine("", "", probes(docker, images)[0], ("STACK_PROFILES",))
+    assert "make up ENGINE=embedded" in caught.value.fix
+    assert choose_engine("embedded", "", probes(docker, images)[0], ("STACK_PROFILES",)).engine == "embedded"
+    assert choose_engine("", "", probes()[0], ("STACK_PROFILES",)).engine == "compose"
+
+
+@pytest.mark.parametrize(
+    ("text", "shell", "names"),
+    [
+        ("STACK_PROFILES=tls\nTLS_DOMAIN=langfuse.acme.example\n", {}, ("STACK_PROFILES", "TLS_DOMAIN")),
+        ("DATABASE_URL=postgresql://db.acme.example/x\n", {}, ("DATABASE_URL",)),
+        ("STACK_SIZE=ci\nS3_PORT=9190\nCOMPOSE_PROJECT_NAME=zeus\nLANGFUSE_PORT=3100\n", {}, ()),
+        ("STACK_PROFILES=\n", {"DATABASE_URL": "postgresql://db.acme.example/x"}, ()),
+        ("WORKER_REPLICAS=1\n", {"WORKER_REPLICAS": "3"}, ("WORKER_REPLICAS",)),
+        ("WORKER_REPLICAS=1\n", {}, ()),
+    ],
+)
+def test_which_settings_only_the_compose_engine_has(
+    text: str, shell: dict[str, str], names: tuple[str, ...]
+) -> None:
+    assert compose_only(SETTINGS, parse_env(text), shell) == names
 
 
 def test_a_change_of_engine_says_where_the_data_stays() -> None:
