@@ -8,12 +8,15 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 from .errors import CommandFailed, StackError
 from .runner import Runner, checked
 
 ENGINE_TIMEOUT_S = 5.0
 REGISTRY_TIMEOUT_S = 10.0
+# What Docker says of a layer; the manifest that lists it has arrived then.
+_DOWNLOADS = re.compile(r"Pulling fs layer|Downloading|Already exists|Waiting|Pull complete|Extracting")
 # start_interval of health checks: https://docs.docker.com/engine/release-notes/25.0/
 MINIMUM_ENGINE = (25, 0)
 # Podman's Docker API lacks parts that compose.yaml needs, such as start_interval of health checks.
@@ -88,26 +91,68 @@ def _version(text: str) -> tuple[int, ...]:
 def find_images(runner: Runner, compose: Sequence[str], environment: Mapping[str, str]) -> Finding:
     """Return whether all images of the stack are here or can be pulled; registries get 10 s in all.
 
+    First this machine asks the registries, which downloads nothing. What it cannot see the daemon may: it has
+    mirrors, a proxy and a network of its own. So where an image is not found the daemon begins to pull it.
+
     `compose` is the beginning of a compose command, `environment` what it is run with.
     """
     try:
-        images = read_images(runner, compose, environment).pulled
+        services = _services(runner, compose, environment)
     except CommandFailed as error:
         return Finding(
             False, f"compose.yaml is not usable: {' '.join(error.details)}", "correct compose.yaml"
         )
-    absent = [image for image in images if runner.run(["docker", "image", "inspect", image]).returncode != 0]
+    wanted = {one["image"]: name for name, one in sorted(services.items()) if not one.get("build")}
+    absent = [image for image in sorted(wanted) if not _is_here(runner, image)]
     if not absent:
-        return Finding(True, f"all {len(images)} images are here")
-    unavailable = _not_in_registry(runner, absent)
-    if unavailable:
-        return Finding(
-            False,
-            f"{len(unavailable)} of {len(images)} images are neither here nor to be pulled "
-            f"({', '.join(unavailable[:2])}{', ...' if len(unavailable) > 2 else ''})",
-            "give this machine access to a registry, or bring the images: make images-load FILE=",
-        )
-    return Finding(True, f"{len(absent)} of {len(images)} images can be pulled")
+        return Finding(True, f"all {len(wanted)} images are here")
+    deadline = time.monotonic() + REGISTRY_TIMEOUT_S
+    unavailable = _not_in_registry(runner, absent, deadline - REGISTRY_TIMEOUT_S / 2)
+    if not unavailable:
+        return Finding(True, f"{len(absent)} of {len(wanted)} images can be pulled")
+    first = next(iter(unavailable))
+    left = max(1.0, deadline - time.monotonic())
+    refusal = _refusal_of_daemon(runner, compose, environment, wanted[first], left)
+    if not refusal:
+        return Finding(True, f"{len(absent)} of {len(wanted)} images can be pulled by Docker's daemon")
+    names = f"{', '.join(list(unavailable)[:2])}{', ...' if len(unavailable) > 2 else ''}"
+    return Finding(
+        False,
+        f"{len(unavailable)} of {len(wanted)} images are neither here nor to be pulled ({names}); {refusal}",
+        "give this machine access to a registry, or bring the images: make images-load FILE=",
+    )
+
+
+def _is_here(runner: Runner, image: str) -> bool:
+    return runner.run(["docker", "image", "inspect", image]).returncode == 0
+
+
+class _Answered(Exception):
+    """The registry has given a manifest: what follows is the download."""
+
+
+def _refusal_of_daemon(
+    runner: Runner, compose: Sequence[str], environment: Mapping[str, str], service: str, timeout_s: float
+) -> str:
+    """Let the daemon begin to pull an image; return an empty text when it can, else what was said."""
+
+    def look(said: str) -> None:
+        if _DOWNLOADS.search(said):
+            raise _Answered
+
+    argv = [*compose, "--ansi", "never", "--progress", "plain", "pull", "--policy", "missing", service]
+    try:
+        done = runner.watched(argv, look, env=environment, every_s=0.5, timeout_s=timeout_s)
+    except _Answered:
+        return ""
+    except StackError:
+        return f"the registry did not answer Docker within {REGISTRY_TIMEOUT_S:.0f} s"
+    if done.returncode == 0:
+        return ""
+    lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+    return (
+        f"Docker says: {lines[-1].removeprefix('Error response from daemon: ')}" if lines else "Docker failed"
+    )
 
 
 def parse_json_rows(text: str) -> list[dict[str, object]]:
@@ -139,17 +184,20 @@ class StackImages:
 
 def read_images(runner: Runner, compose: Sequence[str], environment: Mapping[str, str]) -> StackImages:
     """Return which images the stack needs. Raises CommandFailed: the compose file is not usable."""
-    argv = [*compose, "config", "--format", "json"]
-    services = json.loads(checked(argv, runner.run(argv, env=environment)).stdout)["services"].values()
+    services = _services(runner, compose, environment).values()
     built = {service["image"] for service in services if service.get("build")}
     return StackImages(
         tuple(sorted({service["image"] for service in services} - built)), tuple(sorted(built))
     )
 
 
-def _not_in_registry(runner: Runner, images: Sequence[str]) -> list[str]:
-    deadline = time.monotonic() + REGISTRY_TIMEOUT_S
+def _services(runner: Runner, compose: Sequence[str], environment: Mapping[str, str]) -> dict[str, Any]:
+    argv = [*compose, "config", "--format", "json"]
+    services: dict[str, Any] = json.loads(checked(argv, runner.run(argv, env=environment)).stdout)["services"]
+    return services
 
+
+def _not_in_registry(runner: Runner, images: Sequence[str], deadline: float) -> list[str]:
     def missing(image: str) -> bool:
         left = deadline - time.monotonic()
         if left <= 0:

@@ -1,17 +1,20 @@
 """images.lock: the digests that `make lock` resolved, and how compose is made to use them.
 
 A tag can be moved to another image; a digest cannot. An image that came in a file (`make images-load`) has no
-digest of a registry, so the lock also knows its id, which is a digest of its content as well.
+digest of a registry, so the lock also knows its content. Docker's id is no help: it is the digest of the
+configuration in the classic image store and that of the manifest in containerd's, which Docker 29 uses.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -21,28 +24,43 @@ from .runner import Runner
 from .settings.envfile import read_env
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_RUN_BY = (
+    *("Env", "Entrypoint", "Cmd", "User", "WorkingDir", "ExposedPorts", "Volumes", "Labels", "StopSignal"),
+    *("Healthcheck", "Shell"),
+)
+"""Fields of an image's configuration."""
 _FIX = "make it anew on a host that reaches the registry: make lock"
 _HEAD = """\
 ## What a registry answered for the images of compose.yaml, written by `make lock` and used by `make up` from
-## then on. `id` recognises an image that came in a file. Keep this file under version control.
+## then on. `content` recognises an image that came in a file. Keep this file under version control.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Locked:
-    """What an image is: its digest in the registry, and its id in an engine of this platform."""
+    """What an image is: its digest in the registry, its id where it was locked, and its content.
+
+    Attributes:
+        content: see `content_of`; empty in a lock of an older version, where the id counts.
+    """
 
     digest: str
     id: str
+    content: str = ""
+
+    def is_(self, image: LocalImage) -> bool:
+        """Return whether an image here is this one."""
+        return image.content == self.content if self.content else image.id == self.id
 
 
 @dataclass(frozen=True, slots=True)
 class LocalImage:
-    """An image in the engine: its id, and the digests by which its own registry knows it."""
+    """An image in the engine: its id, the digests by which its own registry knows it, and its content."""
 
     id: str
     digests: frozenset[str]
     platform: str
+    content: str = ""
 
 
 def inspect_image(runner: Runner, reference: str) -> LocalImage | None:
@@ -54,7 +72,23 @@ def inspect_image(runner: Runner, reference: str) -> LocalImage | None:
     repository = _familiar(reference.partition("@")[0].rpartition(":")[0])
     names = [name.rpartition("@") for name in row.get("RepoDigests") or ()]
     digests = frozenset(digest for name, _, digest in names if _familiar(name) == repository)
-    return LocalImage(row["Id"], digests, f"{row.get('Os', '')}/{row.get('Architecture', '')}")
+    platform = f"{row.get('Os', '')}/{row.get('Architecture', '')}"
+    return LocalImage(row["Id"], digests, platform, content_of(row))
+
+
+def content_of(image: Mapping[str, Any]) -> str:
+    """Return a digest of what an image consists of: the same in both of Docker's image stores.
+
+    Its layers as they are unpacked, its platform, and how it is run, from what `docker image inspect` prints.
+    """
+    config = image.get("Config") or {}
+    parts = {
+        "platform": [image.get("Os"), image.get("Architecture"), image.get("Variant") or ""],
+        "layers": (image.get("RootFS") or {}).get("Layers") or [],
+        # Versions of Docker write what is empty as null, as an empty list, or not at all.
+        **{name: config.get(name) or None for name in _RUN_BY},
+    }
+    return f"sha256:{hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()}"
 
 
 def _familiar(repository: str) -> str:
@@ -75,24 +109,29 @@ def read_lock(path: Path) -> dict[str, Locked]:
         raise UsageError(f"{path.name} has no list `images`.", fix=_FIX)
     locked = {}
     for reference, entry in images.items():
-        values = [entry.get(key) if isinstance(entry, dict) else None for key in ("digest", "id")]
+        known = {"content": entry.get("id"), **entry} if isinstance(entry, dict) else {}
+        values = [known.get(key) for key in ("digest", "id", "content")]
         if not all(isinstance(value, str) and _DIGEST.fullmatch(value) for value in values):
             raise UsageError(
                 f"{path.name}: {reference} has no digest and id of the form sha256:...", fix=_FIX
             )
-        locked[str(reference)] = Locked(*map(str, values))
+        content = str(values[2]) if "content" in entry else ""
+        locked[str(reference)] = Locked(str(values[0]), str(values[1]), content)
     return locked
 
 
 def lock_text(images: Mapping[str, Locked]) -> str:
     """Return the content of the file."""
-    rows = {name: {"digest": one.digest, "id": one.id} for name, one in sorted(images.items())}
+    rows = {
+        name: {key: value for key, value in asdict(one).items() if value}
+        for name, one in sorted(images.items())
+    }
     return _HEAD + yaml.safe_dump({"images": rows}, sort_keys=False, width=200)
 
 
 def pin(reference: str, locked: Locked, here: LocalImage | None) -> str:
     """Return what compose has to use for a locked image: exactly that one, or the tag of one that is it."""
-    return reference if here and here.id == locked.id else f"{reference}@{locked.digest}"
+    return reference if here and locked.is_(here) else f"{reference}@{locked.digest}"
 
 
 def pinned_environment(

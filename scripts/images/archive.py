@@ -1,7 +1,7 @@
 """A file with the images of a stack, for a host that reaches no registry.
 
 It is what `docker save` writes, and at its end a member of ours with the SHA-256 of every other member and
-the ids of the images. A file whose name ends with `.zst` is compressed. `docker load` reads both, without
+what the images are. A file whose name ends with `.zst` is compressed. `docker load` reads both, without
 checking anything.
 """
 
@@ -13,7 +13,7 @@ import json
 import tarfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO
 
@@ -33,7 +33,8 @@ class Manifest:
     """What stands in an archive.
 
     Attributes:
-        images: id of each image by reference.
+        images: id of each image by reference, where they were saved.
+        contents: their contents, by which they are known wherever they are loaded; empty in older files.
         platform: of the images, such as `linux/amd64`.
         members: SHA-256 of each file of the archive.
     """
@@ -41,12 +42,15 @@ class Manifest:
     images: Mapping[str, str]
     platform: str
     members: Mapping[str, str]
+    contents: Mapping[str, str] = field(default_factory=dict)
 
 
-def seal(path: Path, images: Mapping[str, str], platform: str) -> Manifest:
+def seal(
+    path: Path, images: Mapping[str, str], platform: str, contents: Mapping[str, str] | None = None
+) -> Manifest:
     """Add checksums to what `docker save` has written; return them."""
     digests, _ = _read(path)
-    manifest = Manifest(images, platform, digests)
+    manifest = Manifest(images, platform, digests, contents or {})
     content = json.dumps(asdict(manifest), indent=1, sort_keys=True).encode()
     entry = tarfile.TarInfo(MANIFEST)
     entry.size = len(content)
@@ -75,7 +79,9 @@ def verify(path: Path) -> Manifest:
             fix="copy it once more and compare its size, or save it again.",
         )
     document = json.loads(content)
-    manifest = Manifest(document["images"], document["platform"], document["members"])
+    manifest = Manifest(
+        document["images"], document["platform"], document["members"], document.get("contents", {})
+    )
     differing = sorted(
         name
         for name in found.keys() | manifest.members.keys()

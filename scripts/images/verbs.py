@@ -91,7 +91,9 @@ def save(context: Context, file: Path) -> int:
         with context.console.working(f"Writing {len(here)} images to {file}"):
             checked(argv, context.runner.run(argv, timeout_s=ARCHIVE_TIMEOUT_S))
             platform = next(iter(here.values())).platform
-            seal(partial, {reference: image.id for reference, image in here.items()}, platform)
+            ids = {reference: image.id for reference, image in here.items()}
+            contents = {reference: image.content for reference, image in here.items()}
+            seal(partial, ids, platform, contents)
             if file.suffix == COMPRESSED:
                 compress(partial, packed)
                 packed.replace(file)
@@ -121,7 +123,8 @@ def load(context: Context, file: Path, *, dry_run: bool) -> int:
         checked(argv, context.runner.run(argv, timeout_s=ARCHIVE_TIMEOUT_S))
     for reference, identifier in manifest.images.items():
         image = inspect_image(context.runner, reference)
-        if image is None or image.id != identifier:
+        saved = Locked("", identifier, manifest.contents.get(reference, ""))
+        if image is None or not saved.is_(image):
             raise StackError(
                 f"{reference} is not what was saved after loading it.",
                 fix=f"see what Docker holds: docker image inspect {reference}",
@@ -196,7 +199,7 @@ def _resolved(context: Context, reference: str) -> Locked:
             fix="run make lock on a host that pulls it from the registry.",
         )
     # Several, when a list of platforms was published anew around the same image: each leads to this one.
-    return Locked(min(image.digests), image.id)
+    return Locked(min(image.digests), image.id, image.content)
 
 
 def _all_here(context: Context, wanted: StackImages) -> dict[str, LocalImage]:

@@ -16,6 +16,7 @@ SHARED: Mapping[str, frozenset[str]] = {
             "erasure",
             "external_stores",
             "old_env",
+            "patch_parts",
             "reconcile",
             "second_start_keeps_data",
             "two_stacks",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from scripts.core.compatibility import clickhouse_refusal, numbers_of
+from scripts.core.images_lock import LocalImage
 from scripts.doctor.facts import Facts, NotGathered
 from scripts.doctor.model import COMPOSE, EMBEDDED, Check, Verdict, failed, ok, skipped, warning
 from scripts.doctor.sources.clickhouse import ClickHouse
@@ -89,8 +90,9 @@ def _lock(facts: Facts) -> Verdict:
     for one in containers.by_name.values():
         wanted = images.get(one.image.partition("@")[0])
         have = containers.digests.get(one.image_id, ())
-        # An image that came in a file has no digest of a registry, but the id that was locked.
-        if wanted and one.image_id != wanted.id and not any(name.endswith(wanted.digest) for name in have):
+        # An image that came in a file has no digest of a registry, but the content that was locked.
+        here = LocalImage(one.image_id, frozenset(), "", containers.contents.get(one.image_id, ""))
+        if wanted and not wanted.is_(here) and not any(name.endswith(wanted.digest) for name in have):
             differing.append(one.service)
     if differing:
         return failed(f"not the image of images.lock: {', '.join(sorted(differing))}")

@@ -14,6 +14,7 @@ from scripts.core.daemon import ENDPOINT, Daemon, daemon_from
 from scripts.core.docker import find_engine
 from scripts.core.errors import StackError
 from scripts.core.identity import other_owner, remains_of
+from scripts.core.images_lock import content_of
 from scripts.doctor.facts import Facts, NotGathered, Surroundings
 
 from .machine import Disk, disk_at
@@ -107,6 +108,7 @@ class Containers:
         hidden: networks whose packets to other machines carry an address that no answer finds.
         digests: image id -> the digests that it was pulled by.
         other_owner: the checkout that they belong to, where it is not this one; empty otherwise.
+        contents: image id -> its content, the same wherever it is loaded.
     """
 
     by_name: Mapping[str, Container]
@@ -114,6 +116,7 @@ class Containers:
     digests: Mapping[str, tuple[str, ...]]
     hidden: frozenset[str] = frozenset()
     other_owner: str = ""
+    contents: Mapping[str, str] = field(default_factory=dict)
 
     def running(self, service: str) -> Container:
         """Return a container that runs. Raises NotGathered."""
@@ -172,6 +175,7 @@ def gather_containers(surroundings: Surroundings, facts: Facts) -> Containers:
         ),
         digests={str(row["Id"]): tuple(row.get("RepoDigests") or ()) for row in found},
         other_owner=_other_owner(surroundings),
+        contents={str(row["Id"]): content_of(row) for row in found},
     )
 
 

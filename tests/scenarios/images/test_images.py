@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import shutil
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import docker
 import pytest
@@ -20,7 +21,7 @@ from scripts.core.engines.compose import compose_command, compose_environment
 from scripts.core.errors import CommandFailed, StackError, UsageError
 from scripts.core.images_lock import pinned_environment
 from scripts.core.layout import Layout
-from scripts.core.runner import SubprocessRunner
+from scripts.core.runner import Completed, SubprocessRunner
 from scripts.images import verbs
 from tests.scenarios.stack import Stack
 
@@ -144,6 +145,27 @@ def test_a_file_brings_locked_images_to_an_engine_without_a_registry(images: Ima
     assert verbs.load(images.context, archive, dry_run=False) == 0
     assert {name: images.id(name) for name in NAMES} == saved
     assert images.usable()
+
+
+class Blind(SubprocessRunner):
+    """A client that reaches no registry, as behind a proxy that only the daemon has."""
+
+    def run(self, argv: Sequence[str], **options: Any) -> Completed:
+        if list(argv[:2]) == ["docker", "manifest"]:
+            return Completed(1, "", "no such host")
+        return super().run(argv, **options)
+
+
+def test_a_registry_that_only_the_daemon_reaches_counts(images: Images, tmp_path: Path) -> None:
+    """It begins to pull one image; what nobody reaches is told in the words of Docker."""
+    images.forget()
+    images.context = replace(images.context, runner=Blind(tmp_path))
+    assert images.usable()
+    images.forget()
+    images.context = replace(
+        images.context, environment={**images.context.environment, "REGISTRY": "127.0.0.1:1"}
+    )
+    assert not images.usable()
 
 
 def test_a_damaged_file_loads_nothing(images: Images, tmp_path: Path) -> None:

@@ -110,9 +110,11 @@ def containers(
     internal: Mapping[str, bool] | None = None,
     digests: Mapping[str, tuple[str, ...]] | None = None,
     hidden: frozenset[str] = frozenset(),
+    contents: Mapping[str, str] | None = None,
 ) -> Containers:
     """Return the containers of a stack."""
-    return Containers({one.name: one for one in found}, internal or {}, digests or {}, hidden)
+    by_name = {one.name: one for one in found}
+    return Containers(by_name, internal or {}, digests or {}, hidden, contents or {})
 
 
 def insides(**services: Mapping[str, Any]) -> Insides:

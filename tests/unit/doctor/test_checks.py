@@ -416,6 +416,15 @@ CASES: list[tuple[str, tuple[object, ...], Status, str]] = [
         OK,
         "1 images",
     ),
+    (
+        "versions.images",
+        (
+            ImagesLock({WEB.image: Locked(SHA, SHA, SHA)}),
+            containers(WEB, digests={WEB.image_id: ()}, contents={WEB.image_id: SHA}),
+        ),
+        OK,
+        "1 images",
+    ),
     ("backup.worker", (backups(rest=None),), OK, "no backup has left"),
     (
         "backup.worker",

@@ -187,17 +187,50 @@ def test_only_absent_images_are_looked_up_in_the_registry() -> None:
     assert runner.lines()[-1] == "docker manifest inspect b:1"
 
 
-def test_a_registry_that_does_not_answer_makes_the_images_unavailable() -> None:
+LIMIT = "toomanyrequests: You have reached your unauthenticated pull rate limit."
+
+
+@pytest.mark.parametrize(
+    ("pull", "said"),
+    [
+        (StackError("did not end within 10 s"), "the registry did not answer Docker within 10 s"),
+        (
+            Completed(1, "", f" b Pulling \n b Error {LIMIT}\nError response from daemon: {LIMIT}\n"),
+            f"Docker says: {LIMIT}",
+        ),
+        (Completed(1, "", ""), "Docker failed"),
+    ],
+)
+def test_images_that_neither_this_machine_nor_the_daemon_can_get_are_unavailable(
+    pull: Completed | StackError, said: str
+) -> None:
+    """And the words of the registry are told: a limit is helped by waiting, no network is not."""
     runner = FakeRunner(
         {
             "config": stack_of("a:1", "b:1"),
             "image inspect": Completed(1),
             "manifest inspect": StackError("did not end within 10 s"),
+            "pull": pull,
         }
     )
     finding = find_images(runner, ["docker", "compose"], {})
     assert not finding.usable
-    assert finding.reason == "2 of 2 images are neither here nor to be pulled (a:1, b:1)"
+    assert finding.reason == f"2 of 2 images are neither here nor to be pulled (a:1, b:1); {said}"
+
+
+@pytest.mark.parametrize("said", [" b Pulling \n 4abcf2 Pulling fs layer \n", " b Pulling \n b Pulled \n"])
+def test_what_only_the_daemon_can_reach_can_be_pulled(said: str) -> None:
+    """It has mirrors and a proxy that a client on this machine knows nothing of."""
+    runner = FakeRunner(
+        {
+            "config": stack_of("a:1", "b:1"),
+            "image inspect b:1": Completed(1),
+            "manifest inspect": Completed(1, "", "no such host"),
+            "pull --policy missing b:1": Completed(0, "", said),
+        }
+    )
+    finding = find_images(runner, ["docker", "compose"], {})
+    assert (finding.usable, finding.reason) == (True, "1 of 2 images can be pulled by Docker's daemon")
 
 
 def test_an_image_that_is_built_here_is_in_no_registry() -> None:

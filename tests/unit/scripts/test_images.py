@@ -6,7 +6,9 @@ import io
 import json
 import os
 import tarfile
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -16,6 +18,7 @@ from scripts.core.images_lock import (
     LocalImage,
     Locked,
     compose_files,
+    content_of,
     inspect_image,
     lock_text,
     pin,
@@ -158,7 +161,70 @@ def test_digests_of_other_repositories_do_not_count() -> None:
     row = {"Id": ID, "Os": "linux", "Architecture": "amd64"}
     names = [f"postgres@{DIGEST}", f"registry.acme.example/postgres@{OTHER}"]
     runner = FakeRunner({"image inspect": Completed(0, json.dumps([{**row, "RepoDigests": names}]))})
-    assert inspect_image(runner, POSTGRES) == LocalImage(ID, frozenset({DIGEST}), "linux/amd64")
+    found = inspect_image(runner, POSTGRES)
+    assert found is not None
+    assert replace(found, content="") == LocalImage(ID, frozenset({DIGEST}), "linux/amd64")
+
+
+# What Docker 26.1 prints of one and the same image, saved by an engine with the classic store and loaded by
+# one with that of containerd (`features: {containerd-snapshotter: true}`).
+CONFIG = {
+    "Hostname": "", "User": "5:5", "Tty": False, "ExposedPorts": {"80/tcp": {}}, "Env": ["A=1", "B=2"],
+    "Cmd": None, "Healthcheck": {"Test": ["CMD", "a"], "Interval": 3000000000}, "Volumes": {"/data": {}},
+    "WorkingDir": "/data", "Entrypoint": ["/x", "y"], "OnBuild": None, "Labels": {"a": "b"},
+}  # fmt: skip
+CLASSIC: dict[str, Any] = {
+    "Id": "sha256:a713b2aa70c620226a20dc49984389646d05e28c7ddd3da393b0de079a51bd19",
+    "RepoTags": ["data.example/acme/probe:1"], "RepoDigests": [], "Architecture": "amd64", "Os": "linux",
+    "Config": CONFIG, "Size": 3, "GraphDriver": {"Data": {"MergedDir": "/merged"}, "Name": "overlay2"},
+    "RootFS": {"Type": "layers", "Layers": [f"sha256:{'1' * 64}"]},
+}  # fmt: skip
+CONTAINERD: dict[str, Any] = {
+    **CLASSIC,
+    "Id": "sha256:d8f35802b11dc625a0dea759e487923ff0cc77cd4caeac8366307d78d76821d9",
+    "RepoDigests": [
+        "data.example/acme/probe@sha256:d8f35802b11dc625a0dea759e487923ff0cc77cd4caeac8366307d78d76821d9"
+    ],
+    "Size": 11654, "GraphDriver": {"Data": None, "Name": "overlayfs"},
+    "Config": {name: value for name, value in CONFIG.items() if value},  # as Docker 29 has it
+}  # fmt: skip
+
+
+def test_an_image_is_the_same_in_both_of_dockers_image_stores() -> None:
+    assert CLASSIC["Id"] != CONTAINERD["Id"]
+    assert content_of(CLASSIC) == content_of(CONTAINERD)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"Architecture": "arm64"},
+        {"RootFS": {"Layers": [f"sha256:{'2' * 64}"]}},
+        {"Config": {**CONFIG, "User": ""}},
+        {"Config": {**CONFIG, "Entrypoint": ["/y"]}},
+        {"Config": {**CONFIG, "Env": ["A=1"]}},
+    ],
+)
+def test_an_image_that_differs_in_anything_that_counts_is_another_one(other: dict[str, Any]) -> None:
+    assert content_of({**CLASSIC, **other}) != content_of(CLASSIC)
+
+
+def test_a_lock_made_with_one_store_holds_in_the_other(tmp_path: Path) -> None:
+    path = tmp_path / "images.lock"
+    path.write_text(lock_text({"probe:1": Locked(DIGEST, CLASSIC["Id"], content_of(CLASSIC))}))
+    locked = read_lock(path)["probe:1"]
+    runner = FakeRunner({"image inspect": Completed(0, json.dumps([CONTAINERD]))})
+    assert pin("probe:1", locked, inspect_image(runner, "probe:1")) == "probe:1"
+    changed = {**CONTAINERD, "RootFS": {"Layers": [f"sha256:{'2' * 64}"]}}
+    runner = FakeRunner({"image inspect": Completed(0, json.dumps([changed]))})
+    assert pin("probe:1", locked, inspect_image(runner, "probe:1")) == f"probe:1@{DIGEST}"
+
+
+def test_a_lock_of_an_older_version_goes_by_the_id(tmp_path: Path) -> None:
+    path = tmp_path / "images.lock"
+    path.write_text(f"images: {{'{POSTGRES}': {{digest: '{DIGEST}', id: '{ID}'}}}}")
+    assert read_lock(path) == {POSTGRES: Locked(DIGEST, ID)}
+    assert Locked(DIGEST, ID).is_(LocalImage(ID, frozenset(), "", OTHER))
 
 
 def test_without_a_lock_compose_is_called_as_ever(tmp_path: Path) -> None:

@@ -80,14 +80,39 @@ def test_what_is_no_count_is_not_taken_for_one() -> None:
 
 
 def test_a_backup_that_clickhouse_did_not_finish_is_a_failure(tmp_path: Path) -> None:
-    runner = FakeRunner({"clickhouse-client": Completed(0, "id\tBACKUP_FAILED\n")})
+    runner = FakeRunner()
+    runner.rules["clickhouse-client"] = lambda *_: Completed(
+        0, "id\tBACKUP_FAILED\n" if runner.inputs[-1].startswith("BACKUP") else ""
+    )
     with pytest.raises(StoreError, match="BACKUP_FAILED"):
         ClickHouse(services(tmp_path, runner)).back_up("one")
-    assert runner.lines() == [
-        f"{INSIDE} clickhouse rm -rf /var/lib/clickhouse/backups/one",
-        f"{INSIDE} clickhouse clickhouse-client",
-    ]
-    assert runner.inputs[1] == "BACKUP DATABASE default TO Disk('backups', 'one')"
+    assert runner.lines()[0] == f"{INSIDE} clickhouse rm -rf /var/lib/clickhouse/backups/one"
+    assert set(runner.lines()[1:]) == {f"{INSIDE} clickhouse clickhouse-client"}
+    assert runner.inputs[-1] == "BACKUP DATABASE default TO Disk('backups', 'one')"
+
+
+@pytest.mark.parametrize("goes", [True, False])
+def test_patch_parts_are_applied_before_a_backup_or_there_is_none(tmp_path: Path, *, goes: bool) -> None:
+    runner, there = FakeRunner(), [True]
+
+    def answer(*_: object) -> Completed:
+        said = runner.inputs[-1]
+        if "APPLY PATCHES" in said and goes:
+            there.clear()
+        if "patch-" in said:
+            return Completed(0, '{"table":"events_full"}\n' if there else "")
+        return Completed(0, "id\tBACKUP_CREATED\n")
+
+    runner.rules["clickhouse-client"] = answer
+    clickhouse = ClickHouse(services(tmp_path, runner))
+    if goes:
+        clickhouse.back_up("one")
+    else:
+        with pytest.raises(StoreError, match="has not applied all changes to events_full"):
+            clickhouse.back_up("one")
+    applied = "ALTER TABLE `default`.`events_full` APPLY PATCHES SETTINGS mutations_sync = 2"
+    assert runner.inputs.index(applied) > 0
+    assert any(said.startswith("BACKUP") for said in runner.inputs) is goes
 
 
 def test_tables_go_after_the_views_that_read_them(tmp_path: Path) -> None:
