@@ -114,7 +114,7 @@ def containers(
 ) -> Containers:
     """Return the containers of a stack."""
     by_name = {one.name: one for one in found}
-    return Containers(by_name, internal or {}, digests or {}, hidden, contents or {})
+    return Containers(by_name, internal or {}, digests or {}, hidden, contents=contents or {})
 
 
 def insides(**services: Mapping[str, Any]) -> Insides:
