@@ -1,7 +1,8 @@
-"""`selftest`: test this repository: unit and engine tests, then the smoke tests with both SDK lines.
+"""`selftest`: test the stack that runs, in seconds; then this repository, in minutes.
 
-The smoke tests run against an engine that is started as `up` starts it, in a temporary directory on a free
-port, so that a stack that runs from this checkout is neither needed nor touched.
+First the smoke tests without the examples, against the running stack: they erase what they write. Then unit
+and engine tests, and all smoke tests with both SDK lines against an engine that is started as `up` starts it,
+in a temporary directory on a free port, so that no stack is needed or touched.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from .core.settings.table import SETTINGS
 PARALLEL = ["-n", "3", "--dist", "worksteal"]
 # What takes minutes (`slow`: other servers, browsers, backups) is `make test-slow`.
 OWN_TESTS = ["-m", "pytest", "-q", *PARALLEL, "-m", "not slow", "tests/unit", "tests/embedded"]
+# Of the running stack: what takes seconds. The examples start a program each.
+QUICK = ["-q", "--ignore-glob=*/test_example*"]
 # What steers applications with the SDK must not steer the tests.
 STEERING_PREFIXES = ("LANGFUSE_", "OTEL_")
 STEERING = {"BASE_URL", "PROJECT", *(setting.name for setting in SETTINGS)}
@@ -49,7 +52,8 @@ class Outcome:
 def run(context: Context, *, sdk4_python: Path) -> int:
     """The verb. Runs every part, also after a failure."""
     clean = replace(context, environment=environment_of_tests(context))
-    outcomes = [_timed(clean, "unit and engine tests", [sys.executable, *OWN_TESTS])]
+    outcomes = [*test_running_stack(context)]
+    outcomes += [_timed(clean, "unit and engine tests", [sys.executable, *OWN_TESTS])]
     with tempfile.TemporaryDirectory(prefix="langfuse-stack-test-") as directory:
         try:
             with started(clean, Path(directory)) as stack:
@@ -62,6 +66,25 @@ def run(context: Context, *, sdk4_python: Path) -> int:
     context.console.print()
     context.console.rows([outcome.line() for outcome in outcomes])
     return EXIT_OK if all(outcome.code == 0 for outcome in outcomes) else EXIT_FAILED
+
+
+def test_running_stack(context: Context) -> list[Outcome]:
+    """Test the stack of this checkout and say how it went at once; nothing where none runs."""
+    try:
+        settings = context.lenient_settings()
+        engine = context.current_engine(settings)
+        state = engine.state()
+    except StackError as error:
+        context.console.note(f"The stack cannot be looked at: {error.message}")
+        return []
+    if not state.running:
+        context.console.note("No stack runs here, so none is tested first (make up starts one).")
+        return []
+    name = f"your stack: {settings['NEXTAUTH_URL']} ({engine.name} engine)"
+    outcome = _timed(context, name, smoke.smoke_command(sys.executable, QUICK))
+    context.console.rows([outcome.line()])
+    context.console.note("The tests of the code follow; they take minutes and leave your stack alone.")
+    return [outcome]
 
 
 def environment_of_tests(context: Context) -> dict[str, str]:

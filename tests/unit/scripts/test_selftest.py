@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts import selftest
+from scripts import down, selftest, up
 from scripts.core.console import Console
 from scripts.core.engines.base import Engine, EngineName
 from scripts.core.engines.embedded import EmbeddedEngine
@@ -17,6 +17,7 @@ from scripts.core.layout import Layout
 from scripts.core.runner import Completed, SubprocessRunner
 from scripts.core.settings.envfile import read_env
 from scripts.core.settings.values import Settings
+from scripts.selftest import free_port
 
 from .fakes import FakeRunner, Screen, layout_in
 from .test_stack_file import GOOD
@@ -63,6 +64,39 @@ def test_every_part_runs_and_one_failure_fails_the_whole(
     ]
     summary = screen.out.getvalue().splitlines()[-3:]
     assert [line.split()[0] for line in summary] == words
+
+
+@pytest.mark.parametrize(("code", "word"), [(0, "passed"), (1, "FAILED")])
+def test_the_stack_that_runs_is_tested_first_and_its_result_said_at_once(
+    tmp_path: Path, code: int, word: str
+) -> None:
+    said: list[str] = []
+
+    def look(_argv: object, _env: object) -> Completed:
+        said.append(screen.out.getvalue())
+        return Completed(0)
+
+    quick = " ".join(selftest.QUICK)
+    runner, screen = FakeRunner({quick: Completed(code), "tests/unit": look}), Screen()
+    context = make_context(tmp_path, runner, screen, ENGINE="embedded", LANGFUSE_PORT=str(free_port()))
+    assert up.run(context) == 0
+    try:
+        assert selftest.run(context, sdk4_python=Path("sdk4")) == code
+    finally:
+        down.run(context)
+    first = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "smoke_tests", *selftest.QUICK]
+    assert runner.calls[0] == first
+    assert runner.environments[0] is not None
+    assert runner.environments[0]["STACK_DIR"] == str(context.layout.stack_dir)
+    assert said[0].splitlines()[-1].startswith(f"{word}  your stack: http://localhost:")
+    assert len(screen.out.getvalue().splitlines()[-4:]) == 4
+
+
+def test_without_a_stack_the_tests_say_so_and_begin_with_the_code(tmp_path: Path) -> None:
+    runner, screen = FakeRunner(), Screen()
+    assert selftest.run(make_context(tmp_path, runner, screen), sdk4_python=Path("sdk4")) == 0
+    assert "No stack runs here" in screen.err.getvalue()
+    assert "tests/unit" in runner.calls[0]
 
 
 def test_the_smoke_tests_get_a_fresh_stack_that_is_gone_afterwards(tmp_path: Path) -> None:
