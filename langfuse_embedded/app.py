@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, unquote_to_bytes
 
@@ -15,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 from . import routes
 from .engine import Engine
 from .errors import EngineError
+from .http.access_log import AccessLog
 from .http.call import Call, json_response
 from .http.errors import (
     EVENTS_ONLY_MESSAGE,
@@ -60,6 +62,7 @@ class App:
         self.engine = engine
         self.router = Router(routes.all_operations())
         self.startup_error: EngineError | None = None
+        self.access_log = AccessLog(engine.config.access_log)
         self._viewer: Viewer | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -68,12 +71,14 @@ class App:
             await self._lifespan(receive, send)
         elif scope["type"] == "http":
             request = Request(scope, Paced(receive))
+            begin = time.monotonic()
             try:
                 response = await self._respond(request)
             except ClientDisconnect:
                 return
             if _is_of_the_api(_raw_path(scope)):
                 _add_cors(request, response)
+            self.access_log.note(request, response, time.monotonic() - begin)
             await response(scope, receive, send)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:

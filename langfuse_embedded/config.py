@@ -9,6 +9,7 @@ from pathlib import Path
 
 from .errors import ConfigError
 from .faults import Fault, FaultsUnreadable, parse_faults
+from .http.access_log import ERRORS, MODES
 from .http.outbound_urls import AllowedHosts
 from .login_settings import LoginSettings, read_login_settings
 
@@ -63,6 +64,7 @@ class EngineConfig:
         faults: what to do to requests on purpose; ``None``: nothing, and no route that changes it.
         allow_reset: whether a project key may delete all that its project holds.
         trusted_proxies: addresses and networks whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
+        access_log: which requests the log names: off, errors or all.
         compat: API level to imitate strictly (`4.16.0` refuses what that server refuses), or empty.
     """
 
@@ -85,6 +87,7 @@ class EngineConfig:
     faults: tuple[Fault, ...] | None = None
     allow_reset: bool = False
     trusted_proxies: tuple[str, ...] = ()
+    access_log: str = ERRORS
     compat: str = ""
 
     @property
@@ -117,6 +120,9 @@ def config_from_environment(
     allow_reset = _boolean(env, "EMBEDDED_ALLOW_RESET", problems)
     login = read_login_settings(env, problems)
     trusted_proxies = _networks(env, "EMBEDDED_TRUSTED_PROXIES", problems)
+    access_log = env.get("EMBEDDED_ACCESS_LOG") or ERRORS
+    if access_log not in MODES:
+        problems.append(f"EMBEDDED_ACCESS_LOG is {access_log!r}: use one of {', '.join(MODES)}")
     if problems:
         raise ConfigError("The engine cannot start with these settings:\n  " + "\n  ".join(problems))
     return EngineConfig(
@@ -139,6 +145,7 @@ def config_from_environment(
         faults=faults,
         allow_reset=allow_reset,
         trusted_proxies=trusted_proxies,
+        access_log=access_log,
         compat=env.get("EMBEDDED_COMPAT", ""),
     )
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from scripts import bootstrap, credentials, destroy, down, export_config, up
+from scripts import bootstrap, credentials, destroy, down, export_config, logs, up
 from scripts.core.api import Api
 from scripts.core.console import Console
 from scripts.core.context import Context
@@ -492,3 +492,14 @@ def test_where_the_salt_is_lost_a_rotation_makes_new_keys(stack: Stack) -> None:
     assert [stack.status(stack.keys(stem)) for stem in ("kosmos", "keys/kosmos.ci", "zeus")] == [200] * 3
     stack.bootstrap()  # revokes the former ones
     assert stack.bootstrap().endswith("Nothing to change.\n")
+
+
+def test_the_log_shows_the_request_that_was_refused(
+    untouched: Stack, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert untouched.status(("pk-lf-of-nobody", "sk-lf-of-nobody")) == 401
+    assert logs.run(untouched.context, service="", lines=20, follow=False) == 0
+    shown = capfd.readouterr().out
+    assert "GET /api/public/projects -> 401" in shown
+    assert "key pk-lf-of-nobody" in shown
+    assert "sk-lf" not in shown

@@ -282,6 +282,14 @@ _EMBEDDED = Group(
             used_by=EMBEDDED,
         ),
         Setting(
+            name="EMBEDDED_ACCESS_LOG",
+            description="Which requests `make logs` shows: those that were refused (400 and above), all, or "
+            "none.",
+            kind=choice("errors", "all", "off"),
+            default="errors",
+            used_by=EMBEDDED,
+        ),
+        Setting(
             name="EMBEDDED_ALLOW_RESET",
             description="Whether `POST /api/embedded/reset` deletes all that the project of the key holds.",
             kind=BOOLEAN,
