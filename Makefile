@@ -27,7 +27,7 @@ refusal = $(if $(filter 0 no false,$(value $(2))),--$(1))
 with_args = .venv/bin/python scripts/append_words.py $(call quoted,ARGS)
 PIP_INSTALL = -m pip install -qq --disable-pip-version-check --require-hashes -r
 
-.PHONY: help up down status logs pull lock images-save images-load images-check bootstrap plan validate credentials export-config smoke alerts alerts-check exporter dashboard report canary backup backups backup-verify restore reconcile export import promote retention erase destroy adopt test test-slow test-clients rehearse fake-llm api-reference lint audit types bench doctor capacity kubernetes-render docs lock-python trust reload-tls bundle install-bundle sbom rotate support-bundle upgrade rollback repair-migration
+.PHONY: help up down status logs pull lock images-save images-load images-check bootstrap plan validate credentials export-config smoke alerts alerts-check exporter dashboard report canary backup backups backup-verify restore reconcile export import promote retention erase destroy adopt test test-slow test-clients rehearse fake-llm api-reference lint audit types bench doctor capacity kubernetes-render docs lock-python trust reload-tls bundle install-bundle sbom rotate support-bundle upgrade rollback repair-migration repair-queues
 
 help: ## Help: show this; explain a group or all [GROUP=]
 	@awk -v group=$(call quoted,GROUP) -f scripts/help.awk $(MAKEFILE_LIST)
@@ -96,8 +96,8 @@ restore: .venv/.runtime ## Data: bring a backup back [BACKUP= REPLACE=1 ONLY= SM
 	@$(RUN) restore $(call option,backup,BACKUP) $(call switch,dry-run,DRY_RUN) $(call switch,replace,REPLACE) \
 	  $(call option,only,ONLY) $(call refusal,no-smoke,SMOKE)
 
-reconcile: .venv/.runtime ## Data: replay what was acknowledged but lost [SINCE= CHECK=1]
-	@$(RUN) reconcile $(call option,since,SINCE) $(call switch,check,CHECK)
+reconcile: .venv/.runtime ## Data: replay what was acknowledged but lost [SINCE= CHECK=1 SHOW=]
+	@$(RUN) reconcile $(call option,since,SINCE) $(call switch,check,CHECK) $(call option,show,SHOW)
 
 export: .venv/.runtime ## Data: write files [INTO= PROJECT= FORMAT=parquet|jsonl|csv]
 	@$(with_args) $(RUN) export $(call option,into,INTO) $(call option,project,PROJECT) $(call option,format,FORMAT)
@@ -124,8 +124,11 @@ upgrade: .venv/.runtime ## Data: to another version [TO= CHECK=1 YES=1 SMOKE=0 A
 rollback: .venv/.runtime ## Data: to before the last upgrade [CHECK=1 YES=1]
 	@$(RUN) rollback $(call switch,check,CHECK) $(call switch,yes,YES)
 
-repair-migration: .venv/.runtime ## Data: finish a dirty ClickHouse migration [DRY_RUN=1]
+repair-migration: .venv/.runtime ## Data: finish a migration that failed [DRY_RUN=1 YES=1]
 	@$(RUN) repair-migration $(call switch,dry-run,DRY_RUN) $(call switch,yes,YES)
+
+repair-queues: .venv/.runtime ## Data: have Valkey start after a power cut [DRY_RUN=1 YES=1]
+	@$(RUN) repair-queues $(call switch,dry-run,DRY_RUN) $(call switch,yes,YES)
 
 alerts: .venv/.runtime ## Watch: compile config/alerts.yaml for Prometheus [DRY_RUN=1]
 	@$(RUN) alerts $(call switch,dry-run,DRY_RUN)
@@ -221,7 +224,8 @@ lock-python: ## Develop: resolve the Python lock files anew (needs uv)
 	@for lock in "requirements.lock pyproject.toml" "requirements-dev.lock pyproject.toml --extra dev" \
 	  "requirements-pip.lock requirements-pip.in" "requirements-sdk4.lock requirements-sdk4.in" \
 	  "requirements-sdk2.lock requirements-sdk2.in" "requirements-sdk3.lock requirements-sdk3.in" \
-	  "requirements-clients.lock requirements-clients.in" "requirements-tools.lock requirements-tools.in"; do \
+	  "requirements-clients.lock requirements-clients.in" "requirements-tools.lock requirements-tools.in" \
+	  "requirements-exporter.lock requirements-exporter.in"; do \
 	  set -- $$lock; output=$$1; shift; \
 	  $(call quoted,UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	    --custom-compile-command 'make lock-python' --output-file "$$output" "$$@" || exit 1; \

@@ -69,11 +69,12 @@ def reconcile(
     check: Annotated[
         bool, typer.Option("--check", help="Only look; exit 3 when something is missing.")
     ] = False,
+    show: Annotated[str, typer.Option(help="Id of a span or trace: print it as it was sent.")] = "",
 ) -> None:
     """Find what was acknowledged and cannot be read, and replay it."""
     from scripts.reconcile import verb
 
-    execute(lambda context: verb.run(context, since=since, until=until, rate=rate, check=check))
+    execute(lambda context: verb.run(context, since=since, until=until, rate=rate, check=check, show=show))
 
 
 @app.command()
@@ -176,7 +177,15 @@ def rollback(
 
 @app.command()
 def repair_migration(dry_run: DryRun = False, yes: Yes = False) -> None:
-    """Finish a migration of ClickHouse that was left unfinished ("Dirty database version")."""
+    """Finish a migration that was left unfinished (P3009, "Dirty database version")."""
     from scripts.upgrade import repair as verb
+
+    execute(lambda context: verb.run(context, yes=yes, dry_run=dry_run))
+
+
+@app.command()
+def repair_queues(dry_run: DryRun = False, yes: Yes = False) -> None:
+    """Cut off what a power cut has left at the end of Valkey's file, which does not start with it."""
+    from scripts.upgrade import repair_queues as verb
 
     execute(lambda context: verb.run(context, yes=yes, dry_run=dry_run))

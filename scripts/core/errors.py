@@ -8,6 +8,7 @@ StackError               expected failure; exit code 1
 │   ├── EngineDied       its process ended while we waited for it
 │   └── WaitTimeout      it did not get there within the deadline
 ├── CommandFailed        a program that we ran failed
+├── CommandTimedOut      a program that we ran did not end in time
 └── ProvisioningError    an organization, project or key could not be made
 """
 
@@ -21,6 +22,8 @@ EXIT_USAGE = 2
 EXIT_WARNINGS = 3
 EXIT_DRIFT = 3
 EXIT_INTERRUPTED = 130
+
+_LONGEST_WORD = 100
 
 
 class StackError(Exception):
@@ -73,6 +76,12 @@ class WaitTimeout(EngineError):
     """What was waited for did not happen within its deadline."""
 
 
+def command_text(argv: Sequence[str]) -> str:
+    """Return a command for people: a script or statement among its words is cut short."""
+    words = (" ".join(word.split()) if any(char.isspace() for char in word) else word for word in argv)
+    return " ".join(word if len(word) <= _LONGEST_WORD else f"{word[:_LONGEST_WORD]}..." for word in words)
+
+
 class CommandFailed(StackError):
     """A program that we ran failed.
 
@@ -85,12 +94,16 @@ class CommandFailed(StackError):
         self, argv: Sequence[str], returncode: int, stderr: str, *, fix: str = "", last_lines: int = 12
     ) -> None:
         super().__init__(
-            f"`{' '.join(argv)}` failed with exit code {returncode}.",
+            f"`{command_text(argv)}` failed with exit code {returncode}.",
             fix=fix,
             details=stderr.strip().splitlines()[-last_lines:],
         )
         self.argv = tuple(argv)
         self.returncode = returncode
+
+
+class CommandTimedOut(StackError):
+    """A program that we ran did not end in time, and was killed."""
 
 
 class ProvisioningError(StackError):

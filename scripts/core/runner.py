@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
-from .errors import CommandFailed, StackError
+from .errors import CommandFailed, CommandTimedOut, StackError, command_text
 
 # A program that is told to end while it talks to the Docker engine needs a moment to say goodbye.
 END_TIMEOUT_S = 20.0
@@ -157,9 +157,9 @@ def _not_found(argv: Sequence[str]) -> StackError:
     return StackError(f"The program {argv[0]} was not found.", fix=f"install {argv[0]} or add it to PATH.")
 
 
-def _too_slow(argv: Sequence[str], timeout_s: float) -> StackError:
-    return StackError(
-        f"`{' '.join(argv)}` did not end within {timeout_s:.0f} s.",
+def _too_slow(argv: Sequence[str], timeout_s: float) -> CommandTimedOut:
+    return CommandTimedOut(
+        f"`{command_text(argv)}` did not end within {timeout_s:.0f} s.",
         fix="look at what it waits for, then repeat.",
     )
 

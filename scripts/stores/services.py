@@ -58,6 +58,12 @@ class Services:
         """Run a service that does something and ends."""
         self._make("run", "--rm", "--no-deps", "-T", service, timeout_s=_START_S)
 
+    def run_inside(self, service: str, argv: Sequence[str], timeout_s: float = _START_S) -> str:
+        """Run a program in a container of its own, with the image and the volumes of a service."""
+        program, *rest = argv
+        command = ("run", "--rm", "--no-deps", "-T", "--entrypoint", program, service, *rest)
+        return self._make(*command, timeout_s=timeout_s).stdout
+
     def up(self, *services: str) -> None:
         """Start these services and what they need, and wait until all are healthy."""
         argv = ("up", "--detach", "--wait", "--wait-timeout", str(_START_S), *services)

@@ -193,7 +193,7 @@ def _migrations(facts: Facts, findings: _Findings) -> None:
         findings.stop(
             "unfinished",
             f"PostgreSQL has migrations that were begun only: {', '.join(levels.unfinished)}.",
-            "see what web says: make logs SERVICE=langfuse-web; then restore a backup",
+            "make repair-migration",
         )
     if levels.background_failed:
         findings.stop(

@@ -64,8 +64,12 @@ PROGRAM_HINTS: tuple[tuple[str, str], ...] = (
         ),
     ),
     (
-        r"[Dd]irty database version",
-        "a migration was interrupted: look at the log of langfuse-web before anything else.",
+        r"[Dd]irty database version|P3009|P3018",
+        "a migration did not finish, and none is applied until that one is: make repair-migration.",
+    ),
+    (
+        r"[Bb]ad file format reading the append only file",
+        "a power cut has damaged the end of the file of the queues: make repair-queues, then make up.",
     ),
     (
         r"in 18\+, these Docker images are configured",

@@ -190,8 +190,8 @@ CHECKS = (
     Check(
         id="langfuse.migrations",
         looks_at="Every migration of PostgreSQL has finished.",
-        fix="make logs SERVICE=langfuse-web shows why; correct that, then make up; with an older image "
-        "restore the backup",
+        fix="make repair-migration (web does not start while one is noted as failed: P3009); with an older "
+        "image restore the backup",
         page="how-to/troubleshoot.md#migrations",
         judge=_migrations,
         engines=COMPOSE,

@@ -12,7 +12,7 @@ from typing import Any
 
 from scripts.core.daemon import ENDPOINT, Daemon, daemon_from
 from scripts.core.docker import find_engine
-from scripts.core.errors import StackError
+from scripts.core.errors import CommandTimedOut, StackError
 from scripts.core.identity import other_owner, remains_of
 from scripts.core.images_lock import content_of
 from scripts.doctor.facts import Facts, NotGathered, Surroundings
@@ -224,10 +224,13 @@ def run_inside(surroundings: Surroundings, container: Container, argv: Sequence[
     """Return what a program in a container prints.
 
     Raises:
-        NotGathered: it failed; with the last line of its complaint.
+        NotGathered: it failed, with the last line of its complaint; or it did not end in time.
     """
     command = ["docker", "exec", "--interactive", container.id, *argv]
-    done = surroundings.context.runner.run(command, stdin=stdin, timeout_s=TIMEOUT_S)
+    try:
+        done = surroundings.context.runner.run(command, stdin=stdin, timeout_s=TIMEOUT_S)
+    except CommandTimedOut as error:
+        raise NotGathered(f"{container.service} does not answer within {TIMEOUT_S:.0f} s") from error
     if done.returncode != 0:
         lines = (done.stderr or done.stdout).strip().splitlines() or [f"exit code {done.returncode}"]
         raise NotGathered(f"{container.service}: {lines[-1]}")

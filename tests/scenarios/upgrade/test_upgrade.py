@@ -43,6 +43,8 @@ def test_a_check_changes_nothing_and_says_what_stands_in_the_way(seeded: Stack) 
     assert [line.partition(":")[0] for line in caught.value.details] == ["downgrade", "sdk"]
     assert upgrade(seeded, "4.98.7", check=True) == EXIT_FAILED, "there is no such image"
     postgres = Postgres(services_of(seeded))
+    dormant = "SELECT count(*) FROM background_migrations WHERE finished_at IS NULL AND args ? 'envGate';"
+    assert postgres.query(dormant) == "1", "such a row is there in every stack, and stops no upgrade"
     postgres.query(
         "INSERT INTO background_migrations (id, name, script, args) VALUES ('t', 'test-backfill', 's', '{}');"
     )
@@ -103,6 +105,29 @@ def test_a_dirty_migration_is_repaired(seeded: Stack) -> None:
     assert clickhouse_level(clickhouse) == (46, False)
     assert lost(before, content(seeded)) == {}
     assert repair.run(seeded.context, yes=True, dry_run=False) == EXIT_OK, "there is nothing to repair"
+
+
+def test_a_migration_of_postgresql_that_failed_is_run_once_more(seeded: Stack) -> None:
+    """As after a web that was killed within it: Prisma applies none while one is noted as failed (P3009)."""
+    before = content(seeded)
+    postgres = Postgres(services_of(seeded))
+    postgres.query(
+        "DROP INDEX pending_deletions_by_object; UPDATE _prisma_migrations SET finished_at = NULL,"
+        " applied_steps_count = 0, logs = 'no space left' WHERE migration_name LIKE '%4_59';"
+    )
+    services_of(seeded).stop("langfuse-web")
+    with pytest.raises(StackError) as caught:
+        seeded.up()
+    assert any("P3009" in line for line in caught.value.details)
+    assert "make repair-migration" in caught.value.fix
+    assert repair.run(seeded.context, yes=True, dry_run=True) == EXIT_OK
+    assert levels(seeded).unfinished
+    assert upgrade(seeded, NEW, check=True) == EXIT_FAILED
+    assert repair.run(seeded.context, yes=True, dry_run=False) == EXIT_OK
+    wait_healthy(seeded)
+    assert levels(seeded).unfinished == ()
+    assert postgres.query("SELECT to_regclass('pending_deletions_by_object') IS NOT NULL;") == "t"
+    assert lost(before, content(seeded)) == {}
 
 
 def test_a_migration_that_fails_again_leaves_clickhouse_as_it_was(seeded: Stack) -> None:

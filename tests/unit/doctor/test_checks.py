@@ -39,6 +39,13 @@ SHA = "sha256:" + "ab" * 32
 PUBLIC_MEDIA = "https://s3.acme.example/media/x?X-Amz-Signature=1"
 
 
+GATE = "LANGFUSE_BACKGROUND_MIGRATION_V4_ENABLE_HISTORIC_BACKFILL"
+
+
+def unfinished(**change: object) -> dict[str, object]:
+    return {"name": "backfill", "failed": False, "reason": None, "claimed": False, "gate": None} | change
+
+
 def postgres(**answers: object) -> Postgres:
     return Postgres(answers)
 
@@ -394,6 +401,28 @@ CASES: list[tuple[str, tuple[object, ...], Status, str]] = [
             ("26.3.37.3", "2027-03-27", WARNING, "out of support since 2027-03-26"),
             ("26.8.15.10", "2027-03-27", SKIPPED, "no container runs an image of compose.yaml"),
         )
+    ),
+    ("langfuse.background_migrations", (postgres(background=[]), containers()), OK, "no background"),
+    (
+        "langfuse.background_migrations",
+        (postgres(background=[unfinished(gate=GATE)]), containers(container("langfuse-worker"))),
+        OK,
+        "1 dormant",
+    ),
+    (
+        "langfuse.background_migrations",
+        (
+            postgres(background=[unfinished(gate=GATE)]),
+            containers(container("langfuse-worker", environment={GATE: "true"})),
+        ),
+        WARNING,
+        "under way: backfill",
+    ),
+    (
+        "langfuse.background_migrations",
+        (postgres(background=[unfinished(failed=True, reason="no room")]), containers()),
+        FAILED,
+        "backfill: no room",
     ),
     ("versions.postgres", (postgres(settings={"server_version_num": "140011"}),), FAILED, "PostgreSQL 14"),
     ("versions.valkey", (Valkey({"redis_version": "6.2.14"}),), FAILED, "6.2.14"),

@@ -20,7 +20,7 @@ import pytest
 
 from scripts.core.console import Console
 from scripts.core.context import Context
-from scripts.core.errors import StackError
+from scripts.core.errors import CommandTimedOut, StackError
 from scripts.core.runner import Completed
 from scripts.doctor.cipher import NoCipher, WrongKey, decrypt
 from scripts.doctor.facts import Facts, Gathering, NotGathered, Source, Surroundings
@@ -41,6 +41,19 @@ def surroundings(tmp_path: Path, runner: FakeRunner | None = None) -> Surroundin
     context = Context(layout_in(tmp_path), {}, Console({}), runner or FakeRunner())
     settings = settings_with(ENGINE="compose")
     return Surroundings(context, settings, context.current_engine(settings))
+
+
+def test_a_store_that_hangs_is_named_without_the_script_that_was_sent_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hangs(argv: Any, **_: object) -> Completed:
+        raise CommandTimedOut(f"`{' '.join(argv)}` did not end within 6 s.")
+
+    around = surroundings(tmp_path)
+    monkeypatch.setattr(around.context.runner, "run", hangs)
+    store: Any = type("Container", (), {"id": "abc", "service": "clickhouse"})
+    with pytest.raises(NotGathered, match=r"^clickhouse does not answer within 6 s$"):
+        containers.run_inside(around, store, ["sh", "-c", "SELECT 1"])
 
 
 INSIDE_V2 = """\

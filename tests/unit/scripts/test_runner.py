@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.core.errors import StackError
+from scripts.core.errors import StackError, command_text
 from scripts.core.runner import SubprocessRunner
 
 TALKS = "import sys, time; print('begun', file=sys.stderr, flush=True); time.sleep(0.4); print('result')"
@@ -70,3 +70,12 @@ def test_ctrl_c_leaves_no_program_behind_not_even_a_dead_one(tmp_path: Path) -> 
 def test_a_program_that_is_not_installed_is_named(tmp_path: Path) -> None:
     with pytest.raises(StackError, match="no-such-program was not found"):
         SubprocessRunner(tmp_path).watched(["no-such-program"], lambda _said: None)
+
+
+def test_a_script_among_the_words_of_a_command_is_cut_short() -> None:
+    sql = "select 1 from observations\n" * 100
+    text = command_text(["docker", "exec", "sh", "-c", sql])
+    assert text.startswith("docker exec sh -c select 1 from observations select 1")
+    assert text.endswith("...")
+    assert len(text) < 130
+    assert command_text(["docker", "compose", "ps"]) == "docker compose ps"

@@ -45,7 +45,7 @@ BEFORE_TEXT = {"old": "4.26.0", "new": "4.27.0", "sdk": "4.18.0"}
         ({"old": ""}, "version", "TO="),
         ({"levels": None}, "migrations", "make doctor"),
         ({"levels": Levels(433, 47, dirty=True)}, "dirty", "make repair-migration"),
-        ({"levels": Levels(433, 46, unfinished=("2026_x",))}, "unfinished", "make logs"),
+        ({"levels": Levels(433, 46, unfinished=("2026_x",))}, "unfinished", "make repair-migration"),
         ({"levels": Levels(433, 46, background=("backfill",))}, "background", "wait for them"),
         ({"levels": Levels(433, 46, background_failed=("backfill",))}, "background", "retry"),
         ({"clickhouse": "25.8.1.1"}, "clickhouse", "upgrade.md"),
