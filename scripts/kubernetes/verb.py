@@ -109,6 +109,9 @@ def _settings(context: Context, size: str) -> Settings:
 
 def _environment(context: Context, service: str, settings: Settings) -> dict[str, str]:
     found = service_environment(context.layout.root / "compose.yaml", service, settings.values)
+    # Files that compose mounts are not in a pod, and Node does not start without one that it has to load.
+    options = [one for one in found.get("NODE_OPTIONS", "").split() if not one.startswith("--require=")]
+    found["NODE_OPTIONS"] = " ".join(options)
     return {**found, **read_env(context.layout.root / ".env.langfuse").values()}
 
 

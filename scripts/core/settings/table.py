@@ -391,6 +391,15 @@ _MONITORING = Group(
             used_by=(Reader.COMPOSE, Reader.SCRIPTS),
         ),
         Setting(
+            name="EXPORTER_RECONCILE_S",
+            description="Time between two looks for spans that were acknowledged and are not stored; what is "
+            "lost is replayed. 0: never. Only where the exporter reaches the stores (compose).",
+            kind=integer(0, 86400),
+            unit="seconds",
+            default="180",
+            used_by=(Reader.COMPOSE, Reader.SCRIPTS),
+        ),
+        Setting(
             name="CANARY_PROJECT",
             description="Project that the canary writes to. Empty: the first one.",
             kind=IDENTIFIER,
