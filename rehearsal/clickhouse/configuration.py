@@ -26,6 +26,15 @@ def read_users(path: Path, environment: Mapping[str, str]) -> dict[str, str]:
     return users
 
 
+def read_profile(path: Path, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the settings of the profile `default`, which every query runs with. Raises BadConfiguration."""
+    settings: dict[str, str] = {}
+    for file in sorted(path.glob("*.xml")):
+        for element in _root(file).findall("./profiles/default/*"):
+            settings[element.tag] = (_resolved(element, environment, file).text or "").strip()
+    return settings
+
+
 def read_timezone(path: Path) -> str:
     """Return the time zone that the configuration sets, or an empty string."""
     zones = [_root(file).findtext("timezone") for file in sorted(path.glob("*.xml"))]

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from .configuration import engine_configuration, read_timezone, read_users
+from .configuration import BadConfiguration, engine_configuration, read_profile, read_timezone, read_users
 
 CONFIGURATION = Path("/etc/clickhouse-server")
 DATA = Path("/var/lib/clickhouse/data")
@@ -32,7 +32,8 @@ AUTHENTICATION_FAILED = "Code: 516. DB::Exception: {user}: Authentication failed
 _METRICS = (
     "SELECT 'ClickHouseMetrics_' || metric AS name, toFloat64(value) AS value FROM system.metrics"
     " UNION ALL SELECT 'ClickHouseProfileEvents_' || event, toFloat64(value) FROM system.events"
-    " ORDER BY name"
+    # The server names counters that are 0, too.
+    " ORDER BY name SETTINGS system_events_show_zero_values = 1"
 )
 _ERROR_CODE = re.compile(r"Code: (\d+)\.")
 
@@ -157,6 +158,20 @@ class MetricsHandler(BaseHTTPRequestHandler):
         """Say nothing about scrapes."""
 
 
+def set_profile(session: Any, settings: Mapping[str, str]) -> None:
+    """Have the engine run with the settings of a profile.
+
+    Raises:
+        BadConfiguration: it does not know one, or not this value; the server would not start either.
+    """
+    for name, value in settings.items():
+        text = value if re.fullmatch(r"-?\d+(\.\d+)?", value) else "'" + value.replace("'", "\\'") + "'"
+        try:
+            session.query(f"SET {name} = {text}")
+        except Exception as error:
+            raise BadConfiguration(f"users.d: profile default: {name}: {error}") from error
+
+
 def main() -> None:
     """Serve until SIGTERM."""
     users = read_users(CONFIGURATION / "users.d", os.environ)
@@ -167,7 +182,9 @@ def main() -> None:
 
     from chdb.session import Session
 
-    front = Front(users, Session(f"{DATA}?config-file={ENGINE_CONFIGURATION}"))
+    session = Session(f"{DATA}?config-file={ENGINE_CONFIGURATION}")
+    set_profile(session, read_profile(CONFIGURATION / "users.d", os.environ))
+    front = Front(users, session)
     native = socketserver.ThreadingTCPServer(("0.0.0.0", NATIVE_PORT), socketserver.BaseRequestHandler)  # noqa: S104
     for beside in (native, Metrics(front)):
         threading.Thread(target=beside.serve_forever, daemon=True).start()

@@ -1,7 +1,7 @@
 """Stand-in for the worker: takes jobs from Valkey, reads their objects, writes rows to ClickHouse.
 
-Not Langfuse: it rehearses what the containers around it must offer. Like the worker it gives rows up after
-`LANGFUSE_INGESTION_CLICKHOUSE_MAX_ATTEMPTS` attempts; unlike it, it holds nothing once a job is done.
+Not Langfuse: it rehearses what the containers around it must offer. Like the worker it holds rows in memory
+when their job is done (clickhouse_writer.py), and lives on after SIGTERM when all is written.
 What it does wrong on purpose is told to it through Valkey (queues.FAULTS) or `REHEARSAL_WORKER_FAULT`.
 """
 
@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import FrameType
+from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
@@ -28,10 +28,11 @@ import redis
 from langfuse_embedded.otlp.batch import DecodeError
 from langfuse_embedded.store.score_rows import Score, StoredScore, merged
 
+from .clickhouse_writer import ClickHouseWriter
 from .migrations import finish_background_migrations
 from .postgres import Postgres
 from .queues import INGESTION, OTEL, SCORE_DELETE, SECONDARY, TRACE_DELETE, Queues
-from .rows import event_rows, file_row, json_lines, score_row
+from .rows import event_rows, file_row, score_row
 from .statsd import Statsd
 from .stores import Bucket, ClickHouse, open_postgres, open_valkey, verify
 
@@ -39,6 +40,7 @@ log = logging.getLogger("rehearsal.worker")
 
 NEXT_TRY_S = 0.25
 TAKE_TIMEOUT_S = 0.25
+STOP_S = 30.0
 STORE_AWAY = (
     redis.RedisError,
     psycopg.Error,
@@ -47,10 +49,6 @@ STORE_AWAY = (
     botocore.exceptions.ClientError,
 )
 _OF_TRACES = "WHERE project_id = {project:String} AND trace_id IN {ids:Array(String)}"
-
-
-class Dropped(Exception):
-    """Rows were given up; their job counts as done."""
 
 
 class Worker:
@@ -62,8 +60,14 @@ class Worker:
         self._clickhouse = ClickHouse.of(environment)
         self._events = Bucket.of(environment, "EVENT_UPLOAD")
         self._statsd = Statsd.of(environment)
-        self._attempts = int(environment["LANGFUSE_INGESTION_CLICKHOUSE_MAX_ATTEMPTS"])
-        self._interval_s = int(environment["LANGFUSE_INGESTION_CLICKHOUSE_WRITE_INTERVAL_MS"]) / 1000
+        self.writer = ClickHouseWriter(
+            self._clickhouse,
+            self._statsd,
+            int(environment["LANGFUSE_INGESTION_CLICKHOUSE_MAX_ATTEMPTS"]),
+            int(environment["LANGFUSE_INGESTION_CLICKHOUSE_WRITE_INTERVAL_MS"]) / 1000,
+        )
+        self._stopping = threading.Event()
+        self._stopped = threading.Event()
         self._fault = environment.get("REHEARSAL_WORKER_FAULT", "")
         self._jobs: Mapping[str, Callable[[Mapping[str, Any]], None]] = {
             OTEL: self._write_spans,
@@ -73,10 +77,17 @@ class Worker:
             SCORE_DELETE: self._delete_scores,
         }
 
+    def stop(self, timeout_s: float) -> None:
+        """Finish the job at hand, then write what is held, once."""
+        self._stopping.set()
+        self._stopped.wait(timeout_s)
+        self.writer.flush_all(whole=True)
+        log.info("Clickhouse writer has been shut down.")
+
     def run(self) -> None:
-        """Work for ever; a store that is away is waited for."""
+        """Work until `stop`; a store that is away is waited for."""
         recovered = False
-        while True:
+        while not self._stopping.is_set():
             try:
                 if not recovered:
                     if count := self._queues.recover():
@@ -89,6 +100,7 @@ class Worker:
                 log.warning("a store is away: %s", error)
                 recovered = False
                 time.sleep(NEXT_TRY_S)
+        self._stopped.set()
 
     def _next(self) -> None:
         if self._told() == "stall":
@@ -105,11 +117,10 @@ class Worker:
             if fault == "fail":
                 raise ValueError("told to fail")
             if fault == "drop":
-                raise Dropped("told to drop")
-            self._jobs[queue](job)
-        except Dropped as reason:
-            self._statsd.dropped()
-            log.error("ClickhouseWriter: Max attempts reached, dropped %s: %s", job, reason)
+                self._statsd.dropped("events_full", 1)
+                log.error("ClickhouseWriter: Max attempts reached, dropped %s: told to drop", job)
+            else:
+                self._jobs[queue](job)
         except (ValueError, KeyError, TypeError, DecodeError) as error:
             log.error("a job of %s failed: %s: %s", queue, job, error)
             self._queues.failed(queue, text)
@@ -121,17 +132,18 @@ class Worker:
 
     def _write_spans(self, job: Mapping[str, Any]) -> None:
         spans = json.loads(self._events.get(job["key"]))
-        self._insert("events_full", event_rows(job["project_id"], job["key"], spans))
+        self.writer.add("events_full", event_rows(job["project_id"], job["key"], spans))
 
     def _write_score(self, job: Mapping[str, Any]) -> None:
         project_id = job["project_id"]
         for score in json.loads(self._events.get(job["key"])):
-            self._insert("scores", [score_row(project_id, self._merged(project_id, score))])
+            self.writer.add("scores", [score_row(project_id, self._merged(project_id, score))])
             log_row = file_row(project_id, "score", score["id"], self._events.name, job["key"])
-            self._insert("blob_storage_file_log", [log_row])
+            self.writer.add("blob_storage_file_log", [log_row])
 
     def _merged(self, project_id: str, score: Score) -> Score:
-        """Return a score with what was stored of it before."""
+        """Return a score with what came in of it before. The server has that from the events bucket."""
+        self.writer.flush("scores")
         found = self._clickhouse.rows(
             "SELECT rehearsal_source AS source FROM scores WHERE project_id = {project:String}"
             " AND id = {id:String} ORDER BY event_ts DESC LIMIT 1",
@@ -142,19 +154,6 @@ class Worker:
             return score
         earlier: Score = json.loads(found[0]["source"])
         return merged(_stored(earlier), _stored(score))
-
-    def _insert(self, table: str, rows: list[dict[str, Any]]) -> None:
-        """Write rows, in as many attempts as the server makes. Raises Dropped."""
-        sql = f"INSERT INTO {table} ({', '.join(rows[0])}) FORMAT JSONEachRow\n{json_lines(rows)}"
-        for attempt in range(1, self._attempts + 1):
-            try:
-                self._clickhouse.run(sql)
-            except httpx.HTTPError as error:
-                log.warning("ClickHouse refused rows of %s, attempt %d: %s", table, attempt, error)
-                time.sleep(self._interval_s)
-            else:
-                return
-        raise Dropped(f"{len(rows)} rows of {table}")
 
     def _delete_traces(self, job: Mapping[str, Any]) -> None:
         project_id, trace_ids = job["project_id"], job["ids"]
@@ -227,9 +226,9 @@ def main() -> int:
     """Check the stores, then work until SIGTERM."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    signal.signal(signal.SIGTERM, _stop)
     log.info("This is a stand-in for the worker: it rehearses the wiring, it is not Langfuse.")
     environment = os.environ
+    ends_when_done(environment)
     if wrong := verify(environment, identity="worker"):
         for error in wrong:
             log.error("wrong: %s", error)
@@ -237,18 +236,44 @@ def main() -> int:
     if environment.get("REHEARSAL_BACKGROUND_MIGRATIONS") != "unfinished":
         count = finish_background_migrations(Postgres(environment), environment)
         log.info("%d background migrations finished", count)
-    threading.Thread(target=Worker(environment).run, daemon=True).start()
-    ThreadingHTTPServer((environment["HOSTNAME"], int(environment["PORT"])), Health).serve_forever()
+    worker = Worker(environment)
+    server = ThreadingHTTPServer((environment["HOSTNAME"], int(environment["PORT"])), Health)
+    for beside in (worker.run, worker.writer.run, server.serve_forever):
+        threading.Thread(target=beside, daemon=True).start()
+    asked = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: asked.set())
+    asked.wait()
+    log.info("Received SIGTERM, closing server...")
+    server.shutdown()
+    worker.stop(STOP_S)
+    log.info("Shutdown complete, exiting process...")
+    if not ends_when_done(environment):
+        # The server's event loop has something left to wait for, and nothing ends the process.
+        threading.Event().wait()
     return 0
+
+
+def ends_when_done(environment: Mapping[str, str]) -> bool:
+    """Return whether Node was told to load config/langfuse/exit-when-done.cjs, which ends the process.
+
+    Raises:
+        SystemExit: a file that Node was told to load cannot be read. Node does not start then either.
+    """
+    found = False
+    for option in environment.get("NODE_OPTIONS", "").split():
+        name, _, path = option.partition("=")
+        if name in ("--require", "-r"):
+            try:
+                found |= "process.exit" in Path(path).read_text("utf-8")
+            except OSError as error:
+                raise SystemExit(f"Error: Cannot find module '{path}' ({error.strerror})") from error
+    return found
 
 
 def _stored(score: Score) -> StoredScore:
     # ClickHouse has these two times in columns of their own.
     return {**score, "created_at": 0, "updated_at": 0}
-
-
-def _stop(_number: int, _frame: FrameType | None) -> None:
-    raise SystemExit(0)
 
 
 def _array(texts: list[str]) -> str:

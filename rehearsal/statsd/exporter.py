@@ -1,7 +1,9 @@
 """DogStatsD in, Prometheus out, by the mappings of `config/prometheus/statsd.yaml`.
 
 It understands what the stack's file uses: glob and regex matches, labels, scale, ttl and drop, for counters
-and gauges. A stand-in, as no package has the real program.
+and gauges. A stand-in, as no package has the real program. Its rules are those of statsd_exporter: globs
+before regular expressions and `ttl: 0s` for the default (pkg/mapper/mapper.go), one kind of metric for a name
+(pkg/registry/registry.go), no counter that goes down (pkg/exporter/exporter.go).
 """
 
 from __future__ import annotations
@@ -23,9 +25,17 @@ import yaml
 _LINE = re.compile(
     r"(?P<name>[^:|#]+):(?P<value>[-+0-9.eE]+)\|(?P<kind>[cg])(?:\|[^#]*)?(?:\|#(?P<tags>.*))?"
 )
+_KEYS = {"match", "match_type", "match_metric_type", "name", "labels", "ttl", "scale", "action"}
+_NAME = re.compile(r"([a-zA-Z_]|\$\{?\d+\}?)([a-zA-Z0-9_]|\$\{?\d+\}?)*")
+_PART = r"[a-zA-Z_](-?[a-zA-Z0-9_])*"
+_GLOB = re.compile(rf"(\*\.|{_PART}\.)*(\*|{_PART})")
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 Labels = tuple[tuple[str, str], ...]
+
+
+class BadMapping(Exception):
+    """A file that the original would refuse, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +49,20 @@ class Mapped:
 
 
 class Mappings:
-    """The rules of a file, first match wins."""
+    """The rules of a file: globs first, then regular expressions, of each the first match.
+
+    Raises:
+        BadMapping: the original would not start with this file.
+    """
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self._ttl = _seconds(document.get("defaults", {}).get("ttl", "0s"))
-        self._rules = [(_pattern(rule), rule) for rule in document["mappings"]]
+        if unknown := document.keys() - {"defaults", "mappings"}:
+            raise BadMapping(f"not known: {', '.join(sorted(unknown))}")
+        for rule in document["mappings"]:
+            _check(rule)
+        ordered = sorted(document["mappings"], key=lambda rule: rule.get("match_type", "glob") == "regex")
+        self._rules = [(_pattern(rule), rule) for rule in ordered]
 
     def of(self, name: str) -> Mapped | None:
         """Return what a metric becomes, or None when it is dropped."""
@@ -56,7 +75,7 @@ class Mappings:
                     _filled(rule["name"], found),
                     tuple(sorted(labels.items())),
                     float(rule.get("scale", 1)),
-                    _seconds(rule["ttl"]) if "ttl" in rule else self._ttl,
+                    _seconds(rule.get("ttl", "0s")) or self._ttl,
                 )
         return Mapped(re.sub(r"[^a-zA-Z0-9_]", "_", name), (), 1.0, self._ttl)
 
@@ -80,17 +99,22 @@ class Registry:
         tags = [tag.partition(":") for tag in (found["tags"] or "").split(",") if tag]
         labels = tuple(sorted({**{name: value for name, _, value in tags}, **dict(mapped.labels)}.items()))
         value = float(found["value"]) * mapped.scale
+        kind = "counter" if found["kind"] == "c" else "gauge"
+        if kind == "counter" and value < 0:
+            return
         until = self._clock() + mapped.ttl if mapped.ttl else float("inf")
         with self._lock:
-            if found["kind"] == "c":
+            self._expire()
+            if self._kinds.setdefault(mapped.name, kind) != kind:
+                return
+            if kind == "counter":
                 value += self._series.get((mapped.name, labels), (0.0, 0.0))[0]
-            self._kinds[mapped.name] = "counter" if found["kind"] == "c" else "gauge"
             self._series[mapped.name, labels] = (value, until)
 
     def text(self) -> str:
         """Return all series in Prometheus' text format."""
         with self._lock:
-            self._series = {key: one for key, one in self._series.items() if one[1] > self._clock()}
+            self._expire()
             rows = sorted(self._series.items())
         lines: list[str] = []
         for (name, labels), (value, _) in rows:
@@ -99,6 +123,9 @@ class Registry:
             shown = ",".join(f'{label}="{text}"' for label, text in labels)
             lines.append(f"{name}{{{shown}}} {value:g}")
         return "".join(f"{line}\n" for line in lines)
+
+    def _expire(self) -> None:
+        self._series = {key: one for key, one in self._series.items() if one[1] > self._clock()}
 
 
 class Web(ThreadingHTTPServer):
@@ -165,6 +192,16 @@ def main(argv: Sequence[str]) -> int:
 def _address(text: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":")
     return host or "0.0.0.0", int(port)  # noqa: S104 - inside a container
+
+
+def _check(rule: Mapping[str, Any]) -> None:
+    if unknown := rule.keys() - _KEYS:
+        raise BadMapping(f"{rule.get('match')}: not known: {', '.join(sorted(unknown))}")
+    if not _NAME.fullmatch(str(rule.get("name", ""))):
+        raise BadMapping(f"{rule.get('match')}: metric name {rule.get('name')!r}")
+    is_glob = rule.get("match_type", "glob") == "glob"
+    if is_glob and not _GLOB.fullmatch(str(rule.get("match", ""))):
+        raise BadMapping(f"invalid match: {rule.get('match')}")
 
 
 def _pattern(rule: Mapping[str, Any]) -> re.Pattern[str]:

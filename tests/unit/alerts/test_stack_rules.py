@@ -21,6 +21,8 @@ _END = "langfuse_certificate_expiry_timestamp_seconds"
 _DAY = 86400
 
 # name -> (series with which it fires, series with which it is silent); looked at after 80 minutes.
+_REFUSED = '{project="kosmos", trace_id="a1", span_id="01", batch="otel/kosmos/x.json"}'
+
 CASES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
     "ExporterDown": ({'up{job="exporter"}': "1x70 0x20"}, {'up{job="exporter"}': "1x90"}),
     "ServerUnreachable": ({"langfuse_up": "0x90"}, {"langfuse_up": "1x90"}),
@@ -65,8 +67,30 @@ CASES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
         {'langfuse_clickhouse_writer_dropped_rows_total{entity_type="events_full"}': "7x90"},
     ),
     "WriterErrors": (
-        {"langfuse_clickhouse_writer_errors_total": "0+1x90"},
-        {"langfuse_clickhouse_writer_errors_total": "0x78 1x20"},
+        {"ClickHouseProfileEvents_FailedInsertQuery": "0+3x90"},
+        {
+            "ClickHouseProfileEvents_FailedInsertQuery": "0x78 1x20",
+            "langfuse_clickhouse_writer_errors_total": "0+1x90",
+        },
+    ),
+    "WriterWaiting": (
+        {'langfuse_clickhouse_writer_wait_seconds{unit="milliseconds"}': "61x90"},
+        {'langfuse_clickhouse_writer_wait_seconds{unit="milliseconds"}': "0.3x77 61 0.3x10"},
+    ),
+    "SpansMissing": (
+        {f"langfuse_reconcile_refused_span{_REFUSED}": "1x90"},
+        {
+            f"langfuse_reconcile_refused_span{_REFUSED}": "1x70 _x20",
+            "langfuse_reconcile_missing_spans": "3x90",
+        },
+    ),
+    "SpansReplayed": (
+        {"langfuse_reconcile_replayed_spans": "0x75 40x20"},
+        {"langfuse_reconcile_replayed_spans": "40x90"},
+    ),
+    "ReconcileStale": (
+        {"langfuse_reconcile_last_look_timestamp_seconds": "2990x90"},
+        {"langfuse_reconcile_last_look_timestamp_seconds": "0+60x90"},
     ),
     "WorkerSilent": (
         {'up{job="statsd"}': "1x90"},
