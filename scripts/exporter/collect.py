@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 import httpx
 
@@ -17,6 +18,11 @@ from scripts.alerts.queries import Query, plan_queries, values
 from scripts.alerts.reader import MetricsError, ProjectKey, project_keys, read_answers, why_no_keys
 from scripts.alerts.series import Series, all_series
 from scripts.core.heartbeats import last_successes
+from scripts.reconcile.compose import Reconciler
+from scripts.reconcile.watch import Watch, try_run
+from scripts.stores.clickhouse import ClickHouse
+from scripts.stores.network import NetworkServices
+from scripts.stores.postgres import Postgres
 
 from .canary import Canary
 from .certificate import certificate_end, host_of
@@ -24,6 +30,10 @@ from .config import ExporterConfig
 from .telemetry import Telemetry
 
 log = logging.getLogger("exporter")
+
+_BATCHES_IN_MEMORY = 16
+_PATIENCE_S = 20.0
+"""How long nothing more may arrive of what was replayed: canaries arrive meanwhile."""
 
 
 class Exporter:
@@ -39,6 +49,8 @@ class Exporter:
         self._series: list[Series] = []
         self._queries: list[Query] = []
         self._server_seen = asyncio.Event()
+        self._last_canary = time.time() if config.canary_interval_s > 0 else None
+        self._watch = _watch_of(config, lambda: self._last_canary) if config.reconcile_s > 0 else None
 
     async def forever(self) -> None:
         """Work until cancelled."""
@@ -48,6 +60,8 @@ class Exporter:
         ]
         if self._config.canary_interval_s > 0:
             work.append(self._every(self._config.canary_interval_s, self.run_canary))
+        if self._watch is not None:
+            work.append(self._every(self._config.reconcile_s, self.reconcile))
         await asyncio.gather(*work)
 
     async def read_projects(self) -> None:
@@ -85,10 +99,22 @@ class Exporter:
             self._failed("canary", "no_credentials", why_no_keys(self._config.credentials_dir))
             return
         canary = Canary(self._client, key, self._config.canary_deadline_s, self._config.canary_slow_s)
+        began = time.time()
         run = await canary.run()
+        if run.complete:
+            self._last_canary = began
         self._telemetry.observe_canary(run)
         if run.failed or run.detail:
             log.warning("canary %s at %s: %s", run.result.value, run.failed or "the end", run.detail)
+
+    async def reconcile(self) -> None:
+        """Look once for what was acknowledged and is not stored, and replay what is lost."""
+        assert self._watch is not None  # noqa: S101 - else nothing calls this
+        await self._server_seen.wait()
+        problem = await asyncio.to_thread(try_run, self._watch)
+        self._telemetry.observe_watch(self._watch, complete=not problem)
+        if problem:
+            self._failed("reconcile", "failed", problem)
 
     def _load_alerts(self) -> None:
         try:
@@ -178,3 +204,20 @@ class Exporter:
                 log.exception("the exporter failed")
                 self._telemetry.failures.labels("exporter", "bug").inc()
             await asyncio.sleep(max(0.0, interval_s - (time.monotonic() - start)))
+
+
+def _watch_of(config: ExporterConfig, last_canary: Callable[[], float | None]) -> Watch | None:
+    """Return what looks for missing spans, or None where the stores cannot be reached."""
+    if config.stores is None:
+        return None
+    services: Any = NetworkServices(config.stores.values)
+    reconciler = Reconciler(
+        config.stores,
+        Postgres(services),
+        ClickHouse(services, config.stores["CLICKHOUSE_DB"]),
+        config.base_url,
+        batches_a_question=_BATCHES_IN_MEMORY,
+        patience_s=_PATIENCE_S,
+        strict=False,
+    )
+    return Watch(reconciler, last_canary)

@@ -8,6 +8,10 @@ from pathlib import Path
 from scripts.alerts.paths import alerts_file
 from scripts.core.context import Context
 from scripts.core.heartbeats import heartbeats_dir
+from scripts.core.settings.values import Settings
+
+STORE_SETTINGS = ("DATABASE_URL", "CLICKHOUSE_URL", "S3_ENDPOINT", "ADMIN_API_KEY")
+"""With these the stores of a stack are reached over its network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,8 @@ class ExporterConfig:
         canary_interval_s: seconds between two runs of the canary; 0 turns it off.
         canary_deadline_s: after which what was acknowledged counts as not readable.
         canary_slow_s: above which a run counts as slow.
+        reconcile_s: seconds between two looks for what is missing; 0 turns it off.
+        stores: the settings that lead to the stores; empty where they cannot be reached from here.
     """
 
     base_url: str
@@ -50,6 +56,8 @@ class ExporterConfig:
     canary_interval_s: float = 30
     canary_deadline_s: float = 20
     canary_slow_s: float = 10
+    reconcile_s: float = 0
+    stores: Settings | None = field(default=None, repr=False)
 
     @property
     def stale_s(self) -> float:
@@ -80,4 +88,7 @@ def exporter_config(context: Context) -> ExporterConfig:
         canary_interval_s=float(settings.get("CANARY_INTERVAL_S")),
         canary_deadline_s=float(settings.get("CANARY_DEADLINE_S")),
         canary_slow_s=float(settings.get("CANARY_SLOW_S")),
+        reconcile_s=float(settings.get("EXPORTER_RECONCILE_S")),
+        # compose.yaml names them all; a stack's own are reached over Docker only.
+        stores=settings if all(map(settings.get, STORE_SETTINGS)) else None,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
 from prometheus_client.core import GaugeMetricFamily
@@ -13,8 +14,12 @@ from prometheus_client.registry import Collector
 from scripts.alerts.series import LABEL_NAMES, PROJECT, Series
 from scripts.core.compatibility import supported_sdks, version_of
 from scripts.core.outside import label_value
+from scripts.reconcile.watch import Watch
 
 from .canary import Result, Run, Step
+
+NAMED_SPANS = 20
+"""How many refused spans have a series of their own."""
 
 Values = Mapping[Series, Mapping[str, float]]
 KNOWN_FAILURES = (
@@ -23,6 +28,7 @@ KNOWN_FAILURES = (
     ("queues", "failed"),
     ("canary", "no_credentials"),
     ("alerts_file", "invalid"),
+    ("reconcile", "failed"),
     ("exporter", "bug"),
 )
 
@@ -198,6 +204,43 @@ class Telemetry:
             "langfuse_clock_skew_seconds", "The server's clock minus the exporter's.", registry=registry
         )
         self._add_canary(registry)
+        # Registered with the first look: without stores there is none.
+        self.reconcile_looked = Gauge(
+            "langfuse_reconcile_last_look_timestamp_seconds",
+            "When everything that came in was looked for in ClickHouse the last time.",
+            registry=None,
+        )
+        self.reconcile_missing = Gauge(
+            "langfuse_reconcile_missing_spans",
+            "Spans that were acknowledged and are not stored: on their way, lost or refused.",
+            registry=registry,
+        )
+        self.reconcile_replayed = Gauge(
+            "langfuse_reconcile_replayed_spans",
+            "Lost spans that were brought back since the exporter started.",
+            registry=registry,
+        )
+        self.refused_span = Gauge(
+            "langfuse_reconcile_refused_span",
+            "1 for a span that is not stored in spite of its replays; the first 20.",
+            [PROJECT, "trace_id", "span_id", "batch"],
+            registry=registry,
+        )
+        self._has_looked = False
+
+    def observe_watch(self, watch: Watch, *, complete: bool) -> None:
+        """Show what a look for missing spans has found."""
+        if complete and not self._has_looked:
+            self._has_looked = True
+            self.registry.register(self.reconcile_looked)
+        if complete:
+            self.reconcile_looked.set_to_current_time()
+        self.reconcile_missing.set(watch.missing())
+        self.reconcile_replayed.set(watch.replayed)
+        self.refused_span.clear()
+        named = ((key, one.project, span) for key, one in watch.refused() for span in one.spans)
+        for key, project, span in islice(named, NAMED_SPANS):
+            self.refused_span.labels(project, *map(label_value, (span.trace, span.span, key))).set(1)
 
     def _add_canary(self, registry: CollectorRegistry) -> None:
         # Registered with the first run: before it, 0 would be a false alarm.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -18,18 +19,21 @@ from scripts.stores.services import Services, require_bundled
 from scripts.transfer.remote import remote_of
 
 from . import embedded
-from .compose import Reconciler
+from .compose import PATIENCE_S, Reconciler
 from .findings import Findings
 from .scores import find_scores, replay_scores
 
 GRACE = timedelta(minutes=1)
 """What is younger may still be on its way."""
+_REFUSED_SHOWN = 10
 _AGO = re.compile(r"(\d+)([mhd])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
-def run(context: Context, *, since: str, until: str, rate: float, check: bool) -> int:
+def run(context: Context, *, since: str, until: str, rate: float, check: bool, show: str = "") -> int:
     """The verb. Exit code 3 with `check` when something is missing; a repeated call replays nothing twice."""
+    if show:
+        return show_span(context, show, since)
     settings = context.settings()
     now = datetime.now(UTC)
     begin, end = moment(since, now), moment(until, now) if until else now - GRACE
@@ -39,9 +43,30 @@ def run(context: Context, *, since: str, until: str, rate: float, check: bool) -
         else:
             found = look_at_compose(context, settings, begin, end, rate=rate, check=check)
     context.console.rows([(one.project, one.text()) for one in found] or [("Projects", "none has batches")])
+    for one in found:
+        for key, spans in list(one.refused.items())[:_REFUSED_SHOWN]:
+            ids = ", ".join(f"{span.trace}/{span.span}" for span in spans[:5])
+            context.console.warn(f"{one.project}: not stored in spite of its replay: {ids} of {key}")
     if any(one.left for one in found):
         return EXIT_DRIFT if check else EXIT_FAILED
     record_success(context.layout, "reconcile")
+    return EXIT_OK
+
+
+def show_span(context: Context, wanted: str, since: str) -> int:
+    """Print the spans with this id, or of the trace with this id, as the events bucket has them.
+
+    Raises:
+        UsageError: no batch since then has it; or the engine has no events bucket.
+    """
+    settings = context.settings()
+    if context.current_engine(settings).name is EngineName.EMBEDDED:
+        raise UsageError("The embedded engine has no events bucket.", fix="make smoke.")
+    now = datetime.now(UTC)
+    found = reconciler_of(context, settings).show(wanted.lower(), moment(since, now), now)
+    if not found:
+        raise UsageError(f"No batch since {since} has {wanted}.", fix="SINCE=7d looks further back.")
+    context.console.print(json.dumps(found, indent=2, ensure_ascii=False))
     return EXIT_OK
 
 
@@ -71,6 +96,7 @@ def reconciler_of(context: Context, settings: Settings, rate: float = 100.0) -> 
         ClickHouse(services, settings["CLICKHOUSE_DB"]),
         context.engine(EngineName.COMPOSE, settings).local_url,
         keys_per_second=rate,
+        patience_s=PATIENCE_S,
     )
 
 

@@ -158,7 +158,12 @@ def new_id(size: int) -> str:
     return secrets.token_hex(size)
 
 
-def export(client: httpx.Client, trace_id: str, span_ids: Sequence[str]) -> httpx.Response:
+def export(
+    client: httpx.Client,
+    trace_id: str,
+    span_ids: Sequence[str],
+    attributes: Sequence[Mapping[str, Any]] = (),
+) -> httpx.Response:
     """Send spans of one trace in one export. Raises httpx.HTTPError when there is no answer."""
     now = time.time_ns()
     spans: list[dict[str, Any]] = [
@@ -169,6 +174,7 @@ def export(client: httpx.Client, trace_id: str, span_ids: Sequence[str]) -> http
             "kind": 1,
             "startTimeUnixNano": str(now),
             "endTimeUnixNano": str(now + 1_000_000),
+            "attributes": list(attributes),
         }
         for span_id in span_ids
     ]

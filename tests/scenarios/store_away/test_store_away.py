@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,16 @@ import docker.errors
 import pytest
 from docker.models.containers import Container
 
+from rehearsal.langfuse.rows import REFUSED
+from scripts.core.console import Console
+from scripts.core.errors import EXIT_FAILED, EXIT_OK, EngineError
+from scripts.reconcile import verb
+from scripts.upgrade import repair_queues
 from tests.scenarios.load import container, load_on, wait_healthy
 from tests.scenarios.report import Report
-from tests.scenarios.stack import Stack
+from tests.scenarios.stack import Stack, export, new_id, readable, wait_readable
+from tests.scenarios.upgrade.drill import services_of
+from tests.unit.scripts.fakes import Screen
 
 THREE_ATTEMPTS = Path(__file__).parent / "three_attempts.yaml"
 SERVICES = ("clickhouse", "valkey", "seaweedfs", "postgres", "langfuse-worker")
@@ -123,9 +132,89 @@ def test_what_was_acknowledged_is_readable_after_it_is_back(
             load.go_on_for(fault.away_s)
         finally:
             fault.bring_back()
+    if (kind, service) == (Kill, "langfuse-worker"):
+        # What a killed worker held in memory is in the events bucket only.
+        wait_healthy(target)
+        assert reconcile(target) == EXIT_OK
     lost = load.lost()
     report.add("store_away", f"{service} {kind.word}", acknowledged=len(load.acknowledged), lost=len(lost))
     assert lost == set()
+
+
+def test_a_clickhouse_that_is_away_for_twenty_seconds_costs_nothing(
+    target: Stack, engine: docker.DockerClient, report: Report
+) -> None:
+    """The worker holds what it cannot write, and nobody has to replay anything."""
+    fault = Kill(container(engine, target, "clickhouse"))
+    with load_on(target) as load:
+        fault.take()
+        load.go_on_for(20.0)
+        fault.bring_back()
+    lost = load.lost()
+    report.add("store_away", "clickhouse away for 20 s", acknowledged=len(load.acknowledged), lost=len(lost))
+    assert lost == set()
+
+
+def test_a_worker_that_is_stopped_writes_what_it_holds_and_ends_by_itself(
+    target: Stack, engine: docker.DockerClient, report: Report
+) -> None:
+    """It would live on until Docker kills it: exit code 137, a minute later."""
+    worker = container(engine, target, "langfuse-worker")
+    with load_on(target) as load:
+        worker.stop(timeout=60)
+        worker.reload()
+        assert worker.attrs["State"]["ExitCode"] == 0
+        assert b"Shutdown complete" in worker.logs(tail=5)
+        worker.start()
+    lost = load.lost()
+    report.add("store_away", "worker stopped", acknowledged=len(load.acknowledged), lost=len(lost))
+    assert lost == set()
+
+
+def test_one_row_that_clickhouse_refuses_holds_nobody_up_and_is_named(
+    target: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screen = Screen()
+    console = Console({"CI": "1"}, screen.out, screen.err)
+    seen = replace(target, context=replace(target.context, console=console))
+    trace, poison = new_id(16), new_id(8)
+    others = [new_id(8) for _ in range(10)]
+    with target.client() as client:
+        refused = {"key": REFUSED, "value": {"boolValue": True}}
+        assert export(client, trace, [poison], [refused]).status_code == 200
+        assert export(client, trace, others).status_code == 200
+        assert wait_readable(client, trace, set(others), 60.0) == set()
+        assert poison not in readable(client, trace)
+        monkeypatch.setattr(verb, "PATIENCE_S", 3.0)
+        assert reconcile(seen) == EXIT_FAILED
+        assert f"{trace}/{poison}" in screen.err.getvalue()
+        assert verb.run(seen.context, since="1h", until="", rate=100, check=False, show=poison) == EXIT_OK
+        assert f'"spanId": "{poison}"' in screen.out.getvalue()
+        assert len(readable(client, trace)) == len(others)
+
+
+def test_a_file_of_the_queues_that_ends_in_zeros_is_repaired_and_nothing_is_lost(target: Stack) -> None:
+    """What a power cut leaves: Valkey does not start, and `up` says what to do."""
+    trace, spans = new_id(16), [new_id(8) for _ in range(5)]
+    services = services_of(target)
+    with target.client() as client:
+        assert export(client, trace, spans).status_code == 200
+        services.stop("valkey")
+        zeros = "for one in /data/appendonlydir/*.incr.aof; do head -c 4096 /dev/zero >>$one; done"
+        services.run_inside("valkey", ["sh", "-c", zeros])
+        with pytest.raises(EngineError) as caught:
+            target.up()
+        assert "make repair-queues" in caught.value.fix
+        assert repair_queues.run(target.context, yes=True, dry_run=True) == EXIT_OK
+        assert repair_queues.run(target.context, yes=True, dry_run=False) == EXIT_OK
+        target.up()
+        assert reconcile(target) == EXIT_OK
+        assert wait_readable(client, trace, set(spans), 60.0) == set()
+
+
+def reconcile(stack: Stack) -> int:
+    """Run the command up to this moment."""
+    return verb.run(stack.context, since="1h", until=datetime.now(UTC).isoformat(), rate=100, check=False)
 
 
 def test_with_the_three_attempts_of_the_server_a_killed_clickhouse_costs_spans(

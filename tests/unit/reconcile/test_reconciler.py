@@ -35,6 +35,7 @@ class World:
     replays: list[list[str]] = field(default_factory=list)
     queues_nothing: bool = False
     writes_nothing: bool = False
+    refused: set[SpanId] = field(default_factory=set)
 
     # As ClickHouse and PostgreSQL:
     def stored(self, _: str, spans: Collection[SpanId]) -> set[SpanId]:
@@ -83,7 +84,8 @@ class World:
         keys = options["json"]["keys"]
         self.replays.append(keys)
         if not self.writes_nothing:
-            self.rows += [one for key in keys for one in spans_of(orjson.loads(self.objects[key]))]
+            sent = [one for key in keys for one in spans_of(orjson.loads(self.objects[key]))]
+            self.rows += [one for one in sent if one not in self.refused]
         answer = {"queued": 0 if self.queues_nothing else len(keys), "skipped": 0, "errors": []}
         return httpx.Response(200, json=answer, request=httpx.Request("POST", "http://127.0.0.1"))
 
@@ -157,13 +159,37 @@ def test_an_answer_of_200_that_queued_nothing_is_a_failure(world: World) -> None
     assert "LANGFUSE_S3_EVENT_UPLOAD_PREFIX" in caught.value.fix
 
 
-def test_spans_that_do_not_arrive_are_a_failure(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_stores_nothing_is_a_failure(world: World) -> None:
     world.keep("lost", ("a1", "01"))
+    world.keep("lost too", ("a1", "02"))
     world.writes_nothing = True
-    monkeypatch.setattr(compose, "_READABLE_S", 0.0)
     one = reconciler(world)
-    with pytest.raises(StoreError, match="1 replayed spans of kosmos are not stored"):
+    one.patience_s = 0.0
+    with pytest.raises(StoreError, match="None of 2 replayed spans of kosmos is stored"):
         one.replay(one.find("kosmos", SINCE, UNTIL))
+
+
+def test_a_span_that_is_not_stored_is_named_and_the_others_are_brought_back(world: World) -> None:
+    poison = world.keep("poison", ("a1", "01"), ("a1", "02"))
+    world.keep("lost", ("b2", "03"))
+    world.refused = {SpanId("a1", "01")}
+    one = reconciler(world)
+    one.patience_s = 0.0
+    findings = one.find("kosmos", SINCE, UNTIL)
+    one.replay(findings)
+    assert set(world.rows) == {SpanId("a1", "02"), SpanId("b2", "03")}
+    assert findings.refused == {poison: [SpanId("a1", "01")]}
+    assert findings.left
+    assert "1 spans refused" in findings.text()
+
+
+def test_a_span_is_shown_as_it_was_sent(world: World) -> None:
+    key = world.keep("one", ("a1", "01"), ("b2", "02"))
+    found = reconciler(world).show("02", SINCE, UNTIL)
+    assert (found["project"], found["batch"]) == ("kosmos", key)
+    assert found["resourceSpans"] == batch(span("b2", "02"))
+    assert reconciler(world).show("a1", SINCE, UNTIL)["resourceSpans"] == batch(span("a1", "01"))
+    assert reconciler(world).show("ff", SINCE, UNTIL) == {}
 
 
 def test_the_rate_is_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -126,4 +126,5 @@ def test_without_the_scanner_the_fix_is_named(tmp_path: Path) -> None:
 def test_every_lock_file_of_the_repository_is_looked_up() -> None:
     tracked = {path.relative_to(ROOT).as_posix() for path in audit.lock_files(ROOT)}
     assert {"requirements.lock", "requirements-dev.lock", "requirements-tools.lock"} <= tracked
+    assert "requirements-exporter.lock" in tracked
     assert {"rehearsal/langfuse/requirements.lock", "rehearsal/seaweedfs/requirements.lock"} <= tracked
