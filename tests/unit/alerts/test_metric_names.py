@@ -13,6 +13,7 @@ import yaml
 from scripts.exporter.canary import Run
 from scripts.exporter.telemetry import Readings, Telemetry
 from scripts.images.pinned import read_pinned
+from scripts.reconcile.watch import Watch
 
 from .promtool import CONFIG
 
@@ -39,6 +40,8 @@ def exported() -> set[str]:
     """Return what the exporter and the mapping of the worker's DogStatsD make."""
     telemetry = Telemetry(Readings(stale_s=60, max_groups=20))
     telemetry.observe_canary(Run())
+    stores: Any = None
+    telemetry.observe_watch(Watch(stores, lambda: None), complete=True)
     families = telemetry.registry.collect()
     own = {
         name
