@@ -46,6 +46,7 @@ class Limits:
 class _Waiting:
     work: Work
     exceeded: Callable[[], bytes]
+    limits: Limits
 
 
 @dataclass(slots=True)
@@ -70,9 +71,12 @@ class Bounded:
         self._waiting: dict[str, deque[_Waiting]] = {}
         self._children: dict[int, _Child] = {}
 
-    def add(self, owner: str, work: Work, exceeded: Callable[[], bytes]) -> None:
+    def add(
+        self, owner: str, work: Work, exceeded: Callable[[], bytes], limits: Limits | None = None
+    ) -> None:
         """Do work when it is its owner's turn. `exceeded` makes the part that stands for a limit exceeded."""
-        self._waiting.setdefault(owner, deque()).append(_Waiting(work, exceeded))
+        waiting = _Waiting(work, exceeded, limits or self._limits)
+        self._waiting.setdefault(owner, deque()).append(waiting)
         self._start_waiting()
 
     @property
@@ -137,7 +141,7 @@ class Bounded:
             try:
                 end_with_parent(parent)
                 ours.close()
-                self._limit()
+                _limit(waiting.limits)
                 waiting.work(lambda part: theirs.sendall(_LENGTH.pack(len(part)) + part))
                 theirs.sendall(_LENGTH.pack(0))
                 code = 0
@@ -147,18 +151,19 @@ class Bounded:
                 os._exit(code)
         theirs.close()
         self._poll.register(ours, select.POLLIN)
-        deadline = time.monotonic() + self._limits.seconds
+        deadline = time.monotonic() + waiting.limits.seconds
         self._children[ours.fileno()] = _Child(owner, pid, ours, deadline, waiting.exceeded)
 
-    def _limit(self) -> None:
-        os.nice(_GIVE_WAY)
-        # A new process has used nothing yet; the soft limit ends it, the hard one is for who ignores that.
-        seconds = self._limits.cpu_seconds
-        signal.signal(signal.SIGXCPU, signal.SIG_DFL)
-        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
-        with contextlib.suppress(OSError, ValueError):
-            used = int(Path("/proc/self/statm").read_text().split()[0]) * _PAGE
-            resource.setrlimit(resource.RLIMIT_AS, (used + self._limits.memory_bytes,) * 2)
+
+def _limit(limits: Limits) -> None:
+    os.nice(_GIVE_WAY)
+    # A new process has used nothing yet; the soft limit ends it, the hard one is for who ignores that.
+    seconds = limits.cpu_seconds
+    signal.signal(signal.SIGXCPU, signal.SIG_DFL)
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
+    with contextlib.suppress(OSError, ValueError):
+        used = int(Path("/proc/self/statm").read_text().split()[0]) * _PAGE
+        resource.setrlimit(resource.RLIMIT_AS, (used + limits.memory_bytes,) * 2)
 
 
 def _parts(received: bytearray) -> Iterator[bytes]:

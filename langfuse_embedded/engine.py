@@ -30,6 +30,7 @@ from .store.storage import Storage
 from .store.subjects import Subjects
 from .store.writer.client import WriterClient
 from .store.writer.process import WriterProcess
+from .task_client import TaskClient
 from .watch import Watch
 
 
@@ -72,6 +73,7 @@ class Engine:
         self.url_signer = UrlSigner(config.encryption_key, config.salt)
         self.models = Models(self.state.db)
         self.score_configs = ScoreConfigs(self.state.db)
+        self.tasks = TaskClient(config.data_dir)
         self.price_list = PriceListUpdate(self.state.path)
         if config.init:
             self.state.tenancy.provision(config.init)
@@ -101,6 +103,7 @@ class Engine:
     async def close(self) -> None:
         """Stop in the reverse order; everything acknowledged is on disk already."""
         await self.watch.stop()
+        await self.tasks.close()
         self.metrics.close()
         self.events.close()
         await self.writer.close()

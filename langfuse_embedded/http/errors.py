@@ -10,6 +10,7 @@ ApiError                       {"message": …, "error": <name>}
 ├── RequestTimeout        408
 ├── Conflict              409  LangfuseConflictError
 ├── PayloadTooLarge       413
+├── TooCostly             422
 ├── Unprocessable         422
 ├── NotImplementedHere    501
 └── Unavailable           503
@@ -122,6 +123,13 @@ class PayloadTooLarge(ApiError):
 
     status = 413
     name = None
+
+
+class TooCostly(ApiError):
+    """Answering takes more time or memory than one client may ask for."""
+
+    status = 422
+    name = "UnprocessableContentError"
 
 
 class Unprocessable(ApiError):

@@ -36,6 +36,31 @@ def decode_json(body: bytes | bytearray) -> Decoded:
     return Decoded([_resource(entry) for entry in resource_spans if isinstance(entry, dict)])
 
 
+def json_parts(body: bytes | bytearray, most: int) -> int:
+    """Return how many resources, scopes and spans an export names, or some number above `most`."""
+    try:
+        document = _parse(body)
+    except DecodeError:
+        return 0  # refused in its turn
+    resources = document.get("resourceSpans") if isinstance(document, dict) else None
+    if not isinstance(resources, list):
+        return 0
+    parts = len(resources)
+    for resource in resources:
+        if parts > most:
+            break
+        scopes = _member(resource, "scopeSpans")
+        if not isinstance(scopes, list):
+            continue
+        parts += len(scopes)
+        for scope in scopes:
+            if parts > most:
+                break
+            spans = _member(scope, "spans")
+            parts += len(spans) if isinstance(spans, list) else 0
+    return parts
+
+
 def _parse(body: bytes | bytearray) -> Any:
     """Parse the body; bytes that are not UTF-8 and lone surrogates become U+FFFD."""
     try:

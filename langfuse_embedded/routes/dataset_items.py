@@ -28,6 +28,7 @@ from .media import shown_references
 # Control characters but tab, line feed, form feed and carriage return, which the server's store cannot hold.
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f]")
 _BODY_LIMIT = 4_718_592
+_TRIES = 5
 
 _WRITE = Object(
     {
@@ -65,29 +66,40 @@ async def write_item(call: Call) -> Response:
     """Create an item, or a new version of the one with this id; what is left out or null stays."""
     body = await call.json(_WRITE)
     project_id, items = call.project_id, call.engine.dataset_items
-    with call.engine.state.transaction():
-        dataset = call.engine.datasets.by_name(project_id, body["datasetName"])
-        if dataset is None:
-            raise NotFound(f"Dataset {body['datasetName']} not found for project {project_id}")
-        item_id = body.get("id") or ids.uuid4()
-        existing = items.get(project_id, item_id) if body.get("id") else None
-        if existing and existing.dataset_id != dataset.id:
-            raise Conflict(
-                f"Dataset item id {item_id} already exists in another dataset (id {existing.dataset_id}) in "
-                "this project; item ids are unique per project across datasets. Use a different id or target "
-                f"dataset {existing.dataset_id}."
-            )
-        if not body.get("id") and body.get("input") is None:
-            raise InvalidRequest("Dataset item validation failed: Dataset item input cannot be null")
-        values = _merged(body, existing)
-        _require_fit(dataset, values)
-        references = _references(values)
-        missing = call.engine.media.missing(project_id, [one.media_id for one in references])
-        if missing:
-            raise InvalidRequest(f"Dataset item references unknown media: {', '.join(missing)}")
-        item = items.write(project_id, dataset.id, item_id, values)
-        call.engine.media.link_item(project_id, item_id, item.valid_from, references)
-    return json_response(_shown(call, [item])[0])
+    item_id = body.get("id") or ids.uuid4()
+    for _ in range(_TRIES):
+        checked = dataset, values = _wanted(call, body, item_id)
+        # Outside of the transaction: it takes as long as the schema says.
+        await _require_fit(call, dataset, values)
+        with call.engine.state.transaction():
+            if _wanted(call, body, item_id) != checked:
+                continue  # somebody else has changed the item or the schema
+            references = _references(values)
+            missing = call.engine.media.missing(project_id, [one.media_id for one in references])
+            if missing:
+                raise InvalidRequest(f"Dataset item references unknown media: {', '.join(missing)}")
+            item = items.write(project_id, dataset.id, item_id, values)
+            call.engine.media.link_item(project_id, item_id, item.valid_from, references)
+        return json_response(_shown(call, [item])[0])
+    raise Conflict(f"Dataset item {item_id} is changed by others again and again: send again.")
+
+
+def _wanted(call: Call, body: dict[str, Any], item_id: str) -> tuple[Dataset, ItemValues]:
+    """Return the dataset, and what the item is to be, as things are now."""
+    project_id, items = call.project_id, call.engine.dataset_items
+    dataset = call.engine.datasets.by_name(project_id, body["datasetName"])
+    if dataset is None:
+        raise NotFound(f"Dataset {body['datasetName']} not found for project {project_id}")
+    existing = items.get(project_id, item_id) if body.get("id") else None
+    if existing and existing.dataset_id != dataset.id:
+        raise Conflict(
+            f"Dataset item id {item_id} already exists in another dataset (id {existing.dataset_id}) in "
+            "this project; item ids are unique per project across datasets. Use a different id or target "
+            f"dataset {existing.dataset_id}."
+        )
+    if not body.get("id") and body.get("input") is None:
+        raise InvalidRequest("Dataset item validation failed: Dataset item input cannot be null")
+    return dataset, _merged(body, existing)
 
 
 def _merged(body: dict[str, Any], existing: DatasetItem | None) -> ItemValues:
@@ -127,20 +139,28 @@ def _clean(value: Any) -> Any:
     return value
 
 
-def _require_fit(dataset: Dataset, values: ItemValues) -> None:
-    if not (dataset.input_schema or dataset.expected_output_schema):
+async def _require_fit(call: Call, dataset: Dataset, values: ItemValues) -> None:
+    checks = [
+        (title, schema, value)
+        for title, schema, value in (
+            ("Input", dataset.input_schema, values.input),
+            ("Expected output", dataset.expected_output_schema, values.expected_output),
+        )
+        if schema
+    ]
+    if not checks:
         return
-    # The validator costs 50 ms to import, and most datasets have no schema.
-    from langfuse_embedded.json_schemas import errors_of
-
-    problems = []
-    for title, schema, value in (
-        ("Input", dataset.input_schema, values.input),
-        ("Expected output", dataset.expected_output_schema, values.expected_output),
-    ):
-        errors = errors_of(schema, value) if schema else []
-        if errors:
-            problems.append(f"{title} validation failed: {', '.join(error.message for error in errors)}")
+    found = await call.engine.tasks.run(
+        call.project_id,
+        "schema_errors",
+        [(schema, value) for _, schema, value in checks],
+        what="Checking the item against the schema of its dataset",
+    )
+    problems = [
+        f"{title} validation failed: {', '.join(errors)}"
+        for (title, _, _), errors in zip(checks, found, strict=True)
+        if errors
+    ]
     if problems:
         raise InvalidRequest(f"Dataset item validation failed: {'; '.join(problems)}")
 

@@ -49,12 +49,13 @@ async def create_dataset(call: Call) -> Response:
         if key in body:
             changes[column] = body[key]
     datasets = call.engine.datasets
+    if known := datasets.by_name(call.project_id, body["name"]):
+        await _require_fitting_items(call, known, changes)
     with call.engine.state.transaction():
         existing = datasets.by_name(call.project_id, body["name"])
         if existing is None:
             dataset = datasets.create(call.project_id, body["name"], changes)
         else:
-            _require_fitting_items(call, existing, changes)
             dataset = datasets.update(existing, changes)
     return json_response(shown_dataset(dataset))
 
@@ -67,28 +68,23 @@ def _require_name(name: str) -> None:
         raise InvalidRequest(f"Dataset name not valid. {found}")
 
 
-def _require_fitting_items(call: Call, dataset: Dataset, changes: dict[str, Any]) -> None:
+async def _require_fitting_items(call: Call, dataset: Dataset, changes: dict[str, Any]) -> None:
     if not changes.keys() & {"input_schema", "expected_output_schema"}:
         return
     schemas = {
         "input": changes.get("input_schema", dataset.input_schema),
         "expectedOutput": changes.get("expected_output_schema", dataset.expected_output_schema),
     }
-    from langfuse_embedded.json_schemas import errors_of
-
-    found: list[dict[str, Any]] = []
-    for item in call.engine.dataset_items.current_of(dataset.id):
-        for field, value in (("input", item.input), ("expectedOutput", item.expected_output)):
-            schema = schemas[field]
-            errors = errors_of(schema, value) if schema else []
-            if errors and len(found) < _MAX_ERRORS:
-                shown = [
-                    {"path": error.path, "message": error.message, "keyword": error.keyword}
-                    for error in errors
-                ]
-                found.append({"datasetItemId": item.id, "field": field, "errors": shown})
-        if len(found) >= _MAX_ERRORS:
-            break
+    if not any(schemas.values()):
+        return
+    found = await call.engine.tasks.run(
+        call.project_id,
+        "item_errors",
+        dataset.id,
+        schemas,
+        _MAX_ERRORS,
+        what="Checking the items against this schema",
+    )
     if found:
         count = f"more than {_MAX_ERRORS}" if len(found) == _MAX_ERRORS else len(found)
         details = json.dumps(found, separators=(",", ":"), ensure_ascii=False)

@@ -14,6 +14,7 @@ from typing import Any
 from starlette.responses import Response
 
 from langfuse_embedded import ids
+from langfuse_embedded.http.breath import taking_turns
 from langfuse_embedded.http.call import Call, json_response
 from langfuse_embedded.http.errors import InvalidData
 from langfuse_embedded.http.operations import Access, ErrorStyle, Operation
@@ -29,6 +30,7 @@ log = logging.getLogger(__name__)
 
 _BODY_LIMIT = 4_718_592
 _NO_ID = "unknown"
+_SLICE = 100
 
 _ENVELOPE: dict[str, Schema] = {
     "id": String(min=1, max=800, patterns=((r"^[^\r]*$", "ID cannot contain carriage returns"),)),
@@ -134,7 +136,7 @@ async def ingest(call: Call) -> Response:
         raise InvalidBatch(error.issues) from None
     intake = _Intake()
     successes, errors = [], []
-    for event in batch:
+    async for event in taking_turns(batch):
         event_id = event.get("id") if isinstance(event, dict) else None
         shown_id = event_id if isinstance(event_id, str) else _NO_ID
         try:
@@ -143,8 +145,9 @@ async def ingest(call: Call) -> Response:
             errors.append({"id": shown_id, "status": why.status, "message": why.message, "error": why.error})
         else:
             successes.append({"id": shown_id, "status": 201})
-    if intake.legacy:
-        arguments = {"project": call.project_id, "events": intake.legacy}
+    for begin in range(0, len(intake.legacy), _SLICE):
+        # In slices: what others send is stored between them.
+        arguments = {"project": call.project_id, "events": intake.legacy[begin : begin + _SLICE]}
         await call.engine.writer.submit("store_legacy", arguments)
     await store(call, intake.scores)
     return json_response({"successes": successes, "errors": errors}, 207)

@@ -32,7 +32,13 @@ _UNITS = ("TOKENS", "CHARACTERS", "MILLISECONDS", "SECONDS", "REQUESTS", "IMAGES
 _FLAT_PRICES = {"inputPrice": "input", "outputPrice": "output", "totalPrice": "total"}
 
 
+# What is longer is compiled elsewhere (`_require_patterns`): a few hundred characters take milliseconds.
+_SHORT_PATTERN = 200
+
+
 def _is_pattern(text: str) -> bool:
+    if len(text) > _SHORT_PATTERN:
+        return True
     try:
         bounded_javascript(text, any_case=False)
     except InvalidPattern:
@@ -131,7 +137,9 @@ _LIST = Object(PAGE_PARAMETERS)
 
 async def create_model(call: Call) -> Response:
     """Create a model of the project."""
-    model = _model_of(await call.json(_MODEL), ids.cuid(), call.project_id)
+    body = await call.json(_MODEL)
+    await _require_patterns(call, body)
+    model = _model_of(body, ids.cuid(), call.project_id)
     call.engine.models.save(model)
     return _stored(call, model.id)
 
@@ -139,6 +147,7 @@ async def create_model(call: Call) -> Response:
 async def put_model(call: Call) -> Response:
     """Create or replace the project's model with this id."""
     body = await call.json(_MODEL)
+    await _require_patterns(call, body)
     model = _model_of(body, call.params["id"], call.project_id)
     if not call.engine.models.save(model):
         raise Forbidden("A model with this id exists that does not belong to this project.")
@@ -171,11 +180,37 @@ async def delete_model(call: Call) -> Response:
     return json_response({"message": "Model successfully deleted"})
 
 
+async def _require_patterns(call: Call, body: dict[str, Any]) -> None:
+    """Refuse what is no pattern, and what takes long to be read as one."""
+    match_pattern = body["matchPattern"]
+    wrong = "matchPattern is not a valid regex pattern (Postgres)"
+    if len(match_pattern) > _SHORT_PATTERN:
+        if await _pattern_error(call, match_pattern, "postgres"):
+            raise InvalidRequest(wrong)
+    else:
+        try:
+            bounded_pattern(match_pattern)
+        except InvalidPattern:
+            raise InvalidRequest(wrong) from None
+    patterns = {
+        condition["usageDetailPattern"]
+        for tier in body.get("pricingTiers") or ()
+        for condition in tier["conditions"]
+        if len(condition.get("usageDetailPattern", "")) > _SHORT_PATTERN
+    }
+    for pattern in sorted(patterns):
+        if await _pattern_error(call, pattern, "javascript"):
+            raise InvalidRequest("usageDetailPattern is not a valid regex pattern")
+
+
+async def _pattern_error(call: Call, pattern: str, dialect: str) -> str:
+    error: str = await call.engine.tasks.run(
+        call.project_id, "pattern_error", pattern, dialect, what="Reading this pattern"
+    )
+    return error
+
+
 def _model_of(body: dict[str, Any], model_id: str, project_id: str) -> Model:
-    try:
-        bounded_pattern(body["matchPattern"])
-    except InvalidPattern:
-        raise InvalidRequest("matchPattern is not a valid regex pattern (Postgres)") from None
     return Model(
         id=model_id,
         project_id=project_id,

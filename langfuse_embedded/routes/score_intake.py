@@ -26,6 +26,8 @@ from langfuse_embedded.store.score_rows import Score
 
 log = logging.getLogger(__name__)
 
+_SLICE = 100
+
 _TARGETS = ("traceId", "sessionId", "datasetRunId", "observationId")
 _ONE_TARGET = (
     "Provide exactly one of the following: traceId (with optional observationId), sessionId or datasetRunId."
@@ -136,8 +138,10 @@ def configured(call: Call, body: dict[str, Any], *, score_id: str, timestamp: in
 async def store(call: Call, scores: list[Score | None]) -> None:
     """Store what configs left of some scores; return when they are on disk and readable."""
     kept = [score for score in scores if score is not None]
-    if kept:
-        await call.engine.writer.submit("store_scores", {"project": call.project_id, "scores": kept})
+    for begin in range(0, len(kept), _SLICE):
+        # In slices: what others send is stored between them.
+        arguments = {"project": call.project_id, "scores": kept[begin : begin + _SLICE]}
+        await call.engine.writer.submit("store_scores", arguments)
 
 
 def summary_of(error: InvalidData) -> str:

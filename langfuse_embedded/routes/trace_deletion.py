@@ -9,6 +9,7 @@ from langfuse_embedded.http.operations import Operation
 from langfuse_embedded.http.schema import Array, Object, String
 
 _TRACE_IDS = Object({"traceIds": Array(String(), min=1)})
+_SLICE = 100
 
 
 async def delete_trace(call: Call) -> Response:
@@ -25,7 +26,10 @@ async def delete_traces(call: Call) -> Response:
 
 
 async def _delete(call: Call, trace_ids: list[str]) -> None:
-    await call.engine.writer.submit("delete_traces", {"project": call.project_id, "ids": trace_ids})
+    for begin in range(0, len(trace_ids), _SLICE):
+        # In slices: what others send is stored between them.
+        arguments = {"project": call.project_id, "ids": trace_ids[begin : begin + _SLICE]}
+        await call.engine.writer.submit("delete_traces", arguments)
 
 
 OPERATIONS = [

@@ -93,12 +93,7 @@ class DatasetItemStore:
 
     def current_of(self, dataset_id: str) -> Iterator[DatasetItem]:
         """Return the versions of a dataset's items that are valid now, archived ones too."""
-        rows = self._db.execute(
-            f"{_SELECT} where i.dataset_id = ? and i.is_deleted = 0 and i.valid_to is null"
-            " order by i.valid_from desc, i.id",
-            (dataset_id,),
-        )
-        return map(_item, rows)
+        return current_items(self._db, dataset_id)
 
     def write(self, project_id: str, dataset_id: str, item_id: str, values: ItemValues) -> DatasetItem:
         """Store a new version of an item and end the one before."""
@@ -147,6 +142,16 @@ class DatasetItemStore:
             (valid_from, project_id, item_id),
         )
         return valid_from
+
+
+def current_items(db: sqlite3.Connection, dataset_id: str) -> Iterator[DatasetItem]:
+    """Return the versions of a dataset's items that are valid now, archived ones too."""
+    rows = db.execute(
+        f"{_SELECT} where i.dataset_id = ? and i.is_deleted = 0 and i.valid_to is null"
+        " order by i.valid_from desc, i.id",
+        (dataset_id,),
+    )
+    return map(_item, rows)
 
 
 def _valid(at: int | None) -> tuple[str, list[Any]]:

@@ -15,6 +15,11 @@ from typing import Any, Protocol
 from .documents import dump, load
 
 MAX_DEPTH = 5
+MAX_INCLUSIONS = 500
+"""Of all prompts that one includes, counted each time that it is."""
+MAX_LENGTH = 4_000_000
+"""Characters of the JSON text of a prompt with everything that it includes put in."""
+_MAX_WORK = 10 * MAX_LENGTH
 _TAG = re.compile(r"@@@langfusePrompt:(.*?)@@@")
 
 
@@ -100,12 +105,15 @@ def resolve(
 
     Raises:
         PromptGraphError: a prompt is missing or not a text, includes itself, or the nesting is deeper than
-            `MAX_DEPTH`.
+            `MAX_DEPTH`; or there is more to put in than `MAX_INCLUSIONS` and `MAX_LENGTH` allow: each prompt
+            that includes another one several times multiplies what that includes.
     """
     graph = PromptGraph(root)
+    inclusions = work = 0
     open_ids: set[str] = set()
 
     def visit(node: Node, includes: Sequence[Dependency], depth: int) -> Any:
+        nonlocal inclusions, work
         if depth >= MAX_DEPTH:
             raise PromptGraphError(f"Maximum nesting depth exceeded ({MAX_DEPTH})")
         if node.id in open_ids or (node.name == root.name and node.id != root.id):
@@ -123,8 +131,21 @@ def resolve(
             if child.type != "text":
                 raise PromptGraphError(f"Prompt dependency is not a text prompt: {dependency}")
             graph.dependencies.setdefault(node.id, []).append(child)
+            inclusions += 1
+            if inclusions > MAX_INCLUSIONS:
+                raise PromptGraphError(
+                    f"The prompt '{root.name}' includes more than {MAX_INCLUSIONS} other prompts"
+                )
             inner = dump(visit(child, dependencies_of(child.id), depth + 1))[1:-1]
-            text = _pattern(child).sub(inner.replace("\\", r"\\"), text)
+            for tag in _tags_of(child):
+                length = len(text) + text.count(tag) * (len(inner) - len(tag))
+                work += length
+                if length > MAX_LENGTH or work > _MAX_WORK:
+                    raise PromptGraphError(
+                        f"The prompt '{root.name}' with everything that it includes is longer than "
+                        f"{MAX_LENGTH} characters"
+                    )
+                text = text.replace(tag, inner)
         open_ids.discard(node.id)
         return load(text)
 
@@ -132,8 +153,6 @@ def resolve(
     return graph
 
 
-def _pattern(child: Included) -> re.Pattern[str]:
+def _tags_of(child: Included) -> list[str]:
     selectors = [f"version={child.version}", *(f"label={label}" for label in child.labels)]
-    return re.compile(
-        "|".join(re.escape(f"@@@langfusePrompt:name={child.name}|{selector}@@@") for selector in selectors)
-    )
+    return [f"@@@langfusePrompt:name={child.name}|{selector}@@@" for selector in selectors]

@@ -274,3 +274,28 @@ def test_refused_keys_are_named_as_errors_of_prompts(client: httpx.Client) -> No
         401,
         {"message": "No authorization header", "error": "UnauthorizedError"},
     )
+
+
+def test_prompts_that_multiply_each_other_are_refused_before_they_fill_memory(client: httpx.Client) -> None:
+    """Some hundred bytes on five levels name gigabytes."""
+    answers = []
+    for level in range(5):
+        tag = f"@@@langfusePrompt:name=bomb-{level - 1}|version=1@@@"
+        text = "x" * 10_000 if level == 0 else tag * 40
+        answers.append(client.post(PROMPTS, json={"name": f"bomb-{level}", "prompt": text}))
+    refused = next(answer for answer in answers if answer.status_code != 201)
+    assert refused.status_code == 400
+    assert "longer than 4000000 characters" in refused.json()["message"]
+
+
+def test_a_prompt_with_more_inclusions_than_anybody_writes_is_refused(client: httpx.Client) -> None:
+    for version in range(30):
+        assert client.post(PROMPTS, json={"name": "leaf", "prompt": str(version)}).status_code == 201
+    tags = "".join(f"@@@langfusePrompt:name=leaf|version={number}@@@" for number in range(1, 31))
+    assert client.post(PROMPTS, json={"name": "branch", "prompt": tags}).status_code == 201
+    for version in range(20):
+        assert client.post(PROMPTS, json={"name": "branch", "prompt": tags + str(version)}).status_code == 201
+    tags = "".join(f"@@@langfusePrompt:name=branch|version={number}@@@" for number in range(1, 21))
+    answer = client.post(PROMPTS, json={"name": "tree", "prompt": tags})
+    assert answer.status_code == 400
+    assert "more than 500 other prompts" in answer.json()["message"]

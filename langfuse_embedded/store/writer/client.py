@@ -54,7 +54,7 @@ class WriterUnavailable(CommandError):
     """The data cannot be written now (disk, permissions, a restart, too much in flight): try again later."""
 
 
-class _Connection(asyncio.Protocol):
+class FrameConnection(asyncio.Protocol):
     """Frames over the socket. `received` gets each, `lost` is called once at the end."""
 
     def __init__(self, received: Callable[[Frame], None], lost: Callable[[], None]) -> None:
@@ -109,7 +109,7 @@ class WriterClient:
         greeting: asyncio.Future[dict[str, Any]] = loop.create_future()
         self._waiting[GREETING] = greeting
         transport, _ = await loop.create_connection(
-            lambda: _Connection(self._on_frame, self._on_lost), sock=process.socket
+            lambda: FrameConnection(self._on_frame, self._on_lost), sock=process.socket
         )
         self._transport = transport
         try:

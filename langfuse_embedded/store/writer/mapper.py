@@ -30,7 +30,7 @@ from .protocol import Frame, encode, receive
 log = logging.getLogger("langfuse_embedded.mapper")
 
 # 50,000 spans take 10 s; what a client has to wait longer for it sends again anyway.
-_LIMITS = Limits(cpu_seconds=30, seconds=90, memory_bytes=2**30)
+_LIMITS = Limits(cpu_seconds=20, seconds=45, memory_bytes=2**30)
 
 
 def start(requests: socket.socket, data_dir: Path) -> socket.socket:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from langfuse_embedded.otlp.batch import Decoded, DecodeError, TooLarge
 from langfuse_embedded.otlp.decode import decode_json, decode_protobuf, gunzip
 from langfuse_embedded.otlp.event import Event
+from langfuse_embedded.otlp.from_json import json_parts
 from langfuse_embedded.otlp.mapping import map_batch, map_spans, repeated_bytes
 from langfuse_embedded.otlp.wire import WireError, parse_export
 from langfuse_embedded.store.bodies import BlockWriter
@@ -17,8 +18,8 @@ from .errors import Refused, TooCostly
 from .lookups import StateLookups
 from .protocol import Payload
 
-MAX_SPANS = 50_000
-"""In one export. Exporters send some hundreds; a few bytes can name hundreds of thousands."""
+MAX_PARTS = 50_000
+"""Spans, resources and scopes of one export. Exporters send some hundreds; a few bytes can name a million."""
 _MAX_REPEATED_BYTES = 256 * 2**20
 
 # What is small in all of these is prepared in some 20 ms; the rest goes into a process with limits.
@@ -123,10 +124,12 @@ def slices_of(head: dict[str, Any], body: Payload, now_ms: int) -> Iterator[list
         Refused: see `events_of`.
         TooCostly: it holds more than is taken; nothing was yielded.
     """
-    if not head["json"] and not head["gzip"]:
-        _refuse_many(_span_count(body))
-    decoded = decoded_of(head, body)
-    _refuse_many(decoded.span_count)
+    try:
+        data = gunzip(body, head["limit"]) if head["gzip"] else body
+    except DecodeError as error:
+        raise Refused(str(error)) from error
+    _refuse_many(json_parts(data, MAX_PARTS) if head["json"] else _protobuf_parts(data))
+    decoded = decoded_of({**head, "gzip": False}, data)
     if repeated_bytes(decoded) > _MAX_REPEATED_BYTES:
         raise TooCostly(
             "The attributes of resources and scopes are too large to be repeated by so many spans: send "
@@ -144,17 +147,26 @@ def slices_of(head: dict[str, Any], body: Payload, now_ms: int) -> Iterator[list
     yield events
 
 
-def _span_count(body: Payload) -> int:
+def _protobuf_parts(data: Payload) -> int:
     try:
-        resources = parse_export(body).resource_spans
+        resources = parse_export(data).resource_spans
     except WireError:
         return 0  # refused in its turn
-    return sum(len(scope.spans) for resource in resources for scope in resource.scope_spans)
+    parts = len(resources)
+    if parts > MAX_PARTS:
+        return parts
+    parts += sum(len(resource.scope_spans) for resource in resources)
+    if parts > MAX_PARTS:
+        return parts
+    return parts + sum(len(scope.spans) for resource in resources for scope in resource.scope_spans)
 
 
-def _refuse_many(spans: int) -> None:
-    if spans > MAX_SPANS:
-        raise TooCostly(f"An export may have {MAX_SPANS} spans, this one has {spans}: send smaller batches")
+def _refuse_many(parts: int) -> None:
+    if parts > MAX_PARTS:
+        raise TooCostly(
+            f"An export may have {MAX_PARTS} spans, resources and scopes, this one has more: send smaller "
+            "batches"
+        )
 
 
 def prepare(

@@ -1,0 +1,116 @@
+"""The server's side of `tasks.py`: starts the process for the first task, and again when it has ended."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from .http.errors import ApiError, TooCostly, Unavailable
+from .store.writer.client import FrameConnection
+from .store.writer.protocol import TOO_COSTLY, Frame, encode
+
+_MOST_WAITING = 50
+_STOP_SECONDS = 2.0
+
+
+class TaskClient:
+    """Runs tasks of `tasks.TASKS`. A project has one at work at a time and a limited number waiting."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._data_dir = data_dir
+        self._process: subprocess.Popen[bytes] | None = None
+        self._transport: asyncio.Transport | None = None
+        self._starting = asyncio.Lock()
+        self._numbers = 0
+        self._asked: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._waiting: Counter[str] = Counter()
+
+    async def run(self, owner: str, task: str, *arguments: Any, what: str) -> Any:
+        """Return the result of a task. `what` it does begins the message when that costs too much.
+
+        Raises:
+            TooCostly: it takes more than a client may ask for.
+            Unavailable: too many wait, or the process ended; the client may try again.
+        """
+        if self._waiting[owner] >= _MOST_WAITING:
+            raise Unavailable("The engine is busy with what this project asked for. Send again.")
+        self._waiting[owner] += 1
+        try:
+            head = await self._answer(owner, task, orjson.dumps(arguments))
+        finally:
+            self._waiting[owner] -= 1
+            if not self._waiting[owner]:
+                del self._waiting[owner]
+        if "result" in head:
+            return head["result"]
+        if head["error"] == TOO_COSTLY:
+            raise TooCostly(f"{what} {head['message']}")
+        raise ApiError(head["message"])
+
+    async def _answer(self, owner: str, task: str, body: bytes) -> dict[str, Any]:
+        async with self._starting:
+            transport = self._transport or await self._start()
+        self._numbers += 1
+        number = self._numbers
+        future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._asked[number] = future
+        transport.write(encode(number, {"owner": owner, "task": task}, body))
+        try:
+            return await future
+        finally:
+            self._asked.pop(number, None)
+
+    async def _start(self) -> asyncio.Transport:
+        self._process, ours = _started(self._data_dir)
+        self._transport, _ = await asyncio.get_running_loop().create_connection(
+            lambda: FrameConnection(self._on_frame, self._on_lost), sock=ours
+        )
+        return self._transport
+
+    async def close(self) -> None:
+        """End the process, whatever it does."""
+        if self._transport is not None:
+            self._transport.close()
+        process, self._process = self._process, None
+        if process is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                await asyncio.to_thread(process.wait, _STOP_SECONDS)
+            process.kill()
+            process.wait()
+
+    def _on_frame(self, frame: Frame) -> None:
+        future = self._asked.get(frame.number)
+        if future is not None and not future.done():
+            future.set_result(frame.head)
+
+    def _on_lost(self) -> None:
+        self._transport = None
+        for future in self._asked.values():
+            if not future.done():
+                future.set_exception(Unavailable("A process of the engine ended: send again."))
+        if self._process is not None:
+            self._process.kill()
+            self._process.poll()
+
+
+def _started(data_dir: Path) -> tuple[subprocess.Popen[bytes], socket.socket]:
+    """Start the process, which takes a millisecond to do; it is ready later, and reads what waits then."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        argv = [sys.executable, "-m", "langfuse_embedded.tasks", str(data_dir), str(theirs.fileno())]
+        process = subprocess.Popen(
+            [*argv, str(os.getpid())],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            pass_fds=[theirs.fileno()],
+        )
+    return process, ours
