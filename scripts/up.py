@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import stat
 from datetime import UTC, datetime
+from pathlib import Path
 
 from .bootstrap import apply, refuse_other_secrets
 from .core import data_secrets
@@ -124,6 +126,24 @@ def write_env(context: Context, change: EnvChange) -> None:
         ) from error
     if said := change.summary(context.layout.shown(context.layout.env_file)):
         context.console.note(said)
+    for path in (context.layout.env_file, context.layout.root / ".env.langfuse"):
+        close_to_others(context, path)
+
+
+def close_to_others(context: Context, path: Path) -> None:
+    """Take the right to read a file with secrets from everybody but its owner; say so."""
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+        if mode & 0o077:
+            path.chmod(mode & 0o700)
+            context.console.note(f"Made {context.layout.shown(path)} readable for its owner only.")
+    except FileNotFoundError:
+        return
+    except PermissionError:
+        context.console.warn(
+            f"{context.layout.shown(path)} can be read by others, and belongs to another user: "
+            "let its owner run chmod 600 on it"
+        )
 
 
 def show_summary(context: Context, engine: Engine, bootstrap: Bootstrap, version: str) -> None:

@@ -113,6 +113,23 @@ def test_a_second_up_changes_nothing(context: FakeContext, screen: Screen) -> No
     assert "It was running already." in screen.err.getvalue()
 
 
+def test_files_with_secrets_that_were_there_before_are_closed_to_others(
+    context: FakeContext, screen: Screen
+) -> None:
+    layout = context.layout
+    mine = layout.root / ".env.langfuse"
+    mine.write_text("AUTH_AUTH0_CLIENT_ID=acme\n")
+    layout.env_file.write_text("# mine\n")
+    for path in (layout.env_file, mine):
+        path.chmod(0o644)
+    up.run(context)
+    assert [path.stat().st_mode & 0o777 for path in (layout.env_file, mine)] == [0o600, 0o600]
+    layout.env_file.chmod(0o644)  # and where nothing is written
+    up.run(context)
+    assert layout.env_file.stat().st_mode & 0o777 == 0o600
+    assert screen.err.getvalue().count("Made .env readable for its owner only.") == 1
+
+
 def test_down_and_up_keep_keys_and_data(context: FakeContext) -> None:
     up.run(context)
     keys = credentials(context, "zeus")
