@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from .errors import UsageError
+from .yaml_nodes import LARGEST, beyond_bounds, position
 
 
 def read_edited(path: Path, shown: str, refusal: type[UsageError] = UsageError) -> str:
@@ -34,10 +35,20 @@ def parse_edited(text: str, shown: str, refusal: type[UsageError] = UsageError) 
     """Return what a YAML text describes; None where it describes nothing.
 
     Raises:
-        UsageError: of the class `refusal`: it is not YAML.
+        UsageError: of the class `refusal`: it is not YAML, or too large by its aliases.
     """
     try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        if beyond := beyond_bounds(root):
+            line, column = position(beyond)
+            raise refusal(
+                f"{shown}:{line}:{column}: its aliases stand for more than {LARGEST:,} values, or for"
+                " themselves.",
+                fix="write it without aliases of aliases.",
+            )
         return yaml.safe_load(text)
+    except RecursionError as error:
+        raise refusal(f"{shown} is nested too deeply.", fix="write it flatter.") from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f"{shown}:{mark.line + 1}:{mark.column + 1}" if mark else shown

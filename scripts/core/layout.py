@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -159,7 +160,9 @@ def write_private(path: Path, text: str) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    # Exclusive: what is there may be a link of somebody else who may write into the directory.
+    fresh.unlink(missing_ok=True)
+    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     # What an operator's file has that is not UTF-8 is written back as it was read.
     with os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
         file.write(text)
@@ -172,8 +175,26 @@ def write_private(path: Path, text: str) -> None:
 
 
 def give_to(directory: Path, user: int, group: int) -> None:
-    """Make a private directory and what lies in it belong to a user. Does nothing unless we are root."""
+    """Make a private directory and the plain files in it belong to a user. Does nothing unless we are root.
+
+    Links are not followed, and a file with a second name stays what it is: whoever owns the directory already
+    could otherwise be given any file of this machine.
+    """
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if os.getuid() == 0:
-        for path in (directory, *directory.iterdir()):
-            os.chown(path, user, group)
+    if os.getuid() != 0:
+        return
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+    folder = os.open(directory, flags | os.O_DIRECTORY)
+    try:
+        os.fchown(folder, user, group)
+        for name in os.listdir(folder):  # noqa: PTH208 - of the open directory, whatever has its name by now
+            with suppress(OSError):  # a link, or gone meanwhile
+                file = os.open(name, flags, dir_fd=folder)
+                try:
+                    found = os.fstat(file)
+                    if stat.S_ISREG(found.st_mode) and found.st_nlink == 1:
+                        os.fchown(file, user, group)
+                finally:
+                    os.close(file)
+    finally:
+        os.close(folder)

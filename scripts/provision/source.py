@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from scripts.core.yaml_nodes import Step, find_node, position, repeated_keys
+from scripts.core.yaml_nodes import LARGEST, Step, beyond_bounds, find_node, position, repeated_keys
 
 Loc = Sequence[Step]
 
@@ -82,9 +82,15 @@ def read_yaml(text: str, path: Path, shown: str, lines_before: int = 0) -> Sourc
         loader = _Loader(text)
         try:
             root = loader.get_single_node()
+            if beyond := beyond_bounds(root):
+                line, column = position(beyond)
+                problem = f"its aliases stand for more than {LARGEST:,} values, or for themselves"
+                raise NotYaml(problem, line + lines_before, column)
             data = loader.construct_document(root) if root else None
         finally:
             loader.dispose()
+    except RecursionError as error:
+        raise NotYaml("it is nested too deeply", 1 + lines_before) from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or " ".join(str(error).split())
