@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import filecmp
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -66,6 +66,8 @@ def run(
 ) -> int:
     """The verb. Refuses before it touches anything; a failure leaves what was there."""
     with only_one_verb(context.layout):
+        if dry_run:
+            return look(context, backup, replace_data=replace_data, only=only)
         undo_unfinished(context)
         settings = context.lenient_settings()
         plan = replace(make_plan(context, settings, backup), only=only)
@@ -75,8 +77,6 @@ def run(
         refuse_newer(plan)
         if not replace_data:
             refuse_data(context, plan)
-        if dry_run:
-            return EXIT_OK
         work = context.layout.restore_dir
         require_space(work, plan.manifest.bytes)
         with staged(work / "download"):
@@ -96,6 +96,29 @@ def run(
     if not with_smoke:
         return EXIT_OK
     return smoke.run(context, arguments=["-q"])
+
+
+def look(context: Context, backup: str, *, replace_data: bool, only: Sequence[str]) -> int:
+    """Say what would be restored, and what a restore would refuse; change nothing."""
+    if context.layout.restore_journal.exists():
+        context.console.warn("An earlier restore did not get to its end: a restore undoes that first.")
+    settings = context.lenient_settings()
+    plan = replace(make_plan(context, settings, backup), only=only)
+    refuse_unknown_stores(plan)
+    show(context, plan)
+    checks: list[Callable[[], None]] = [
+        lambda: refuse_foreign_keys(context, settings, plan.manifest),
+        lambda: refuse_newer(plan),
+    ]
+    if not replace_data:
+        checks.append(lambda: refuse_data(context, plan))
+    for check in checks:
+        try:
+            check()
+        except Refused as refused:
+            context.console.warn(f"A restore would be refused: {refused.message} ({refused.fix})")
+    context.console.note("Nothing was changed.")
+    return EXIT_OK
 
 
 def undo_unfinished(context: Context) -> None:

@@ -337,6 +337,15 @@ def test_a_dry_run_changes_nothing(stack: Stack) -> None:
     assert files_of(stack) == before
 
 
+def test_a_dry_run_only_looks_and_says_what_would_be_refused(stack: Stack) -> None:
+    before = files_of(stack)
+    assert stack.restore(dry_run=True) == 0
+    said = stack.screen.err.getvalue()
+    assert "A restore would be refused: This stack has data in .stack" in said
+    assert "Nothing was changed." in said
+    assert files_of(stack) == before
+
+
 def test_another_salt_is_refused(stack: Stack) -> None:
     text = stack.layout.env_file.read_text()
     salt = read_env(stack.layout.env_file).values()["SALT"]
