@@ -118,7 +118,7 @@ def test_files_with_secrets_that_were_there_before_are_closed_to_others(
 ) -> None:
     layout = context.layout
     mine = layout.root / ".env.langfuse"
-    mine.write_text("AUTH_AUTH0_CLIENT_ID=acme\n")
+    mine.write_text("# secrets of a login provider\n")
     layout.env_file.write_text("# mine\n")
     for path in (layout.env_file, mine):
         path.chmod(0o644)
