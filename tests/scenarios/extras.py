@@ -67,6 +67,7 @@ def start(stack: Stack, directory: Path, engine: docker.DockerClient) -> Extras:
         "TLS_BIND_ADDRESS": address,
         "CANARY_INTERVAL_S": "5",
         "CANARY_DEADLINE_S": "8",
+        "EXPORTER_RECONCILE_S": "10",
         "REHEARSAL_DIRECTORY": str(directory),
     }
     stack = with_environment(stack, **settings).with_files(HERE / "monitoring" / "compose.yaml")

@@ -76,7 +76,8 @@ SIZES = Group(
         _sized("CLICKHOUSE_MAX_OPEN_CONNECTIONS", "Connections to ClickHouse of each process.", _COUNT),
         _sized(
             "LANGFUSE_INGESTION_QUEUE_DELAY_MS",
-            "How long scores of Python SDK 4 wait, so that their updates meet in one write.",
+            "How long a score waits before it is written, so that changes of one id meet in one write. It is "
+            "readable about 0.3 s after that.",
             integer(0, 600_000),
             "ms",
         ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable
 
@@ -12,9 +13,11 @@ import httpx
 from tests.scenarios.extras import Extras
 from tests.scenarios.load import container, in_container
 from tests.scenarios.report import Report
+from tests.scenarios.stack import export, new_id, wait_readable
 
 JOBS = {"prometheus", "alertmanager", "exporter", "statsd", "node", "clickhouse", "postgres", "valkey"}
 # Prometheus looks every 15 s, Alertmanager waits 10 s for more; what is over is told after a further minute.
+NO_AUTH = httpx.Auth()
 TOLD_WITHIN_S, OVER_WITHIN_S = 120.0, 240.0
 
 
@@ -70,11 +73,32 @@ def test_an_alert_reaches_its_receiver_when_spans_vanish_and_again_when_they_do_
     earlier = len(messages())
     begin = time.monotonic()
     tell_worker("drop")
+    trace, spans = new_id(16), {new_id(8) for _ in range(5)}
     try:
+        # A job that the worker was just waiting for is done before it hears of that.
         wait_for(lambda: told("FIRING"), TOLD_WITHIN_S, messages)
+        with extras.stack.client() as client:
+            assert export(client, trace, sorted(spans)).status_code == 200
+            key_of = {"Authorization": f"Bearer {key}"}
+
+            def waiting() -> int:
+                queues = client.get("/api/admin/bullmq", headers=key_of, auth=NO_AUTH).json()
+                counts = {one["queueName"]: one.get("jobCount", {}) for one in queues}
+                return sum(counts["otel-ingestion-queue"].get(state, 0) for state in ("waiting", "active"))
+
+            wait_for(lambda: not waiting(), 30, waiting)
     finally:
         tell_worker("none")
     earlier, end = len(messages()), time.monotonic()
     wait_for(lambda: told("RESOLVED"), OVER_WITHIN_S, messages)
     over = time.monotonic() - end
+    # Nobody runs `reconcile`: the exporter finds out, and brings back what was dropped.
+    with extras.stack.client() as client:
+        lost = wait_readable(client, trace, spans, OVER_WITHIN_S)
+    report.add("monitoring", "worker drops: replayed by itself", acknowledged=len(spans), lost=len(lost))
+    assert lost == set()
+    shown = in_container(
+        engine, extras.stack, "prometheus", "wget", "-q", "-O", "-", "http://exporter:9464/metrics"
+    )
+    assert re.search(r"^langfuse_reconcile_replayed_spans [1-9]", shown, re.MULTILINE)
     report.add("monitoring", f"worker drops: told after {end - begin:.0f} s, of its end after {over:.0f} s")
