@@ -156,6 +156,8 @@ class Worker:
         return merged(_stored(earlier), _stored(score))
 
     def _delete_traces(self, job: Mapping[str, Any]) -> None:
+        # The server deletes some seconds later: what came in before is written by then.
+        self.writer.flush_all(whole=True)
         project_id, trace_ids = job["project_id"], job["ids"]
         arguments = {"project": project_id, "ids": _array(trace_ids)}
         scores = self._clickhouse.rows(f"SELECT DISTINCT id FROM scores {_OF_TRACES}", **arguments)
@@ -170,6 +172,7 @@ class Worker:
         )
 
     def _delete_scores(self, job: Mapping[str, Any]) -> None:
+        self.writer.flush_all(whole=True)
         self._delete_objects(job["project_id"], job["ids"])
         self._clickhouse.run(
             "DELETE FROM scores WHERE project_id = {project:String} AND id IN {ids:Array(String)}",
