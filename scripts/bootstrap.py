@@ -15,7 +15,7 @@ from .core.layout import only_one_verb
 from .core.settings.values import Settings
 from .provision import show
 from .provision.plan import ProjectPlan
-from .provision.run import ProjectRun, apply_all, planned, shown_plans
+from .provision.run import ProjectRun, apply_all, planned, shown_plans, unreadable
 from .provision.tenancy import Bootstrap, TenancyPlan
 
 
@@ -39,6 +39,8 @@ def run(
         with context.console.working("Comparing"):
             tenancy = bootstrap.plan(engine, api, first_was_created=False, prune=prune)
         with planned(bootstrap, tenancy, engine.local_url, prune=prune) as runs:
+            for line in unreadable(runs):
+                context.console.warn(line)
             plans = shown_plans(bootstrap, tenancy, runs)
             show_plans(context.console, plans, as_json=as_json)
             if dry_run:

@@ -18,6 +18,8 @@ def run(context: Context, *, into: Path, project: str, base_url: str) -> int:
         raise UsageError(f"{into} exists already.", fix="name a new or empty directory with INTO=.")
     with _server(context, project, base_url) as server, context.console.working("Reading"):
         files = files_of(read_everything(server))
+        for line in server.unreadable:
+            context.console.warn(line)
     write_files(files, into)
     for file in files:
         context.console.print(str(into / file.path))

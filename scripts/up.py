@@ -18,7 +18,7 @@ from .core.settings.rules import advice
 from .core.settings.server_variables import unknown_name_hint
 from .core.settings.table import GROUPS, SETTINGS
 from .core.settings.values import Settings
-from .provision.run import planned
+from .provision.run import planned, unreadable
 from .provision.tenancy import Bootstrap
 
 
@@ -52,6 +52,8 @@ def run(context: Context) -> int:
         with Api(engine.local_url) as api:
             tenancy = bootstrap.plan(engine, api, first_was_created=started)
             with planned(bootstrap, tenancy, engine.local_url, prune=False) as runs:
+                for line in unreadable(runs):
+                    context.console.warn(line)
                 apply(context.console, bootstrap, engine, api, tenancy, runs)
             version = api.version()
         data_secrets.note(context.layout, engine.name, settings)

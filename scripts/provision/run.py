@@ -66,6 +66,11 @@ def planned(
             run.server.close()
 
 
+def unreadable(runs: Sequence[ProjectRun]) -> list[str]:
+    """Return a line for each object on the server that could not be read."""
+    return [f"{run.project.id}: {line}" for run in runs for line in run.server.unreadable]
+
+
 def apply_all(runs: Sequence[ProjectRun], done: Callable[[Change], None]) -> int:
     """Apply the plans; return how many changes were made. Raises ProvisioningError."""
     count = 0

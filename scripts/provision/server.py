@@ -44,6 +44,7 @@ class Server:
 
     Attributes:
         ids: (kind, key) -> the server's id, noted by reads and writes for objects that refer to others.
+        unreadable: objects that the files do not name and the server does not give; they stay as they are.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Server:
     ) -> None:
         self.base_url = base_url
         self.ids: dict[tuple[str, str], str] = {}
+        self.unreadable: list[str] = []
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._http = httpx.Client(
@@ -112,6 +114,12 @@ class Server:
             raise errors[0] from None
         finally:
             over.set()
+
+    def note_unreadable(self, kind: str, name: str, why: str) -> None:
+        """Note an object that is left alone because it cannot be read."""
+        shown = name if len(name) <= 80 else f"{name[:60]}... ({len(name):,} characters)"
+        with self._lock:
+            self.unreadable.append(f"{kind} {shown} cannot be read and is left alone: {why[:200]}")
 
     def note_id(self, kind: str, key: str, value: str) -> None:
         """Note the id of an object for others that refer to it."""
@@ -170,6 +178,11 @@ class Server:
             answer = self._retrying(self._send, method, path, query, body)
         except _Busy as busy:
             answer = busy.answer
+        except httpx.InvalidURL as error:
+            raise ProvisioningError(
+                f"{method} {path[:80]}... cannot be asked for: {error}.",
+                fix="delete or rename it on the server.",
+            ) from error
         except httpx.HTTPError as error:
             raise ProvisioningError(
                 f"{method} {self.base_url}{path} got no answer ({type(error).__name__}: {error}).",

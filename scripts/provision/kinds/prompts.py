@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from scripts.core.errors import ProvisioningError
 from scripts.provision.content import Content, Prompt, PromptVersion
 from scripts.provision.prompt_tags import tags_of
 from scripts.provision.resources import Action, Body, Change, Difference, Found, Wanted, compact, differences
@@ -53,7 +54,8 @@ class Prompts:
         """See Kind. Of each prompt the newest version, those with labels, and others where one is missing."""
         by_name = {one.key: one for one in wanted}
         rows = server.pages(_PATH)
-        return server.each(lambda row: _read(server, row, by_name.get(row["name"])), rows)
+        found = server.each(lambda row: _read_if_possible(server, row, by_name.get(row["name"])), rows)
+        return [one for one in found if one is not None]
 
     def compare(self, wanted: Wanted, found: Found | None) -> Change | None:
         """See Kind."""
@@ -201,6 +203,25 @@ def _level(name: str, prompts: Mapping[str, Prompt], above: tuple[str, ...] = ()
         return -1
     included = [tag.name for version in prompts[name].all_versions for tag in tags_of(version)]
     return 1 + max((_level(one, prompts, (*above, name)) for one in included), default=-1)
+
+
+def _read_if_possible(server: Server, row: Body, wanted: Wanted | None) -> Found | None:
+    """Return a prompt, or None when it cannot be read and no file is about it: it stops no other one.
+
+    Raises:
+        ProvisioningError: a file is about it.
+    """
+    try:
+        found = _read(server, row, wanted)
+    except ProvisioningError as error:
+        if wanted is not None:
+            raise
+        server.note_unreadable("prompt", row["name"], error.message)
+        return None
+    if not found.body["versions"] and wanted is None:
+        server.note_unreadable("prompt", row["name"], "the server lists it, and has none of its versions")
+        return None
+    return found
 
 
 def _read(server: Server, row: Body, wanted: Wanted | None) -> Found:

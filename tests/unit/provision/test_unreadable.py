@@ -1,0 +1,61 @@
+"""One object that a server does not give stops no command for all others, unless a file is about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from scripts.core.errors import ProvisioningError
+from scripts.provision.kinds.prompts import Prompts
+from scripts.provision.resources import Wanted
+from scripts.provision.server import Server
+
+LONG = "n" * 70_000
+GOOD = {"name": "good", "type": "text", "version": 1, "prompt": "Hi", "config": {}, "labels": [], "tags": []}
+
+
+def answer(request: httpx.Request) -> httpx.Response:
+    if request.url.path.endswith("/v2/prompts"):
+        names = ("good", LONG, "broken", "empty")
+        rows = [{"name": name, "versions": [1], "labels": [], "tags": [], "type": "text"} for name in names]
+        return httpx.Response(200, json={"data": rows, "meta": {"totalPages": 1}})
+    name = request.url.path.rsplit("/", 1)[1]
+    if name == "broken":
+        return httpx.Response(500, json={"message": "Internal Server Error"})
+    return httpx.Response(200, json={**GOOD}) if name == "good" else httpx.Response(404, json={})
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server("http://127.0.0.1:9", "pk", "sk") as opened:
+        opened._http = httpx.Client(base_url=opened.base_url, transport=httpx.MockTransport(answer))
+        yield opened
+
+
+def wanted(name: str) -> Wanted:
+    version: dict[str, Any] = {"prompt": "Hi", "config": {}, "labels": [], "commitMessage": None}
+    return Wanted(name, {"type": "text", "tags": [], "versions": [version]}, 0)
+
+
+def test_prompts_that_cannot_be_read_are_named_and_left_alone(server: Server) -> None:
+    found = Prompts().found(server, [wanted("good")])
+    assert [one.key for one in found] == ["good"]
+    assert Prompts().compare(wanted("good"), found[0]) is None
+    lines = sorted(server.unreadable)
+    assert [line.split(" cannot be read")[0] for line in lines] == [
+        "prompt broken",
+        "prompt empty",
+        f"prompt {'n' * 60}... (70,000 characters)",
+    ]
+    assert "answered 500" in lines[0]
+    assert all(len(line) < 400 for line in lines)
+
+
+@pytest.mark.parametrize("name", ["broken", LONG])
+def test_one_that_a_file_is_about_is_an_error_with_a_short_text(server: Server, name: str) -> None:
+    with pytest.raises(ProvisioningError) as caught:
+        Prompts().found(server, [wanted(name)])
+    assert len(str(caught.value)) < 2000
