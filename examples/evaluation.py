@@ -87,7 +87,8 @@ def collect(langfuse: Langfuse, name: str, days: int) -> int:
     for row in taken:
         langfuse.create_dataset_item(
             dataset_name=name,
-            id=f"trace-{row.trace_id}",
+            # Ids are unique in a project: the same trace may be in several datasets, and once in each.
+            id=str(uuid.uuid5(uuid.NAMESPACE_URL, f"{name}#{row.trace_id}")),
             input={"question": row.input},
             expected_output=row.output,
             source_trace_id=row.trace_id,
