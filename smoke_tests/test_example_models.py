@@ -12,7 +12,6 @@ from smoke_tests.helpers.examples import (
     fake_llm,
     models_python,
     result_of,
-    run,
     why_without_models,
 )
 
