@@ -12,6 +12,7 @@ from smoke_tests.helpers.examples import (
     fake_llm,
     models_python,
     result_of,
+    run,
     why_without_models,
 )
 
@@ -299,3 +300,28 @@ def test_a_dataset_is_collected_from_traces_whose_answers_were_liked(
         item = by_trace[known["trace_id"]]
         assert item["input"] == {"question": known["question"]}
         assert item["expectedOutput"] == known["answer"]
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "message"),
+    [
+        ("agents.py", ["--prompt", "absent"], "There is no prompt absent with the label variant-a"),
+        ("rag.py", ["--queue", "absent"], "There is no annotation queue absent"),
+        ("evaluation.py", ["--dataset", "absent"], "Dataset not found"),
+    ],
+)
+def test_what_is_missing_is_named_with_the_way_to_get_it(
+    target: Target, script: str, arguments: list[str], message: str
+) -> None:
+    done = run(target, script, *arguments, python=models_python(), OPENAI_API_KEY="none")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert message in done.stderr
+    assert "make bootstrap" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("script", ["rag.py", "evaluation.py"])
+def test_without_a_model_an_example_says_where_one_is(target: Target, script: str) -> None:
+    done = run(target, script, python=models_python())
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "make fake-llm" in done.stderr

@@ -42,6 +42,7 @@ PAGES = {
     "example-voice.md": r"call \S+: median \d+ ms",
     "example-agents.md": r"variant-a \d+%, variant-b \d+%\n.*from version 1 to 2\n.*from version 2 to 1",
     "example-rag.md": r"4 answers in session .*1 answers in session warranty.*quality 0\.5",
+    "example-observer.md": r"careful-coder: reward 0\.9",
     "example-orchestrator.md": r"agent +attempts +success.*of 20 tasks done",
     "example-evaluation.md": r"grounded-\w+ +12 +0\.93 +0\.92\n.*\d+ items in the dataset.*grounded-first",
     INSTRUMENT: r"Turntables have a warranty.*You said: How long is the warranty\?",
