@@ -10,7 +10,7 @@
                     break
 
 Runs may be nested and concurrent. Each is an observation of type AGENT with the scores `task_success`,
-`quality` and `reward`; its calls carry the metadata `agent`. A run that raises, or ends without `finish`, failed.
+`quality` and `reward`; its calls carry the metadata `agent`. A run that raises or lacks `finish` has failed.
 """
 
 from __future__ import annotations
