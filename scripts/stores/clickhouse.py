@@ -145,13 +145,21 @@ class ClickHouse:
                 self.query(f"OPTIMIZE TABLE {self._table(table)} PARTITION ID {literal(row['id'])} FINAL")
 
     def patched(self) -> list[str]:
-        """Return the tables with patch parts: changes that a read applies, and that no part has yet.
+        """Return the tables with changes that only patch parts have: a read applies them, a backup does not.
 
-        The server makes them when CLICKHOUSE_USE_LIGHTWEIGHT_UPDATE is set, or its delete mode says so.
+        The server makes such parts when CLICKHOUSE_USE_LIGHTWEIGHT_UPDATE is set, or its delete mode says so.
+        They stay for a while after they were applied: the version of the parts says whether they were.
         """
+        version = "SELECT table, {} AS partition, {}(data_version) AS version FROM system.parts"
+        patch = version.format("arrayElement(splitByChar('-', partition_id), -1)", "max")
+        part = version.format("partition_id", "min")
+        is_patch = "startsWith(name, 'patch-')"
         found = self.rows(
-            f"SELECT DISTINCT table FROM system.parts WHERE active AND {self._here}"
-            " AND startsWith(name, 'patch-') ORDER BY table"
+            f"SELECT DISTINCT patch.table AS table FROM"
+            f" ({patch} WHERE active AND {self._here} AND {is_patch} GROUP BY table, partition) AS patch"
+            f" INNER JOIN ({part} WHERE active AND {self._here} AND NOT {is_patch} GROUP BY table, partition)"
+            " AS part ON patch.table = part.table AND patch.partition = part.partition"
+            " WHERE part.version < patch.version ORDER BY table"
         )
         return [row["table"] for row in found]
 
