@@ -26,6 +26,7 @@ from .http.errors import (
     NotFound,
     PayloadTooLarge,
     RequestTimeout,
+    TooCostly,
     Unavailable,
     unstable_body,
 )
@@ -33,6 +34,7 @@ from .http.operations import Access, ErrorStyle, Operation
 from .http.pace import Paced
 from .http.protocol import hang_up
 from .http.router import Router
+from .store.deadline import QueryTooLong
 from .store.writer.client import CommandError, CommandRefused, WriterUnavailable
 
 if TYPE_CHECKING:
@@ -108,6 +110,9 @@ class App:
         except ClientDisconnect:
             raise
         except Exception as error:
+            if isinstance(error, QueryTooLong):
+                answer = TooCostly(str(error))
+                return json_response(answer.body(), answer.status, answer.headers)
             if message := self.engine.storage.note(error):
                 return _unavailable(message)
             log.exception("%s %s failed", request.method, request.url.path)

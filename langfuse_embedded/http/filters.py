@@ -29,6 +29,8 @@ from .schema import (
 _TEXT = ("=", "contains", "does not contain", "starts with", "ends with")
 _NUMBER = ("=", ">", "<", ">=", "<=")
 _FULL_TEXT = "matches"
+MAX_CONDITIONS = 500
+"""In one filter. SQLite takes a thousand terms in one statement; the cost of a row grows with them."""
 _EMPTY_OPTIONS = (
     "Value array must not be empty unless operator is 'all of' or 'none of' "
     "(which represent waiting for selection)"
@@ -142,7 +144,8 @@ def _conditions(text_operator: Schema) -> Schema:
                 condition.get("value", MISSING),
                 condition.get("key"),
             )
-        )
+        ),
+        max=MAX_CONDITIONS,
     )
 
 

@@ -7,6 +7,12 @@ from collections.abc import Sequence
 
 from .schema import JS_WHITESPACE, Schema, String
 
+MAX_LENGTH = 1_000
+"""Characters of a name. It has to fit into an address: what does not can never be read again.
+
+The server has no limit of its own; its database refuses an index entry above 2,704 bytes with a 500.
+"""
+
 _HTML_TAG = re.compile(r"<[^<>]*>")
 
 
@@ -20,6 +26,7 @@ def folder_name(patterns: Sequence[tuple[str, str]] = ()) -> Schema:
     return (
         String(
             min=1,
+            max=MAX_LENGTH,
             min_message="Text cannot be empty",
             patterns=(
                 *patterns,

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from langfuse_embedded.clock import iso, iso_or_none
 from langfuse_embedded.http.call import Call, json_response
 from langfuse_embedded.http.errors import InvalidRequest, NotFound
+from langfuse_embedded.http.names import MAX_LENGTH
 from langfuse_embedded.http.operations import Operation
 from langfuse_embedded.http.pagination import PAGE_PARAMETERS, Page
 from langfuse_embedded.http.schema import Array, Enum, Object, String
@@ -24,7 +25,7 @@ _LIST = Object(PAGE_PARAMETERS, strict=True)
 _LIST_ITEMS = Object({**PAGE_PARAMETERS, "status": _STATUS.optional()}, strict=True)
 _CREATE = Object(
     {
-        "name": String(),
+        "name": String(max=MAX_LENGTH),
         "description": String().nullish(),
         "scoreConfigIds": Array(String(), min=1),
     },

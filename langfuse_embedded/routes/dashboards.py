@@ -11,6 +11,7 @@ from langfuse_embedded import ids
 from langfuse_embedded.clock import iso
 from langfuse_embedded.http.call import Call, json_response
 from langfuse_embedded.http.errors import Conflict, NotFound
+from langfuse_embedded.http.names import MAX_LENGTH
 from langfuse_embedded.http.operations import ErrorStyle, Operation
 from langfuse_embedded.http.pagination import Page
 from langfuse_embedded.http.schema import Array, Literal, Number, Object, String, Tagged
@@ -64,7 +65,7 @@ _DEFINITION = Object({"widgets": Array(_placement(_PLACED))}).refine(
 )
 _CREATE = Object(
     {
-        "name": String(min=1),
+        "name": String(min=1, max=MAX_LENGTH),
         "description": String().default(""),
         "definition": _DEFINITION.optional(),
         "filters": FILTERS.optional(),

@@ -12,6 +12,7 @@ from langfuse_embedded import ids
 from langfuse_embedded.clock import iso, now_ms
 from langfuse_embedded.http.call import Call, json_response
 from langfuse_embedded.http.errors import NotFound
+from langfuse_embedded.http.names import MAX_LENGTH
 from langfuse_embedded.http.operations import Operation
 from langfuse_embedded.http.pagination import PAGE_PARAMETERS, Page
 from langfuse_embedded.http.schema import Anything, CoercedDate, Datetime, Object, String
@@ -21,7 +22,7 @@ from .datasets import dataset_named
 
 _CREATE = Object(
     {
-        "runName": String(),
+        "runName": String(max=MAX_LENGTH),
         "runDescription": String().nullish(),
         "metadata": Anything(),
         "datasetItemId": String(),

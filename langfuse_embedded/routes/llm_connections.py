@@ -11,6 +11,7 @@ from starlette.responses import Response
 from langfuse_embedded.clock import iso
 from langfuse_embedded.http.call import Call, json_response
 from langfuse_embedded.http.errors import InvalidRequest, NotFound
+from langfuse_embedded.http.names import MAX_LENGTH
 from langfuse_embedded.http.operations import Access, Operation
 from langfuse_embedded.http.outbound_urls import refusal, refusal_of_host
 from langfuse_embedded.http.pagination import PAGE_PARAMETERS, Page
@@ -46,7 +47,7 @@ class _Connection(Schema):
 
     fields = Object(
         {
-            "provider": _TEXT,
+            "provider": String(min=1, max=MAX_LENGTH),
             "adapter": Enum(
                 "anthropic", "openai", "azure", "bedrock", "google-vertex-ai", "google-ai-studio"
             ),

@@ -10,6 +10,7 @@ from langfuse_embedded import ids
 from langfuse_embedded.clock import iso, iso_or_none
 from langfuse_embedded.http.call import Call, json_response
 from langfuse_embedded.http.errors import Forbidden, InvalidRequest, NotFound
+from langfuse_embedded.http.names import MAX_LENGTH as MAX_NAME
 from langfuse_embedded.http.operations import Operation
 from langfuse_embedded.http.pagination import PAGE_PARAMETERS, Page
 from langfuse_embedded.http.schema import (
@@ -110,7 +111,7 @@ def _given(body: dict[str, Any], *keys: str) -> bool:
 _MODEL = (
     Object(
         {
-            "modelName": String(min=1),
+            "modelName": String(min=1, max=MAX_NAME),
             "matchPattern": String(min=1, max=MAX_LENGTH),
             "startDate": Datetime().nullish(),
             "inputPrice": _PRICE.nullish(),

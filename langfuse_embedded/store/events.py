@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .database import open_database
+from .deadline import limited
 from .observation_query import ObservationReader
 
 EVENTS_FILE = "events.db"
@@ -85,7 +86,8 @@ class EventsReader:
             connection = self._connect()
             lent = connection, ObservationReader(connection)
         try:
-            yield lent
+            with limited(lent[0]):
+                yield lent
         finally:
             self._idle.append(lent)
 

@@ -15,6 +15,7 @@ from .observation_columns import COLUMNS, FITTING, Column, Kind
 # An underscore parts words, as it does in the server's index.
 _LETTER = r"[^\W_]"
 _TOKEN = re.compile(_LETTER)
+_WINDOW = 1 << 18
 
 
 class Condition(Protocol):
@@ -176,4 +177,11 @@ def has_words(text: str | None, words: str, any_case: bool) -> bool:
         pattern = f"(?<!{_LETTER}){pattern}"
     if words[-1:].isalnum():
         pattern += f"(?!{_LETTER})"
-    return re.search(pattern, text, re.IGNORECASE if any_case else 0) is not None
+    compiled = re.compile(pattern, re.IGNORECASE if any_case else 0)
+    # Between windows other threads have their turn: the search of a long text would hold them up for seconds.
+    for begin in range(0, max(1, len(text)), _WINDOW):
+        found = compiled.search(text, begin, begin + _WINDOW + len(words) + 1)
+        # What begins behind the window may end where the view does: the next window sees what follows it.
+        if found is not None and found.start() <= begin + _WINDOW:
+            return True
+    return False

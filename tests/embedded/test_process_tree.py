@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import shutil
 import signal
 import time
@@ -191,3 +192,52 @@ def test_a_directory_that_was_replaced_is_noticed_too(start_engine: StartEngine,
     assert engine.process is not None
     assert engine.process.wait(_DEADLINE) == 1
     assert (moved / "events.db").exists()
+
+
+@pytest.mark.parametrize("name", ["a#b", "a?b=c", "a%41", "a b'c", "a[1]*"])
+def test_an_engine_works_in_a_directory_with_an_odd_name_and_keeps_its_files_there(
+    start_engine: StartEngine, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / name).mkdir()
+    engine = start_engine(data_dir=tmp_path / name / "data")
+    trace = trace_id()
+    send(engine.client, span(trace, attributes={"langfuse.observation.metadata.a": "b"}))
+    assert len(read(engine.client, traceId=trace)) == 1
+    query = (
+        '{"view":"observations","metrics":[{"measure":"count","aggregation":"count"}],"filters":[{"column":'
+        '"metadata","type":"stringObject","key":"a","operator":"=","value":"b"}],'
+        '"fromTimestamp":"2020-01-01T00:00:00Z","toTimestamp":"2100-01-01T00:00:00Z"}'
+    )
+    answer = engine.client.get("/api/public/v2/metrics", params={"query": query})
+    assert answer.json()["data"] == [{"count_count": 1}], answer.text
+    assert {path.name for path in tmp_path.iterdir()} == {name}
+    files = [path for path in (tmp_path / name / "data").rglob("*") if path.is_file()]
+    assert [path for path in files if path.stat().st_mode & 0o077] == []
+
+
+def test_a_full_disk_is_told_by_all_routes_and_health_until_there_is_room(start_engine: StartEngine) -> None:
+    engine = start_engine()
+    send(engine.client, span(trace_id()))
+    prompt = {"name": "before", "prompt": "x" * 100_000}
+    assert engine.client.post("/api/public/v2/prompts", json=prompt).status_code == 201
+    # A limit on the size of files stands in for the disk; the kernel refuses the write in the same way.
+    everybody = [psutil.Process(engine.pid), *psutil.Process(engine.pid).children(recursive=True)]
+    limit = (4096, resource.RLIM_INFINITY)
+    unlimited = [(one.pid, resource.prlimit(one.pid, resource.RLIMIT_FSIZE, limit)) for one in everybody]
+    large = "x" * 200_000
+    for path, body in (
+        ("/api/public/v2/prompts", {"name": "a", "prompt": large}),
+        ("/api/public/v2/datasets", {"name": "a", "description": large}),
+        ("/api/public/scores", {"traceId": "a", "name": "b", "value": 1, "comment": large}),
+        (TRACES, export(span(trace_id(), attributes={"langfuse.observation.input": large}))),
+    ):
+        answer = engine.client.post(path, json=body)
+        assert answer.status_code == 503, (path, answer.text)
+        assert "could not be stored" in answer.text
+        assert answer.headers["retry-after"] == "1"
+    answer = engine.client.get("/api/public/health")
+    assert (answer.status_code, "could not be stored" in answer.json()["status"]) == (503, True)
+    for pid, before in unlimited:
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
+    wait_for(lambda: engine.client.get("/api/public/health").status_code == 200, engine.log())
+    assert engine.client.post("/api/public/v2/prompts", json={"name": "a", "prompt": "b"}).status_code == 201

@@ -12,6 +12,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from langfuse_embedded.store.deadline import interrupted_when_late
 from langfuse_embedded.store.hexid import pack
 
 from .feed import OBSERVATIONS, SCORE_METADATA, SCORES, Copied, copy_rows
@@ -96,7 +97,7 @@ class MetricsProjection:
         for last_try in (False, True):
             try:
                 cursor = self._current(metadata=metadata, horizon=horizon)
-                with closing(cursor):
+                with closing(cursor), interrupted_when_late(cursor):
                     return cursor.execute(sql, values).fetchall()
             except (duckdb.FatalException, duckdb.IOException, duckdb.InternalException) as error:
                 if last_try:
