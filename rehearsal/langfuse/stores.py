@@ -152,7 +152,7 @@ def _verify_postgres(environment: Mapping[str, str]) -> None:
         with open_postgres(environment) as connection:
             zone = connection.execute("show timezone").fetchone()
     except psycopg.Error as error:
-        raise WrongVariable("DATABASE_URL (POSTGRES_PASSWORD)", error) from error
+        raise WrongVariable("DATABASE_URL (POSTGRES_APP_PASSWORD)", error) from error
     if zone != ("UTC",):
         raise WrongVariable("DATABASE_URL", f"PostgreSQL is in time zone {zone}, not UTC")
 

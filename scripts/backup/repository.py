@@ -179,8 +179,8 @@ def open_repository(context: Context, settings: Settings, *, create: bool = Fals
     if not password:
         raise UsageError(
             "BACKUP_PASSWORD is not set: backups are encrypted with it.",
-            fix="make up adds one to .env; on another host take it from where you keep it: "
-            "make restore BACKUP_PASSWORD=...",
+            fix="make up adds one to .env; on another host put it into the environment from where you keep "
+            "it, as an argument is seen by others: read -rs BACKUP_PASSWORD; export BACKUP_PASSWORD.",
         )
     location = settings["BACKUP_REPOSITORY"]
     if ":" not in location:

@@ -22,7 +22,7 @@ Config: TypeAlias = Mapping[str, Any]
 LOOPBACK = frozenset({"127.0.0.1", "::1"})
 
 # Services that end when their work is done: they have no health, and may not be started again for ever.
-ONE_SHOT = frozenset({"buckets"})
+ONE_SHOT = frozenset({"buckets", "roles"})
 
 # (service, port inside): everything that a host port may lead to.
 PUBLISHED = frozenset(
@@ -44,6 +44,7 @@ NETWORKS: Mapping[str, frozenset[str]] = MappingProxyType(
         "valkey": frozenset({"stores"}),
         "seaweedfs": frozenset({"stores", "objects"}),
         "buckets": frozenset(),
+        "roles": frozenset({"stores"}),
         "caddy": frozenset({"edge", "objects", "monitoring", "alerts"}),
         "prometheus": frozenset({"monitoring", "alerts", "stores"}),
         "alertmanager": frozenset({"alerts", "notify"}),

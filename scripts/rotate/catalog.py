@@ -73,6 +73,17 @@ ROTATABLE: tuple[Rotatable, ...] = (
         engines=COMPOSE,
     ),
     Rotatable(
+        names=("POSTGRES_APP_PASSWORD",),
+        effect=_PAUSE,
+        own_store=("DATABASE_URL",),
+        engines=COMPOSE,
+    ),
+    Rotatable(
+        names=("POSTGRES_BACKUP_PASSWORD",),
+        effect=f"PostgreSQL starts anew. {_PAUSE}",
+        engines=COMPOSE,
+    ),
+    Rotatable(
         names=("CLICKHOUSE_PASSWORD",),
         effect=f"Clients of your own that read ClickHouse need the new password. {_PAUSE}",
         own_store=("CLICKHOUSE_URL",),

@@ -25,7 +25,19 @@ Counts = dict[str, dict[str, int]]
 
 _LOGIN = 'export PGPASSWORD="$POSTGRES_PASSWORD" PGUSER="$POSTGRES_USER" PGHOST=127.0.0.1 PGDATABASE="$0"; '
 _PSQL = f"{_LOGIN}exec psql --no-psqlrc --quiet --no-align --tuples-only --set ON_ERROR_STOP=1 --file -"
-_RESTORE = f'{_LOGIN}exec pg_restore --exit-on-error --no-owner --no-privileges --dbname "$PGDATABASE"'
+# As the user that only reads; a container of an older stack does not know its password yet.
+_BACKUP = (
+    'if [ -n "${POSTGRES_BACKUP_PASSWORD:-}" ]; then'
+    ' export PGPASSWORD="$POSTGRES_BACKUP_PASSWORD" PGUSER=langfuse_backup;'
+    ' else export PGPASSWORD="$POSTGRES_PASSWORD" PGUSER="$POSTGRES_USER"; fi;'
+    ' export PGHOST=127.0.0.1 PGDATABASE="$0"; '
+    "exec psql --no-psqlrc --quiet --no-align --tuples-only --set ON_ERROR_STOP=1 --file -"
+)
+# As the administrator, who makes everything the property of the server's user (config/postgres/roles.sql).
+_RESTORE = (
+    f"{_LOGIN}exec pg_restore --exit-on-error --no-owner --no-privileges --role=langfuse_app"
+    ' --dbname "$PGDATABASE"'
+)
 # A row's own fields, and those of a document in it.
 _FIELDS = 'strict $.**{0 to 1} ? (@.type() == "object").keyvalue()'
 _IS_ID = (
@@ -181,13 +193,13 @@ class Postgres:
     def dump(self, into: Path) -> Counts:
         """Write a dump to a file; return the rows of all tables as they are in it."""
         with into.open("wb") as file:
-            said = self.services.into_file(SERVICE, ["sh", "-c", _PSQL, DATABASE], file, _DUMP)
+            said = self.services.into_file(SERVICE, ["sh", "-c", _BACKUP, DATABASE], file, _DUMP)
         return read_counts(said.splitlines())
 
     def load(self, dump: Path) -> None:
         """Fill a database beside the one in use from a dump."""
         self.drop(RESTORED)
-        self.query(f"CREATE DATABASE {RESTORED} TEMPLATE template0;", "postgres")
+        self.query(f"CREATE DATABASE {RESTORED} OWNER langfuse_app TEMPLATE template0;", "postgres")
         with dump.open("rb") as file:
             self.services.write(
                 SERVICE,

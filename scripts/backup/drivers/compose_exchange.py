@@ -167,6 +167,8 @@ def start_stores(services: Services) -> None:
     """Start the bundled stores and nothing that uses them; the buckets are there afterwards."""
     bundled = services.bundled()
     services.up(*bundled)
+    if "postgres" in bundled:
+        services.run_once("roles")
     if "seaweedfs" in bundled:
         services.run_once("buckets")
 

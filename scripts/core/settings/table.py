@@ -194,7 +194,23 @@ _STORES = Group(
     (
         Setting(
             name="POSTGRES_PASSWORD",
-            description="Password of PostgreSQL.",
+            description="Password of PostgreSQL's administrator `langfuse`.",
+            kind=hex_secret(16),
+            generate=random_hex(24),
+            set_by=SetBy.GENERATED,
+            secret=True,
+        ),
+        Setting(
+            name="POSTGRES_APP_PASSWORD",
+            description="Password of `langfuse_app`, as which web and worker use PostgreSQL.",
+            kind=hex_secret(16),
+            generate=random_hex(24),
+            set_by=SetBy.GENERATED,
+            secret=True,
+        ),
+        Setting(
+            name="POSTGRES_BACKUP_PASSWORD",
+            description="Password of `langfuse_backup`, which reads everything for backups.",
             kind=hex_secret(16),
             generate=random_hex(24),
             set_by=SetBy.GENERATED,
@@ -333,8 +349,8 @@ _MONITORING = Group(
     (
         Setting(
             name="MONITOR_PASSWORD",
-            description="Password of the user `langfuse_monitor`, with which monitoring reads Grafana's "
-            "metrics.",
+            description="Password of `langfuse_monitor`, which reads the statistics of PostgreSQL and the "
+            "metrics of Grafana.",
             kind=hex_secret(16),
             generate=random_hex(24),
             set_by=SetBy.GENERATED,

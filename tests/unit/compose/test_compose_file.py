@@ -86,7 +86,8 @@ def test_only_web_and_the_object_store_are_published_by_default(render: Render) 
 def test_profiles_add_their_services_and_nothing_else(render: Render) -> None:
     core = set(render()["services"])
     assert core == {
-        *("langfuse-web", "langfuse-worker", "postgres", "clickhouse", "valkey", "seaweedfs", "buckets")
+        *("langfuse-web", "langfuse-worker", "postgres", "roles", "clickhouse", "valkey", "seaweedfs"),
+        "buckets",
     }
     assert set(render(STACK_PROFILES="tls")["services"]) - core == {"caddy"}
     assert set(render(STACK_PROFILES="monitoring")["services"]) - core == {
@@ -100,7 +101,7 @@ def test_profiles_add_their_services_and_nothing_else(render: Render) -> None:
     [
         (
             {"DATABASE_URL": "postgresql://u:0123456789ab@db.acme.example/langfuse"},
-            {"postgres"},
+            {"postgres", "roles"},
             "DATABASE_URL",
             "postgresql://u:0123456789ab@db.acme.example/langfuse",
         ),

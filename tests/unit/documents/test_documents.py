@@ -11,8 +11,12 @@ import pytest
 import typer.main
 
 from scripts.cli import app
+from scripts.core.settings.table import SETTINGS
 
 ROOT = Path(__file__).resolve().parents[3]
+SECRET_SETTINGS = frozenset(
+    {one.name for one in SETTINGS if one.secret} | {"LANGFUSE_SECRET_KEY", "LANGFUSE_INIT_PROJECT_SECRET_KEY"}
+)
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
@@ -187,3 +191,33 @@ def test_a_page_that_names_what_does_not_exist_would_be_found(tmp_path: Path) ->
     ):
         with pytest.raises(AssertionError):
             test(page)
+
+
+# Messages are read in the code: a fix is a command.
+SOURCES = sorted(
+    path
+    for folder in ("scripts", "langfuse_embedded", "langfuse_testing")
+    for path in (ROOT / folder).rglob("*.py")
+)
+
+
+def secrets_on_the_command_line(text: str) -> list[str]:
+    """Return the calls of make that get a secret as an argument, which `ps` shows to everybody."""
+    given = re.compile(rf"\b({'|'.join(sorted(SECRET_SETTINGS))})=\S")
+    calls = re.findall(r"\bmake [a-z][^\n`|;&]*", text)
+    return [call for call in calls if given.search(call)]
+
+
+def test_a_secret_after_make_is_found_and_one_in_the_environment_is_not() -> None:
+    assert secrets_on_the_command_line("`make restore BACKUP_PASSWORD=...`; then") == [
+        "make restore BACKUP_PASSWORD=..."
+    ]
+    assert secrets_on_the_command_line("BACKUP_PASSWORD=... make restore BACKUP=1") == []
+    assert secrets_on_the_command_line("make rotate SECRET=BACKUP_PASSWORD") == []
+
+
+@pytest.mark.parametrize(
+    "path", [*PAGES, ROOT / "Makefile", *SOURCES], ids=lambda path: str(path.relative_to(ROOT))
+)
+def test_nobody_is_told_to_put_a_secret_on_the_command_line_of_make(path: Path) -> None:
+    assert secrets_on_the_command_line(path.read_text(encoding="utf-8")) == []

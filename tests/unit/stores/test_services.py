@@ -60,7 +60,7 @@ def test_a_store_starts_from_the_locked_image_with_the_limits_of_make_up(
     start_stores(Services(layout, settings, {"PATH": "/bin"}, runner))
     started = environments(runner)
     ComposeEngine(layout, settings, {"PATH": "/bin"}, runner, QuietProgress()).start({})
-    assert len(started) == 2  # the stores, and the buckets
+    assert len(started) == 3  # the stores, the roles and the buckets
     assert [given for given in environments(runner) if given != started[0]] == []
     pins = str(started[0]["COMPOSE_FILE"]).split(os.pathsep)[-1]
     assert yaml.safe_load(Path(pins).read_text())["services"] == {
