@@ -285,6 +285,13 @@ def test_known_complaints_come_with_a_remedy(tmp_path: Path, said: str, fix: str
         ("langfuse-web", "dial tcp 192.0.2.7:9000: i/o timeout", "compare DATABASE_URL"),
         ("langfuse-worker", "getaddrinfo ENOTFOUND redis.acme.example", "compare DATABASE_URL"),
         ("clickhouse", "Suspiciously many (12) broken parts to remove", "see 'broken parts' in"),
+        ("langfuse-web", "Error: P3009 migrate found failed migrations", "make repair-migration"),
+        ("langfuse-web", "error: Dirty database version 46. Fix and force it.", "make repair-migration"),
+        (
+            "valkey",
+            "Bad file format reading the append only file incr.aof",
+            "make repair-queues, then make up",
+        ),
         ("seaweedfs", "lookup master: no such host", "correct what the lines above name"),
         ("valkey", "open /data/appendonly: Permission denied", "belongs to another user"),
     ],
