@@ -20,7 +20,7 @@ from .core.errors import EXIT_OK
 from .core.images_lock import read_lock
 
 # The packages that a stack runs with; those of other lock files test or build it.
-RUNTIME = frozenset({"requirements.lock"})
+RUNTIME = frozenset({"requirements.lock", "requirements-exporter.lock"})
 _PIN = re.compile(r"^([a-z0-9][a-z0-9._-]*)==([^\s;\\]+)", re.MULTILINE | re.IGNORECASE)
 _VARIABLE = re.compile(r"\$\{([A-Z_]+):-([^}]*)\}")
 _BUILT_HERE = "langfuse-stack-"
