@@ -18,9 +18,12 @@ from .engine import Engine
 from .errors import EngineError
 from .http.access_log import AccessLog
 from .http.call import Call, json_response
+from .http.delivery import deliver, etag
 from .http.errors import (
     EVENTS_ONLY_MESSAGE,
     ApiError,
+    FrameworkRefusal,
+    InvalidData,
     InvalidRequest,
     MethodNotAllowed,
     NotFound,
@@ -28,6 +31,7 @@ from .http.errors import (
     RequestTimeout,
     TooCostly,
     Unavailable,
+    scim_body,
     unstable_body,
 )
 from .http.operations import Access, ErrorStyle, Operation
@@ -49,12 +53,18 @@ _NOT_FOUND_PAGE = (
 _BAD_REQUEST_PAGE = _NOT_FOUND_PAGE.replace("404", "400").replace(
     "This page could not be found", "Bad Request"
 )
+_PAGE_HEADERS = {
+    "cache-control": "private, no-cache, no-store, max-age=0, must-revalidate",
+    "vary": (
+        "rsc, next-router-state-tree, next-router-prefetch, next-router-segment-prefetch, Accept-Encoding"
+    ),
+    "etag": etag(_NOT_FOUND_PAGE.encode()),
+}
 _MALFORMED = re.compile(r"%(?![0-9A-Fa-f]{2})")
 # Of the browser, not of API clients.
 _LOGIN = "/api/auth/"
 _OF_HEALTH = ("/api/public/health", "/api/public/ready")
 _READS = ("GET", "HEAD")
-_CORS_METHODS = "GET,HEAD,PUT,PATCH,POST,DELETE"
 
 
 class App:
@@ -78,8 +88,8 @@ class App:
                 response = await self._respond(request)
             except ClientDisconnect:
                 return
-            if _is_of_the_api(_raw_path(scope)):
-                _add_cors(request, response)
+            if _is_of_the_api(path := _raw_path(scope)):
+                response = deliver(request, response, any_origin=not path.startswith("/api/admin/"))
             self.access_log.note(request, response, time.monotonic() - begin)
             await response(scope, receive, send)
 
@@ -122,17 +132,18 @@ class App:
         raw_path = _raw_path(request.scope)
         if "%" in raw_path and not _is_decodable(raw_path):
             return HTMLResponse(_BAD_REQUEST_PAGE, 400)
+        if raw_path.startswith("/api/") and raw_path.endswith("/"):
+            return _without_slash(raw_path, request)
         match = self.router.match(raw_path)
         if request.method == "OPTIONS" and _is_of_the_api(raw_path):
             return Response(status_code=204)
         if match is None:
             is_page = raw_path.startswith(_LOGIN) or not raw_path.startswith("/api/")
             page = await self._page(request, raw_path) if is_page else None
-            return page or HTMLResponse(_NOT_FOUND_PAGE, 404)
-        operation = match.operations.get("GET" if request.method == "HEAD" else request.method)
+            return page or HTMLResponse(_NOT_FOUND_PAGE, 404, _PAGE_HEADERS)
+        operation = match.operations.get(request.method)
         if operation is None:
-            licensed = any(one.access is Access.ORGANIZATION for one in match.operations.values())
-            raise MethodNotAllowed(named=not licensed)
+            return _not_allowed(list(match.operations.values()))
         self._refuse_legacy(operation)
         try:
             self._refuse_lost_files(raw_path)
@@ -148,11 +159,7 @@ class App:
         except ApiError as error:
             if isinstance(error, PayloadTooLarge | RequestTimeout):
                 hang_up(request.scope)
-            if operation.errors is ErrorStyle.UNSTABLE:
-                return json_response(unstable_body(error), error.status, error.headers)
-            if operation.errors is ErrorStyle.ERROR:
-                return json_response({"error": error.message}, error.status, error.headers)
-            raise
+            return _refusal(operation, error)
 
     async def _page(self, request: Request, raw_path: str) -> Response | None:
         if self._viewer is None:
@@ -168,6 +175,43 @@ class App:
     def _refuse_legacy(self, operation: Operation) -> None:
         if operation.legacy and self.engine.config.events_only:
             raise NotFound(EVENTS_ONLY_MESSAGE, named=False)
+
+
+def _without_slash(raw_path: str, request: Request) -> Response:
+    """Send the client to the path without its slash at the end, as the server's framework does."""
+    query = request.url.query
+    target = raw_path.rstrip("/") + (f"?{query}" if query else "")
+    return Response(target, 308, {"location": target, "refresh": f"0;url={target}"})
+
+
+def _not_allowed(operations: list[Operation]) -> Response:
+    """Refuse a method in the words of the operations of the path."""
+    one = operations[0]
+    licensed = any(operation.access is Access.ORGANIZATION for operation in operations)
+    error = MethodNotAllowed(named=not licensed)
+    if one.access is Access.ADMIN or "/apiKeys" in one.path:
+        error.message = "Method Not Allowed"
+    return _refusal(one, error)
+
+
+def _refusal(operation: Operation, error: ApiError) -> Response:
+    if isinstance(error, FrameworkRefusal):
+        return _plain_text(error)
+    if operation.errors is ErrorStyle.UNSTABLE:
+        return json_response(unstable_body(error), error.status, error.headers)
+    if operation.errors is ErrorStyle.ERROR:
+        return json_response({"error": error.message}, error.status, error.headers)
+    if operation.errors is ErrorStyle.SCIM:
+        return json_response(scim_body(error), error.status, error.headers)
+    body = error.body()
+    if operation.errors is ErrorStyle.CLASS_FIRST and not isinstance(error, InvalidData):
+        body = {"error": error.name, **body}
+    return json_response(body, error.status, error.headers)
+
+
+def _plain_text(error: FrameworkRefusal) -> Response:
+    # Not even a content type: the server's framework answers before any route is reached.
+    return Response(error.message, error.status, error.headers)
 
 
 def _import_viewer() -> type[Viewer]:
@@ -211,17 +255,3 @@ def _is_decodable(raw_path: str) -> bool:
     except UnicodeDecodeError:
         return False
     return True
-
-
-def _add_cors(request: Request, response: Response) -> None:
-    # The server reflects any origin without credentials: the API asks for keys, which no browser sends by
-    # itself (web/src/features/public-api/server/cors.ts, 4.16.0). What has cookies is for its own origin.
-    origin = request.headers.get("origin")
-    if origin is None and request.method != "OPTIONS":
-        return
-    response.headers["access-control-allow-origin"] = origin or "*"
-    response.headers["access-control-allow-methods"] = _CORS_METHODS
-    asked = request.headers.get("access-control-request-headers")
-    if asked:
-        response.headers["access-control-allow-headers"] = asked
-    response.headers["vary"] = "Origin"

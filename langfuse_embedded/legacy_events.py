@@ -11,20 +11,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from langfuse_embedded import updates
+from langfuse_embedded.javascript.values import dumps
 from langfuse_embedded.otlp.event import Event
-from langfuse_embedded.otlp.javascript import dumps
 from langfuse_embedded.otlp.key_kinds import COST, USAGE
 from langfuse_embedded.otlp.metadata import flatten
 from langfuse_embedded.otlp.tools import parsed, tools_of
 from langfuse_embedded.otlp.usage import cost_of, usage_of
-from langfuse_embedded.scoring import environment_of
+from langfuse_embedded.scoring import environment_of, metadata_texts
 from langfuse_embedded.store.observation_rows import TRACE_ROOT
 
 Body = Mapping[str, Any]
 
 TRACE, OBSERVATION = "trace", "observation"
-# The first word on these counts, whatever comes later.
-_FIXED = ("id", "traceId", "type", "timestamp", "startTime", "eventTime", "environment")
 _USAGE_KINDS = {
     "input": "input",
     "output": "output",
@@ -33,28 +32,27 @@ _USAGE_KINDS = {
     "completionTokens": "output",
     "totalTokens": "total",
 }
+# What only the usage objects of OpenAI have; these are read as a whole.
+_OPENAI = frozenset(("total_tokens", "prompt_tokens", "input_tokens"))
 _COST_KINDS = {"inputCost": "input", "outputCost": "output", "totalCost": "total"}
 
 
-def merged(earlier: Body, later: Body) -> dict[str, Any]:
-    """Return what two events say of one id: later values win unless null, metadata is merged deeply."""
-    result = dict(earlier)
-    for key, value in later.items():
-        if value is None or (key in _FIXED and result.get(key) is not None):
-            continue
-        if key == "metadata":
-            result[key] = _deep(result.get(key), value)
-        elif key == "tags":
-            result[key] = sorted({*(result.get(key) or ()), *value})
-        else:
-            result[key] = value
-    return result
+RULES = {TRACE: updates.TRACE, OBSERVATION: updates.OBSERVATION}
 
 
-def _deep(earlier: Any, later: Any) -> Any:
-    if not isinstance(earlier, dict) or not isinstance(later, dict):
-        return later
-    return {**earlier, **{key: _deep(earlier.get(key), value) for key, value in later.items()}}
+def merged(kind: str, known: Body, event: Body) -> dict[str, Any]:
+    """Return what is known of an id together with a further event, in the order of their times.
+
+    An event that is older than what is known adds to it, and changes nothing.
+    """
+    rules = RULES[kind]
+    latest = max(known.get("latest", known["eventTime"]), event["eventTime"])
+    if event["eventTime"] >= known.get("latest", known["eventTime"]):
+        result = updates.overlaid(known, event, rules)
+    else:
+        fixed = {key: known[key] for key in rules.fixed if key in known}
+        result = {**updates.overlaid(event, known, rules), **fixed}
+    return {**result, "latest": latest}
 
 
 def trace_event(trace: Body) -> Event:
@@ -102,6 +100,7 @@ def _describe(event: Event, body: Body) -> None:
     metadata = body.get("metadata")
     if metadata is not None:
         event.metadata = flatten(metadata if isinstance(metadata, dict) else {"metadata": metadata})
+        event.sent_metadata = metadata_texts(metadata)
     tools = tools_of(parsed(body.get("input")), parsed(body.get("output")))
     event.tool_definitions, event.tool_calls = tools.definitions, tools.calls
     event.tool_call_names = tools.call_names
@@ -117,19 +116,17 @@ def _put_into_trace(event: Event, trace: Body) -> None:
 
 
 def _usage(observation: Body) -> str:
-    details = observation.get("usageDetails")
-    if details is None:
-        usage = observation.get("usage") or {}
-        details = {kind: usage[key] for key, kind in _USAGE_KINDS.items() if usage.get(key) is not None}
+    details, usage = observation.get("usageDetails") or {}, observation.get("usage") or {}
+    if _OPENAI.isdisjoint(details):
+        units = {kind: usage[key] for key, kind in _USAGE_KINDS.items() if usage.get(key) is not None}
+        details = {**units, **details}
     return dumps(details)
 
 
 def _costs(observation: Body) -> str:
-    details = observation.get("costDetails")
-    if details is None:
-        usage = observation.get("usage") or {}
-        details = {kind: usage[key] for key, kind in _COST_KINDS.items() if usage.get(key) is not None}
-    return dumps(details)
+    details, usage = observation.get("costDetails") or {}, observation.get("usage") or {}
+    given = {kind: usage[key] for key, kind in _COST_KINDS.items() if usage.get(key) is not None}
+    return dumps({**given, **details})
 
 
 def _text(value: Any) -> str | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from langfuse_embedded.javascript.values import InvalidJson, dumps, loads
 from langfuse_embedded.otlp.environment import DEFAULT, normalize_environment
-from langfuse_embedded.otlp.javascript import InvalidJson, dumps, loads
 from langfuse_embedded.store.score_configs import ScoreConfig
 from langfuse_embedded.store.score_rows import Score
 
@@ -14,6 +14,13 @@ NUMERIC, BOOLEAN, CATEGORICAL, TEXT, CORRECTION = "NUMERIC", "BOOLEAN", "CATEGOR
 DATA_TYPES = (NUMERIC, BOOLEAN, CATEGORICAL, CORRECTION, TEXT)
 
 _CORRECTION_NAME = "output"
+_ERASED_BY_NULL = {
+    "observationId": "observation_id",
+    "sessionId": "session_id",
+    "datasetRunId": "experiment_id",
+    "comment": "comment",
+    "configId": "config_id",
+}
 
 
 class ScoreDropped(Exception):
@@ -59,6 +66,11 @@ def score_of(body: Mapping[str, Any], config: ScoreConfig | None, *, score_id: s
         "config_id": body.get("configId") or None,
         "author_user_id": body.get("authorUserId"),
         "queue_id": body.get("queueId"),
+        "nulls": [
+            # The server stores the queue of the last event, also where that names none.
+            *(column for name, column in _ERASED_BY_NULL.items() if body.get(name, "") is None),
+            *([] if body.get("queueId") else ["queue_id"]),
+        ],
     }
 
 

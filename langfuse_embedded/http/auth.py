@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from langfuse_embedded.store.tenancy import NOBODY, Principal
 
-from .errors import Forbidden, InvalidRequest, NotFound, Unauthorized
+from .errors import ApiError, Forbidden, InvalidRequest, NotFound, Unauthorized
 from .operations import Access, ErrorStyle, Operation
 
 if TYPE_CHECKING:
@@ -21,7 +21,8 @@ _HINT = "Confirm that you've configured the correct host."
 _WRONG_KEY = f"Invalid credentials. {_HINT}"
 _NO_PUBLIC_KEY = f"Invalid public key. {_HINT}"
 _SCORES_ONLY = "Access denied - insufficient permissions for this endpoint"
-_NOT_ORGANIZATION = "Invalid API key. Organization-scoped API key required for this operation."
+_ORGANIZATION_NEEDED = "Organization-scoped API key required for this operation."
+_NOT_ORGANIZATION = f"Invalid API key. {_ORGANIZATION_NEEDED}"
 _MAX_REMEMBERED = 10_000
 
 
@@ -58,14 +59,15 @@ class Authenticator:
         if access is Access.ADMIN:
             self._require_admin(header)
             return NOBODY
-        named = operation.errors is ErrorStyle.NAMED
+        named = operation.errors in (ErrorStyle.NAMED, ErrorStyle.CLASS_FIRST)
         if header is None:
             raise Unauthorized("No authorization header", named=named)
-        if access is Access.PROJECT_OR_ADMIN and "x-langfuse-admin-api-key" in headers:
+        attempted = header.startswith("Bearer ") and headers.get("x-langfuse-admin-api-key")
+        if access is Access.PROJECT_OR_ADMIN and attempted:
             return self._admin_for_project(header, headers)
         principal = self._resolve(header, named=named)
         if access is Access.ORGANIZATION:
-            raise Forbidden(_NOT_ORGANIZATION, named=False)
+            raise Forbidden(_ORGANIZATION_NEEDED if named else _NOT_ORGANIZATION, named=named)
         if principal.scores_only and access is not Access.SCORES:
             raise Forbidden(_SCORES_ONLY, named=named)
         return principal
@@ -105,13 +107,19 @@ class Authenticator:
             raise Unauthorized("Unauthorized: Invalid token", named=False)
 
     def _admin_for_project(self, header: str, headers: Headers) -> Principal:
-        self._require_admin(header)
-        self._require_admin(f"Bearer {headers['x-langfuse-admin-api-key']}")
+        expected = self._config.admin_api_key
+        if not expected:
+            raise ApiError("Admin API key is not configured on this instance", named=False)
+        for given in (header.removeprefix("Bearer "), headers["x-langfuse-admin-api-key"]):
+            if not hmac.compare_digest(given.encode(), expected.encode()):
+                raise Unauthorized("Invalid admin API key", named=False)
         project_id = headers.get("x-langfuse-project-id")
         if not project_id:
-            raise InvalidRequest("x-langfuse-project-id header is required for admin API key authentication")
+            raise InvalidRequest(
+                "x-langfuse-project-id header is required for admin API key authentication", named=False
+            )
         if self._state.tenancy.project(project_id) is None:
-            raise NotFound("Project not found")
+            raise NotFound("Project not found", named=False)
         return Principal(project_id)
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from .errors import InvalidData, InvalidRequest, PayloadTooLarge
+from langfuse_embedded.javascript import answers
+
+from .errors import FrameworkRefusal, InvalidData, PayloadTooLarge
 from .nesting import MAX_DEPTH, require_shallow
 from .request_bodies import parse_body
 
@@ -53,12 +54,12 @@ class Call:
         limit = limit or self.operation.body_limit
         declared = self.request.headers.get("content-length", "")
         if declared.isdigit() and int(declared) > limit:
-            raise PayloadTooLarge(f"Body exceeded {limit} bytes limit")
+            raise _too_large(limit)
         chunks, size = [], 0
         async for chunk in self.request.stream():
             size += len(chunk)
             if size > limit:
-                raise PayloadTooLarge(f"Body exceeded {limit} bytes limit")
+                raise _too_large(limit)
             await self.hold.grow(len(chunk))
             chunks.append(chunk)
         return b"".join(chunks)
@@ -67,15 +68,15 @@ class Call:
         """Return the body (see `request_bodies`) in the shape of `schema`.
 
         Raises:
-            InvalidRequest: it is not JSON, or nests too deeply.
+            FrameworkRefusal: it is not JSON.
+            InvalidRequest: it nests too deeply.
             InvalidData: it does not fit.
         """
         body = await self.body()
         try:
             document = parse_body(body, self.request.headers.get("content-type", ""))
         except ValueError:
-            # The server's framework answers this before the route is reached.
-            raise InvalidRequest("Invalid JSON", named=False) from None
+            raise FrameworkRefusal("Invalid JSON") from None
         # Few bodies have enough brackets to nest deeply at all.
         if body.count(b"[") + body.count(b"{") > MAX_DEPTH:
             require_shallow(document)
@@ -102,10 +103,15 @@ class Call:
             raise
 
 
+def _too_large(limit: int) -> PayloadTooLarge:
+    size = f"{limit // 1024}kb" if limit < 2**20 else f"{limit / 2**20:g}mb"
+    return PayloadTooLarge(f"Body exceeded {size} limit")
+
+
 def json_response(data: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """Return `data` as a JSON answer; numbers of any size and non-string keys are allowed."""
     return Response(
-        orjson.dumps(data, option=orjson.OPT_NON_STR_KEYS),
+        answers.dumps(data),
         status_code=status,
         media_type="application/json; charset=utf-8",
         headers=headers,

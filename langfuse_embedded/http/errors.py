@@ -9,7 +9,8 @@ ApiError                       {"message": …, "error": <name>}
 ├── MethodNotAllowed      405
 ├── RequestTimeout        408
 ├── Conflict              409  LangfuseConflictError
-├── PayloadTooLarge       413
+├── FrameworkRefusal      400  the bare message
+│   └── PayloadTooLarge   413
 ├── TooCostly             422
 ├── Unprocessable         422
 ├── NotImplementedHere    501
@@ -118,11 +119,17 @@ class Conflict(ApiError):
     name = "LangfuseConflictError"
 
 
-class PayloadTooLarge(ApiError):
+class FrameworkRefusal(ApiError):
+    """What the server's framework refuses before a route is reached: the answer is the bare message."""
+
+    status = 400
+    name = None
+
+
+class PayloadTooLarge(FrameworkRefusal):
     """The body is larger than the route takes."""
 
     status = 413
-    name = None
 
 
 class TooCostly(ApiError):
@@ -162,6 +169,15 @@ _UNSTABLE_CODES = {
     409: "conflict",
     422: "unprocessable_content",
 }
+
+
+def scim_body(error: ApiError) -> dict[str, Any]:
+    """Return the body of an error in the form of SCIM (RFC 7644)."""
+    return {
+        "schemas": ["urn:ietf:params:scim:api:messages:2.0:Error"],
+        "detail": error.message,
+        "status": error.status,
+    }
 
 
 def unstable_body(error: ApiError) -> dict[str, Any]:

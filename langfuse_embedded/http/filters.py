@@ -7,19 +7,17 @@ A filter is a list of conditions that must all hold: `[{"column": "name", "type"
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from .schema import (
     MISSING,
     Array,
     Boolean,
+    CoercedDate,
     Enum,
-    Issues,
     Literal,
     Number,
     Object,
-    Path,
     Schema,
     String,
     Tagged,
@@ -46,40 +44,6 @@ class Condition:
     operator: str
     value: Any
     key: str | None = None
-
-
-class _Moment(Schema):
-    """A time as JavaScript's `new Date(value)` reads it, as Unix milliseconds."""
-
-    def run(self, value: Any, path: Path, issues: Issues) -> Any:
-        moment = _milliseconds(value)
-        if moment is None:
-            issues.stop(
-                path,
-                "Invalid input: expected date, received Date",
-                expected="date",
-                code="invalid_type",
-                received="Invalid Date",
-            )
-        return moment
-
-
-def _milliseconds(value: Any) -> int | None:
-    if value is None or isinstance(value, bool):
-        return int(bool(value))
-    if isinstance(value, int | float):
-        # The range of JavaScript's dates; it also rules out NaN.
-        return int(value) if abs(value) <= 8.64e15 else None
-    if not isinstance(value, str):
-        return None
-    try:
-        moment = datetime.fromisoformat(value)
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    delta = moment - datetime(1970, 1, 1, tzinfo=UTC)
-    return (delta.days * 86_400 + delta.seconds) * 1000 + delta.microseconds // 1000
 
 
 def _condition(kind: str, operator: Schema, value: Schema, *, keyed: bool = False) -> Schema:
@@ -119,7 +83,7 @@ def _conditions(text_operator: Schema) -> Schema:
     one = Tagged(
         "type",
         {
-            "datetime": _condition("datetime", Enum(">", "<", ">=", "<="), _Moment()),
+            "datetime": _condition("datetime", Enum(">", "<", ">=", "<="), CoercedDate()),
             "string": _condition("string", text_operator, String()),
             "number": _condition("number", Enum(*_NUMBER), Number()),
             "stringOptions": _condition("stringOptions", Enum("any of", "none of"), options),

@@ -10,6 +10,8 @@ import orjson
 from langfuse_embedded.clock import iso, iso_or_none
 from langfuse_embedded.http.lossless_json import parse_lossless
 from langfuse_embedded.pricing.model import Model
+from langfuse_embedded.scoring import metadata_values
+from langfuse_embedded.store.bodies import Body
 from langfuse_embedded.store.observation_query import StoredObservation
 from langfuse_embedded.store.trace_bodies import own_metadata
 from langfuse_embedded.store.traces import Trace
@@ -41,7 +43,7 @@ def legacy_trace(project_id: str, trace: Trace, *, with_io: bool = True) -> dict
     if with_io:
         item["input"] = _document(body.input)
         item["output"] = _document(body.output)
-        item["metadata"] = nested_metadata(body.metadata)
+        item["metadata"] = _metadata(body, body.metadata)
     return item
 
 
@@ -70,7 +72,7 @@ def legacy_observation(
         "updatedAt": iso(row["created_at"]),
         "input": _document(body.input if body else None),
         "output": _document(body.output if body else None),
-        "metadata": nested_metadata(own_metadata(body) if body else ()),
+        "metadata": _metadata(body, own_metadata(body)) if body else {},
         "model": row["model"] or None,
         "modelParameters": None if plain else _object(row["model_parameters"]),
         "completionStartTime": iso_or_none(row["completion_start_time"]),
@@ -96,6 +98,12 @@ def legacy_observation(
         "totalTokens": total,
         "usage": {"unit": "TOKENS", "input": read, "output": written, "total": total},
     }
+
+
+def _metadata(body: Body, pairs: Sequence[Sequence[str]]) -> dict[str, Any]:
+    """Return metadata as the legacy batch sent it, and that of spans as objects."""
+    sent = body.more.get("sent_metadata")
+    return nested_metadata(pairs) if sent is None else metadata_values(sent)
 
 
 def nested_metadata(pairs: Sequence[Sequence[str]]) -> dict[str, Any]:

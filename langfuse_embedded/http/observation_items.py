@@ -13,8 +13,17 @@ from langfuse_embedded.http.lossless_json import parse_lossless
 from langfuse_embedded.pricing.model import Model, price_text
 from langfuse_embedded.store.observation_query import StoredObservation
 
-GROUPS = frozenset(
-    {"core", "basic", "time", "io", "metadata", "model", "usage", "prompt", "metrics", "trace_context"}
+ALL_GROUPS = (
+    "core",
+    "basic",
+    "time",
+    "io",
+    "metadata",
+    "model",
+    "usage",
+    "prompt",
+    "metrics",
+    "trace_context",
 )
 DEFAULT_GROUPS = frozenset({"core", "basic"})
 _METADATA_LENGTH = 200

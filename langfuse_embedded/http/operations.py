@@ -27,12 +27,14 @@ class Access(Enum):
 
 
 class ErrorStyle(Enum):
-    """How an operation words what it refuses: the server has four habits."""
+    """How an operation words what it refuses: the server has six habits."""
 
     MESSAGE = "message only"
     NAMED = "message and error class"
     UNSTABLE = "message, code and details"
     ERROR = "the message as error"
+    SCIM = "an error of SCIM"
+    CLASS_FIRST = "error class and message, as the legacy batch has them"
 
 
 @dataclass(frozen=True, slots=True)

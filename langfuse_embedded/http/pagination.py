@@ -6,25 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .schema import MISSING, Issues, Number, Path, Schema
+from .queries import page_limit, page_number
+from .schema import Schema
 
-
-class EmptyIsAbsent(Schema):
-    """A query parameter whose empty text counts as left out (`?page=`)."""
-
-    optional_key = True
-
-    def __init__(self, inner: Schema) -> None:
-        self.inner = inner
-
-    def run(self, value: Any, path: Path, issues: Issues) -> Any:
-        return self.inner.run(MISSING if value == "" else value, path, issues)
-
-
-PAGE_PARAMETERS: Mapping[str, Schema] = {
-    "page": EmptyIsAbsent(Number(integer=True, gt=0, coerce=True).default(1)),
-    "limit": EmptyIsAbsent(Number(integer=True, ge=1, le=100, coerce=True).default(50)),
-}
+PAGE_PARAMETERS: Mapping[str, Schema] = {"page": page_number(), "limit": page_limit()}
 """The two parameters of nearly every list, to be merged into a route's query shape."""
 
 

@@ -39,6 +39,7 @@ def daily_metrics(query: DailyQuery, rows: Rows) -> list[dict[str, Any]]:
         f"{traces} select o.start_time // {_DAY_MS}, nullif(o.model, ''), sum(o.input_tokens),"
         " sum(o.output_tokens), sum(o.total_tokens), sum(o.total_cost), count(*), count(distinct o.trace_id)"
         " from observations o join wanted w on w.id = o.trace_id where o.project = $project"
+        " and o.id <> 't-' || o.trace_id"
         " group by 1, 2 order by 2 nulls last",
         values,
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from langfuse_embedded.http.filters import CONDITIONS, Condition
-from langfuse_embedded.http.json_text import JsonText
+from langfuse_embedded.http.queries import JsonText
 from langfuse_embedded.http.schema import Array, Datetime, Enum, Number, Object, Schema, String
 
 from .model import GRANULARITIES, NUMERIC_AGGREGATIONS

@@ -23,6 +23,8 @@ _OF_TRACE: Mapping[str, Dimension] = {
     "traceRelease": text("t.release", relation="traces"),
     "traceVersion": text("t.version", relation="traces"),
 }
+# What the legacy batch said of a trace itself is no observation.
+_NO_TRACE = "o.id <> 't-' || o.trace_id"
 _NOT_LEGACY = ("traceId", "uniqueUserIds", "uniqueSessionIds")
 
 _TRACES = View(
@@ -62,7 +64,10 @@ _TRACES = View(
     },
     relations={
         "observations": Relation(
-            "observations", "o", "o.project = t.project and o.trace_id = t.id", "o.start_time"
+            "observations",
+            "o",
+            f"o.project = t.project and o.trace_id = t.id and {_NO_TRACE}",
+            "o.start_time",
         ),
         "scores": Relation("scores", "s", "s.project = t.project and s.trace_id = t.id", "s.timestamp"),
     },
@@ -99,6 +104,7 @@ _OBSERVATIONS = View(
         "calledToolNames": Dimension("o.called_tool_names", "arrayString", explode=True),
     },
     measures={name: one for name, one in OBSERVATION_MEASURES.items() if name not in _NOT_LEGACY},
+    condition=_NO_TRACE,
     relations={
         "traces": Relation("traces", "t", "t.project = o.project and t.id = o.trace_id", "t.timestamp"),
         "scores": SCORES_OF_OBSERVATION,

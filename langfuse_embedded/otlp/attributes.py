@@ -10,8 +10,8 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+from langfuse_embedded.javascript.values import dumps
 from langfuse_embedded.otlp.batch import Attributes
-from langfuse_embedded.otlp.javascript import dumps
 from langfuse_embedded.otlp.wire import parse_attribute
 
 _EXACT = 2**53

@@ -6,8 +6,8 @@ import re
 from functools import lru_cache
 from typing import Any
 
+from langfuse_embedded.javascript.values import loads_or_none, truthy
 from langfuse_embedded.otlp.batch import Attributes
-from langfuse_embedded.otlp.javascript import loads_or_none, truthy
 
 DEFAULT = "default"
 MAX_LENGTH = 40

@@ -46,6 +46,8 @@ class Event:
     input: str | None = None
     output: str | None = None
     metadata: list[tuple[str, str]] = field(default_factory=list)
+    sent_metadata: dict[str, str] | None = None
+    """The metadata of the legacy batch by its first names, which the legacy API shows as they were sent."""
     tool_definitions: dict[str, str] = field(default_factory=dict)
     tool_calls: list[str] = field(default_factory=list)
     tool_call_names: list[str] = field(default_factory=list)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from langfuse_embedded.javascript import dates
+from langfuse_embedded.javascript.values import string, truthy
 from langfuse_embedded.otlp.batch import Attributes
 from langfuse_embedded.otlp.event import Experiment
-from langfuse_embedded.otlp.javascript import string, truthy
 from langfuse_embedded.otlp.metadata import flatten, from_prefix
-from langfuse_embedded.otlp.times import milliseconds_of_date
 
 _PREFIX = "langfuse.experiment."
 
@@ -27,7 +27,7 @@ def experiment(attributes: Attributes) -> Experiment:
         metadata=flatten(from_prefix(attributes, "langfuse.experiment.metadata")),
         item_id=field("item.id"),
         # It points to a version of a dataset item, which is a time: "v1" can name none.
-        item_version=milliseconds_of_date(string(version)) if truthy(version) else None,
+        item_version=dates.milliseconds(string(version)) if truthy(version) else None,
         item_root_span_id=field("item.root_observation_id"),
         item_expected_output=field("item.expected_output"),
         item_metadata=flatten(from_prefix(attributes, "langfuse.experiment.item.metadata")),

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from langfuse_embedded.otlp.batch import Attributes
-from langfuse_embedded.otlp.javascript import (
+from langfuse_embedded.javascript.values import (
     InvalidJson,
     dumps,
     first_present,
@@ -18,6 +17,7 @@ from langfuse_embedded.otlp.javascript import (
     truthy,
     whole_number,
 )
+from langfuse_embedded.otlp.batch import Attributes
 
 _USER_ID = (
     "langfuse.user.id",

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from langfuse_embedded.otlp.batch import Attributes, SpanEvent
-from langfuse_embedded.otlp.javascript import (
+from langfuse_embedded.javascript.values import (
     InvalidJson,
     dumps,
     first_present,
@@ -15,6 +14,7 @@ from langfuse_embedded.otlp.javascript import (
     string,
     truthy,
 )
+from langfuse_embedded.otlp.batch import Attributes, SpanEvent
 from langfuse_embedded.otlp.key_kinds import SPREAD_MESSAGES, kinds_of
 from langfuse_embedded.otlp.unflatten import unflatten
 

@@ -140,6 +140,7 @@ def _event(span: Span, around: _Surroundings, now_ms: int) -> Event:
     event.prompt_version = prompt_version
     event.model_name = fields.model_name(attributes) if kinds & MODEL and not aggregates else None
     event.model_parameters = model_parameters(attributes, kinds, scope_name)
+    event.sent_metadata = None
     event.usage = {} if aggregates else usage_of(attributes, kinds, scope_name)
     event.cost = {} if aggregates else cost_of(attributes, kinds)
     event.input = fields.text(given)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
+from langfuse_embedded.javascript.values import InvalidJson, dumps, loads, loads_or_none, string, truthy
 from langfuse_embedded.otlp.batch import Attributes
-from langfuse_embedded.otlp.javascript import InvalidJson, dumps, loads, loads_or_none, string, truthy
 from langfuse_embedded.otlp.key_kinds import PARAMETER
 
 _EXPLICIT = "langfuse.observation.model.parameters"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from langfuse_embedded.javascript.values import string, whole_number
 from langfuse_embedded.otlp.batch import Attributes
-from langfuse_embedded.otlp.javascript import string, whole_number
 
 _TYPES_BY_ATTRIBUTE: tuple[tuple[str, dict[str, str]], ...] = (
     (

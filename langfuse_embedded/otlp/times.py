@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from typing import Any
 
+from langfuse_embedded.javascript import dates
+from langfuse_embedded.javascript.values import InvalidJson, first_present, loads, number
 from langfuse_embedded.otlp.batch import Attributes
-from langfuse_embedded.otlp.javascript import first_present, loads_or_none, number
 
 _MAX_DATE = 8_640_000_000_000_000
 """The last millisecond of a JavaScript date, and with a minus sign the first."""
 
 _FIRST_CHUNK = ("ai.response.msToFirstChunk", "ai.stream.msToFirstChunk")
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
 
 
 def milliseconds_of_nanos(value: Any) -> int | None:
@@ -65,42 +61,22 @@ def _in_range(milliseconds: float) -> int | None:
     return int(milliseconds) if abs(milliseconds) <= _MAX_DATE else None
 
 
-def milliseconds_of_date(value: Any) -> int | None:
-    """Return the milliseconds of what `new Date(value)` accepts: a number, ISO 8601, or the form of e-mails.
-
-    A date without an offset is in UTC. ``None`` stands for an invalid date.
-    """
-    if isinstance(value, str):
-        moment = _moment(value.strip())
-        return None if moment is None else (moment - _EPOCH) // _MILLISECOND
-    if isinstance(value, (bool, int, float)):
-        milliseconds = number(value)
-        return None if milliseconds is None or math.isinf(milliseconds) else _in_range(milliseconds)
-    return None
+def _encoded_date(text: str) -> int | None:
+    """Return a date that is encoded as JSON once too often, as old SDKs do."""
+    try:
+        return dates.milliseconds(loads(text))
+    except InvalidJson:
+        return None
 
 
 def completion_start_time(attributes: Attributes, start: int) -> int | None:
     """Return when the first token came: a date, else the Vercel AI SDK's milliseconds after the start."""
     value = attributes.get("langfuse.observation.completion_start_time")
     if value is not None:
-        moment = milliseconds_of_date(value)
+        moment = dates.milliseconds(value)
         if moment is None and isinstance(value, str):
-            # Old SDKs encode the date as JSON once too often.
-            moment = milliseconds_of_date(loads_or_none(value))
+            moment = _encoded_date(value)
         if moment is not None:
             return moment
     delay = number(first_present(attributes, _FIRST_CHUNK) or 0)
     return _in_range(start + math.ceil(delay)) if delay and math.isfinite(delay) else None
-
-
-def _moment(text: str) -> datetime | None:
-    if not text or text.isdigit():
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        try:
-            moment = parsedate_to_datetime(text)
-        except (ValueError, IndexError, TypeError):
-            return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment

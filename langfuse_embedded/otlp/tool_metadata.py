@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from langfuse_embedded.otlp.javascript import InvalidJson, dumps, loads, truthy
+from langfuse_embedded.javascript.values import InvalidJson, dumps, loads, truthy
 from langfuse_embedded.otlp.tools import flat_definition, parsed
 
 _LISTS = (("ai.prompt.tools", True), ("gen_ai.tool.definitions", False))

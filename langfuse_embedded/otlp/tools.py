@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from langfuse_embedded.otlp.javascript import InvalidJson, dumps, loads, string, truthy
+from langfuse_embedded.javascript.values import InvalidJson, dumps, loads, string, truthy
 
 _CALL_PARTS = frozenset({"tool_use", "tool-call"})
 _CALL_TYPES = frozenset({"function", "function_call", "tool-call", "tool_use"})

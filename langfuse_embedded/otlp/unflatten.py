@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
-from langfuse_embedded.otlp.javascript import truthy
+from langfuse_embedded.javascript.values import truthy
 
 MAX_SLOTS = 10_001
 """List slots that one value may have in all: a single key can name slot 999999999."""

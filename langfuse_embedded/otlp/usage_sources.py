@@ -9,8 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from langfuse_embedded.otlp.batch import Attributes
-from langfuse_embedded.otlp.javascript import (
+from langfuse_embedded.javascript.values import (
     InvalidJson,
     first_present,
     loads,
@@ -19,6 +18,7 @@ from langfuse_embedded.otlp.javascript import (
     truthy,
     whole_number,
 )
+from langfuse_embedded.otlp.batch import Attributes
 
 Counts = dict[str, Any]
 

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from langfuse_embedded.http.call import Call, json_response
 from langfuse_embedded.http.errors import InvalidData
-from langfuse_embedded.http.operations import Access, Operation
+from langfuse_embedded.http.operations import Access, ErrorStyle, Operation
 from langfuse_embedded.http.schema import Array, Enum, Literal, Object, Schema, String, Tagged
 
 _INGESTION = "otel-ingestion-queue"
@@ -141,7 +141,7 @@ async def _body(call: Call, schema: Schema) -> Any:
 
 
 OPERATIONS = [
-    Operation("GET", "/api/admin/bullmq", list_queues, access=Access.ADMIN),
-    Operation("POST", "/api/admin/bullmq", manage_queues, access=Access.ADMIN),
-    Operation("POST", "/api/admin/api-keys", manage_keys, access=Access.ADMIN),
+    Operation("GET", "/api/admin/bullmq", list_queues, access=Access.ADMIN, errors=ErrorStyle.ERROR),
+    Operation("POST", "/api/admin/bullmq", manage_queues, access=Access.ADMIN, errors=ErrorStyle.ERROR),
+    Operation("POST", "/api/admin/api-keys", manage_keys, access=Access.ADMIN, errors=ErrorStyle.ERROR),
 ]

@@ -23,6 +23,7 @@ from langfuse_embedded.store.annotation_queues import (
 _STATUS = Enum(PENDING, COMPLETED)
 _LIST = Object(PAGE_PARAMETERS, strict=True)
 _LIST_ITEMS = Object({**PAGE_PARAMETERS, "status": _STATUS.optional()}, strict=True)
+_NOTHING = Object({}, strict=True)
 _CREATE = Object(
     {
         "name": String(max=MAX_LENGTH),
@@ -67,6 +68,7 @@ async def create_queue(call: Call) -> Response:
 
 async def get_queue(call: Call) -> Response:
     """Return one queue."""
+    call.query(_NOTHING)
     return json_response(_shown(_queue(call)))
 
 
@@ -93,6 +95,7 @@ async def create_item(call: Call) -> Response:
 
 async def get_item(call: Call) -> Response:
     """Return one item of a queue."""
+    call.query(_NOTHING)
     return json_response(_shown_item(_item(call)))
 
 
@@ -107,6 +110,7 @@ async def update_item(call: Call) -> Response:
 
 async def delete_item(call: Call) -> Response:
     """Take an item out of its queue."""
+    call.query(_NOTHING)
     item = _item(call)
     with call.engine.state.transaction():
         call.engine.annotation_queues.delete_item(item)

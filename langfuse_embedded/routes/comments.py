@@ -50,6 +50,8 @@ async def create_comment(call: Call) -> Response:
         )
     object_type, object_id = body["objectType"], body["objectId"]
     if not await _exists(call, object_type, object_id):
+        if object_type == "OBSERVATION":
+            raise NotFound(f"Observation with id {object_id} not found")
         raise NotFound(f"Reference object, {object_type}: {object_id} not found. Skipping comment creation.")
     with call.engine.state.transaction():
         comment = call.engine.comments.create(

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from contextlib import suppress
 from typing import Any
 
-import orjson
 from starlette.responses import Response
 
 from langfuse_embedded import ids
 from langfuse_embedded.clock import iso
 from langfuse_embedded.http.call import Call, json_response
 from langfuse_embedded.http.errors import Conflict, InvalidRequest, NotFound
+from langfuse_embedded.http.lossless_json import parse_lossless
 from langfuse_embedded.http.nesting import require_shallow
 from langfuse_embedded.http.operations import Operation
 from langfuse_embedded.http.pagination import PAGE_PARAMETERS, Page
@@ -80,7 +79,7 @@ async def write_item(call: Call) -> Response:
                 raise InvalidRequest(f"Dataset item references unknown media: {', '.join(missing)}")
             item = items.write(project_id, dataset.id, item_id, values)
             call.engine.media.link_item(project_id, item_id, item.valid_from, references)
-        return json_response(_shown(call, [item])[0])
+        return json_response(shown_items(call, [item])[0])
     raise Conflict(f"Dataset item {item_id} is changed by others again and again: send again.")
 
 
@@ -123,9 +122,8 @@ def _normalized(value: Any) -> Any:
     if value == "":
         return None
     if isinstance(value, str):
-        with suppress(orjson.JSONDecodeError):
-            value = orjson.loads(value)
-            require_shallow(value)
+        value = parse_lossless(value)
+        require_shallow(value)
     return _clean(value)
 
 
@@ -185,7 +183,7 @@ async def list_items(call: Call) -> Response:
         at=query.get("version"),
     )
     items, total = call.engine.dataset_items.page(call.project_id, wanted, page.limit, page.offset)
-    return json_response({"data": _shown(call, items), "meta": page.meta(total)})
+    return json_response({"data": shown_items(call, items), "meta": page.meta(total)})
 
 
 async def get_item(call: Call) -> Response:
@@ -193,7 +191,7 @@ async def get_item(call: Call) -> Response:
     item = call.engine.dataset_items.get(call.project_id, call.params["id"])
     if item is None:
         raise NotFound("Dataset item not found")
-    return json_response(_shown(call, [item])[0])
+    return json_response(shown_items(call, [item])[0])
 
 
 async def delete_item(call: Call) -> Response:
@@ -207,7 +205,7 @@ async def delete_item(call: Call) -> Response:
     return json_response({"message": "Dataset item successfully deleted"})
 
 
-def _shown(call: Call, items: list[DatasetItem]) -> list[dict[str, Any]]:
+def shown_items(call: Call, items: list[DatasetItem]) -> list[dict[str, Any]]:
     versions = [(item.id, item.valid_from) for item in items]
     references = call.engine.media.of_items(call.project_id, versions)
     return [

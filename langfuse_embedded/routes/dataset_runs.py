@@ -95,7 +95,7 @@ def _run_metadata(body: dict[str, Any]) -> dict[str, Any]:
 async def _trace_of(call: Call, observation_id: str) -> str:
     trace_id = await call.engine.subjects.trace_of_observation(call.project_id, observation_id)
     if trace_id is None:
-        raise NotFound("Observation not found")
+        raise NotFound(f"Observation with id {observation_id} not found")
     return trace_id
 
 

@@ -14,6 +14,7 @@ from langfuse_embedded.http.names import FOLDER_NAME
 from langfuse_embedded.http.operations import Operation
 from langfuse_embedded.http.pagination import PAGE_PARAMETERS, Page
 from langfuse_embedded.http.schema import Anything, Issues, Object, Record, String
+from langfuse_embedded.store.dataset_items import DatasetItem
 from langfuse_embedded.store.datasets import Dataset
 
 _MAX_ERRORS = 10
@@ -41,6 +42,10 @@ _LIST = Object(PAGE_PARAMETERS)
 
 async def create_dataset(call: Call) -> Response:
     """Create a dataset, or change what is given of an existing one."""
+    return json_response(shown_dataset(await _created(call)))
+
+
+async def _created(call: Call) -> Dataset:
     body = await call.json(_CREATE)
     _require_name(body["name"])
     changes = {key: body[key] for key in ("description", "metadata") if body.get(key) is not None}
@@ -57,7 +62,7 @@ async def create_dataset(call: Call) -> Response:
             dataset = datasets.create(call.project_id, body["name"], changes)
         else:
             dataset = datasets.update(existing, changes)
-    return json_response(shown_dataset(dataset))
+    return dataset
 
 
 def _require_name(name: str) -> None:
@@ -103,6 +108,48 @@ async def get_dataset(call: Call) -> Response:
     return json_response(shown_dataset(dataset_named(call, call.params["datasetName"])))
 
 
+async def create_first_dataset(call: Call) -> Response:
+    """Create a dataset for clients of version 1, which expect its items and runs beside it."""
+    return json_response({**shown_dataset(await _created(call)), "items": [], "runs": []})
+
+
+async def list_first_datasets(call: Call) -> Response:
+    """List datasets with the ids of their items and the names of their runs, for clients of version 1."""
+    page = Page.of(call.query(_LIST))
+    datasets, total = call.engine.datasets.page(call.project_id, page.limit, page.offset)
+    data = [
+        {
+            **shown_dataset(one),
+            "items": [
+                item.id for item in call.engine.dataset_items.current_of(one.id) if item.status == "ACTIVE"
+            ],
+            "runs": _run_names(call, one),
+        }
+        for one in datasets
+    ]
+    return json_response({"data": data, "meta": page.meta(total)})
+
+
+def _active_items(call: Call, dataset: Dataset) -> list[DatasetItem]:
+    return [item for item in call.engine.dataset_items.current_of(dataset.id) if item.status == "ACTIVE"]
+
+
+def _run_names(call: Call, dataset: Dataset) -> list[str]:
+    if call.engine.config.events_only:
+        return []
+    runs, _ = call.engine.dataset_runs.page(call.project_id, dataset.id, -1, 0)
+    return [run.name for run in runs]
+
+
+async def get_first_dataset(call: Call) -> Response:
+    """Return one dataset with its items and the names of its runs, for clients of version 1."""
+    from .dataset_items import shown_items
+
+    dataset = dataset_named(call, call.params["datasetName"])
+    items = shown_items(call, _active_items(call, dataset))
+    return json_response({**shown_dataset(dataset), "items": items, "runs": _run_names(call, dataset)})
+
+
 def dataset_named(call: Call, name: str) -> Dataset:
     """Return a dataset of the key's project.
 
@@ -134,4 +181,7 @@ OPERATIONS = [
     Operation("GET", "/api/public/v2/datasets", list_datasets, "datasets_list"),
     Operation("POST", "/api/public/v2/datasets", create_dataset, "datasets_create"),
     Operation("GET", "/api/public/v2/datasets/{datasetName}", get_dataset, "datasets_get"),
+    Operation("GET", "/api/public/datasets", list_first_datasets),
+    Operation("POST", "/api/public/datasets", create_first_dataset),
+    Operation("GET", "/api/public/datasets/{datasetName}", get_first_dataset),
 ]

@@ -13,11 +13,9 @@ from langfuse_embedded.http.call import Call, json_response
 from langfuse_embedded.http.cursors import decode_cursor, encode_cursor
 from langfuse_embedded.http.errors import InvalidRequest
 from langfuse_embedded.http.filters import EVENT_CONDITIONS, Condition
-from langfuse_embedded.http.json_text import JsonText
-from langfuse_embedded.http.lists import CommaSeparated
 from langfuse_embedded.http.operations import Operation
-from langfuse_embedded.http.pagination import PAGE_PARAMETERS, EmptyIsAbsent
-from langfuse_embedded.http.schema import Datetime, Enum, Issues, Number, Object, Path, Schema, String
+from langfuse_embedded.http.queries import Cursor, conditions, known_texts, page_limit, texts
+from langfuse_embedded.http.schema import Datetime, Enum, Issues, Literal, Object, Path, Schema, String
 from langfuse_embedded.store.experiments import (
     ExperimentItem,
     ExperimentPlace,
@@ -54,7 +52,7 @@ class _OnColumns(Schema):
 
     def run(self, value: Any, path: Path, issues: Issues) -> Any:
         local = Issues()
-        conditions = EVENT_CONDITIONS.run(value, path, local)
+        found = EVENT_CONDITIONS.run(value, path, local)
         if isinstance(value, list):
             for place, entry in enumerate(value):
                 if isinstance(entry, dict) and isinstance(entry.get("column"), str):
@@ -64,22 +62,32 @@ class _OnColumns(Schema):
             issues.aborted = True
             return value
         return [
-            Condition(self.columns[one.column], one.type, one.operator, one.value, one.key)
-            for one in conditions
+            Condition(self.columns[one.column], one.type, one.operator, one.value, one.key) for one in found
         ]
+
+
+_CURSOR = Object(
+    {
+        "v": Literal(1),
+        "lastTime": String(),
+        "lastTraceId": String(),
+        "lastId": String(),
+        "lastExperimentId": String(),
+    }
+)
 
 
 def _query_shape(columns: dict[str, str], fields: Sequence[str], default_fields: Sequence[str]) -> Schema:
     return Object(
         {
-            "fields": EmptyIsAbsent(CommaSeparated(Enum(*fields)).default(lambda: list(default_fields))),
-            "limit": PAGE_PARAMETERS["limit"],
-            "scoreLimit": EmptyIsAbsent(Number(integer=True, ge=1, le=50, coerce=True).default(50)),
-            "cursor": String().optional(),
+            "fields": known_texts(*fields, default=default_fields),
+            "limit": page_limit(),
+            "scoreLimit": page_limit(50),
+            "cursor": Cursor(_CURSOR, decode_cursor).optional(),
             "fromStartTime": Datetime(),
             "toStartTime": Datetime().optional(),
-            **{name: EmptyIsAbsent(CommaSeparated(String()).optional()) for name in columns},
-            "filter": JsonText(_OnColumns(columns), "filter", empty_is_absent=True).optional(),
+            **{name: texts() for name in columns},
+            "filter": conditions(_OnColumns(columns)),
         }
     )
 
@@ -235,16 +243,13 @@ def _meta(found: _Found, limit: int) -> dict[str, str]:
     }
 
 
-def _place(cursor: str | None) -> ExperimentPlace | None:
+def _place(cursor: dict[str, Any] | None) -> ExperimentPlace | None:
     if cursor is None:
         return None
-    place = decode_cursor(cursor)
-    moment = place.get("lastTime")
-    time = read_iso(moment) if isinstance(moment, str) else None
-    texts = [place.get(key) for key in ("lastTraceId", "lastId", "lastExperimentId")]
-    if place.get("v") != 1 or time is None or not all(isinstance(text, str) for text in texts):
+    time = read_iso(cursor["lastTime"])
+    if time is None:
         raise InvalidRequest("Invalid cursor format")
-    return ExperimentPlace(time, *map(str, texts))
+    return ExperimentPlace(time, cursor["lastTraceId"], cursor["lastId"], cursor["lastExperimentId"])
 
 
 OPERATIONS = [

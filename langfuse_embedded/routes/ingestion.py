@@ -13,16 +13,16 @@ from typing import Any
 
 from starlette.responses import Response
 
-from langfuse_embedded import ids
+from langfuse_embedded import ids, updates
 from langfuse_embedded.http.breath import taking_turns
 from langfuse_embedded.http.call import Call, json_response
 from langfuse_embedded.http.errors import InvalidData
 from langfuse_embedded.http.operations import Access, ErrorStyle, Operation
-from langfuse_embedded.http.schema import Anything, Array, Datetime, Object, Schema, String
-from langfuse_embedded.legacy_events import OBSERVATION, TRACE
+from langfuse_embedded.http.schema import Anything, Array, Object, Schema, Tagged
+from langfuse_embedded.legacy_events import OBSERVATION, RULES, TRACE
 from langfuse_embedded.store.score_rows import Score
 
-from .legacy_bodies import CREATED, TYPED, UPDATED
+from .legacy_bodies import CREATED, ENVELOPE, FOR_INTERNAL_USE, TYPED, UPDATED, UPDATES
 from .legacy_bodies import TRACE as TRACE_BODY
 from .score_intake import BATCH_SCORE, configured, store
 
@@ -31,12 +31,7 @@ log = logging.getLogger(__name__)
 _BODY_LIMIT = 4_718_592
 _NO_ID = "unknown"
 _SLICE = 100
-
-_ENVELOPE: dict[str, Schema] = {
-    "id": String(min=1, max=800, patterns=((r"^[^\r]*$", "ID cannot contain carriage returns"),)),
-    "timestamp": Datetime(),
-    "metadata": Anything(),
-}
+_INTERNAL_ONLY = "Dataset run item creation is only allowed for internal usage"
 _BATCH = Object({"batch": Array(Anything()), "metadata": Anything()})
 
 
@@ -60,7 +55,7 @@ class EventType:
     ) -> None:
         self.take = take
         self.for_public_keys = for_public_keys
-        self.envelope = Object({**_ENVELOPE, "body": body})
+        self.envelope = Object({**ENVELOPE, "body": body})
 
 
 class InvalidBatch(InvalidData):
@@ -90,12 +85,12 @@ def _take_log(call: Call, intake: _Intake, event: dict[str, Any]) -> None:
 
 
 def _take_trace(call: Call, intake: _Intake, event: dict[str, Any]) -> None:
-    intake.legacy.append((TRACE, _identified(event)))
+    intake.legacy.append((TRACE, _identified(TRACE, event)))
 
 
 def _take_observation(observation_type: str | None) -> Callable[[Call, _Intake, dict[str, Any]], None]:
     def take(call: Call, intake: _Intake, event: dict[str, Any]) -> None:
-        body = _identified(event)
+        body = _identified(OBSERVATION, event)
         if observation_type:
             body["type"] = observation_type
         intake.legacy.append((OBSERVATION, body))
@@ -103,9 +98,9 @@ def _take_observation(observation_type: str | None) -> Callable[[Call, _Intake, 
     return take
 
 
-def _identified(event: dict[str, Any]) -> dict[str, Any]:
-    """Return the body with what the writer needs: an id, the time of the event, and no nulls."""
-    body = {key: value for key, value in event["body"].items() if value is not None}
+def _identified(kind: str, event: dict[str, Any]) -> dict[str, Any]:
+    """Return what a body says, with what the writer needs besides: an id and the time of the event."""
+    body = updates.said(event["body"], RULES[kind])
     return {**body, "id": body.get("id") or ids.uuid4(), "eventTime": event["timestamp"]}
 
 
@@ -115,8 +110,18 @@ SCORES_AND_LOGS = {
 }
 """The types that a server in `events_only` mode takes."""
 
+
+class _Internal(EventType):
+    """A type that is known and refused: no client may send it."""
+
+    def __init__(self, body: Schema) -> None:
+        super().__init__(body, _take_log)
+        self.envelope = self.envelope.refine(lambda _: False, _INTERNAL_ONLY)  # type: ignore[assignment]
+
+
 ALL_TYPES = {
     **SCORES_AND_LOGS,
+    "dataset-run-item-create": _Internal(FOR_INTERNAL_USE),
     "trace-create": EventType(TRACE_BODY, _take_trace),
     **{
         name: EventType(body, _take_observation(observation_type))
@@ -128,49 +133,112 @@ ALL_TYPES = {
 
 
 async def ingest(call: Call) -> Response:
-    """Take a batch of events. Each is answered with 201 or an error; the whole is always 207."""
+    """Take a batch of events. Each is answered with 201 or an error; the whole is always 207.
+
+    Events are taken in the order of their times, updates after all others. Logs have no answer.
+    """
     document = await call.json(Anything())
     try:
         batch = _BATCH.parse(document)["batch"]
     except InvalidData as error:
         raise InvalidBatch(error.issues) from None
-    intake = _Intake()
-    successes, errors = [], []
+    accepted: list[tuple[bool, int, EventType, dict[str, Any]]] = []
+    errors: dict[str, list[dict[str, Any]]] = {_INVALID: [], _FORBIDDEN: [], _NOT_ACCEPTED: []}
     async for event in taking_turns(batch):
-        event_id = event.get("id") if isinstance(event, dict) else None
-        shown_id = event_id if isinstance(event_id, str) else _NO_ID
         try:
-            _take(call, intake, event)
+            kind, parsed = _parsed(call, event)
         except _Rejected as why:
-            errors.append({"id": shown_id, "status": why.status, "message": why.message, "error": why.error})
+            shown_id = event.get("id") if isinstance(event, dict) else None
+            shown_id = shown_id if isinstance(shown_id, str) else _NO_ID
+            errors[why.message].append(
+                {"id": shown_id, "status": why.status, "message": why.message, "error": why.error}
+            )
         else:
-            successes.append({"id": shown_id, "status": 201})
+            accepted.append((event["type"] in UPDATES, parsed["timestamp"], kind, parsed))
+    accepted.sort(key=lambda entry: entry[:2])
+    await _store(call, accepted)
+    successes = [
+        {"id": parsed["id"], "status": 201} for _, _, kind, parsed in accepted if kind.take is not _take_log
+    ]
+    _log_refused(call, errors)
+    in_order = [error for some in errors.values() for error in some]
+    return json_response({"successes": successes, "errors": in_order}, 207)
+
+
+async def _store(call: Call, accepted: list[tuple[bool, int, EventType, dict[str, Any]]]) -> None:
+    intake = _Intake()
+    # What is said of one id is merged in the order of time, whatever says it.
+    for _, _, kind, parsed in sorted(accepted, key=lambda entry: (entry[1], entry[0])):
+        kind.take(call, intake, parsed)
     for begin in range(0, len(intake.legacy), _SLICE):
         # In slices: what others send is stored between them.
         arguments = {"project": call.project_id, "events": intake.legacy[begin : begin + _SLICE]}
         await call.engine.writer.submit("store_legacy", arguments)
     await store(call, intake.scores)
-    return json_response({"successes": successes, "errors": errors}, 207)
 
 
-def _take(call: Call, intake: _Intake, event: Any) -> None:
+def _log_refused(call: Call, errors: dict[str, list[dict[str, Any]]]) -> None:
+    """Say in the log what was not taken: the client of a batch rarely shows the answer to anybody."""
+    if refused := errors[_NOT_ACCEPTED]:
+        log.warning(
+            "Rejected %d event(s) of the legacy batch (POST /api/public/ingestion) of project %s, sent by %s:"
+            " this engine runs in events_only mode. They are not stored. %s",
+            len(refused),
+            call.project_id,
+            _sender(call),
+            _REMEDY,
+        )
+    for error in (*errors[_INVALID], *errors[_FORBIDDEN]):
+        log.warning(
+            "Event %s of project %s, sent by %s, is not stored: %s: %s",
+            error["id"],
+            call.project_id,
+            _sender(call),
+            error["message"],
+            " ".join(error["error"].split())[:500],
+        )
+
+
+def _sender(call: Call) -> str:
+    """Return name and version of the SDK that sent a request, as far as it says so."""
+    headers = call.request.headers
+    name, version = (headers.get(f"x-langfuse-sdk-{part}", "") for part in ("name", "version"))
+    shown = f"SDK {name} {version}".strip()[:100] if name else "an unknown SDK"
+    return "".join(char for char in shown if char.isprintable())
+
+
+def _parsed(call: Call, event: Any) -> tuple[EventType, dict[str, Any]]:
+    """Return the type of an event and what it says.
+
+    Raises:
+        _Rejected: it is not taken.
+    """
     kind = event.get("type") if isinstance(event, dict) else None
     events_only = call.engine.config.events_only
     event_type = (SCORES_AND_LOGS if events_only else ALL_TYPES).get(kind) if isinstance(kind, str) else None
-    if event_type is None:
-        if events_only:
-            raise _Rejected(400, "Event type not accepted", _not_accepted(kind))
-        raise _Rejected(400, "Invalid request data", "No matching discriminator")
-    if call.principal.scores_only and not event_type.for_public_keys:
-        raise _Rejected(401, "Authentication error", "Access Scope Denied")
+    if event_type is None and events_only:
+        raise _Rejected(400, _NOT_ACCEPTED, _not_accepted(kind))
     try:
-        event_type.take(call, intake, event_type.envelope.parse(event))
+        # What has no known type is refused with what it lacks.
+        parsed = (event_type.envelope if event_type else Tagged("type", {})).parse(event)
     except InvalidData as error:
-        raise _Rejected(400, "Invalid request data", json.dumps(error.issues, indent=2)) from None
+        raise _Rejected(400, _INVALID, json.dumps(error.issues, indent=2)) from None
+    if event_type and call.principal.scores_only and not event_type.for_public_keys:
+        raise _Rejected(401, _FORBIDDEN, "Access Scope Denied")
+    assert event_type is not None  # noqa: S101  without one nothing parses
+    return event_type, parsed
+
+
+_INVALID, _FORBIDDEN = "Invalid request data", "Authentication error"
+_NOT_ACCEPTED = "Event type not accepted"
+_REMEDY = (
+    "Upgrade the client or integration to a v4-compatible SDK or OTLP ingestion path. As a temporary"
+    " migration bridge, start the engine with LANGFUSE_MIGRATION_V4_WRITE_MODE=dual."
+)
 
 
 def _not_accepted(kind: Any) -> str:
-    name = kind if isinstance(kind, str) else "undefined"
+    name = kind if isinstance(kind, str) and kind else "unknown"
     return (
         f'Event type "{name}" is not accepted by /api/public/ingestion when LANGFUSE_MIGRATION_V4_WRITE_MODE'
         " is events_only. This endpoint only accepts score and log events. Upgrade the client or integration"
@@ -187,7 +255,7 @@ OPERATIONS = [
         ingest,
         "ingestion_batch",
         Access.SCORES,
-        errors=ErrorStyle.NAMED,
+        errors=ErrorStyle.CLASS_FIRST,
         body_limit=_BODY_LIMIT,
     ),
 ]

@@ -13,11 +13,11 @@ from langfuse_embedded.clock import iso
 from langfuse_embedded.http.call import Call, json_response
 from langfuse_embedded.http.errors import InvalidRequest, NotFound
 from langfuse_embedded.http.filters import CONDITIONS, Condition
-from langfuse_embedded.http.json_text import JsonText
 from langfuse_embedded.http.legacy_items import legacy_observation, legacy_trace
 from langfuse_embedded.http.operations import Operation
 from langfuse_embedded.http.pagination import PAGE_PARAMETERS, Page
-from langfuse_embedded.http.schema import Array, Datetime, Enum, Object, Schema, String, Union
+from langfuse_embedded.http.queries import conditions, known_texts, options, text
+from langfuse_embedded.http.schema import Datetime, Enum, Object
 from langfuse_embedded.http.score_items import legacy_score
 from langfuse_embedded.pricing.model import Model
 from langfuse_embedded.store.observation_filters import FilterError
@@ -39,54 +39,48 @@ from .observations import LEVELS, TYPES
 
 Result = TypeVar("Result")
 
-_GROUPS = frozenset(("core", "io", "scores", "observations", "metrics"))
+_GROUPS = ("core", "io", "scores", "observations", "metrics")
+_ALL = frozenset(_GROUPS)
 # Scores of one trace that are shown with it.
 _MANY = 1000
-_ONE_OR_MORE = Union(Array(String()), String().transform(lambda text: [text])).optional()
 
 
-def _text() -> Schema:
-    return String().optional()
-
-
-def _groups(text: str) -> frozenset[str]:
-    """Return the known groups that are named, all of them when there is none."""
-    return frozenset(name.strip() for name in text.split(",")) & _GROUPS or _GROUPS
-
-
-_FIELDS = String().transform(_groups).default(_GROUPS)
+_FIELDS = known_texts(*_GROUPS, default=_GROUPS, unknown_is_refused=False).transform(
+    # Where no group is known, all of them are meant.
+    lambda fields: frozenset(fields) or _ALL
+)
 _TRACES = Object(
     {
         **PAGE_PARAMETERS,
-        "userId": _text(),
-        "name": _text(),
-        "tags": _ONE_OR_MORE,
-        "environment": _ONE_OR_MORE,
-        "sessionId": _text(),
-        "version": _text(),
-        "release": _text(),
+        "userId": text(),
+        "name": text(),
+        "tags": options(),
+        "environment": options(),
+        "sessionId": text(),
+        "version": text(),
+        "release": text(),
         "fromTimestamp": Datetime().optional(),
         "toTimestamp": Datetime().optional(),
-        "orderBy": _text(),
+        "orderBy": text(),
         "fields": _FIELDS,
-        "filter": JsonText(CONDITIONS, "filter", empty_is_absent=True).optional(),
+        "filter": conditions(CONDITIONS),
     }
 )
 _TRACE = Object({"fields": _FIELDS})
 _OBSERVATIONS = Object(
     {
         **PAGE_PARAMETERS,
-        "name": _text(),
-        "userId": _text(),
+        "name": text(),
+        "userId": text(),
         "type": Enum(*TYPES).optional(),
-        "traceId": _text(),
+        "traceId": text(),
         "level": Enum(*LEVELS).optional(),
-        "parentObservationId": _text(),
-        "environment": _ONE_OR_MORE,
+        "parentObservationId": text(),
+        "environment": options(),
         "fromStartTime": Datetime().optional(),
         "toStartTime": Datetime().optional(),
-        "version": _text(),
-        "filter": JsonText(CONDITIONS, "filter", empty_is_absent=True).optional(),
+        "version": text(),
+        "filter": conditions(CONDITIONS),
     }
 )
 _SESSIONS = Object(
@@ -94,7 +88,7 @@ _SESSIONS = Object(
         **PAGE_PARAMETERS,
         "fromTimestamp": Datetime().optional(),
         "toTimestamp": Datetime().optional(),
-        "environment": _ONE_OR_MORE,
+        "environment": options(),
     }
 )
 
@@ -162,6 +156,7 @@ async def list_observations(call: Call) -> Response:
         with_bodies=True,
         offset=page.offset,
         with_trace_roots=False,
+        trace_user=query.get("userId"),
     )
 
     def read() -> tuple[list[StoredObservation], int]:
@@ -248,20 +243,20 @@ async def _read(call: Call, read: Callable[[sqlite3.Connection], Result]) -> Res
         raise InvalidRequest(str(error)) from error
 
 
-def _order(text: str | None) -> tuple[str, bool]:
-    if not text:
+def _order(given: str | None) -> tuple[str, bool]:
+    if not given:
         return "timestamp", True
-    column, _, direction = text.partition(".")
+    column, _, direction = given.partition(".")
     if column not in ORDER_COLUMNS or direction.lower() not in ("asc", "desc"):
         raise InvalidRequest(
-            f"Invalid orderBy: {text}. Use a field and a direction, such as timestamp.desc; fields are "
+            f"Invalid orderBy: {given}. Use a field and a direction, such as timestamp.desc; fields are "
             f"{', '.join(ORDER_COLUMNS)}."
         )
     return column, direction.lower() == "desc"
 
 
 def _equal(query: dict[str, Any], *names: str) -> list[Condition]:
-    return [Condition(name, "string", "=", query[name]) for name in names if query.get(name)]
+    return [Condition(name, "string", "=", query[name]) for name in names if name in query]
 
 
 def _without_mentioned(query: dict[str, Any], plain: list[Condition]) -> list[Condition]:
@@ -285,7 +280,7 @@ def _trace_conditions(query: dict[str, Any]) -> list[Condition]:
 
 
 def _observation_conditions(query: dict[str, Any]) -> list[Condition]:
-    plain = _equal(query, "name", "userId", "type", "traceId", "level", "parentObservationId", "version")
+    plain = _equal(query, "name", "type", "traceId", "level", "parentObservationId", "version")
     if "environment" in query:
         plain.append(Condition("environment", "stringOptions", "any of", query["environment"]))
     if "fromStartTime" in query:

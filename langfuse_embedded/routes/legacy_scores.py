@@ -12,11 +12,10 @@ from starlette.responses import Response
 from langfuse_embedded.http.call import Call, json_response
 from langfuse_embedded.http.errors import InvalidRequest, NotFound
 from langfuse_embedded.http.filters import CONDITIONS
-from langfuse_embedded.http.json_text import JsonText
-from langfuse_embedded.http.lists import CommaSeparated
 from langfuse_embedded.http.operations import Handler, Operation
 from langfuse_embedded.http.pagination import PAGE_PARAMETERS, Page
-from langfuse_embedded.http.schema import Array, Datetime, Enum, Number, Object, String, Union
+from langfuse_embedded.http.queries import conditions, known_texts, options, text
+from langfuse_embedded.http.schema import Datetime, Enum, Number, Object, Schema, String
 from langfuse_embedded.http.score_items import legacy_score
 from langfuse_embedded.scoring import DATA_TYPES
 from langfuse_embedded.store.observation_filters import FilterError
@@ -24,7 +23,10 @@ from langfuse_embedded.store.score_rows import StoredScore
 from langfuse_embedded.store.scores import ScoreQuery, count_scores, find_scores, traces_of
 
 _OPERATORS = {"=": "=", "!=": "<>", "<": "<", ">": ">", "<=": "<=", ">=": ">="}
-_TRACE_FIELDS_NEEDED = "Filtering by userId or traceTags needs the field group 'trace'"
+_TRACE_FIELDS_NEEDED = (
+    "Cannot filter by trace properties (userId, traceTags) when 'trace' field is not included. Please add "
+    "'trace' to the fields parameter or remove trace filters."
+)
 
 # Parameters that are compared with a column; lists where they may name several.
 _COLUMNS = {
@@ -46,42 +48,57 @@ def _with_traces(query: dict[str, Any]) -> bool:
     return "trace" in query.get("fields", ("trace",))
 
 
-_ONE_OR_MORE = Union(Array(String()), String().transform(lambda text: [text])).optional()
+def _ids() -> Schema:
+    """Return the reader of a list of ids; an empty text is a list of one empty id."""
+    return String().transform(lambda value: [part.strip() for part in value.split(",")]).optional()
+
+
 _QUERY = Object(
     {
         **PAGE_PARAMETERS,
-        "userId": String().optional(),
-        "name": String().optional(),
+        "userId": text(),
+        "dataType": Enum(*DATA_TYPES).optional(),
+        "configId": text(),
+        "queueId": text(),
+        "traceTags": options(),
+        "environment": options(),
+        "name": text(),
         "fromTimestamp": Datetime().optional(),
         "toTimestamp": Datetime().optional(),
-        "environment": _ONE_OR_MORE,
         "source": Enum("API", "ANNOTATION", "EVAL").optional(),
-        "operator": Enum(*_OPERATORS).optional(),
         "value": Number(coerce=True).optional(),
-        "scoreIds": CommaSeparated(String()).optional(),
-        "configId": String().optional(),
-        "sessionId": String().optional(),
-        "datasetRunId": String().optional(),
-        "traceId": String().optional(),
-        "observationId": CommaSeparated(String()).optional(),
-        "queueId": String().optional(),
-        "dataType": Enum(*DATA_TYPES).optional(),
-        "traceTags": _ONE_OR_MORE,
-        "fields": CommaSeparated(Enum("score", "trace")).optional(),
-        "filter": JsonText(CONDITIONS, "filter").optional(),
+        "operator": Enum("<", ">", "<=", ">=", "!=", "=").optional(),
+        "scoreIds": _ids(),
+        "fields": known_texts("score", "trace", default=None, unknown_is_refused=False),
+        "filter": conditions(CONDITIONS),
     }
-).refine(
-    lambda query: (
-        "trace" in query.get("fields", ["trace"]) or not ("userId" in query or "traceTags" in query)
-    ),
-    _TRACE_FIELDS_NEEDED,
-    path=("fields",),
 )
+_QUERY_OF_ALL = _QUERY.extend(
+    {
+        "sessionId": text(),
+        "traceId": text(),
+        "datasetRunId": text(),
+        "observationId": _ids(),
+    }
+)
+
+
+def _check_fields(query: dict[str, Any]) -> None:
+    fields = query.get("fields")
+    if fields is None:
+        return
+    if "score" not in fields:
+        raise InvalidRequest("Scores needs to be selected always.")
+    if "trace" not in fields and (query.get("userId") or query.get("traceTags")):
+        raise InvalidRequest(_TRACE_FIELDS_NEEDED)
 
 
 def _lister(*, of_traces: bool) -> Handler:
     async def list_scores(call: Call) -> Response:
-        query = call.query(_QUERY)
+        query = call.query(_QUERY if of_traces else _QUERY_OF_ALL)
+        if of_traces:
+            query.pop("fields", None)
+        _check_fields(query)
         page = Page.of(query)
         wanted = _query_of(call, query, page, of_traces=of_traces)
         try:

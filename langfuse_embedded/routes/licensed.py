@@ -35,6 +35,8 @@ _ORGANIZATION_OPERATIONS = (
     ("GET", "scim/Users", "scim_listUsers"),
     ("POST", "scim/Users", "scim_createUser"),
     ("GET", "scim/Users/{userId}", "scim_getUser"),
+    ("PUT", "scim/Users/{userId}", ""),
+    ("PATCH", "scim/Users/{userId}", ""),
     ("DELETE", "scim/Users/{userId}", "scim_deleteUser"),
     ("GET", "integrations/blob-storage", "blobStorageIntegrations_getBlobStorageIntegrations"),
     ("PUT", "integrations/blob-storage", "blobStorageIntegrations_upsertBlobStorageIntegration"),
@@ -55,6 +57,10 @@ _ADMIN_OPERATIONS = (
 
 
 def _style(path: str) -> ErrorStyle:
+    if path.startswith("scim/"):
+        return ErrorStyle.SCIM
+    if path.startswith("integrations/"):
+        return ErrorStyle.NAMED
     is_about_organizations = path.startswith("organizations/") or path.endswith("/memberships")
     return ErrorStyle.ERROR if is_about_organizations else ErrorStyle.MESSAGE
 
@@ -76,7 +82,7 @@ OPERATIONS = [
         for method, path, operation_id in _ORGANIZATION_OPERATIONS
     ),
     *(
-        Operation(method, f"/api/admin/{path}", _refuse, access=Access.ADMIN)
+        Operation(method, f"/api/admin/{path}", _refuse, access=Access.ADMIN, errors=ErrorStyle.ERROR)
         for method, path in _ADMIN_OPERATIONS
     ),
 ]

@@ -11,7 +11,8 @@ from starlette.responses import Response
 from langfuse_embedded.http.call import Call, json_response
 from langfuse_embedded.http.operations import Operation
 from langfuse_embedded.http.pagination import PAGE_PARAMETERS, Page
-from langfuse_embedded.http.schema import Array, Datetime, Object, String, Union
+from langfuse_embedded.http.queries import options, text
+from langfuse_embedded.http.schema import Datetime, Object
 from langfuse_embedded.metrics import views_legacy
 from langfuse_embedded.metrics.checks import check_cardinality
 from langfuse_embedded.metrics.compiler import compile_query, uses_metadata
@@ -24,14 +25,13 @@ from langfuse_embedded.metrics.views import VIEWS
 _QUERY = query_shape(tuple(VIEWS))
 _LEGACY_QUERY = query_shape(tuple(views_legacy.VIEWS))
 _ROW_LIMIT = 100
-_ONE_OR_MORE = Union(Array(String()), String().transform(lambda text: [text])).optional()
 _DAILY = Object(
     {
         **PAGE_PARAMETERS,
-        "traceName": String().optional(),
-        "userId": String().optional(),
-        "tags": _ONE_OR_MORE,
-        "environment": _ONE_OR_MORE,
+        "traceName": text(),
+        "userId": text(),
+        "tags": options(),
+        "environment": options(),
         "fromTimestamp": Datetime().optional(),
         "toTimestamp": Datetime().optional(),
     }

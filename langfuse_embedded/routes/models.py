@@ -11,18 +11,21 @@ from langfuse_embedded.clock import iso, iso_or_none
 from langfuse_embedded.http.call import Call, json_response
 from langfuse_embedded.http.errors import Forbidden, InvalidRequest, NotFound
 from langfuse_embedded.http.names import MAX_LENGTH as MAX_NAME
-from langfuse_embedded.http.operations import Operation
+from langfuse_embedded.http.operations import Access, Operation
 from langfuse_embedded.http.pagination import PAGE_PARAMETERS, Page
 from langfuse_embedded.http.schema import (
     Anything,
     Array,
     Boolean,
-    Datetime,
+    CoercedDate,
     Enum,
+    Issues,
     Literal,
     Number,
     Object,
+    Path,
     Record,
+    Schema,
     String,
     Union,
 )
@@ -51,86 +54,128 @@ _PRICE = Number(ge=0)
 _CONDITION = Union(
     Object(
         {
-            "usageDetailPattern": String(min=1, max=MAX_LENGTH).refine(_is_pattern, "Invalid regex pattern"),
+            "usageDetailPattern": String(
+                min=1,
+                max=200,
+                min_message="Pattern cannot be empty",
+                max_message="Pattern exceeds maximum length of 200 characters",
+            ).refine(
+                _is_pattern,
+                "Invalid regex pattern: must be valid regex and not cause catastrophic backtracking",
+            ),
             "operator": Enum("gt", "gte", "lt", "lte", "eq", "neq"),
-            "value": Number(),
+            "value": Number(ge=0),
             "caseSensitive": Boolean().default(False),
         }
     ),
     Object(
         {
             "source": Enum("model_parameters", "metadata"),
-            "key": String(min=1),
-            "operator": Literal("in").default("in"),
-            "values": Array(String(), min=1),
+            "key": String(min=1, max=200, min_message="Key cannot be empty"),
+            "operator": Literal("in"),
+            "values": Array(String(min=1, min_message="Value cannot be empty"), min=1),
         }
     ),
 )
 _TIER = Object(
     {
-        "name": String(min=1),
-        "isDefault": Boolean(),
-        "priority": Number(integer=True, ge=0),
+        "name": String(
+            min=1,
+            max=100,
+            trim=True,
+            min_message="Name cannot be empty",
+            max_message="Name exceeds maximum length of 100 characters",
+        ),
+        "isDefault": Boolean().default(False),
+        "priority": Number(integer=True, ge=0, le=999),
         "conditions": Array(_CONDITION),
-        "prices": Record(_PRICE).refine(bool, "At least one price must be defined"),
+        "prices": Record(_PRICE),
     }
 )
 
 
-def _one_default(tiers: list[dict[str, Any]]) -> bool:
+def _tiers_problem(tiers: list[dict[str, Any]]) -> str:
+    """Return what is wrong with pricing tiers together, nothing if all is well."""
     defaults = [tier for tier in tiers if tier["isDefault"]]
-    return len(defaults) == 1 and defaults[0]["priority"] == 0 and not defaults[0]["conditions"]
+    if not defaults:
+        return "Exactly one pricing tier must have isDefault: true"
+    if len(defaults) > 1:
+        return f"Only one pricing tier can have isDefault: true, found {len(defaults)}"
+    default = defaults[0]
+    if default["priority"] != 0:
+        return "Default pricing tier must have priority: 0"
+    if default["conditions"]:
+        return "Default pricing tier must have empty conditions array"
+    for tier in tiers:
+        if not (tier["isDefault"] or tier["conditions"]):
+            return f'Non-default pricing tier "{tier["name"]}" must have at least one condition'
+    if len({tier["priority"] for tier in tiers}) != len(tiers):
+        return "Pricing tier priorities must be unique within a model"
+    if len({tier["name"] for tier in tiers}) != len(tiers):
+        return "Pricing tier names must be unique"
+    for tier in tiers:
+        if not tier["prices"]:
+            return f'Pricing tier "{tier["name"]}" must have at least one price defined'
+    return next(filter(None, (_keys_problem(tier, default) for tier in tiers)), "")
 
 
-def _unique(key: str) -> Any:
-    def check(tiers: list[dict[str, Any]]) -> bool:
-        return len({tier[key] for tier in tiers}) == len(tiers)
-
-    return check
-
-
-_TIERS = (
-    Array(_TIER, min=1)
-    .refine(
-        _one_default,
-        "Exactly one tier must be the default tier, with isDefault=true, priority=0 and conditions=[]",
+def _keys_problem(tier: dict[str, Any], default: dict[str, Any]) -> str:
+    if tier["prices"].keys() == default["prices"].keys():
+        return ""
+    expected, got = (", ".join(sorted(one["prices"])) for one in (default, tier))
+    return (
+        f'Pricing tier "{tier["name"]}" must have the same usage keys as the default tier. '
+        f"Expected: [{expected}], Got: [{got}]"
     )
-    .refine(_unique("name"), "Tier names must be unique")
-    .refine(_unique("priority"), "Tier priorities must be unique")
-    .refine(
-        lambda tiers: all(tier["isDefault"] or tier["conditions"] for tier in tiers),
-        "A tier that is not the default tier needs at least one condition",
-    )
-)
 
 
-def _given(body: dict[str, Any], *keys: str) -> bool:
-    return any(body.get(key) is not None for key in keys)
+class _Priced(Schema):
+    """A model with prices of one kind: flat ones, or tiers. An empty list of tiers is none."""
+
+    def __init__(self, inner: Schema) -> None:
+        self.inner = inner
+
+    def run(self, value: Any, path: Path, issues: Issues) -> Any:
+        local = Issues()
+        body = self.inner.run(value, path, local)
+        if not local.aborted and isinstance(body, dict):
+            where, problem = _prices_problem(body)
+            if problem:
+                local.stop((*path, *where), problem, code="custom")
+        issues.found.extend(local.found)
+        issues.aborted = issues.aborted or local.aborted
+        return body
 
 
-_MODEL = (
+def _prices_problem(body: dict[str, Any]) -> tuple[Path, str]:
+    flat = any(body.get(key) is not None for key in _FLAT_PRICES)
+    tiers = body.get("pricingTiers")
+    either = "Must provide either flat prices (inputPrice/outputPrice/totalPrice) OR pricingTiers"
+    if flat and tiers:
+        return (), f"{either}, not both"
+    if not flat and not tiers:
+        return (), either
+    if tiers:
+        return ("pricingTiers",), _tiers_problem(tiers)
+    if (body.get("inputPrice") or body.get("outputPrice")) and body.get("totalPrice"):
+        return ("totalPrice",), "If input and/or output price is set, total price must be null"
+    return (), ""
+
+
+_MODEL = _Priced(
     Object(
         {
-            "modelName": String(min=1, max=MAX_NAME),
-            "matchPattern": String(min=1, max=MAX_LENGTH),
-            "startDate": Datetime().nullish(),
+            "modelName": String(max=MAX_NAME),
+            "matchPattern": String(max=MAX_LENGTH),
+            "startDate": CoercedDate().nullish(),
             "inputPrice": _PRICE.nullish(),
             "outputPrice": _PRICE.nullish(),
             "totalPrice": _PRICE.nullish(),
-            "pricingTiers": _TIERS.nullish(),
             "unit": Enum(*_UNITS),
             "tokenizerId": Enum("openai", "claude").nullish(),
             "tokenizerConfig": Anything(),
+            "pricingTiers": Array(_TIER).nullish(),
         }
-    )
-    .refine(
-        lambda body: not (_given(body, "inputPrice", "outputPrice") and _given(body, "totalPrice")),
-        "If input and/or output price is set, total price must be null",
-        path=("totalPrice",),
-    )
-    .refine(
-        lambda body: _given(body, *_FLAT_PRICES) != _given(body, "pricingTiers"),
-        "Must provide either flat prices (inputPrice/outputPrice/totalPrice) OR pricingTiers",
     )
 )
 _LIST = Object(PAGE_PARAMETERS)
@@ -141,6 +186,8 @@ async def create_model(call: Call) -> Response:
     body = await call.json(_MODEL)
     await _require_patterns(call, body)
     model = _model_of(body, ids.cuid(), call.project_id)
+    if call.engine.models.has_name(call.project_id, model.name):
+        raise InvalidRequest(f"Model name '{model.name}' already exists in project")
     call.engine.models.save(model)
     return _stored(call, model.id)
 
@@ -227,7 +274,7 @@ def _model_of(body: dict[str, Any], model_id: str, project_id: str) -> Model:
 
 def _tiers_of(body: dict[str, Any], model_id: str) -> list[Tier]:
     tiers = body.get("pricingTiers")
-    if tiers is None:
+    if not tiers:
         prices = {kind: body[key] for key, kind in _FLAT_PRICES.items() if body.get(key) is not None}
         tiers = [{"name": "Standard", "isDefault": True, "priority": 0, "conditions": [], "prices": prices}]
     return [
@@ -269,10 +316,11 @@ def _shown(model: Model) -> dict[str, Any]:
 
 
 _ONE = "/api/public/models/{id}"
+_ADMIN_TOO = Access.PROJECT_OR_ADMIN
 OPERATIONS = [
-    Operation("POST", "/api/public/models", create_model, "models_create"),
-    Operation("GET", "/api/public/models", list_models, "models_list"),
-    Operation("GET", _ONE, get_model, "models_get"),
-    Operation("PUT", _ONE, put_model, "models_upsert"),
-    Operation("DELETE", _ONE, delete_model, "models_delete"),
+    Operation("POST", "/api/public/models", create_model, "models_create", _ADMIN_TOO),
+    Operation("GET", "/api/public/models", list_models, "models_list", _ADMIN_TOO),
+    Operation("GET", _ONE, get_model, "models_get", _ADMIN_TOO),
+    Operation("PUT", _ONE, put_model, "models_upsert", _ADMIN_TOO),
+    Operation("DELETE", _ONE, delete_model, "models_delete", _ADMIN_TOO),
 ]

@@ -7,15 +7,15 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from langfuse_embedded.clock import iso, read_iso
+from langfuse_embedded.clock import iso
 from langfuse_embedded.http.call import Call, json_response
 from langfuse_embedded.http.cursors import decode_cursor, encode_cursor
 from langfuse_embedded.http.errors import InvalidRequest
 from langfuse_embedded.http.filters import EVENT_CONDITIONS, Condition
-from langfuse_embedded.http.json_text import JsonText
-from langfuse_embedded.http.observation_items import DEFAULT_GROUPS, ItemWriter
+from langfuse_embedded.http.observation_items import ALL_GROUPS, DEFAULT_GROUPS, ItemWriter
 from langfuse_embedded.http.operations import Operation
-from langfuse_embedded.http.schema import Array, Datetime, Enum, Number, Object, Schema, String, Union
+from langfuse_embedded.http.queries import Cursor, conditions, known_texts, options, text, texts
+from langfuse_embedded.http.schema import CoercedDate, Datetime, Enum, Literal, Number, Object, String, Union
 from langfuse_embedded.pricing.model import Model
 from langfuse_embedded.store.observation_filters import FilterError
 from langfuse_embedded.store.observation_query import ObservationQuery, Place, StoredObservation
@@ -39,30 +39,29 @@ _PARSED_IO = (
 )
 
 
-def _text() -> Schema:
-    return String().optional()
-
-
+_CURSOR = Object({"lastStartTimeTo": CoercedDate(), "lastTraceId": String(), "lastId": String()})
 _QUERY = Object(
     {
-        "fields": _text(),
-        "expandMetadata": _text(),
-        "limit": Number(le=1000, coerce=True).default(50),
-        "cursor": _text(),
-        "parseIoAsJson": _text().refine(lambda value: value != "true", _PARSED_IO),
-        "name": _text(),
-        "userId": _text(),
-        "sessionId": _text(),
+        "fields": known_texts(*ALL_GROUPS, default=None, unknown_is_refused=False),
+        "expandMetadata": texts(),
+        "limit": Number(ge=0, le=1000, coerce=True).default(50),
+        "cursor": Cursor(_CURSOR, decode_cursor).optional(),
+        "parseIoAsJson": Union(Literal("true"), Literal("false"))
+        .refine(lambda value: value != "true", _PARSED_IO)
+        .optional(),
         "type": Enum(*TYPES).optional(),
-        "traceId": _text(),
+        "name": text(),
+        "userId": text(),
+        "sessionId": text(),
         "level": Enum(*LEVELS).optional(),
-        "parentObservationId": _text(),
+        "traceId": text(),
+        "version": text(),
+        "parentObservationId": text(),
         "isRootObservation": Enum("true", "false").optional(),
-        "environment": Union(Array(String()), String()).optional(),
+        "environment": options(),
         "fromStartTime": Datetime().optional(),
         "toStartTime": Datetime().optional(),
-        "version": _text(),
-        "filter": JsonText(EVENT_CONDITIONS, "filter", empty_is_absent=True).optional(),
+        "filter": conditions(EVENT_CONDITIONS),
     }
 )
 # Parameters that compare texts with a column of the same name.
@@ -72,7 +71,7 @@ _EQUAL = ("name", "userId", "sessionId", "type", "traceId", "level", "version")
 async def list_observations(call: Call) -> Response:
     """Return observations, newest first."""
     query = call.query(_QUERY)
-    groups = _groups(query.get("fields"))
+    groups = frozenset(query.get("fields", DEFAULT_GROUPS))
     limit = int(query["limit"])
     wanted = ObservationQuery(
         project=call.engine.events.project_key(call.project_id),
@@ -89,9 +88,7 @@ async def list_observations(call: Call) -> Response:
     except FilterError as error:
         raise InvalidRequest(str(error)) from error
     page = found[:limit]
-    writer = ItemWriter(
-        call.project_id, groups, _names(query.get("expandMetadata")), _models(call, groups, page)
-    )
+    writer = ItemWriter(call.project_id, groups, query.get("expandMetadata", ()), _models(call, groups, page))
     meta = {"cursor": _cursor(page[-1].place)} if len(found) > limit else {}
     return json_response({"data": [writer.write(observation) for observation in page], "meta": meta})
 
@@ -116,14 +113,6 @@ def _models(call: Call, groups: frozenset[str], page: list[StoredObservation]) -
     return {model_id: model for model_id, model in found.items() if model}
 
 
-def _groups(fields: str | None) -> frozenset[str]:
-    return frozenset(_names(fields)) if fields else DEFAULT_GROUPS
-
-
-def _names(text: str | None) -> list[str]:
-    return [name.strip() for name in text.split(",")] if text else []
-
-
 def _conditions(query: dict[str, Any]) -> list[Condition]:
     """Return the conditions of `filter`, and of the parameters whose columns it does not mention."""
     given: list[Condition] = query.get("filter") or []
@@ -132,14 +121,13 @@ def _conditions(query: dict[str, Any]) -> list[Condition]:
 
 
 def _plain(query: dict[str, Any]) -> list[Condition]:
-    found = [Condition(name, "string", "=", query[name]) for name in _EQUAL if query.get(name)]
+    found = [Condition(name, "string", "=", query[name]) for name in _EQUAL if name in query]
     if "parentObservationId" in query:
         found.append(Condition("parentObservationId", "string", "=", query["parentObservationId"]))
     if "isRootObservation" in query:
         found.append(Condition("isRootObservation", "boolean", "=", query["isRootObservation"] == "true"))
-    if environment := query.get("environment"):
-        names = environment if isinstance(environment, list) else environment.split(",")
-        found.append(Condition("environment", "stringOptions", "any of", names))
+    if "environment" in query:
+        found.append(Condition("environment", "stringOptions", "any of", query["environment"]))
     if "fromStartTime" in query:
         found.append(Condition("startTime", "datetime", ">=", query["fromStartTime"]))
     if "toStartTime" in query:
@@ -157,15 +145,10 @@ def _cursor(place: Place) -> str:
     )
 
 
-def _place(cursor: str | None) -> Place | None:
-    if not cursor:
+def _place(cursor: dict[str, Any] | None) -> Place | None:
+    if cursor is None:
         return None
-    place = decode_cursor(cursor)
-    moment, trace_id, span_id = (place.get(key) for key in ("lastStartTimeTo", "lastTraceId", "lastId"))
-    start_time = read_iso(moment) if isinstance(moment, str) else None
-    if start_time is None or not isinstance(trace_id, str) or not isinstance(span_id, str):
-        raise InvalidRequest("Invalid cursor format")
-    return Place(start_time, trace_id, span_id)
+    return Place(cursor["lastStartTimeTo"], cursor["lastTraceId"], cursor["lastId"])
 
 
 OPERATIONS = [

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
+from urllib.parse import unquote
 
 from starlette.responses import Response
 
@@ -17,6 +18,7 @@ from langfuse_embedded.http.operations import ErrorStyle, Operation
 from langfuse_embedded.http.schema import (
     Anything,
     Array,
+    Boolean,
     Datetime,
     Enum,
     Literal,
@@ -79,9 +81,12 @@ _REST = {
     "tags": Array(String()).nullish(),
     "commitMessage": String(max=500).nullish(),
 }
-_CREATE = Union(
-    Object({**_COMMON, "type": Literal("text").optional(), "prompt": String(), **_REST}),
-    Object({**_COMMON, "type": Literal("chat"), "prompt": Array(_MESSAGE), **_REST}),
+_TEXT = Object({**_COMMON, "type": Literal("text").optional(), "prompt": String(), **_REST})
+_CHAT = Object({**_COMMON, "type": Literal("chat"), "prompt": Array(_MESSAGE), **_REST})
+_CREATE = Union(_TEXT, _CHAT)
+_FIRST_CREATE = Union(*(shape.extend({"isActive": Boolean()}) for shape in (_TEXT, _CHAT)))
+_FIRST_GET = Object(
+    {"name": String().transform(unquote), "version": Number(integer=True, coerce=True).nullish()}
 )
 _LIST = Object(
     {
@@ -114,7 +119,32 @@ _NEW_LABELS = Object(
 
 async def create_prompt(call: Call) -> Response:
     """Store a new version of a prompt, which becomes the latest."""
-    body = await call.json(_CREATE)
+    return json_response(_shown(_stored(call, await call.json(_CREATE))), 201)
+
+
+async def create_first_prompt(call: Call) -> Response:
+    """Store a new version for clients of version 1, which call the label `production` active."""
+    body = await call.json(_FIRST_CREATE)
+    if body["isActive"]:
+        body["labels"] = [*body["labels"], PRODUCTION]
+    version = _stored(call, body)
+    return json_response({**_shown(version), "isActive": PRODUCTION in version.labels}, 201)
+
+
+async def get_first_prompt(call: Call) -> Response:
+    """Return a version by number, else the one in production, for clients of version 1."""
+    query = call.query(_FIRST_GET)
+    name, version, prompts = query["name"], query.get("version"), call.engine.prompts
+    if version is None:
+        found = prompts.by_label(call.project_id, name, PRODUCTION)
+    else:
+        found = prompts.by_version(call.project_id, name, version)
+    if found is None:
+        raise NotFound("Prompt not found")
+    return json_response({**_shown(found), "isActive": PRODUCTION in found.labels})
+
+
+def _stored(call: Call, body: dict[str, Any]) -> PromptVersion:
     state, prompts = call.engine.state, call.engine.prompts
     with state.transaction():
         newest = prompts.newest(call.project_id, body["name"])
@@ -125,7 +155,7 @@ async def create_prompt(call: Call) -> Response:
         except PromptGraphError as error:
             raise InvalidRequest(str(error)) from None
         prompts.create(version, dependencies)
-    return json_response(_shown(version), 201)
+    return version
 
 
 def _new_version(project_id: str, body: dict[str, Any], newest: PromptVersion | None) -> PromptVersion:
@@ -321,6 +351,8 @@ _NAMED = ErrorStyle.NAMED
 _ONE = "/api/public/v2/prompts/{promptName}"
 
 OPERATIONS = [
+    Operation("GET", "/api/public/prompts", get_first_prompt, errors=ErrorStyle.CLASS_FIRST),
+    Operation("POST", "/api/public/prompts", create_first_prompt, errors=ErrorStyle.CLASS_FIRST),
     Operation("GET", "/api/public/v2/prompts", list_prompts, "prompts_list", errors=_NAMED),
     Operation("POST", "/api/public/v2/prompts", create_prompt, "prompts_create", errors=_NAMED),
     Operation("GET", _ONE, get_prompt, "prompts_get", errors=_NAMED),

@@ -16,6 +16,10 @@ _JUDGE = (
     "code with POST /api/public/scores, or use the compose engine."
 )
 _SKILLS = "The embedded engine stores no skills. Use the compose engine, or a prompt with a tag instead."
+_MCP = (
+    "The embedded engine has no MCP endpoint. Let the agent call the public API, through an MCP server that"
+    " speaks it, or use the compose engine."
+)
 _REPLAY = (
     "The embedded engine keeps no event files to replay: what it has answered is stored and readable at once."
 )
@@ -77,5 +81,15 @@ def _refused(reason: str, table: tuple[tuple[str, str, str], ...]) -> list[Opera
 OPERATIONS = [
     *_refused(_JUDGE, _EVALUATION),
     *_refused(_SKILLS, _SKILL_OPERATIONS),
-    Operation("POST", "/api/admin/ingestion-replay", _refusing(_REPLAY), access=Access.ADMIN),
+    *(
+        Operation(method, "/api/public/mcp", _refusing(_MCP), errors=ErrorStyle.NAMED)
+        for method in ("GET", "POST", "DELETE")
+    ),
+    Operation(
+        "POST",
+        "/api/admin/ingestion-replay",
+        _refusing(_REPLAY),
+        access=Access.ADMIN,
+        errors=ErrorStyle.ERROR,
+    ),
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import unicodedata
 from dataclasses import replace
 from typing import Any
 
@@ -11,79 +11,114 @@ from starlette.responses import Response
 from langfuse_embedded import ids
 from langfuse_embedded.clock import iso, now_ms
 from langfuse_embedded.http.call import Call, json_response
-from langfuse_embedded.http.errors import NotFound
+from langfuse_embedded.http.errors import InvalidData, InvalidRequest, NotFound
 from langfuse_embedded.http.operations import Operation
 from langfuse_embedded.http.pagination import PAGE_PARAMETERS, Page
-from langfuse_embedded.http.schema import Array, Boolean, Literal, Number, Object, Schema, String, Tagged
+from langfuse_embedded.http.schema import (
+    MISSING,
+    Array,
+    Boolean,
+    Issues,
+    Literal,
+    Number,
+    Object,
+    Path,
+    Schema,
+    String,
+    Tagged,
+    Undefined,
+)
+from langfuse_embedded.javascript.values import number_text
 from langfuse_embedded.store.score_configs import ScoreConfig
 
 _BOOLEAN_CATEGORIES = [{"label": "True", "value": 1}, {"label": "False", "value": 0}]
 
-_NAME = String(
-    min=1,
-    max=35,
-    patterns=(
-        (
-            r"^[a-zA-Z0-9\s.()_-]*$",
-            "Name can only contain letters, numbers, underscores, spaces, periods, parentheses, and hyphens",
-        ),
-    ),
-)
+
+def _is_name(name: str) -> bool:
+    """Tell whether a text has letters and numbers of any script, and a few signs."""
+    return all(unicodedata.category(char)[0] in "LN" or char in "_ .()-" for char in name)
 
 
-def _duplicate(key: str) -> Callable[[list[dict[str, Any]]], Any]:
-    def find(categories: list[dict[str, Any]]) -> Any:
-        values = [category[key] for category in categories]
-        return next((value for at, value in enumerate(values) if value in values[:at]), None)
-
-    return find
-
-
-def _no_duplicates(categories: Schema, key: str) -> Schema:
-    find = _duplicate(key)
-    return categories.refine(
-        lambda found: find(found) is None,
-        lambda found: f"Duplicate category {key}: {find(found)}, category {key}s must be unique",
-    )
+_NAME = String(min=1, max=35).refine(_is_name, "Name contains invalid characters")
+_RANGE = {"minValue": Number().nullish(), "maxValue": Number().nullish()}
+_NO_RANGE = {"minValue": Undefined().nullish(), "maxValue": Undefined().nullish()}
+_NO_CATEGORIES = {"categories": Undefined().nullish()}
+_SHAPES = "Category must be an array of objects with label value pairs, where labels and values are unique."
+_CATEGORY_LIST = Array(Object({"label": String(min=1), "value": Number()}))
 
 
-_CATEGORIES = _no_duplicates(
-    _no_duplicates(Array(Object({"label": String(min=1), "value": Number()}), min=1), "label"), "value"
-)
+def _duplicate(categories: list[dict[str, Any]]) -> str:
+    """Return what to say of the first label or value that is there twice, nothing if none is."""
+    known: dict[str, list[Any]] = {"label": [], "value": []}
+    for category in categories:
+        for key, before in known.items():
+            if category[key] in before:
+                shown = number_text(category[key]) if key == "value" else category[key]
+                return f"Duplicate category {key}: {shown}, category {key}s must be unique"
+            before.append(category[key])
+    return ""
+
+
+class _Categories(Schema):
+    """Categories that are all different; whatever else is wrong with them is said in one sentence."""
+
+    def run(self, value: Any, path: Path, issues: Issues) -> Any:
+        if value is MISSING or value is None:
+            issues.stop(path, "Invalid input", code="invalid_union", errors=[])
+            return value
+        local = Issues()
+        categories = _CATEGORY_LIST.run(value, (), local)
+        problem = _SHAPES if local.found else _duplicate(categories)
+        if problem:
+            issues.stop(path, problem, code="custom")
+        return categories
 
 
 def _in_order(body: dict[str, Any]) -> bool:
     low, high = body.get("minValue"), body.get("maxValue")
-    return low is None or high is None or high > low
+    return body["dataType"] != "NUMERIC" or low is None or high is None or high > low
 
 
-_COMMON = {"name": _NAME, "isArchived": Boolean().nullish(), "description": String().nullish()}
-_CREATE = Tagged(
-    "dataType",
+def _typed(common: dict[str, Schema], categories: Schema, boolean: dict[str, Schema]) -> Schema:
+    """Return the shape of a config: which fields there are is a matter of its data type."""
+    text = {"dataType": Literal("TEXT"), **_NO_RANGE, **_NO_CATEGORIES}
+    numeric = {"dataType": Literal("NUMERIC"), **_RANGE, **_NO_CATEGORIES}
+    categorical = {"dataType": Literal("CATEGORICAL"), **_NO_RANGE, "categories": categories}
+    shapes = {
+        "NUMERIC": numeric,
+        "CATEGORICAL": categorical,
+        "BOOLEAN": {"dataType": Literal("BOOLEAN"), **boolean},
+        "TEXT": text,
+    }
+    return Tagged("dataType", {name: Object({**common, **shape}) for name, shape in shapes.items()}).refine(
+        _in_order, "Maximum value must be greater than Minimum value"
+    )
+
+
+_CREATE = _typed(
+    {"name": _NAME, "description": String().nullish()}, _Categories(), {"categories": Undefined()}
+)
+# What is stored is judged by looser rules: a boolean config may have a range, which says nothing.
+_WHOLE = _typed(
+    {"name": String(min=1, max=35)},
+    _CATEGORY_LIST.refine(lambda found: not _duplicate(found), _duplicate),
     {
-        "NUMERIC": Object(
-            {
-                **_COMMON,
-                "dataType": Literal("NUMERIC"),
-                "minValue": Number().nullish(),
-                "maxValue": Number().nullish(),
-            }
-        ).refine(_in_order, "Maximum value must be greater than Minimum value"),
-        "CATEGORICAL": Object({**_COMMON, "dataType": Literal("CATEGORICAL"), "categories": _CATEGORIES}),
-        "BOOLEAN": Object({**_COMMON, "dataType": Literal("BOOLEAN")}),
-        "TEXT": Object({**_COMMON, "dataType": Literal("TEXT")}),
+        **_RANGE,
+        "categories": Array(Object({"label": String(min=1), "value": Number()}))
+        .refine(lambda found: len(found) == 2, "Boolean data type must have exactly 2 categories.")
+        .refine(lambda found: len(found) != 2 or found == _BOOLEAN_CATEGORIES, "Invalid input"),
     },
 )
 _UPDATE = Object(
     {
-        "isArchived": Boolean().nullish(),
-        "name": _NAME.nullish(),
-        "categories": _CATEGORIES.nullish(),
-        "minValue": Number().nullish(),
-        "maxValue": Number().nullish(),
-        "description": String().nullish(),
+        "isArchived": Boolean().optional(),
+        "name": _NAME.optional(),
+        "minValue": Number().optional(),
+        "maxValue": Number().optional(),
+        "categories": _Categories().optional(),
+        "description": String().optional(),
     }
-)
+).refine(bool, "Request body cannot be empty. At least one field must be provided for update.")
 _LIST = Object(PAGE_PARAMETERS)
 
 
@@ -113,11 +148,18 @@ async def get_score_config(call: Call) -> Response:
 
 
 async def update_score_config(call: Call) -> Response:
-    """Change what the body names; the result must be as valid as a new config."""
+    """Change what the body names; the result must be as valid as a stored config is.
+
+    Raises:
+        InvalidRequest: it would not be.
+    """
     body = await call.json(_UPDATE)
     config = _find(call)
     changed = replace(_with(config, body), updated_at=now_ms())
-    _CREATE.parse(_as_body(changed))
+    try:
+        _WHOLE.parse(_as_body(changed))
+    except InvalidData as error:
+        raise InvalidRequest(", ".join(issue["message"] for issue in error.issues)) from None
     call.engine.score_configs.save(changed)
     return json_response(_shown(changed))
 
@@ -129,15 +171,23 @@ def _find(call: Call) -> ScoreConfig:
     return config
 
 
+_FIELDS = {
+    "name": "name",
+    "isArchived": "is_archived",
+    "description": "description",
+    "minValue": "min_value",
+    "maxValue": "max_value",
+    "categories": "categories",
+}
+
+
 def _with(config: ScoreConfig, body: dict[str, Any]) -> ScoreConfig:
-    """Return the config with the values of a body; null and what its data type has no use for is left out."""
-    names = {"name": "name", "isArchived": "is_archived", "description": "description"}
-    if config.data_type == "NUMERIC":
-        names |= {"minValue": "min_value", "maxValue": "max_value"}
-    if config.data_type == "CATEGORICAL":
-        names["categories"] = "categories"
-    given = {field: body[key] for key, field in names.items() if body.get(key) is not None}
-    return replace(config, **given)
+    """Return the config with the values of a body; null leaves a value as it is."""
+    return replace(config, **{_FIELDS[key]: value for key, value in body.items() if _is_set(key, value)})
+
+
+def _is_set(key: str, value: Any) -> bool:
+    return key in _FIELDS and value is not None
 
 
 def _as_body(config: ScoreConfig) -> dict[str, Any]:

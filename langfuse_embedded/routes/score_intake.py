@@ -27,6 +27,10 @@ from langfuse_embedded.store.score_rows import Score
 log = logging.getLogger(__name__)
 
 _SLICE = 100
+ID = String(min=1, max=800).refine(
+    lambda text: "\r" not in text, "ID cannot contain carriage return characters"
+)
+"""The id of an event of the legacy batch, and of what it speaks of."""
 
 _TARGETS = ("traceId", "sessionId", "datasetRunId", "observationId")
 _ONE_TARGET = (
@@ -86,9 +90,9 @@ def _body(sources: tuple[str, ...], more: dict[str, Schema]) -> Schema:
             **{key: _text() for key in _TARGETS},
             "comment": _text(),
             "metadata": Anything(),
-            "environment": Anything(),
+            "environment": String().optional(),
             "queueId": _text(),
-            "source": Enum(*sources).nullish(),
+            "source": Enum(*sources).optional(),
             **more,
         }
     )
@@ -110,7 +114,9 @@ SCORE = _body(("API", "ANNOTATION"), {})
 TIMED_SCORE = _body(("API", "ANNOTATION"), {"timestamp": Datetime().nullish()})
 """One score in a list that is sent to `POST scores`, as SDK 5 does: it may carry its own time."""
 
-BATCH_SCORE = _body(("API", "ANNOTATION", "EVAL"), {"authorUserId": _text()})
+BATCH_SCORE = _body(
+    ("API", "ANNOTATION", "EVAL"), {"authorUserId": _text(), "environment": Anything(), "id": ID.nullish()}
+)
 """The body of a `score-create` event; its time is the time of the event."""
 
 

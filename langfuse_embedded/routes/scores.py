@@ -9,13 +9,23 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from langfuse_embedded import ids
-from langfuse_embedded.clock import iso, now_ms, read_iso
+from langfuse_embedded.clock import iso, now_ms
 from langfuse_embedded.http.call import Call, json_response
 from langfuse_embedded.http.cursors import decode_cursor, encode_cursor
-from langfuse_embedded.http.errors import InvalidData, InvalidRequest
-from langfuse_embedded.http.lists import CommaSeparated
+from langfuse_embedded.http.errors import InvalidData
 from langfuse_embedded.http.operations import Access, Operation
-from langfuse_embedded.http.schema import Anything, Datetime, Enum, Number, Object, Schema, String
+from langfuse_embedded.http.queries import (
+    Cursor,
+    EmptyIsAbsent,
+    known_texts,
+    moment,
+    number,
+    page_limit,
+    text,
+    texts,
+    upper_texts,
+)
+from langfuse_embedded.http.schema import Anything, CoercedDate, Literal, Object, Schema, String, to_number
 from langfuse_embedded.scoring import (
     BOOLEAN,
     CATEGORICAL,
@@ -52,13 +62,14 @@ _COLUMNS = {
 _VALUE_TYPES = (NUMERIC, BOOLEAN, CATEGORICAL)
 
 
-def _texts() -> Schema:
-    return CommaSeparated(String()).optional()
+_TRACE_NEEDED = "{} filter requires a trace JOIN and is not supported in v3 — use v2 or omit this filter"
+_EACH = "value filter with dataType={} requires each value to be"
+_CURSOR = Object({"v": Literal(1), "lastTimestamp": CoercedDate(), "lastId": String()})
 
 
-def _one_target(query: dict[str, Any]) -> bool:
-    targets = ("traceId" in query or "observationId" in query, "sessionId" in query, "experimentId" in query)
-    return sum(targets) <= 1
+def _absent(name: str) -> Schema:
+    """Return the reader of a parameter that only the legacy list has."""
+    return EmptyIsAbsent(text()).refine(lambda _: False, _TRACE_NEEDED.format(name))
 
 
 def _typed(query: dict[str, Any], types: tuple[str, ...]) -> bool:
@@ -66,48 +77,54 @@ def _typed(query: dict[str, Any], types: tuple[str, ...]) -> bool:
     return len(given) == 1 and given[0] in types
 
 
-def _fitting_values(query: dict[str, Any]) -> bool:
-    values = query.get("value") or []
-    if query.get("dataType") == [BOOLEAN]:
-        return all(value in ("true", "false") for value in values)
-    if query.get("dataType") == [NUMERIC]:
-        return all(_finite(value) is not None for value in values)
-    return True
+def _value_problem(query: dict[str, Any]) -> str:
+    """Return why the values do not fit the data type, nothing where they do."""
+    types = query.get("dataType") or []
+    if "value" not in query:
+        return ""
+    if len(types) != 1:
+        return "value filter requires a single dataType from: NUMERIC, BOOLEAN, CATEGORICAL"
+    if types[0] not in _VALUE_TYPES:
+        return f'value filter requires dataType to be NUMERIC, BOOLEAN, or CATEGORICAL (got "{types[0]}")'
+    for value in query["value"]:
+        if types == [NUMERIC] and not math.isfinite(to_number(value)):
+            return f'{_EACH.format("NUMERIC")} a finite number (got "{value}")'
+        if types == [BOOLEAN] and value not in ("true", "false"):
+            return f'{_EACH.format("BOOLEAN")} "true" or "false" (got "{value}")'
+    return ""
 
 
 _LIST = (
     Object(
         {
-            "limit": Number(integer=True, ge=1, le=100, coerce=True).default(50),
-            "cursor": String().optional(),
-            "fields": CommaSeparated(Enum(*_FIELDS)).optional(),
-            **{name: _texts() for name in _COLUMNS},
-            "source": CommaSeparated(Enum(*_SOURCES), upper=True).optional(),
-            "dataType": CommaSeparated(Enum(*DATA_TYPES), upper=True).optional(),
-            "value": _texts(),
-            "valueMin": Number(coerce=True).optional(),
-            "valueMax": Number(coerce=True).optional(),
-            "fromTimestamp": Datetime().optional(),
-            "toTimestamp": Datetime().optional(),
+            "limit": page_limit(),
+            "fields": known_texts(*_FIELDS, default=("core",)),
+            **{name: texts() for name in _COLUMNS},
+            "source": upper_texts("source", _SOURCES),
+            "dataType": upper_texts("dataType", DATA_TYPES),
+            "value": texts(),
+            "valueMin": number(),
+            "valueMax": number(),
+            "fromTimestamp": moment(),
+            "toTimestamp": moment(),
+            "userId": _absent("userId"),
+            "traceTags": _absent("traceTags"),
+            "cursor": Cursor(_CURSOR, decode_cursor).optional(),
         },
         strict=True,
+    )
+    .refine(lambda query: not _value_problem(query), _value_problem)
+    .refine(
+        lambda query: not ("valueMin" in query or "valueMax" in query) or _typed(query, (NUMERIC,)),
+        "valueMin and valueMax require dataType=NUMERIC as a single value",
     )
     .refine(
         lambda query: "observationId" not in query or "traceId" in query,
         "observationId filter requires traceId — observation IDs are scoped to a trace",
     )
-    .refine(_one_target, "Only one of traceId, sessionId, experimentId may be given")
     .refine(
-        lambda query: "value" not in query or _typed(query, _VALUE_TYPES),
-        "value filter requires a single dataType of NUMERIC, BOOLEAN or CATEGORICAL",
-    )
-    .refine(
-        lambda query: not ("valueMin" in query or "valueMax" in query) or _typed(query, (NUMERIC,)),
-        "valueMin and valueMax filters require dataType=NUMERIC",
-    )
-    .refine(
-        _fitting_values,
-        "value filter must be finite numbers for NUMERIC, and true or false for BOOLEAN",
+        lambda query: sum(name in query for name in ("traceId", "sessionId", "experimentId")) <= 1,
+        "At most one of traceId, sessionId, experimentId may be specified",
     )
 )
 
@@ -204,16 +221,8 @@ def _query_of(call: Call, query: dict[str, Any], limit: int) -> ScoreQuery:
         elif query["dataType"] == [BOOLEAN]:
             wanted.numbers = [1.0 if value == "true" else 0.0 for value in values]
         else:
-            wanted.numbers = [float(value) for value in values]
+            wanted.numbers = [float(to_number(value)) for value in values]
     return wanted
-
-
-def _finite(text: str) -> float | None:
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
 
 
 def _cursor(last: StoredScore) -> str:
@@ -222,15 +231,8 @@ def _cursor(last: StoredScore) -> str:
     )
 
 
-def _place(cursor: str | None) -> ScorePlace | None:
-    if not cursor:
-        return None
-    place = decode_cursor(cursor)
-    moment, score_id = place.get("lastTimestamp"), place.get("lastId")
-    timestamp = read_iso(moment) if isinstance(moment, str) else None
-    if timestamp is None or not isinstance(score_id, str):
-        raise InvalidRequest("Invalid cursor format")
-    return ScorePlace(timestamp, score_id)
+def _place(cursor: dict[str, Any] | None) -> ScorePlace | None:
+    return None if cursor is None else ScorePlace(cursor["lastTimestamp"], cursor["lastId"])
 
 
 def score_item(project_id: str, score: StoredScore, groups: frozenset[str]) -> dict[str, Any]:
@@ -260,13 +262,14 @@ def score_item(project_id: str, score: StoredScore, groups: frozenset[str]) -> d
 
 
 def _subject(score: StoredScore) -> dict[str, Any]:
+    if score["experiment_id"]:
+        return {"kind": "experiment", "id": score["experiment_id"]}
     if score["observation_id"]:
-        return {"kind": "observation", "id": score["observation_id"], "traceId": score["trace_id"]}
-    if score["trace_id"]:
-        return {"kind": "trace", "id": score["trace_id"]}
+        of_trace = {"traceId": score["trace_id"]} if score["trace_id"] else {}
+        return {"kind": "observation", "id": score["observation_id"], **of_trace}
     if score["session_id"]:
         return {"kind": "session", "id": score["session_id"]}
-    return {"kind": "experiment", "id": score["experiment_id"]}
+    return {"kind": "trace", "id": score["trace_id"]}
 
 
 def _value(score: StoredScore) -> Any:

@@ -8,7 +8,18 @@ from langfuse_embedded.http.call import Call, json_response
 from langfuse_embedded.http.operations import Operation
 from langfuse_embedded.http.schema import Array, Object, String
 
-_TRACE_IDS = Object({"traceIds": Array(String(), min=1)})
+_TRACE_IDS = Object(
+    {
+        "traceIds": Array(
+            String(),
+            min=1,
+            max=1000,
+            min_message="At least 1 traceId is required.",
+            max_message="Cannot specify more than 1000 traces in a single request.",
+        )
+    },
+    strict=True,
+)
 _SLICE = 100
 
 

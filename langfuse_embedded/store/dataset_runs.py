@@ -100,12 +100,16 @@ class DatasetRunStore:
         return [_run(row) for row in rows], total
 
     def items(self, run: DatasetRun, limit: int = -1, offset: int = 0) -> tuple[list[DatasetRunItem], int]:
-        """Return the items of a run, newest first, and how many there are; -1 means all."""
+        """Return the items of a run, newest first, and how many there are; -1 means all.
+
+        Of a dataset item that was answered twice the last answer counts.
+        """
         total = self._db.execute(
-            "select count(*) from dataset_run_items where run_id = ?", (run.id,)
+            "select count(distinct dataset_item_id) from dataset_run_items where run_id = ?", (run.id,)
         ).fetchone()[0]
         rows = self._db.execute(
-            "select * from dataset_run_items where run_id = ? order by created_at desc, rowid desc"
+            "select * from dataset_run_items where rowid in (select max(rowid) from dataset_run_items"
+            " where run_id = ? group by dataset_item_id) order by created_at desc, rowid desc"
             " limit ? offset ?",
             (run.id, limit, offset),
         )

@@ -100,6 +100,13 @@ class Models:
         found = self._models("where id = ? and (project_id = ? or project_id is null)", model_id, project_id)
         return found[0] if found else None
 
+    def has_name(self, project_id: str, name: str) -> bool:
+        """Return whether a model of the project itself has this name."""
+        found = self._db.execute(
+            "select 1 from models where project_id = ? and name = ? limit 1", (project_id, name)
+        ).fetchone()
+        return found is not None
+
     def delete(self, project_id: str, model_id: str) -> bool:
         """Delete a model of a project; return whether there was one."""
         cursor = self._db.execute(

@@ -96,7 +96,7 @@ def _check_long_texts(resolved: list[tuple[Column, Condition]]) -> None:
         if condition.operator != "matches":
             continue
         if not _reads_bodies(column):
-            raise FilterError("`matches` is only supported on input, output and metadata.")
+            raise FilterError("`matches` is only supported for input, output, and metadata filters.")
         if not _TOKEN.search(condition.value):
             raise FilterError("`matches` requires at least one search token.")
 

@@ -83,6 +83,7 @@ class ObservationQuery:
         with_bodies: read the long texts too.
         offset: how many observations to pass over.
         with_trace_roots: also those that stand for a trace of the legacy batch.
+        trace_user: only those of traces of which an observation names this user.
     """
 
     project: int
@@ -93,6 +94,7 @@ class ObservationQuery:
     with_bodies: bool = False
     offset: int = 0
     with_trace_roots: bool = True
+    trace_user: str | None = None
 
     @property
     def is_cheap(self) -> bool:
@@ -143,6 +145,12 @@ class ObservationReader:
         if not query.with_trace_roots:
             # Such an id is never hexadecimal, so it is stored as text.
             where.add("(typeof(o.span_id) <> 'text' or substr(o.span_id, 1, 2) <> ?)", TRACE_ROOT)
+        if query.trace_user is not None:
+            where.add(
+                "o.trace_id in (select u.trace_id from observations u where u.project = ? and u.user_id = ?)",
+                query.project,
+                query.trace_user,
+            )
         if query.horizon is not None:
             where.add("o.seq <= ?", query.horizon)
         if query.after is not None:

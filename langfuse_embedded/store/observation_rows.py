@@ -149,6 +149,8 @@ def unplaced_row_of(event: Event, price: Priced, prompt_id: str, created_at: int
 def body_of(event: Event) -> Body:
     """Return the long texts of an event."""
     more: dict[str, Any] = {}
+    if event.sent_metadata is not None:
+        more["sent_metadata"] = event.sent_metadata
     if event.tool_definitions:
         more["tool_definitions"] = event.tool_definitions
     if event.tool_calls:

@@ -6,6 +6,8 @@ from typing import Any, TypedDict
 
 import orjson
 
+from langfuse_embedded.updates import merged_deeply
+
 from .hexid import pack, unpack
 
 
@@ -33,6 +35,8 @@ class Score(TypedDict):
     config_id: str | None
     author_user_id: str | None
     queue_id: str | None
+    nulls: list[str]
+    """Columns that the client has set to null, not left out: an update erases them."""
 
 
 class StoredScore(Score):
@@ -70,17 +74,50 @@ INSERT = (
 
 # A score's type and its two values belong together; when and where it was made stays as it was.
 _VALUES = ("data_type", "value", "string_value")
-_FIXED = ("id", "timestamp", "trace_id", "created_at")
+_FIXED = ("id", "timestamp", "trace_id", "created_at", "environment")
 
 
-def merged(earlier: StoredScore, later: StoredScore) -> StoredScore:
-    """Return a score that was sent again: what is set later wins, metadata is merged name by name."""
-    changes: dict[str, Any] = {
-        key: value for key, value in later.items() if value is not None and key not in _FIXED
-    }
-    changes |= {key: later[key] for key in _VALUES}  # type: ignore[literal-required]
-    changes["metadata"] = earlier["metadata"] | later["metadata"]
-    return {**earlier, **changes}  # type: ignore[typeddict-item]
+def merged(earlier: StoredScore, later: Score, now: int) -> StoredScore:
+    """Return a score that was sent again (see `updates`).
+
+    What is set later wins, and so does a null that was sent (`nulls`); metadata is merged deeply. A score
+    that is older than the stored one only fills what that has not.
+    """
+    result: dict[str, Any] = {**earlier, "updated_at": now}
+    is_older = later["timestamp"] < earlier["timestamp"]
+    for key in COLUMNS:
+        if key in _FIXED or key in _VALUES or key not in later:
+            continue
+        value = later[key]  # type: ignore[literal-required]
+        said = value is not None or key in later["nulls"]
+        if key == "metadata":
+            pair = (value, earlier["metadata"]) if is_older else (earlier["metadata"], value)
+            result[key] = _merged_metadata(*pair)
+        elif said and not (is_older and result[key] is not None):
+            result[key] = value
+    if not is_older:
+        result |= {key: later[key] for key in _VALUES}  # type: ignore[literal-required]
+    result["nulls"] = []
+    return result  # type: ignore[return-value]
+
+
+def _merged_metadata(earlier: dict[str, str], later: dict[str, str]) -> dict[str, str]:
+    result = dict(earlier)
+    for name, text in later.items():
+        before, after = (_structure(one) for one in (earlier.get(name), text))
+        merged = merged_deeply(before, after)
+        result[name] = text if merged is after else orjson.dumps(merged).decode()
+    return result
+
+
+def _structure(text: str | None) -> Any:
+    """Return the list or object that a text is, any other text as it is."""
+    if not text or text[0] not in "[{":
+        return text
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
 
 
 def row_of(score: StoredScore) -> tuple[Any, ...]:
@@ -98,6 +135,7 @@ def score_of(row: Any) -> StoredScore:
     """Return the score in a row that has `COLUMNS`."""
     score: dict[str, Any] = dict(zip(COLUMNS, row, strict=True))
     score["metadata"] = orjson.loads(score["metadata"]) if score["metadata"] else {}
+    score["nulls"] = []
     for key in ("trace_id", "observation_id"):
         if score[key] is not None:
             score[key] = unpack(score[key])

@@ -29,6 +29,7 @@ def trace_body(
     given: dict[str, str | None] = {}
     of_root: dict[str, str | None] = {}
     metadata: dict[str, str] = {}
+    more: dict[str, Any] = {}
     rows = connection.execute(_OBSERVATIONS, (project, trace_id, upto)).fetchall()
     inside = {row["span_id"] for row in rows}
     for row in rows:
@@ -40,12 +41,14 @@ def trace_body(
         is_root = row["parent_span_id"] not in inside
         if is_root:
             of_root = {"input": body.input, "output": body.output}
+            if "sent_metadata" in body.more:
+                more = {"sent_metadata": body.more["sent_metadata"]}
         given |= {part: said[part] for part in ("input", "output") if said.get(part)}
         metadata |= _first_of_each(
             body.metadata if is_root else _below(said.get("metadata", ()), body.metadata)
         )
     whole = of_root | given
-    return Body(whole.get("input"), whole.get("output"), list(metadata.items()), {})
+    return Body(whole.get("input"), whole.get("output"), list(metadata.items()), more)
 
 
 def own_metadata(body: Body) -> list[Sequence[str]]:

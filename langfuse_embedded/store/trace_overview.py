@@ -218,7 +218,7 @@ def session_figures(
     source = "from observations where project = ? and session_id = ? and session_id <> '' and seq <= ?"
     row = connection.execute(
         "select count(distinct trace_id), min(start_time), max(coalesce(end_time, start_time)),"
-        f" coalesce(sum(total_cost), 0), coalesce(sum(total_tokens), 0) {source}",
+        f" coalesce(sum(total_cost), 0), cast(total(total_tokens) as integer) {source}",
         values,
     ).fetchone()
     if not row[0]:

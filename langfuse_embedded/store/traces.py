@@ -17,6 +17,7 @@ from .bodies import BlockReader, Body
 from .hexid import pack, unpack
 from .observation_columns import Column, Kind
 from .observation_filters import Condition, Where, compile_conditions
+from .observation_rows import TRACE_ROOT
 from .trace_bodies import register_tags, trace_body
 
 
@@ -46,15 +47,21 @@ _SPEAKS_FOR_TRACE = (
     " or o.session_id <> '' or o.tags <> '')"
 )
 _VERSION, _RELEASE = (f"iif({_SPEAKS_FOR_TRACE}, o.{column}, '')" for column in ("version", "release"))
+# What the legacy batch said of a trace itself: it is no observation, and its time is that of the trace. Such
+# an id is never hexadecimal, so it is stored as text.
+_STANDS_FOR_TRACE = f"(typeof(o.span_id) = 'text' and substr(o.span_id, 1, 2) = '{TRACE_ROOT}')"
+# Tokens are added up as doubles: the sum of whole numbers is refused by SQLite where it leaves 64 bits.
 _TRACES = f"""
-    select o.trace_id as id, min(o.start_time) as timestamp,
-        max(coalesce(o.end_time, o.start_time)) - min(o.start_time) as latency,
+    select o.trace_id as id,
+        coalesce(max(iif({_STANDS_FOR_TRACE}, o.start_time, null)), min(o.start_time)) as timestamp,
+        coalesce(max(iif({_STANDS_FOR_TRACE}, null, coalesce(o.end_time, o.start_time)))
+            - min(iif({_STANDS_FOR_TRACE}, null, o.start_time)), 0) as latency,
         coalesce({_NAME}, '') as name,
         coalesce({_last("o.user_id")}, '') as user_id, coalesce({_last("o.session_id")}, '') as session_id,
         coalesce({_last(_VERSION)}, '') as version, coalesce({_last(_RELEASE)}, '') as release,
         {_last("o.environment")} as environment, united_tags(group_concat(distinct o.tags)) as tags,
         max(o.public) as public, coalesce(sum(o.total_cost), 0) as total_cost,
-        coalesce(sum(o.total_tokens), 0) as total_tokens, min(o.created_at) as created_at,
+        cast(total(o.total_tokens) as integer) as total_tokens, min(o.created_at) as created_at,
         max(o.created_at) as updated_at, min(iif({_IS_TOP}, o.seq, null)) as root
     from observations o where o.project = ? and o.seq <= ? {{condition}} group by o.trace_id
 """
@@ -171,8 +178,8 @@ def observation_ids(
 ) -> list[str]:
     """Return the ids of a trace's observations, newest first."""
     rows = connection.execute(
-        "select span_id from observations where project = ? and trace_id = ? and seq <= ?"
-        " order by start_time desc, seq desc",
+        "select o.span_id from observations o where o.project = ? and o.trace_id = ? and o.seq <= ?"
+        f" and not {_STANDS_FOR_TRACE} order by o.start_time desc, o.seq desc",
         (project, pack(trace_id), _upto(horizon)),
     )
     return [unpack(row[0]) for row in rows]

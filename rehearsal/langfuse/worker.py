@@ -153,7 +153,8 @@ class Worker:
         if not found:
             return score
         earlier: Score = json.loads(found[0]["source"])
-        return merged(_stored(earlier), _stored(score))
+        later = _stored(score)
+        return merged(_stored(earlier), later, later["updated_at"])
 
     def _delete_traces(self, job: Mapping[str, Any]) -> None:
         # The server deletes some seconds later: what came in before is written by then.

@@ -38,6 +38,12 @@ class Likeness:
     started: str
     unordered: frozenset[str] = frozenset()
     ids: dict[str, str] = field(default_factory=dict)
+    times: dict[str, str] = field(default_factory=dict)
+
+    def moment(self, text: str) -> str:
+        """Return the received time of what had happened last at a recorded time, else that itself."""
+        known = [time for time in self.times if time <= text] if _TIME.match(text) else []
+        return self.times[max(known)] if known and text not in self.times else self.times.get(text, text)
 
     def translated(self, text: str) -> str:
         """Return a recorded text with the received ids in place of the recorded ones."""
@@ -108,6 +114,7 @@ class Likeness:
 
     def _same_text(self, recorded: str, received: str, key: str) -> bool:
         if key in _TIMES:
+            self.times.setdefault(recorded, received)
             return bool(_TIME.match(received))
         if key in _MAYBE_NOW and received >= self.started:
             return bool(_TIME.match(recorded))

@@ -40,7 +40,16 @@ _MAKES_TRACES = frozenset(
     for verb in ("create", "update")
 )
 _SENT_HEADERS = frozenset(
-    {"accept", "authorization", "content-type", "x-langfuse-admin-api-key", "x-langfuse-project-id"}
+    {
+        "accept",
+        "authorization",
+        "content-encoding",
+        "content-type",
+        "if-none-match",
+        "origin",
+        "x-langfuse-admin-api-key",
+        "x-langfuse-project-id",
+    }
 )
 
 
@@ -56,6 +65,8 @@ class Exchange:
     request: Any
     status: int
     response: Any
+    raw_query: str | None = None
+    response_headers: dict[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -111,6 +122,38 @@ def read_recording(path: Path) -> list[Exchange]:
     ]
 
 
+def read_edges(path: Path, keys: tuple[str, str]) -> list[Exchange]:
+    """Return the exchanges of a recording that says how each was authorized, with `keys` where it was ok.
+
+    These also hold the query as it was sent, and the headers of the answers.
+    """
+    authorization = "Basic " + base64.b64encode(":".join(keys).encode()).decode()
+    exchanges = []
+    for number, row in enumerate(map(json.loads, path.read_bytes().splitlines())):
+        headers, answer = dict(row["request_headers"]), row["response_headers"]
+        if row["auth"] == "ok":
+            headers["authorization"] = authorization
+        if row["method"] == "OPTIONS" and "access-control-allow-headers" in answer:
+            # Not recorded itself, but the answer repeats it.
+            headers["access-control-request-headers"] = answer["access-control-allow-headers"]
+        query = [(name, value) for name, value in row["query"]]
+        exchanges.append(
+            Exchange(
+                number,
+                row["method"],
+                row["path"],
+                query,
+                headers,
+                row["request"],
+                row["status"],
+                row["response"],
+                row["raw_query"],
+                answer,
+            )
+        )
+    return exchanges
+
+
 class Replay:
     """One engine that recordings are replayed against, and the ids that it gave for the recorded ones.
 
@@ -128,6 +171,16 @@ class Replay:
         self._router = Router(all_operations())
         self._written = ""
         self._traces: set[str] = set()
+
+    def continued(self, client: httpx.Client) -> Replay:
+        """Return a replay that goes on with the same data behind another address."""
+        other = Replay(client, concurrent=self._concurrent)
+        other._likeness, other._written, other._traces = self._likeness, self._written, self._traces
+        return other
+
+    def knows(self, recorded: str, received: str) -> None:
+        """Note that an id of the recording has a counterpart that was made before."""
+        self._likeness.ids[recorded] = received
 
     def run(self, exchanges: Sequence[Exchange]) -> Report:
         """Send every request in order and compare the answers."""
@@ -161,11 +214,17 @@ class Replay:
 
     def _send(self, exchange: Exchange) -> httpx.Response:
         headers = {name: value for name, value in exchange.headers.items() if name in _SENT_HEADERS}
-        headers |= {name: value for name, value in exchange.headers.items() if name.startswith("x-langfuse-")}
+        more = ("x-langfuse-", "access-control-")
+        headers |= {name: value for name, value in exchange.headers.items() if name.startswith(more)}
+        if isinstance(exchange.request, dict) and "otlp" in exchange.request:
+            headers.pop("content-encoding", None)  # the recording holds the export decoded
         path = quote(self._likeness.translated(exchange.path), safe="/%:@!$&'()*+,;=~")
         url = httpx.URL(str(self._client.base_url)).copy_with(raw_path=path.encode())
-        query = [(name, self._likeness.translated(value)) for name, value in exchange.query]
-        if query:
+        query = [(name, self._translated(name, value)) for name, value in exchange.query]
+        if exchange.raw_query and query == exchange.query:
+            raw = f"{path}?{exchange.raw_query}"
+            url = httpx.URL(str(self._client.base_url)).copy_with(raw_path=raw.encode())
+        elif query:
             url = url.copy_merge_params(query)
         return self._client.send(
             self._client.build_request(
@@ -173,6 +232,9 @@ class Replay:
             ),
             auth=None,
         )
+
+    def _translated(self, name: str, value: str) -> str:
+        return self._likeness.translated(self._likeness.moment(value) if name == "version" else value)
 
     def _content(self, request: Any) -> bytes | None:
         if request is None:
@@ -185,6 +247,8 @@ class Replay:
                 return base64.b64decode(request["base64"])
             if request.keys() == {"text"}:
                 return str(request["text"]).encode()
+        if isinstance(request, dict) and isinstance(request.get("datasetVersion"), str):
+            request = {**request, "datasetVersion": self._likeness.moment(request["datasetVersion"])}
         return self._likeness.translated(json.dumps(request)).encode()
 
     def _compare(self, exchange: Exchange, answer: httpx.Response, report: Report) -> None:
@@ -232,10 +296,16 @@ class Replay:
         if answer.status_code != exchange.status:
             yield f"status {exchange.status} became {answer.status_code} {answer.text[:200]}"
             return
+        yield from _header_differences(exchange, answer)
         recorded = exchange.response
         if exchange.path == _TRACES and exchange.status == 200:
             return
         if isinstance(recorded, dict) and ("text" in recorded or "cut" in recorded):
+            # A text of another type is JSON that was cut, or a page.
+            if "text" in recorded and exchange.response_headers and not _type_of(exchange):
+                yield from self._likeness.differences(recorded["text"], answer.text)
+            return
+        if exchange.method == "HEAD":
             return
         try:
             received = answer.json() if answer.content else None
@@ -245,6 +315,32 @@ class Replay:
         if exchange.status >= 400:
             recorded, received = without_issues(recorded), without_issues(received)
         yield from self._likeness.differences(recorded, received)
+
+
+def _type_of(exchange: Exchange) -> str:
+    return exchange.response_headers.get("content-type", "")
+
+
+def _header_differences(exchange: Exchange, answer: httpx.Response) -> Iterator[str]:
+    """Yield the recorded headers that differ; the tag of a body counts where the bodies are the same text."""
+    recorded = exchange.response_headers
+    for name, value in recorded.items():
+        received = answer.headers.get(name)
+        if name == "etag":
+            if received is None:
+                yield "header etag is missing"
+            elif received != value and answer.text == _compact(exchange.response):
+                yield f"header etag: {value} became {received}"
+        elif received != value:
+            yield f"header {name}: {value!r} became {received!r}"
+    if recorded:
+        for name in answer.headers:
+            if name.startswith("access-control-") and name not in recorded:
+                yield f"header {name} is new"
+
+
+def _compact(document: Any) -> str:
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False)
 
 
 def _ids_of(exchange: Exchange) -> str:
@@ -258,8 +354,8 @@ def _traces_of(exchange: Exchange) -> Iterator[str]:
     for span in _spans_of(exchange):
         yield span.trace_id.hex()
     body = exchange.request if isinstance(exchange.request, dict) else {}
-    for event in body.get("batch", ()):
-        if event.get("type") in _MAKES_TRACES:
+    for event in body.get("batch") or ():
+        if isinstance(event, dict) and event.get("type") in _MAKES_TRACES:
             yield event["body"].get("traceId") or event["body"].get("id")
 
 

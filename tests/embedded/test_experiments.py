@@ -206,7 +206,15 @@ def test_what_does_not_fit_is_refused_with_its_place(
     assert [issue["path"] for issue in answer.json()["error"]] == [where]
 
 
-@pytest.mark.parametrize("cursor", ["x", "e30", "eyJ2IjoyfQ"])
-def test_a_cursor_of_nobody_is_refused(client: httpx.Client, cursor: str) -> None:
+@pytest.mark.parametrize(
+    ("cursor", "message"),
+    [
+        ("x", "Invalid cursor format"),
+        ("", "Invalid cursor format"),
+        ("e30", "Invalid request data"),
+        ("eyJ2IjoyfQ", "Invalid request data"),
+    ],
+)
+def test_a_cursor_of_nobody_is_refused(client: httpx.Client, cursor: str, message: str) -> None:
     answer = client.get(EXPERIMENTS, params=SINCE | {"cursor": cursor})
-    assert (answer.status_code, answer.json()["message"]) == (400, "Invalid cursor format")
+    assert (answer.status_code, answer.json()["message"]) == (400, message)

@@ -185,7 +185,11 @@ def test_a_filter_finds_what_it_says(client: httpx.Client, condition: dict[str, 
 @pytest.mark.parametrize(
     ("query", "message"),
     [
-        ({"cursor": "e30="}, "Invalid cursor format"),
+        ({"cursor": "e30="}, "Invalid request data"),
+        ({"cursor": "e3"}, "Invalid cursor format"),
+        ({"cursor": ""}, "Invalid cursor format"),
+        ({"limit": "-1"}, "Invalid request data"),
+        ({"parseIoAsJson": "1"}, "Invalid request data"),
         ({"filter": "[{"}, "Invalid JSON in filter parameter"),
         ({"limit": "1001"}, "Invalid request data"),
         (

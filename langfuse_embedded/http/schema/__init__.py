@@ -20,6 +20,7 @@ from .values import (
     Null,
     Number,
     String,
+    Undefined,
     to_number,
 )
 
@@ -44,6 +45,7 @@ __all__ = [
     "String",
     "Tagged",
     "Unchanged",
+    "Undefined",
     "Union",
     "to_number",
 ]

@@ -11,8 +11,18 @@ from .base import MISSING, Issues, Missing, Path, Schema, type_name, wrong_type
 class Array(Schema):
     """A list of one shape, with optional limits on its length."""
 
-    def __init__(self, item: Schema, min: int | None = None, max: int | None = None) -> None:  # noqa: A002
+    def __init__(
+        self,
+        item: Schema,
+        min: int | None = None,  # noqa: A002  zod's own name
+        max: int | None = None,  # noqa: A002
+        *,
+        min_message: str | None = None,
+        max_message: str | None = None,
+    ) -> None:
         self.item, self.min, self.max = item, min, max
+        self.min_message = min_message or f"Too small: expected array to have >={min} items"
+        self.max_message = max_message or f"Too big: expected array to have <={max} items"
 
     def run(self, value: Any, path: Path, issues: Issues) -> Any:
         if not isinstance(value, list):
@@ -22,7 +32,7 @@ class Array(Schema):
         if self.min is not None and len(value) < self.min:
             issues.add(
                 path,
-                f"Too small: expected array to have >={self.min} items",
+                self.min_message,
                 origin="array",
                 code="too_small",
                 minimum=self.min,
@@ -31,7 +41,7 @@ class Array(Schema):
         if self.max is not None and len(value) > self.max:
             issues.add(
                 path,
-                f"Too big: expected array to have <={self.max} items",
+                self.max_message,
                 origin="array",
                 code="too_big",
                 maximum=self.max,

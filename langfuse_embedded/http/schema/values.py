@@ -7,11 +7,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from langfuse_embedded.clock import parse_iso
+from langfuse_embedded.javascript.dates import milliseconds
+from langfuse_embedded.javascript.values import number
 
 from .base import MISSING, Issues, Path, Schema, wrong_type
 
 _SAFE_INTEGER = 2**53 - 1
-_MAX_DATE_MS = 8_640_000_000_000_000
+# As zod shows it; what fits is decided by `parse_iso`.
+_DATETIME = (
+    r"/^(?:(?:\d\d[2468][048]|\d\d[13579][26]|\d\d0[48]|[02468][048]00|[13579][26]00)-02-29|\d{4}-(?:(?:0[13578]"
+    r"|1[02])-(?:0[1-9]|[12]\d|3[01])|(?:0[469]|11)-(?:0[1-9]|[12]\d|30)|(?:02)-(?:0[1-9]|1\d|2[0-8])))T(?:(?:"
+    r"[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d+)?)?(?:Z|([+-](?:[01]\d|2[0-3]):[0-5]\d)))$/"
+)
 _NOT_FINITE = (float("inf"), float("-inf"))
 
 JS_WHITESPACE = (
@@ -81,38 +88,30 @@ class Datetime(Schema):
         ms = parse_iso(value)
         if ms is None:
             issues.add(
-                path, "Invalid ISO datetime", origin="string", code="invalid_format", format="datetime"
+                path,
+                "Invalid ISO datetime",
+                origin="string",
+                code="invalid_format",
+                format="datetime",
+                pattern=_DATETIME,
             )
         return ms
 
 
 class CoercedDate(Schema):
-    """A date in one of the ISO forms that JavaScript's `Date` reads, as Unix milliseconds.
-
-    A date alone is midnight in UTC; a time without offset counts as UTC, the zone that servers run in.
-    """
+    """A date as JavaScript's `new Date(value)` reads it, as Unix milliseconds."""
 
     def run(self, value: Any, path: Path, issues: Issues) -> Any:
-        ms: int | None = None
-        if isinstance(value, str):
-            ms = _date(value)
-        elif isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _MAX_DATE_MS:
-            ms = int(value)
+        ms = None if value is MISSING else milliseconds(value)
         if ms is None:
             issues.stop(
-                path, "Invalid input: expected date, received Date", expected="date", code="invalid_type"
+                path,
+                "Invalid input: expected date, received Date",
+                expected="date",
+                code="invalid_type",
+                received="Invalid Date",
             )
         return ms
-
-
-def _date(text: str) -> int | None:
-    text = text.strip()
-    if re.fullmatch(r"\d{4}(-\d\d){0,2}", text, re.ASCII):
-        text = f"{text}{'-01' * (2 - text.count('-'))}T00:00Z"
-    for candidate in (text, f"{text}Z"):
-        if (ms := parse_iso(candidate)) is not None:
-            return ms
-    return None
 
 
 class Number(Schema):
@@ -187,14 +186,6 @@ class Number(Schema):
         return value
 
 
-_LONG = 19
-"""Digits that 64 bits may not hold: a whole number of so many is a float."""
-
-_JAVASCRIPT_NUMBER = re.compile(
-    r"[+-]?(?:\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?|Infinity)", re.ASCII
-)
-
-
 def _unsafe(value: float, path: Path, issues: Issues) -> None:
     big = value > 0
     bound = f"<={_SAFE_INTEGER}" if big else f">=-{_SAFE_INTEGER}"
@@ -209,17 +200,8 @@ def _unsafe(value: float, path: Path, issues: Issues) -> None:
 
 def to_number(value: Any) -> Any:
     """Return what JavaScript's `Number(value)` gives for a query parameter; NaN where it is none."""
-    if value is MISSING:
-        return float("nan")
-    if not isinstance(value, str):
-        return value
-    text = value.strip()
-    if not text:
-        return 0
-    # Python's own parsers also take "nan", "inf" and "1_000".
-    if not _JAVASCRIPT_NUMBER.fullmatch(text):
-        return float("nan")
-    return int(text) if text.lstrip("+-").isdigit() and len(text) < _LONG else float(text)
+    found = None if value is MISSING else number(value)
+    return float("nan") if found is None else found
 
 
 class Boolean(Schema):
@@ -264,4 +246,15 @@ class Null(Schema):
     def run(self, value: Any, path: Path, issues: Issues) -> Any:
         if value is not None:
             wrong_type("null", value, path, issues)
+        return value
+
+
+class Undefined(Schema):
+    """A key that must be left out; null may stand for it where the shape is made `nullish`."""
+
+    optional_key = True
+
+    def run(self, value: Any, path: Path, issues: Issues) -> Any:
+        if value is not MISSING:
+            wrong_type("undefined", value, path, issues)
         return value

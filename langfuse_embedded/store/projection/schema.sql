@@ -84,8 +84,9 @@ create view traces as
 select
     project,
     trace_id as id,
-    min(start_time) as timestamp,
-    coalesce(arg_max(trace_name, seq) filter (where trace_name <> ''), '') as name,
+    coalesce(max(start_time) filter (where stands_for_trace), min(start_time)) as timestamp,
+    -- As store/traces.py: what the span that began last says, of two that began together the later one.
+    coalesce(arg_max(trace_name, row(start_time, seq)) filter (where trace_name <> ''), '') as name,
     coalesce(arg_max(user_id, seq) filter (where user_id <> ''), '') as user_id,
     coalesce(arg_max(session_id, seq) filter (where session_id <> ''), '') as session_id,
     coalesce(arg_max(release, seq) filter (where release <> '' and speaks_for_trace), '') as release,
@@ -95,6 +96,7 @@ select
     min(seq) filter (where parent_id = '') as root
 from (
     select *,
+        id = 't-' || trace_id as stands_for_trace,
         is_root or trace_name <> '' or user_id <> '' or session_id <> '' or len(tags) > 0 as speaks_for_trace
     from observations
 )

@@ -58,7 +58,7 @@ def _merge_observation(context: WriteContext, project: int, body: dict[str, Any]
 
 def _merge(context: WriteContext, project: int, kind: str, body: dict[str, Any], trace_id: str | None) -> str:
     known = _known(context, project, kind, body["id"])
-    whole = body if known is None else merged(known, body)
+    whole = body if known is None else merged(kind, known, body)
     trace: str = trace_id if kind == TRACE and trace_id else whole["traceId"]
     _save(context, project, kind, whole, trace)
     return trace

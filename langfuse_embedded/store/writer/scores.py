@@ -38,7 +38,7 @@ def _store(context: WriteContext, project: int, score: Score) -> None:
     new: StoredScore = {**score, "created_at": context.now, "updated_at": context.now}
     row = context.db.execute(f"{SELECT} where project = ? and id = ?", (project, score["id"])).fetchone()
     if row is not None:
-        new = merged(score_of(row), new)
+        new = merged(score_of(row), score, context.now)
         context.forget(SCORE, _deleted(context, "id = ?", project, score["id"]))
     context.db.execute(INSERT, (context.take(1), project, *row_of(new)))
 

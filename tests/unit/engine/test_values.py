@@ -54,13 +54,15 @@ def test_whole_numbers_are_those_that_javascript_can_count() -> None:
         ("2026-02", "2026-02-01T00:00:00.000Z"),
         ("2026", "2026-01-01T00:00:00.000Z"),
         (1_000, "1970-01-01T00:00:01.000Z"),
+        (True, "1970-01-01T00:00:00.001Z"),
+        (None, "1970-01-01T00:00:00.000Z"),
     ],
 )
 def test_dates_are_read_as_javascript_reads_them(text: Any, moment: str) -> None:
     assert iso(CoercedDate().parse(text)) == moment
 
 
-@pytest.mark.parametrize("value", ["yesterday", "", "2026-13-01", True, None, 1e300])
+@pytest.mark.parametrize("value", ["yesterday", "", "2026-13-01", {}, 1e300])
 def test_what_is_no_date_is_refused(value: Any) -> None:
     assert messages(CoercedDate(), value) == ["Invalid input: expected date, received Date"]
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langfuse_embedded.otlp import javascript as js
+from langfuse_embedded.javascript import values as js
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,92 @@
+"""The headers of every API answer: origins, what an answer varies by, and its tag (`ETag`)."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+_ORIGIN = "Origin"
+_METHODS = "GET,HEAD,PUT,PATCH,POST,DELETE"
+_JSON = "application/json"
+_WORDS = 2**64 - 1
+_OFFSET, _PRIME = 0xCBF29CE484222325, 0x100000001B3
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+# Longer answers are tagged by a faster digest of the same form: clients compare tags, and read nothing in it.
+_EXACT_LENGTH = 1024
+_LONGEST = 65_536
+_TAG = re.compile(r'(?:W/)?("[^"]*"|[^,\s"]+)')
+
+
+def deliver(request: Request, response: Response, *, any_origin: bool = True) -> Response:
+    """Add the headers to an API answer; return the empty one (304) where the client has it already.
+
+    Any origin may read an answer, as on the server: the API relies on keys, not on cookies; only the admin's
+    routes (not `any_origin`) say nothing of origins. Answers without a
+    content type, and pages, are those of the server's framework and get none of the headers.
+    """
+    kind = response.headers.get("content-type", "")
+    if request.method == "OPTIONS":
+        return _preflight(request, response)
+    if response.status_code != 204 and not kind.startswith(_JSON):
+        return response
+    varied = [_ORIGIN] if any_origin else []
+    varied += [] if response.status_code == 204 else ["Accept-Encoding"]
+    response.headers["vary"] = ", ".join(varied)
+    if any_origin and (origin := request.headers.get("origin")):
+        response.headers["access-control-allow-origin"] = origin
+    if not kind:
+        return response
+    # What is refused is short, and its tag is the same on every server.
+    tag = etag(bytes(response.body), exact=response.status_code != 200)
+    response.headers["etag"] = tag
+    if _has_it(request, tag):
+        headers = {name: value for name, value in response.headers.items() if name != "content-length"}
+        return Response(status_code=304, headers=headers)
+    return response
+
+
+def etag(body: bytes, *, exact: bool = False) -> str:
+    """Return the tag of an answer: FNV-1a over its UTF-16 units, folded to 52 bits, and their number.
+
+    That takes long for long answers: these have it only where it is to be `exact`.
+    """
+    text = body.decode("utf-8", "replace")
+    units = text.encode("utf-16-le", "surrogatepass")
+    length = len(units) // 2
+    if length > (_LONGEST if exact else _EXACT_LENGTH):
+        folded = int.from_bytes(hashlib.blake2b(body, digest_size=8).digest()) >> 12
+    else:
+        value = _OFFSET
+        for unit in memoryview(units).cast("H"):
+            value = (value ^ unit) * _PRIME & _WORDS
+        folded = (value >> 48 & 15) << 48 | value & 0xFFFFFFFF0000 | (value & 0xFFFF) ^ (value >> 52)
+    return f'"{_base36(folded)}{_base36(length)}"'
+
+
+def _base36(number: int) -> str:
+    digits = ""
+    while number:
+        number, digit = divmod(number, 36)
+        digits = _DIGITS[digit] + digits
+    return digits or "0"
+
+
+def _has_it(request: Request, tag: str) -> bool:
+    known = request.headers.get("if-none-match")
+    if not known or "no-cache" in request.headers.get("cache-control", ""):
+        return False
+    return known.strip() == "*" or tag in _TAG.findall(known)
+
+
+def _preflight(request: Request, response: Response) -> Response:
+    asked = request.headers.get("access-control-request-headers")
+    response.headers["vary"] = f"{_ORIGIN}, Access-Control-Request-Headers"
+    response.headers["access-control-allow-methods"] = _METHODS
+    if origin := request.headers.get("origin"):
+        response.headers["access-control-allow-origin"] = origin
+    if asked:
+        response.headers["access-control-allow-headers"] = asked
+    return response
