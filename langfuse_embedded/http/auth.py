@@ -101,9 +101,10 @@ class Authenticator:
         expected = self._config.admin_api_key
         if not expected:
             raise Unauthorized("Admin API key is not configured on this instance", named=False)
-        if header is None or not header.startswith("Bearer "):
+        if header is None:
             raise Unauthorized("Unauthorized: No authorization header", named=False)
-        if not hmac.compare_digest(header.removeprefix("Bearer ").encode(), expected.encode()):
+        given = header.removeprefix("Bearer ").encode()
+        if not header.startswith("Bearer ") or not hmac.compare_digest(given, expected.encode()):
             raise Unauthorized("Unauthorized: Invalid token", named=False)
 
     def _admin_for_project(self, header: str, headers: Headers) -> Principal:

@@ -101,6 +101,9 @@ def _take_observation(observation_type: str | None) -> Callable[[Call, _Intake, 
 def _identified(kind: str, event: dict[str, Any]) -> dict[str, Any]:
     """Return what a body says, with what the writer needs besides: an id and the time of the event."""
     body = updates.said(event["body"], RULES[kind])
+    if kind == TRACE:
+        # Left out it is not public again, as on the server.
+        body["public"] = bool(body.get("public"))
     return {**body, "id": body.get("id") or ids.uuid4(), "eventTime": event["timestamp"]}
 
 

@@ -198,7 +198,7 @@ def test_a_filter_finds_what_it_says(client: httpx.Client, condition: dict[str, 
         ),
         (
             {"filter": '[{"type":"string","column":"name","operator":"matches","value":"x"}]'},
-            "`matches` is only supported on input, output and metadata.",
+            "`matches` is only supported for input, output, and metadata filters.",
         ),
     ],
 )

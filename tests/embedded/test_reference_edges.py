@@ -58,6 +58,35 @@ _BEFORE = {
 _CONFIG_ID = "ef9907fa-7274-474a-8314-de794cdd6c1e"
 _CONFIG = {"name": "attribution_confidence", "dataType": "NUMERIC", "minValue": 0, "maxValue": 1}
 
+_BY_ID = "Comments come in the order of their ids, which are made up"
+_TIME = "It asks for a time of the recording that no answer names"
+_NO_HEADER = "The recording left out the header with the admin's key"
+_TWICE = "Rows that the server had not merged yet stand twice in its answer"
+_TIES = "Of observations of one moment the server's order is by a hash of their trace"
+_OTHERS = "The project held rows that no recorded request wrote"
+UNSETTLED = {
+    "events_only": {
+        123: _TIME,
+        **dict.fromkeys((315, 317, 318), _BY_ID),
+        **dict.fromkeys(range(500, 507), _NO_HEADER),
+        **dict.fromkeys((599, 609), _TIME),
+    },
+    "dual": {
+        66: _TIES,
+        74: _TWICE,
+        100: _TWICE,
+        **dict.fromkeys((108, 109, 112), _TIES),
+        **dict.fromkeys((169, 208, 390), _OTHERS),
+        **dict.fromkeys((324, 326, 327), _BY_ID),
+        399: "It asks for events of the last three minutes, of which the recorded project had others",
+        502: _TWICE,
+        **dict.fromkeys((504, 510, 512, 514), _TWICE),
+        **dict.fromkeys(range(516, 523), _NO_HEADER),
+        **dict.fromkeys((564, 574), _TIME),
+    },
+}
+"""What no replay can be compared with, by the place in the recording."""
+
 
 @contextmanager
 def _engine(directory: Path, environment: Mapping[str, str]) -> Iterator[httpx.Client]:
@@ -81,7 +110,7 @@ def prepared(client: httpx.Client) -> Replay:
 
 def _edges(reference_dir: Path, mode: str, replay: Replay) -> Report:
     recording = reference_dir / "recordings" / f"edges_{mode}.jsonl"
-    return replay.run(read_edges(recording, (_KEYS.public_key, _KEYS.secret_key)))
+    return replay.run(read_edges(recording, (_KEYS.public_key, _KEYS.secret_key)), UNSETTLED[mode])
 
 
 def test_edges_are_answered_as_recorded_in_both_modes(tmp_path: Path, reference_dir: Path) -> None:
