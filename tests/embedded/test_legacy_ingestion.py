@@ -95,7 +95,6 @@ def test_a_generation_is_priced_and_its_update_adds_to_it(dual: httpx.Client, tr
         "id": call,
         "endTime": "2026-01-01T00:00:07.000Z",
         "output": "done",
-        "name": None,
         "usage": {"promptTokens": 1000, "completionTokens": 500, "totalTokens": 1500},
         "metadata": {"a": {"y": 2}},
     }

@@ -139,12 +139,15 @@ def configs(client: httpx.Client) -> dict[str, str]:
         "tier": {"dataType": "CATEGORICAL", "categories": [{"label": "HIGH", "value": 2}]},
         "flag": {"dataType": "BOOLEAN"},
         "note": {"dataType": "TEXT"},
-        "old": {"dataType": "NUMERIC", "isArchived": True},
+        "old": {"dataType": "NUMERIC"},
     }
-    return {
-        name: client.post("/api/public/score-configs", json={"name": f"c-{name}", **body}).json()["id"]
+    url = "/api/public/score-configs"
+    found = {
+        name: client.post(url, json={"name": f"c-{name}", **body}).json()["id"]
         for name, body in bodies.items()
     }
+    client.patch(f"{url}/{found['old']}", json={"isArchived": True}).raise_for_status()
+    return found
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,12 @@ class ScoreConfigs:
                 _one(change.found), {key: value for key, value in change.wanted.body.items() if key in fields}
             )
             return
-        row = server.post(_PATH, {**compact(change.wanted.body)})
+        body = compact(change.wanted.body)
+        archived = body.pop("isArchived", False)
+        row = server.post(_PATH, body)
+        if archived:
+            # No config is created archived: the server passes the field over (types/score-configs.ts, 4.16.0).
+            server.patch(f"{_PATH}/{row['id']}", {"isArchived": True})
         server.note_id(self.name, change.key, row["id"])
 
     def exported(self, found: Found, everything: Mapping[str, Sequence[Found]]) -> Body | None:
