@@ -100,7 +100,7 @@ class ScoreConfigs:
         archived = body.pop("isArchived", False)
         row = server.post(_PATH, body)
         if archived:
-            # No config is created archived: the server passes the field over (types/score-configs.ts, 4.16.0).
+            # No config is created archived: the server passes the field over (score-configs.ts, 4.16.0).
             server.patch(f"{_PATH}/{row['id']}", {"isArchived": True})
         server.note_id(self.name, change.key, row["id"])
 
