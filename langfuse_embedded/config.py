@@ -52,7 +52,7 @@ class EngineConfig:
         max_media_bytes: largest media file.
         media_url_seconds: how long a download URL of media works.
         llm_allowed_hosts: addresses inside the network that an LLM connection may name.
-        salt: part of every key hash, as on the server; changing it invalidates all keys.
+        salt: part of every fast key hash, as on the server: after a change each key is hashed anew once.
         encryption_key: 32 bytes as hex, for secrets of LLM connections.
         session_secret: signs the cookies of people who signed in; empty: a random one until the process ends.
         login: how people may sign in.

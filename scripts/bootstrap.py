@@ -71,9 +71,12 @@ def running_engine(context: Context, settings: Settings) -> Engine:
 
 
 def refuse_other_secrets(context: Context, engine: Engine, settings: Settings) -> None:
-    """Raise UsageError when there are data, and they were written with another SALT than that of `.env`."""
-    if engine.data():
-        data_secrets.refuse_other(context.layout, engine.name, settings)
+    """Raise UsageError when there are data that cannot be read with the secrets of `.env`."""
+    if not engine.data():
+        return
+    data_secrets.refuse_other(context.layout, engine.name, settings)
+    if told := data_secrets.other_salt(context.layout, engine.name, settings):
+        context.console.warn(told)
 
 
 def apply(

@@ -66,9 +66,9 @@ def run(context: Context) -> int:
 def refuse_lost_secrets(context: Context, change: EnvChange) -> None:
     """Raise UsageError where there are data, and the secrets they were written with are gone.
 
-    With new ones the server starts, takes no API key of before, and cannot read the secrets it keeps.
+    With a new ENCRYPTION_KEY the server starts, and cannot read the secrets it keeps.
     """
-    lost = [name for name in data_secrets.SECRETS if name in change.generated]
+    lost = [name for name in data_secrets.NEEDED if name in change.generated]
     if not lost or not (context.remembered_engine() or data_secrets.noted(context.layout)):
         return
     name = context.layout.shown(context.layout.env_file)

@@ -80,19 +80,21 @@ class Authenticator:
         scheme, _, value = header.partition(" ")
         if scheme not in ("Basic", "Bearer"):
             raise Unauthorized("Invalid authorization header", named=named)
-        key = scheme, _secret(value, named=named) if scheme == "Basic" else value.strip()
+        public_key, secret = _pair(value, named=named) if scheme == "Basic" else ("", value.strip())
+        key = scheme, secret
         known = self._known.get(key)
         if known is not None and not known.has_expired:
             return known
-        principal = self._look_up(*key, named=named)
+        principal = self._look_up(scheme, secret, public_key, named=named)
         if len(self._known) >= _MAX_REMEMBERED:
             self._known.clear()
         self._known[key] = principal
         return principal
 
-    def _look_up(self, scheme: str, key: str, *, named: bool) -> Principal:
+    def _look_up(self, scheme: str, key: str, public_key: str, *, named: bool) -> Principal:
         tenancy = self._state.tenancy
-        principal = tenancy.key_by_secret(key) if scheme == "Basic" else tenancy.key_by_public(key)
+        basic = scheme == "Basic"
+        principal = tenancy.key_by_secret(key, public_key) if basic else tenancy.key_by_public(key)
         if principal is None:
             raise Unauthorized(_WRONG_KEY if scheme == "Basic" else _NO_PUBLIC_KEY, named=named)
         return principal
@@ -124,7 +126,7 @@ class Authenticator:
         return Principal(project_id)
 
 
-def _secret(encoded: str, *, named: bool) -> str:
+def _pair(encoded: str, *, named: bool) -> tuple[str, str]:
     try:
         pair = base64.b64decode(encoded, validate=False).decode()
     except ValueError:  # not ASCII, not base64, not UTF-8
@@ -132,4 +134,4 @@ def _secret(encoded: str, *, named: bool) -> str:
     public_key, colon, secret = pair.partition(":")
     if not colon or not public_key or not secret:
         raise Unauthorized(f"Invalid authorization header. {_HINT}", named=named)
-    return secret
+    return public_key, secret

@@ -13,7 +13,13 @@ from langfuse_embedded.clock import now_ms
 from langfuse_embedded.config import InitialProject, InitialUser
 
 from .database import transaction
-from .passwords import display_secret_key, hash_password, hash_secret_key, password_fits
+from .passwords import (
+    display_secret_key,
+    hash_password,
+    hash_secret_key,
+    hash_secret_key_slowly,
+    password_fits,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,19 +89,40 @@ class Tenancy:
         self._db = connection
         self._salt = salt
 
-    def key_by_secret(self, secret: str) -> Principal | None:
+    def key_by_secret(self, secret: str, public_key: str = "") -> Principal | None:
         """Return whom a secret key stands for, or ``None``.
 
-        The public key sent along does not count, as on the server: the secret alone decides.
+        The public key sent along counts only where the hash is of another SALT, as on the server
+        (web/src/features/public-api/server/apiAuth.ts:104 at v4.16.0): the row that it names is checked by
+        its slow hash, and gets a hash of this SALT.
         """
+        fast_hash = hash_secret_key(secret, self._salt)
         row = self._db.execute(
-            "select project_id, public_key, expires_at from api_keys"
+            "select id, project_id, public_key, expires_at, slow_hash from api_keys"
             " where secret_hash = ? and (expires_at is null or expires_at > ?)",
-            (hash_secret_key(secret, self._salt), now_ms()),
+            (fast_hash, now_ms()),
         ).fetchone()
+        if row is None:
+            row = self._healed(secret, public_key, fast_hash) if public_key else None
+        elif row["slow_hash"] is None:
+            self._db.execute(
+                "update api_keys set slow_hash = ? where id = ?", (hash_secret_key_slowly(secret), row["id"])
+            )
         if row is None:
             return None
         return Principal(row["project_id"], row["public_key"], expires_at=row["expires_at"])
+
+    def _healed(self, secret: str, public_key: str, fast_hash: str) -> sqlite3.Row | None:
+        """Return the row of a key with a hash of another SALT, hashed anew; None for a wrong one."""
+        row: sqlite3.Row | None = self._db.execute(
+            "select id, project_id, public_key, expires_at, slow_hash from api_keys"
+            " where public_key = ? and slow_hash is not null and (expires_at is null or expires_at > ?)",
+            (public_key, now_ms()),
+        ).fetchone()
+        if row is None or not password_fits(secret, row["slow_hash"]):
+            return None
+        self._db.execute("update api_keys set secret_hash = ? where id = ?", (fast_hash, row["id"]))
+        return row
 
     def key_by_public(self, public_key: str) -> Principal | None:
         """Return whom a public key alone stands for: it may send scores and nothing else."""
@@ -258,13 +285,14 @@ class Tenancy:
             (wanted.public_key, wanted.project_id),
         )
         cursor = self._db.execute(
-            "insert into api_keys (id, project_id, public_key, secret_hash, display_secret, note, created_at)"
-            " values (?, ?, ?, ?, ?, 'Provisioned API Key', ?) on conflict do nothing",
+            "insert into api_keys (id, project_id, public_key, secret_hash, slow_hash, display_secret, note,"
+            " created_at) values (?, ?, ?, ?, ?, ?, 'Provisioned API Key', ?) on conflict do nothing",
             (
                 ids.cuid(),
                 wanted.project_id,
                 wanted.public_key,
                 hash_secret_key(wanted.secret_key, self._salt),
+                hash_secret_key_slowly(wanted.secret_key),
                 display_secret_key(wanted.secret_key),
                 now_ms(),
             ),

@@ -54,10 +54,11 @@ _COPIES = (
         "insert into memberships (organization_id, user_id, role) values (?, ?, ?)",
     ),
     _Copy(
-        f"""select id, project_id, public_key, fast_hashed_secret_key, display_secret_key, note, {_MS},
-            (extract(epoch from expires_at) * 1000)::bigint from api_keys where project_id is not null""",
-        """insert into api_keys (id, project_id, public_key, secret_hash, display_secret, note, created_at,
-            expires_at) values (?, ?, ?, ?, ?, ?, ?, ?)""",
+        f"""select id, project_id, public_key, fast_hashed_secret_key, hashed_secret_key, display_secret_key,
+            note, {_MS}, (extract(epoch from expires_at) * 1000)::bigint
+            from api_keys where project_id is not null""",
+        """insert into api_keys (id, project_id, public_key, secret_hash, slow_hash, display_secret, note,
+            created_at, expires_at) values (?, ?, ?, ?, ?, ?, ?, ?, ?)""",
     ),
 )
 

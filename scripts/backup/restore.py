@@ -164,11 +164,17 @@ def refuse_foreign_keys(context: Context, settings: Settings, manifest: Manifest
         return
     own = data_secrets.fingerprints(settings)
     other = [name for name, value in manifest.fingerprints.items() if own.get(name) != value]
-    if other:
+    name = context.layout.shown(context.layout.env_file)
+    if needed := [one for one in other if one in data_secrets.NEEDED]:
         raise Refused(
-            f"{' and '.join(other)} in {context.layout.shown(context.layout.env_file)} differ from those of "
-            "the backup: its API keys and stored secrets would not work. Nothing was changed.",
+            f"{' and '.join(needed)} in {name} differs from that of the backup: the secrets that Langfuse "
+            "keeps in its data could not be read. Nothing was changed.",
             fix="move .env away: then the one in the backup is restored too.",
+        )
+    if other:
+        context.console.note(
+            f"{' and '.join(other)} in {name} differs from that of the backup: the first call with each "
+            "API key takes a moment longer."
         )
 
 

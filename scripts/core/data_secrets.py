@@ -1,4 +1,4 @@
-"""Which secrets the data of a stack was written with: another SALT is noticed before anything starts."""
+"""Which secrets the data of a stack was written with: another one is noticed before anything starts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from .layout import Layout, write_private
 from .settings.values import Settings
 
 SECRETS = ("SALT", "ENCRYPTION_KEY")
-"""Without these two the stored API keys and secrets are useless."""
+NEEDED = ("ENCRYPTION_KEY",)
+"""Without it what the server has encrypted is lost. With another SALT it hashes each API key anew, at the
+first call (web/src/features/public-api/server/apiAuth.ts:104-146 at v4.16.0); so does the embedded engine."""
 
 
 def fingerprints(settings: Settings) -> dict[str, str]:
@@ -59,20 +61,32 @@ def forget(layout: Layout, engine: str, settings: Settings) -> None:
         write_private(layout.data_secrets_file, text_with(layout, place, None))
 
 
-def refuse_other(layout: Layout, engine: str, settings: Settings) -> None:
-    """Raise UsageError where the data was written with other secrets than those of the settings.
-
-    The server would start, refuse every API key of before, and make new ones that die with the right SALT.
-    """
+def others(layout: Layout, engine: str, settings: Settings) -> list[str]:
+    """Return the secrets that are not those that the data was written with."""
     known = noted(layout).get(place_of(engine, settings), {})
     now = fingerprints(settings)
-    other = [name for name in SECRETS if known.get(name, now[name]) != now[name]]
-    if not other:
-        return
-    one = len(other) == 1
-    raise UsageError(
-        f"{' and '.join(other)} {'is' if one else 'are'} not what this stack's data was written with; "
-        "nothing was changed.",
-        fix=f"put the former value{'' if one else 's'} back into {layout.shown(layout.env_file)}, from your "
-        "copy or a backup (docs/how-to/back-up-and-restore.md); or delete the data: make destroy.",
+    return [name for name in SECRETS if known.get(name, now[name]) != now[name]]
+
+
+def refuse_other(layout: Layout, engine: str, settings: Settings) -> None:
+    """Raise UsageError where the data cannot be read with the secrets of the settings.
+
+    The server would start, and fail at each connection to a model, webhook or integration.
+    """
+    other = [name for name in others(layout, engine, settings) if name in NEEDED]
+    if other:
+        raise UsageError(
+            f"{' and '.join(other)} is not what this stack's data was written with; nothing was changed.",
+            fix=f"put the former value back into {layout.shown(layout.env_file)}, from your copy or a backup "
+            "(docs/how-to/back-up-and-restore.md); or delete the data: make destroy.",
+        )
+
+
+def other_salt(layout: Layout, engine: str, settings: Settings) -> str:
+    """Return what to know where SALT is another one than that of the data, or an empty string."""
+    if "SALT" not in others(layout, engine, settings):
+        return ""
+    return (
+        "SALT is not the one that this stack's data was written with: the first call with each API key takes "
+        "a moment longer, then its hash is made anew."
     )

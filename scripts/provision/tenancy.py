@@ -360,8 +360,8 @@ class Bootstrap:
     def _renewed(self, engine: Engine, api: Api, dead: Sequence[Step]) -> dict[str, Credentials]:
         """Make new keys in the place of dead ones that nobody was given yet; return them by stem.
 
-        Such a key was made by a run that was interrupted: the server has its public part with another hash,
-        since SALT or the data have changed meanwhile, and does not take the secret of a public key anew.
+        Such a key was made by a run that was interrupted: the server has its public part with another secret,
+        since the data have changed meanwhile, and does not take the secret of a public key anew.
 
         Raises:
             ProvisioningError: a dead key is one that people use or that stands in config/, or a new one is
@@ -405,15 +405,18 @@ class Bootstrap:
 
 def _way_out(lost: Sequence[Step]) -> str:
     """Return what helps against keys that the server does not take with their secret."""
-    fix = "put the SALT of the data back into .env (your copy or a backup has it), then make up"
+    ways = []
     if any(not one.key.fixed for one in lost):
-        fix += "; if it is lost, raise `rotation` of the key in config/stack.yaml, which makes a new one"
+        ways.append(
+            "put the files of these keys back into .stack/credentials from your copy or a backup, or raise "
+            "`rotation` of the key in config/stack.yaml, which makes a new one"
+        )
     if any(one.key.fixed for one in lost):
-        fix += (
-            "; if the secret of a key in config/stack.yaml was changed, choose a new public key there: the "
+        ways.append(
+            "if the secret of a key in config/stack.yaml was changed, choose a new public key there: the "
             "server keeps the secret of a public key that it knows"
         )
-    return f"{fix}."
+    return f"{'; '.join(ways)}."
 
 
 def accepts(api: Api, keys: Credentials) -> bool:

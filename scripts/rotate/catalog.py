@@ -137,12 +137,11 @@ REFUSED: Mapping[str, Refusal] = {
         "(docs/how-to/rotate.md)",
     ),
     "SALT": Refusal(
-        why="SALT cannot be rotated: the stored hash of every API key is made with it, so that all keys "
-        "would "
-        "die at once.",
-        instead="if it leaked, rotate the API keys instead: raise `rotation` of each key in "
-        "config/stack.yaml, "
-        "then make bootstrap; for another salt, move to a new stack (docs/how-to/rotate.md)",
+        why="SALT cannot be rotated, and nothing would be gained: it is part of the fast hash of each API "
+        "key, and of nothing that opens anything.",
+        instead="if the database leaked with it, rotate the API keys: raise `rotation` of each key in "
+        "config/stack.yaml, then make bootstrap. To change it all the same, write another one into .env, "
+        "then make up: the first call with each key makes its hash anew",
     ),
     "GRAFANA_ADMIN_PASSWORD": Refusal(
         why="GRAFANA_ADMIN_PASSWORD cannot be rotated from here: Grafana takes it at its first start, "

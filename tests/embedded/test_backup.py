@@ -346,14 +346,24 @@ def test_a_dry_run_only_looks_and_says_what_would_be_refused(stack: Stack) -> No
     assert files_of(stack) == before
 
 
-def test_another_salt_is_refused(stack: Stack) -> None:
+def with_other(stack: Stack, name: str) -> None:
     text = stack.layout.env_file.read_text()
-    salt = read_env(stack.layout.env_file).values()["SALT"]
-    stack.layout.env_file.write_text(text.replace(salt, "5a" * 32))
+    value = read_env(stack.layout.env_file).values()[name]
+    stack.layout.env_file.write_text(text.replace(value, "5a" * 32))
+
+
+def test_another_encryption_key_is_refused(stack: Stack) -> None:
+    with_other(stack, "ENCRYPTION_KEY")
     before = files_of(stack)
-    with pytest.raises(Refused, match=r"SALT in \.env differ"):
+    with pytest.raises(Refused, match=r"ENCRYPTION_KEY in \.env differs"):
         stack.restore(replace_data=True)
     assert files_of(stack) == before
+
+
+def test_another_salt_only_makes_the_first_call_slower(stack: Stack) -> None:
+    with_other(stack, "SALT")
+    assert stack.restore(replace_data=True) == 0
+    assert "SALT in .env differs from that of the backup" in stack.out.getvalue()
 
 
 def test_a_wrong_password_is_named_as_such(encrypted: Stack) -> None:

@@ -400,7 +400,7 @@ class ComposeEngine:
         """See Engine."""
         raise ProvisioningError(
             "Members cannot be provisioned on the compose engine without a licence.",
-            fix="invite them in the user interface.",
+            fix="invite them in the user interface (docs/how-to/rotate.md, Add a user).",
         )
 
     def set_project(self, project_id: str, name: str, metadata: Mapping[str, object]) -> None:

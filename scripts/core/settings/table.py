@@ -160,7 +160,8 @@ _SECRETS = Group(
         ),
         Setting(
             name="SALT",
-            description="Part of every API key's hash. A new value makes all API keys invalid.",
+            description="Part of the fast hash of every API key. After a change the first call with each key "
+            "is slower, and makes its hash anew.",
             kind=hex_secret(16),
             generate=random_hex(32),
             set_by=SetBy.GENERATED,
@@ -248,8 +249,8 @@ _SERVER = Group(
         ),
         Setting(
             name="AUTH_DISABLE_SIGNUP",
-            description="Whether nobody can make an account without an invitation. The admin user of "
-            "config/stack.yaml signs in either way.",
+            description="Whether nobody can make an account, not even who was invited or comes from a login "
+            "provider (docs/how-to/rotate.md, Add a user). Accounts that exist sign in either way.",
             kind=BOOLEAN,
             default="true",
             used_by=ENGINES,

@@ -223,7 +223,7 @@ CHECKS = (
     Check(
         id="langfuse.keys",
         looks_at="The server takes every key in `.stack/credentials`.",
-        fix="make bootstrap makes missing keys; if all are refused, look at secrets.salt",
+        fix="make bootstrap makes missing keys",
         page="runbooks/ProjectUnreadable.md",
         judge=_keys,
     ),

@@ -107,7 +107,7 @@ def _salt(facts: Facts) -> Verdict:
         if hashlib.sha256(f"{one.secret_key}{half}".encode()).hexdigest() != one.stored_hash
     ]
     if wrong:
-        return failed(f"{len(wrong)} of {len(stored.ours)} stored API keys do not fit this SALT")
+        return warning(f"{len(wrong)} of {len(stored.ours)} stored API keys have a hash of another SALT")
     return ok(f"{len(stored.ours)} stored API keys fit this SALT")
 
 
@@ -139,9 +139,7 @@ def _sign_up(facts: Facts) -> Verdict:
     signup = stack.values.get("AUTH_DISABLE_SIGNUP")
     if signup == "false" and stack.reachable_from_outside:
         return warning("anybody who reaches this stack can make an account")
-    return ok(
-        "accounts are made by invitation" if signup == "true" else "only this machine reaches the stack"
-    )
+    return ok("nobody can make an account" if signup == "true" else "only this machine reaches the stack")
 
 
 def _plain(facts: Facts) -> dict[str, str]:
@@ -228,8 +226,9 @@ CHECKS = (
     ),
     Check(
         id="secrets.salt",
-        looks_at="The stored hashes of API keys are made with this SALT: else every key is refused.",
-        fix="put the SALT back that the data was made with: it is in the .env of your backup",
+        looks_at="The stored hashes of API keys are made with this SALT: else each first call is slow.",
+        fix="nothing has to be done: the first call with each key makes its hash anew; or put the SALT back "
+        "that the data was made with (the .env of your backup has it)",
         page="how-to/rotate.md",
         judge=_salt,
     ),
@@ -250,7 +249,7 @@ CHECKS = (
     ),
     Check(
         id="secrets.sign_up",
-        looks_at="Where other machines reach the stack, accounts are made by invitation only.",
+        looks_at="Where other machines reach the stack, nobody can make an account.",
         fix="set AUTH_DISABLE_SIGNUP=true in .env, then make up",
         page="how-to/sso.md",
         judge=_sign_up,

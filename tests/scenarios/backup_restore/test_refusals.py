@@ -39,14 +39,14 @@ def test_a_wrong_password_is_refused(saved: Stack) -> None:
         bring_back(seen_with(saved, BACKUP_PASSWORD="0" * 64), replace_data=True)
 
 
-def test_another_salt_is_refused(saved: Stack, tmp_path: Path) -> None:
+def test_another_encryption_key_is_refused(saved: Stack, tmp_path: Path) -> None:
     env_file = saved.context.layout.env_file
     kept = shutil.copy(env_file, tmp_path / "env")
-    salt = read_env(env_file).values()["SALT"]
+    key = read_env(env_file).values()["ENCRYPTION_KEY"]
     with unchanged(saved):
         try:
-            env_file.write_text(env_file.read_text().replace(salt, "5a" * 32))
-            with pytest.raises(Refused, match="SALT"):
+            env_file.write_text(env_file.read_text().replace(key, "5a" * 32))
+            with pytest.raises(Refused, match="ENCRYPTION_KEY"):
                 bring_back(saved, replace_data=True)
         finally:
             shutil.copy(kept, env_file)

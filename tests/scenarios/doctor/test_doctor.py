@@ -308,7 +308,13 @@ ENV = [
         (),
     ),
     ("network.telemetry", "\\Z", "\nTELEMETRY_ENABLED=true\n", "reports its use", ("configuration.applied",)),
-    ("secrets.salt", "^SALT=.*", f"SALT={'0123456789abcdef' * 2}", "do not fit", ("configuration.applied",)),
+    (
+        "secrets.salt",
+        "^SALT=.*",
+        f"SALT={'0123456789abcdef' * 2}",
+        "hash of another SALT",
+        ("configuration.applied",),
+    ),
     (
         "configuration.login",
         "\\Z",

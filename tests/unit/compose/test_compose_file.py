@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
+import yaml
 
 from scripts.core.compose_policy import referenced_variables
-from scripts.core.settings.envfile import parse_env
+from scripts.core.settings.envfile import parse_env, plan_env_change
 from scripts.core.settings.model import Reader, SetBy
 from scripts.core.settings.sizes_table import SIZES
-from scripts.core.settings.table import SETTINGS
+from scripts.core.settings.table import GROUPS, SETTINGS
+from scripts.core.settings.values import load_settings
 
 from .conftest import ROOT, Render, run_config
 
@@ -219,3 +223,14 @@ def test_the_reference_page_has_the_sum_of_every_size(render: Render, size: str)
     services = render(STACK_SIZE=size)["services"].values()
     total = sum(int(service["deploy"]["resources"]["limits"]["memory"]) for service in services)
     assert f"| `{size}` | {total / 2**30:.1f} GiB |" in PAGE
+
+
+def test_sign_up_is_opened_by_one_call_and_closed_by_the_next() -> None:
+    """As docs/how-to/rotate.md lets a person in: the environment wins over .env, where nothing changes."""
+    closed = parse_env("AUTH_DISABLE_SIGNUP=true\n")
+    assert load_settings(SETTINGS, closed, {"AUTH_DISABLE_SIGNUP": "false"})["AUTH_DISABLE_SIGNUP"] == "false"
+    assert load_settings(SETTINGS, closed, {})["AUTH_DISABLE_SIGNUP"] == "true"
+    change = plan_env_change(GROUPS, closed, {"AUTH_DISABLE_SIGNUP": "false"}, lambda: datetime.now(UTC))
+    assert "AUTH_DISABLE_SIGNUP" not in change.added
+    web = yaml.safe_load(TEXT)["services"]["langfuse-web"]["environment"]
+    assert web["AUTH_DISABLE_SIGNUP"] == "${AUTH_DISABLE_SIGNUP:-true}"

@@ -49,10 +49,36 @@ def test_no_secret_is_stored(state: StateStore) -> None:
     assert "long enough" not in stored
 
 
-def test_another_salt_makes_every_key_unknown(state: StateStore, tmp_path: Path) -> None:
+def test_with_another_salt_a_key_is_known_by_its_public_part_and_then_hashed_anew(
+    state: StateStore, tmp_path: Path
+) -> None:
     state.tenancy.provision(KOSMOS)
     other = StateStore(tmp_path, salt="salt")
     assert other.tenancy.key_by_secret("sk-lf-test-kosmos") is None
+    assert other.tenancy.key_by_secret("sk-lf-test-wrong", "pk-lf-test-kosmos") is None
+    assert other.tenancy.key_by_secret("sk-lf-test-kosmos", "pk-lf-test-other") is None
+    known = Principal("kosmos", "pk-lf-test-kosmos")
+    assert other.tenancy.key_by_secret("sk-lf-test-kosmos", "pk-lf-test-kosmos") == known
+    assert other.tenancy.key_by_secret("sk-lf-test-kosmos") == known
+    other.close()
+
+
+def test_a_key_of_a_database_of_before_outlives_another_salt_once_it_was_used(
+    state: StateStore, tmp_path: Path
+) -> None:
+    state.tenancy.provision(KOSMOS)
+    state.db.execute("update api_keys set slow_hash = null")
+    assert state.tenancy.key_by_secret("sk-lf-test-kosmos") is not None
+    other = StateStore(tmp_path, salt="salt")
+    assert other.tenancy.key_by_secret("sk-lf-test-kosmos", "pk-lf-test-kosmos") is not None
+    other.close()
+
+
+def test_an_expired_key_is_not_hashed_anew(state: StateStore, tmp_path: Path) -> None:
+    state.tenancy.provision(KOSMOS)
+    state.db.execute("update api_keys set expires_at = 1")
+    other = StateStore(tmp_path, salt="salt")
+    assert other.tenancy.key_by_secret("sk-lf-test-kosmos", "pk-lf-test-kosmos") is None
     other.close()
 
 
