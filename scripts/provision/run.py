@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from scripts.core.api import Api
 from scripts.core.credentials import Credentials
 
 from .apply import apply_project
@@ -14,7 +15,7 @@ from .plan import Desired, ProjectPlan, actual_state, plan_project
 from .resources import Change
 from .server import Server
 from .stack import Project
-from .tenancy import Action, Bootstrap, TenancyPlan
+from .tenancy import Action, Bootstrap, Step, TenancyPlan, accepts
 
 
 @dataclass(slots=True)
@@ -53,9 +54,12 @@ def planned(
             desired = bootstrap.desired.get(step.project.id)
             if not step.first or desired is None:
                 continue
-            keys = step.credentials
-            server = Server(base_url, keys.public_key, keys.secret_key)
             asked = step.action is Action.KEEP
+            keys = step.credentials
+            if not asked and (replaced := replaced_key(bootstrap, step, base_url)):
+                # What the project has is seen, and changed, with the key that works until the next run.
+                keys, asked = replaced, True
+            server = Server(base_url, keys.public_key, keys.secret_key)
             run = ProjectRun(step.project, keys, desired, ProjectPlan(step.project.id, ()), server, asked)
             runs.append(run)
             actual = actual_state(server, desired) if asked else {kind.name: () for kind in KINDS}
@@ -69,6 +73,15 @@ def planned(
 def unreadable(runs: Sequence[ProjectRun]) -> list[str]:
     """Return a line for each object on the server that could not be read."""
     return [f"{run.project.id}: {line}" for run in runs for line in run.server.unreadable]
+
+
+def replaced_key(bootstrap: Bootstrap, step: Step, base_url: str) -> Credentials | None:
+    """Return the key that a rotation replaces, where the server still takes it."""
+    old = bootstrap.store.working(step.credentials)
+    if old is None or old.public_key == step.credentials.public_key:
+        return None
+    with Api(base_url) as api:
+        return old if accepts(api, old) else None
 
 
 def apply_all(runs: Sequence[ProjectRun], done: Callable[[Change], None]) -> int:

@@ -153,6 +153,18 @@ def test_a_rotated_key_works_beside_the_old_one_until_the_next_run(stack: Stack)
     assert [path.name for path in stack.layout.credentials_dir.rglob("*.retiring")] == []
 
 
+def test_a_plan_of_a_rotation_names_the_key_and_nothing_that_is_there_already(untouched: Stack) -> None:
+    begin = len(untouched.out.getvalue())
+    with untouched.edited("      - name: app\n", "      - {name: app, rotation: 1}\n"):
+        assert bootstrap.run(untouched.context, dry_run=True, check=True) == EXIT_DRIFT
+    changes = [
+        line
+        for line in untouched.out.getvalue()[begin:].splitlines()
+        if line.startswith("  ") and line[2] in "+~-"
+    ]
+    assert [line.split("(")[0].strip() for line in changes] == ["+ API key app"]
+
+
 def test_a_fixed_key_is_rotated_by_another_public_key(stack: Stack) -> None:
     stack.edit(
         "pk-lf-test-zeus, secret_from: ZEUS_SECRET_KEY",
