@@ -363,7 +363,8 @@ def test_another_encryption_key_is_refused(stack: Stack) -> None:
 def test_another_salt_only_makes_the_first_call_slower(stack: Stack) -> None:
     with_other(stack, "SALT")
     assert stack.restore(replace_data=True) == 0
-    assert "SALT in .env differs from that of the backup" in stack.out.getvalue()
+    said = " ".join((stack.screen.out.getvalue() + stack.screen.err.getvalue()).split())
+    assert "SALT in .env differs from that of the backup" in said
 
 
 def test_a_wrong_password_is_named_as_such(encrypted: Stack) -> None:
