@@ -27,7 +27,7 @@ refusal = $(if $(filter 0 no false,$(value $(2))),--$(1))
 with_args = .venv/bin/python scripts/append_words.py $(call quoted,ARGS)
 PIP_INSTALL = -m pip install -qq --disable-pip-version-check --require-hashes -r
 
-.PHONY: help up down status logs pull lock images-save images-load images-check bootstrap plan validate credentials export-config smoke alerts alerts-check exporter dashboard report canary backup backups backup-verify restore reconcile export import promote retention erase destroy adopt test test-slow test-clients rehearse fake-llm api-reference lint audit types bench doctor capacity kubernetes-render docs lock-python trust reload-tls bundle install-bundle sbom rotate support-bundle upgrade rollback repair-migration repair-queues
+.PHONY: help up down status logs pull lock images-save images-load images-check bootstrap plan validate credentials export-config smoke alerts alerts-check exporter dashboard report canary backup backups backup-verify restore reconcile export import promote retention erase destroy adopt test test-slow test-clients test-hosts rehearse fake-llm api-reference lint audit types bench doctor capacity kubernetes-render docs lock-python trust reload-tls bundle install-bundle sbom rotate support-bundle upgrade rollback repair-migration repair-queues
 
 help: ## Help: show this; explain a group or all [GROUP=]
 	@awk -v group=$(call quoted,GROUP) -f scripts/help.awk $(MAKEFILE_LIST)
@@ -177,6 +177,9 @@ test-slow: .venv/.dev .venv-tools/.runtime ## Develop: alerts, backups, browser,
 
 test-clients: .venv/.dev .venv-clients/.runtime .venv-sdk2/.runtime .venv-sdk3/.runtime build/js-client/.installed ## Develop: official clients against the embedded engine
 	@$(with_args) .venv/bin/python -m pytest -q -n 2 --dist worksteal tests/clients
+
+test-hosts: .venv/.dev ## Develop: as another user, oldest and newest Python [ARGS=]
+	@$(with_args) .venv/bin/python -m tests.hosts
 
 rehearse: .venv/.dev ## Develop: compose stack on stand-in images [YES=1 ARGS=]
 	@$(with_args) $(RUN) rehearse $(call switch,yes,YES)

@@ -133,6 +133,8 @@ def _all_unreadable(model: Mapping[str, Any], layout: Layout, daemon: Daemon) ->
     for service, source, user in _mounts(model, layout):
         reader = _on_host(user, daemon)
         for path in _walk(source):
+            if path.name == ".gitignore":  # nobody in a container reads it
+                continue
             wanted = 5 if path.is_dir() and not path.is_symlink() else 4
             if (path, user) not in seen and not reader.may(path.stat(), wanted):
                 seen.add((path, user))
@@ -182,7 +184,7 @@ def _is_there(path: Path) -> bool:
 
 
 def _is_private(path: Path) -> bool:
-    return any(name in PRIVATE for name in path.parts[:-1]) and path.name != ".gitignore"
+    return any(name in PRIVATE for name in path.parts[:-1])
 
 
 def _first_of_each(found: Sequence[Unreadable]) -> list[Unreadable]:

@@ -114,6 +114,8 @@ def test_a_secret_is_given_to_its_reader_and_never_opened(layout: Layout) -> Non
     opening = mount_problems(model(layout, caddy="config"), layout, HERE)[0]
     subprocess.run(["sh", "-ec", opening.fix], cwd=layout.root, check=True)
     assert key.stat().st_mode & 0o777 == 0o600
+    key.unlink()
+    assert mount_problems(model(layout, caddy="config"), layout, HERE) == []
 
 
 def test_a_mount_that_is_not_there_is_named(layout: Layout) -> None:
