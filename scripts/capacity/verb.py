@@ -44,6 +44,11 @@ def lines_of(plan: Plan, size: str | None) -> list[str]:
         f"{load.spans_per_second:g} spans/s ({a_day}), peaks {load.peak:g} times that;",
         f"kept {load.retention_days} days.",
         "",
+        f"One host carries it: STACK_SIZE={size}."
+        if size
+        else "More than one host: see docs/how-to/scale-out.md and `make kubernetes-render`.",
+        "",
+        "On a cluster, where services do not share cores and memory:" if size else "On a cluster:",
         _ROW.format("of each", "replicas", "cores", "GiB RAM", "GiB disk"),
     ]
     lines += [
@@ -53,10 +58,6 @@ def lines_of(plan: Plan, size: str | None) -> list[str]:
     lines += [
         _row("together", "", plan.cores, plan.memory_gib, plan.disk_gib),
         f"Backups of {load.backup_days} days, on another host: {plan.backup_gib:,.0f} GiB.",
-        "",
-        f"One host carries it: STACK_SIZE={size}."
-        if size
-        else "More than one host: see docs/how-to/scale-out.md and `make kubernetes-render`.",
         "What this rests on, and how to measure your own: docs/reference/capacity.md.",
     ]
     return lines

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, is_dataclass
 from datetime import datetime
 from importlib import metadata
 from typing import Any
 
+from scripts.core.console import Console
 from scripts.core.context import Context
 from scripts.core.engines.base import EngineName
 from scripts.core.engines.compose import compose_command, compose_environment
@@ -20,7 +22,8 @@ from scripts.core.settings.values import Settings
 from scripts.doctor.catalog import CHECKS
 from scripts.doctor.examine import examine
 from scripts.doctor.facts import Facts, Gathering, NotGathered, Surroundings
-from scripts.doctor.show import as_json
+from scripts.doctor.model import Result
+from scripts.doctor.show import as_json, print_report
 from scripts.doctor.sources import clickhouse, postgres
 from scripts.doctor.sources.backups import Backups
 from scripts.doctor.sources.compose_model import ComposeModel
@@ -63,7 +66,11 @@ def collect(facts: Gathering) -> Iterator[tuple[str, str]]:
     """Yield the files of a bundle."""
     surroundings = facts.surroundings
     context, settings = surroundings.context, surroundings.settings
-    yield "doctor.json", _doctor(facts)
+    begin = time.monotonic()
+    results = examine(CHECKS, facts)
+    seconds = time.monotonic() - begin
+    yield "doctor.txt", _as_people_read_it(results, seconds)
+    yield "doctor.json", as_json(results, engine=surroundings.engine.name, seconds=seconds)
     yield "versions.json", _json(_versions(context, facts))
     for name, text in _configuration(context):
         yield f"configuration/{name}", text
@@ -76,10 +83,11 @@ def collect(facts: Gathering) -> Iterator[tuple[str, str]]:
     yield from _logs(context, settings, facts, EngineName(surroundings.engine.name))
 
 
-def _doctor(facts: Gathering) -> str:
-    begin = time.monotonic()
-    results = examine(CHECKS, facts)
-    return as_json(results, engine=facts.surroundings.engine.name, seconds=time.monotonic() - begin)
+def _as_people_read_it(results: Sequence[Result], seconds: float) -> str:
+    """Return what `make doctor VERBOSE=1` prints."""
+    text = io.StringIO()
+    print_report(Console({"NO_COLOR": "1"}, text, text), results, verbose=True, seconds=seconds)
+    return text.getvalue()
 
 
 def _versions(context: Context, facts: Facts) -> Mapping[str, Any]:

@@ -526,9 +526,9 @@ def test_where_secrets_are_lost_a_rotation_makes_new_keys(stack: Stack) -> None:
 def test_the_log_shows_the_request_that_was_refused(
     untouched: Stack, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert untouched.status(("pk-lf-of-nobody", "sk-lf-of-nobody")) == 401
+    assert untouched.status(("pk-lf-test-nobody", "sk-lf-test-nobody")) == 401
     assert logs.run(untouched.context, service="", lines=20, follow=False) == 0
     shown = capfd.readouterr().out
     assert "GET /api/public/projects -> 401" in shown
-    assert "key pk-lf-of-nobody" in shown
+    assert "key pk-lf-test-nobody" in shown
     assert "sk-lf" not in shown

@@ -103,6 +103,7 @@ def test_what_helps_is_in_the_bundle(stack: Stack, tmp_path: Path) -> None:
     assert {
         "README.txt",
         "doctor.json",
+        "doctor.txt",
         "versions.json",
         "configuration/env",
         "configuration/config/stack.yaml",

@@ -17,6 +17,7 @@ from scripts.doctor.sources.files import Files, credential_paths
 from scripts.doctor.sources.postgres import Postgres
 from scripts.doctor.stack import Stack
 from scripts.doctor.stored_keys import StoredKeys
+from scripts.rotate.catalog import REFUSED
 
 from . import limits
 
@@ -75,7 +76,11 @@ def _tracked(facts: Facts) -> Verdict:
 def _weak(facts: Facts) -> Verdict:
     weak = sorted(name for name, value in _plain(facts).items() if is_weak(value))
     if weak:
-        return failed(f"weak or well known: {', '.join(weak)}", f"make rotate SECRET={weak[0]}")
+        refusal = REFUSED.get(weak[0])
+        return failed(
+            f"weak or well known: {', '.join(weak)}",
+            refusal.instead if refusal else f"make rotate SECRET={weak[0]}",
+        )
     return ok("no secret is well known or monotonous")
 
 
@@ -213,7 +218,7 @@ CHECKS = (
     Check(
         id="secrets.weak",
         looks_at="No secret is one that guides print, or made of very few different characters.",
-        fix="make rotate SECRET=<name>",
+        fix="make rotate SECRET=<name>; for SALT, ENCRYPTION_KEY and GRAFANA_ADMIN_PASSWORD see the page",
         page="how-to/rotate.md",
         judge=_weak,
     ),

@@ -14,7 +14,7 @@ from langfuse_embedded.errors import ConfigError
 from langfuse_embedded.http.access_log import LINES_A_SECOND, AccessLog
 
 
-def request(path: str = "/api/public/traces", *, keys: str = "pk-lf-kosmos:sk-lf-kosmos") -> Request:
+def request(path: str = "/api/public/traces", *, keys: str = "pk-lf-test:sk-lf-test") -> Request:
     encoded = base64.b64encode(keys.encode())
     headers = [(b"authorization", b"Basic " + encoded)] if keys else []
     scope = {"type": "http", "method": "POST", "path": path, "query_string": b"sig=abc", "headers": headers}
@@ -47,10 +47,10 @@ def test_the_mode_decides_what_is_written(
 def test_a_refusal_is_told_with_key_and_reason_and_without_a_secret(caplog: pytest.LogCaptureFixture) -> None:
     log = AccessLog("errors")
     log.note(request(), REFUSED, 0.0021)
-    log.note(request(keys="sk-lf-kosmos:pk-lf-kosmos"), REFUSED, 0.0021)
+    log.note(request(keys="sk-lf-test:pk-lf-test"), REFUSED, 0.0021)
     log.note(request("/x\n2026 forged line\x1b[2J" + "a" * 500, keys=""), Response(status_code=404), 0.1)
     first, swapped, forged = caplog.messages
-    assert first == "POST /api/public/traces -> 401 in 2 ms, key pk-lf-kosmos: Invalid credentials."
+    assert first == "POST /api/public/traces -> 401 in 2 ms, key pk-lf-test: Invalid credentials."
     assert "key that begins otherwise than pk-lf-: Invalid" in swapped
     assert "\n" not in forged
     assert "\x1b" not in forged

@@ -1,11 +1,13 @@
 """A stand-in for the embedded engine: the same command line, pid file and readiness, nothing behind it.
 
-FAKE_ENGINE=die ends it at start, =never keeps it unready. Keys come from LANGFUSE_INIT_* and `provision`.
+FAKE_ENGINE=die ends it at start, =never keeps it unready. Keys come from LANGFUSE_INIT_* and `provision`, are
+hashed with SALT, and the first secret of a public key stays, as on the server.
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
 import signal
@@ -25,8 +27,12 @@ def keys_file() -> Path:
 def add_key(public: str, secret: str, project: str) -> None:
     path = keys_file()
     keys = json.loads(path.read_text()) if path.exists() else {}
-    keys.setdefault(f"{public}:{secret}", project)
+    keys.setdefault(public, [hashed(secret), project])
     path.write_text(json.dumps(keys))
+
+
+def hashed(secret: str) -> str:
+    return hashlib.sha256(f"{secret} {os.environ.get('SALT', '')}".encode()).hexdigest()
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -38,8 +44,10 @@ class Handler(BaseHTTPRequestHandler):
         else:
             given = self.headers.get("Authorization", "").removeprefix("Basic ")
             keys = json.loads(keys_file().read_text())
-            project = keys.get(base64.b64decode(given).decode())
-            self.answer(200, {"data": [{"id": project}]}) if project else self.answer(401, {})
+            public, _, secret = base64.b64decode(given).decode().partition(":")
+            known, project = keys.get(public, ("", ""))
+            right = known == hashed(secret)
+            self.answer(200, {"data": [{"id": project}]}) if right else self.answer(401, {})
 
     def answer(self, status: int, body: object) -> None:
         content = json.dumps(body).encode()

@@ -28,7 +28,7 @@ CLICKHOUSE = (
 S3 = (
     "S3_ENDPOINT=https://s3.acme.example\n"
     "S3_PUBLIC_ENDPOINT=https://s3.acme.example\n"
-    "S3_ACCESS_KEY_ID=AKIA0000000000000000\n"
+    "S3_ACCESS_KEY_ID=test-access-key-of-acme\n"
     "S3_SECRET_ACCESS_KEY=obviously-fake-0000\n"
 )
 REDIS = "REDIS_HOST=redis.acme.example\nREDIS_AUTH=obviously-fake\n"

@@ -250,7 +250,7 @@ def test_lost_data_get_the_same_keys_again(context: FakeContext) -> None:
     shutil.rmtree(context.layout.embedded_dir)
     up.run(context)
     assert credentials(context, "zeus") == keys
-    assert f"{keys['LANGFUSE_PUBLIC_KEY']}:" in (context.layout.embedded_dir / "keys.json").read_text()
+    assert keys["LANGFUSE_PUBLIC_KEY"] in (context.layout.embedded_dir / "keys.json").read_text()
 
 
 def test_a_new_project_is_created_by_bootstrap_and_only_once(context: FakeContext, screen: Screen) -> None:
