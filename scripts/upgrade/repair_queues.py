@@ -47,7 +47,9 @@ class Queues:
             # 125 and more: Docker did not get to run it.
             if error.returncode >= 125:
                 raise
-            return next((line for line in error.details if "ok_up_to" in line), " ".join(error.details[-1:]))
+            # A line for each file; the last one is that of the file that is not good.
+            counted = [line for line in error.details if "ok_up_to" in line]
+            return (counted or list(error.details) or ["it is not valid"])[-1]
         return ""
 
     def fix(self) -> None:

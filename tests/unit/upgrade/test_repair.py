@@ -160,6 +160,17 @@ def test_prisma_gets_the_url_that_the_entrypoint_gives_it() -> None:
     assert repair._RESOLVE.endswith('--schema=./packages/shared/prisma/schema.prisma --rolled-back "$0"')
 
 
+# Of valkey-check-aof 8.1.1, on a file that ends in zeros.
+SAID = """\
+AOF analyzed: filename=appendonly.aof.1.base.rdb, size=89, ok_up_to=89, ok_up_to_line=1, diff=0
+BASE AOF appendonly.aof.1.base.rdb is valid
+Start to check INCR files.
+AOF appendonly.aof.1.incr.aof format error
+AOF analyzed: filename=appendonly.aof.1.incr.aof, size=5919, ok_up_to=1823, ok_up_to_line=114, diff=4096
+AOF appendonly.aof.1.incr.aof is not valid. Use the --fix option to try fixing it.
+"""
+
+
 @dataclass
 class FakeValkey:
     """Files with an end that is not good, until they are cut."""
@@ -184,7 +195,7 @@ class FakeValkey:
         if fixes and self.cuts:
             self.damaged = False
         if self.damaged and not fixes:
-            raise CommandFailed(argv, 1, "AOF analyzed: size=500, ok_up_to=400, diff=100\nAOF is not valid.")
+            raise CommandFailed(argv, 1, SAID)
         return ""
 
 
@@ -203,7 +214,7 @@ def test_a_damaged_file_of_the_queues_is_cut_behind_its_last_good_entry(
     assert repair_queues.run(context, yes=True, dry_run=False) == EXIT_OK
     assert valkey.said == ["check", "check", "fix", "check"]
     said = screen.out.getvalue()
-    assert "ok_up_to=400" in said
+    assert "size=5919, ok_up_to=1823" in said
     assert "make reconcile SINCE=2h" in said
 
 
