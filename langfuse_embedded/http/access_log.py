@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import logging
 import re
@@ -72,7 +71,7 @@ def public_key(request: Request) -> str:
         return ""
     try:
         text = base64.b64decode(encoded, validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # not ASCII, not base64, not UTF-8
         return "unreadable"
     name = text.partition(":")[0]
     # Somebody may have put the two in the wrong order.

@@ -68,7 +68,7 @@ class Authenticator:
         principal = self._resolve(header, named=named)
         if access is Access.ORGANIZATION:
             raise Forbidden(_ORGANIZATION_NEEDED if named else _NOT_ORGANIZATION, named=named)
-        if principal.scores_only and access is not Access.SCORES:
+        if principal.scores_only and access not in (Access.SCORES, Access.OWN_PROJECT):
             raise Forbidden(_SCORES_ONLY, named=named)
         return principal
 

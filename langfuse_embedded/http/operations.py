@@ -20,6 +20,7 @@ class Access(Enum):
 
     PUBLIC = "no key"
     PROJECT = "project key"
+    OWN_PROJECT = "project key, to which the public key alone is not enough"
     SCORES = "project key, or the public key alone as Bearer"
     PROJECT_OR_ADMIN = "project key, or the admin key with a project header"
     ORGANIZATION = "organization key with a licence"

@@ -31,5 +31,5 @@ async def get_projects(call: Call) -> Response:
 
 
 OPERATIONS = [
-    Operation("GET", "/api/public/projects", get_projects, "projects_get", Access.SCORES),
+    Operation("GET", "/api/public/projects", get_projects, "projects_get", Access.OWN_PROJECT),
 ]

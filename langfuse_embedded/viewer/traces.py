@@ -200,6 +200,15 @@ def _detail(observation: StoredObservation, scores: Sequence[StoredScore]) -> di
     }
 
 
+async def trace_anywhere(visit: Visit) -> Answer:
+    """Lead on to a trace in whichever project has it: old SDKs print this address, without the project."""
+    trace_id = visit.params["traceId"]
+    for project in visit.projects:
+        if visit.engine.subjects.has_trace(project.id, trace_id):
+            return RedirectResponse(trace_url(project.id, trace_id), 303)
+    raise not_found("trace")
+
+
 async def raw_text(visit: Visit) -> Answer:
     """Return the whole input or output of an observation, as it was sent."""
     part = visit.params["part"]
@@ -229,6 +238,7 @@ def _strings(text: str | None) -> list[str]:
 
 
 PAGES = (
+    Page("/trace/{traceId}", trace_anywhere),
     Page("/project/{projectId}/traces", trace_list),
     Page("/project/{projectId}/traces/{traceId}", trace),
     Page("/project/{projectId}/traces/{traceId}/{observationId}/{part}", raw_text),

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from langfuse_embedded.http.operations import Access
 from langfuse_embedded.routes import all_operations, refused
 
-from .harness import RunningEngine
+from .harness import DEFAULT_KEYS, RunningEngine
 from .viewer_client import EMAIL, PASSWORD, visitor
 
 _PUBLIC = "/api/public"
@@ -185,7 +185,7 @@ def _write_content(client: httpx.Client, draw: Any, ids: dict[str, str]) -> None
 
 def _write_comment(client: httpx.Client, draw: Any, ids: dict[str, str]) -> None:
     comment = {"objectType": "TRACE", "objectId": ids["traceId"], "content": draw(_texts)}
-    answer = _send(client, "POST", "comments", comment | {"projectId": "default-project"})
+    answer = _send(client, "POST", "comments", comment | {"projectId": DEFAULT_KEYS.project_id})
     ids["commentId"] = answer.json().get("id", "none")
 
 
@@ -242,7 +242,7 @@ def _read_everything(client: httpx.Client, viewer: httpx.Client, ids: dict[str, 
     answers = [client.get(path.format_map(fit)) for path in paths]
     answers += [client.get(f"{_PUBLIC}/{path}") for path in _MORE]
     answers += [client.get(f"{_PUBLIC}/{path}", params=params) for path, params in _queries()]
-    project = "/project/default-project"
+    project = f"/project/{DEFAULT_KEYS.project_id}"
     pages = [
         "",
         "/traces",
@@ -261,7 +261,9 @@ def _read_everything(client: httpx.Client, viewer: httpx.Client, ids: dict[str, 
         "/prompts",
         f"/prompts/{quoted['promptName']}",
     ]
-    answers += [viewer.get(f"{project}{page}") for page in pages]
+    shown = [viewer.get(f"{project}{page}") for page in pages]
+    assert shown[1].status_code == 200, shown[1].text
+    answers += shown
     return [
         f"{one.status_code} {one.request.url} {one.text[:200]}" for one in answers if one.status_code >= 500
     ]
@@ -299,11 +301,17 @@ def test_sums_beyond_64_bits_are_shown(running: RunningEngine, viewer: httpx.Cli
             "id": secrets.token_hex(8),
             "type": "generation-create",
             "timestamp": "2026-01-15T10:00:00Z",
-            "body": {"traceId": trace_id, "sessionId": "s", "usageDetails": {"input": count, "total": count}},
+            "body": {
+                "id": secrets.token_hex(8),
+                "traceId": trace_id,
+                "sessionId": "s",
+                "usageDetails": {"input": count, "total": count},
+            },
         }
         for count in (2**53 - 1, 2**63 - 1, 2**64 - 1, 2**64 - 1, 5)
     ]
-    _send(running.client, "POST", "ingestion", {"batch": events})
+    taken = _send(running.client, "POST", "ingestion", {"batch": events}).json()
+    assert taken["errors"] == []
     names = ("observationId", "scoreId", "experimentId", "sessionId", "datasetName", "runName", "promptName")
     ids = dict.fromkeys((*names, "id", "configId", "commentId"), "none") | {"traceId": trace_id}
     assert _read_everything(running.client, viewer, ids) == []

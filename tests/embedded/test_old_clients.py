@@ -11,6 +11,8 @@ import pytest
 
 from .conftest import StartEngine
 from .harness import RunningEngine
+from .spans import send, span, trace_id
+from .viewer_client import EMAIL, PASSWORD, visitor
 
 _BATCH = "/api/public/ingestion"
 _MOMENT = "2026-01-15T10:00:00Z"
@@ -238,3 +240,14 @@ def test_of_scores_in_a_batch_the_latest_counts(client: httpx.Client) -> None:
     )
     [found] = client.get("/api/public/v3/scores", params={"id": score["id"]}).json()["data"]
     assert (found["name"], found["value"], found["timestamp"]) == ("newer", 2, "2026-03-01T00:00:00.000Z")
+
+
+def test_the_address_that_old_sdks_print_leads_to_the_trace(start_engine: StartEngine) -> None:
+    engine = start_engine(LANGFUSE_INIT_USER_EMAIL=EMAIL, LANGFUSE_INIT_USER_PASSWORD=PASSWORD)
+    trace = trace_id()
+    send(engine.client, span(trace))
+    with visitor(engine.base_url) as viewer:
+        answer = viewer.get(f"/trace/{trace}", follow_redirects=False)
+        assert answer.status_code == 303
+        assert answer.headers["location"] == f"/project/{engine.keys.project_id}/traces/{trace}"
+        assert viewer.get(f"/trace/{trace_id()}", follow_redirects=False).status_code == 404
