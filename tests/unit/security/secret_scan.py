@@ -22,7 +22,8 @@ PATTERNS = {
     "JSON web token": r"\b(eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,})",
     "password in a URL": r"://[A-Za-z0-9._-]+:([A-Za-z0-9+/_~-]{12,})@",
     "secret in an assignment": (
-        r"(?i)[a-z0-9_]*(?:password|secret|token(?!s|iz)|salt|encryption_key|api_key|redis_auth|access_key|key_id)[a-z_]*"
+        r"(?i)[a-z0-9_]*(?:password|secret|token(?!s|iz)|salt|encryption_key|internal_key|api_key|redis_auth|access_key"
+        r"|key_id)[a-z_]*"
         r"[\"']?\s*[:=]\s*[\"']?([A-Za-z0-9+/_=-]{16,})"
     ),
 }
@@ -32,7 +33,7 @@ _COMPILED = {kind: re.compile(pattern) for kind, pattern in PATTERNS.items()}
 _MADE_UP = re.compile(
     r"(?i)test|example|fake|dummy|placeholder|0123456|1234567|not-in-a-file|reference"
     # In words, in tests of what hides passwords; they stay in the history.
-    r"|secret-value|secret-of-|mail-secret|unknown-word|0d1c2b3a"
+    r"|secret-value|secret-of-|mail-secret|unknown-word|0d1c2b3a|of-nobody"
 )
 # Random letters and digits have about 4 bits a character; names in words repeat themselves.
 _BITS_PER_CHARACTER = 3.0
