@@ -222,6 +222,10 @@ class History:
         if self.env.exists():
             self.env.write_text(with_values(self.env.read_text(), {"SALT": OTHER}))
 
+    def _other_encryption_key(self, *_: str) -> None:
+        if self.env.exists():
+            self.env.write_text(with_values(self.env.read_text(), {"ENCRYPTION_KEY": OTHER}))
+
     def _unnoted_salt(self, *_: str) -> None:
         """Another SALT on a stack of a version that kept no fingerprints."""
         self.context.layout.data_secrets_file.unlink(missing_ok=True)
@@ -330,7 +334,8 @@ class History:
 
 
 MISHAPS: tuple[str, ...] = (
-    "down", "lose_env", "copy_example", "empty_env", "old_env", "other_salt", "unnoted_salt", "env_back",
+    "down", "lose_env", "copy_example", "empty_env", "old_env", "other_salt", "other_encryption_key",
+    "unnoted_salt", "env_back",
     "lose_keys", "lose_a_key", "empty_key", "lose_data", "lose_engine_file", "lose_stack_dir", "killed",
     "half_a_store", "twice", "nonsense", "not_utf_8", "taken_port", "edited_meanwhile", "dying_engine",
     *(f"interrupted:{number}" for number in range(len(INTERRUPTIONS))),
