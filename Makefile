@@ -96,7 +96,7 @@ restore: .venv/.runtime ## Data: bring a backup back [BACKUP= REPLACE=1 ONLY= SM
 	@$(RUN) restore $(call option,backup,BACKUP) $(call switch,dry-run,DRY_RUN) $(call switch,replace,REPLACE) \
 	  $(call option,only,ONLY) $(call refusal,no-smoke,SMOKE)
 
-reconcile: .venv/.runtime ## Data: replay what was acknowledged but lost [SINCE= CHECK=1 SHOW=]
+reconcile: .venv/.runtime ## Data: replay what was lost [SINCE= CHECK=1 SHOW=]
 	@$(RUN) reconcile $(call option,since,SINCE) $(call switch,check,CHECK) $(call option,show,SHOW)
 
 export: .venv/.runtime ## Data: write files [INTO= PROJECT= FORMAT=parquet|jsonl|csv]
