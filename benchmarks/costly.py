@@ -66,7 +66,7 @@ def costly_requests(seed: int = 0) -> Iterator[Costly]:
     yield Costly(
         "JSON of brackets", lambda http: _json(http, b'{"resourceSpans":[' + b"{}," * 900_000 + b"{}]}")
     )
-    yield Costly("legacy batch", lambda http: http.post("/api/public/ingestion", json=_batch(15_000)))
+    yield Costly("legacy batch", lambda http: http.post("/api/public/ingestion", json=_batch(6_000)))
     yield Costly("histogram", lambda http: _metrics(http, "histogram", "minute"))
     yield Costly("filter of many conditions", lambda http: _filter(http, choose.randint(200, 400)))
 

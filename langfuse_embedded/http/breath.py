@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterable
 from typing import TypeVar
 
 Item = TypeVar("Item")
-_TURN_SECONDS = 0.01
+_TURN_SECONDS = 0.002
 
 
 async def taking_turns(items: Iterable[Item]) -> AsyncIterator[Item]:

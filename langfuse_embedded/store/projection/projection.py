@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import sqlite3
 import threading
 from collections.abc import Sequence
@@ -52,8 +53,12 @@ class MetricsProjection:
     """
 
     def __init__(self, data_dir: Path, events: EventsReader) -> None:
-        self.path = data_dir / _FILE
-        self._scratch = data_dir / f"{_FILE}.lines"
+        self._directory, base = _without_patterns(data_dir)
+        self.path = base / _FILE
+        # DuckDB looks for options behind `?` in the path of a database, and writes its log elsewhere: what is
+        # copied anyway is copied into memory then, with each start.
+        self._in_memory = "?" in str(data_dir.resolve())
+        self._scratch = base / f"{_FILE}.lines"
         self._events = events
         # Guards the connection, and the copying: one thread copies, the others wait and find it done.
         self._lock = threading.Lock()
@@ -79,6 +84,9 @@ class MetricsProjection:
             self._thread.join()
         with self._lock:
             self._discard()
+        if self._directory is not None:
+            os.close(self._directory)
+            self._directory = None
 
     def rows(
         self, sql: str, values: dict[str, Any], *, metadata: bool = False, horizon: int | None = None
@@ -152,16 +160,14 @@ class MetricsProjection:
     def _connect(self) -> duckdb.DuckDBPyConnection:
         import duckdb
 
-        return duckdb.connect(
-            str(self.path),
-            config={
-                "memory_limit": _MEMORY_LIMIT,
-                "threads": 1,
-                "temp_directory": str(self.path) + ".tmp",
-                "autoinstall_known_extensions": False,
-                "autoload_known_extensions": False,
-            },
-        )
+        config: dict[str, str | bool | int | float | list[str]] = {
+            "memory_limit": _MEMORY_LIMIT,
+            "threads": 1,
+            "temp_directory": "" if self._in_memory else str(self.path) + ".tmp",
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        }
+        return duckdb.connect(":memory:" if self._in_memory else str(self.path), config=config)
 
     def _create(self, db: duckdb.DuckDBPyConnection) -> None:
         db.execute("begin")
@@ -290,6 +296,18 @@ class MetricsProjection:
         if (behind >= _WORTH_IT and last == before) or behind >= _TOO_FAR_BEHIND:
             self._current(metadata=False, horizon=None).close()
         return last
+
+
+def _without_patterns(data_dir: Path) -> tuple[int | None, Path]:
+    """Return a path whose files DuckDB reads as they are named, and the descriptor behind it, if any.
+
+    In the path of a file to read, `?`, `*` and `[` are patterns.
+    """
+    open_files = Path("/proc/self/fd")
+    if not any(character in str(data_dir) for character in "?*[") or not open_files.is_dir():
+        return None, data_dir
+    descriptor = os.open(data_dir, os.O_RDONLY | os.O_DIRECTORY)
+    return descriptor, open_files / str(descriptor)
 
 
 _FORGOTTEN: dict[str, Sequence[str]] = {
