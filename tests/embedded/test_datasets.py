@@ -293,4 +293,7 @@ def test_dual_mode_finds_the_trace_of_an_observation(dual: httpx.Client) -> None
     body = {"runName": "r", "datasetItemId": written["id"], "observationId": span["spanId"]}
     assert dual.post(RUN_ITEMS, json=body).json()["traceId"] == span["traceId"]
     missing = dual.post(RUN_ITEMS, json={**body, "observationId": "0000000000000001"})
-    assert (missing.status_code, missing.json()["message"]) == (404, "Observation not found")
+    assert (missing.status_code, missing.json()["message"]) == (
+        404,
+        "Observation with id 0000000000000001 not found",
+    )
