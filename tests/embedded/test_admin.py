@@ -90,7 +90,7 @@ def test_what_the_engine_has_not_is_refused_with_the_reason(
     admin: RunningEngine, client: httpx.Client
 ) -> None:
     replay = ask(admin, "POST", "ingestion-replay", {"keys": ["k"]})
-    assert (replay.status_code, "keeps no event files" in replay.json()["message"]) == (501, True)
+    assert (replay.status_code, "keeps no event files" in replay.json()["error"]) == (501, True)
     rules = client.get("/api/public/v2/evaluation-rules")
     assert (rules.status_code, rules.json()["error"]) == (501, "NotImplementedError")
     skills = client.get("/api/public/unstable/skills/files/content")
