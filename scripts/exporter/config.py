@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from scripts.core.settings.values import Settings
 
 STORE_SETTINGS = ("DATABASE_URL", "CLICKHOUSE_URL", "S3_ENDPOINT", "ADMIN_API_KEY")
 """With these the stores of a stack are reached over its network."""
+_OF_STORES = ("DATABASE_URL", "CLICKHOUSE_", "S3_", "ADMIN_API_KEY")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,5 +92,16 @@ def exporter_config(context: Context) -> ExporterConfig:
         canary_slow_s=float(settings.get("CANARY_SLOW_S")),
         reconcile_s=float(settings.get("EXPORTER_RECONCILE_S")),
         # compose.yaml names them all; a stack's own are reached over Docker only.
-        stores=settings if all(map(settings.get, STORE_SETTINGS)) else None,
+        stores=_stores(settings, context.environment),
     )
+
+
+def _stores(settings: Settings, environment: Mapping[str, str]) -> Settings | None:
+    """Return the settings that lead to the stores, or None where the environment names no stores.
+
+    In a container they stand in the environment as Langfuse has them, passwords and all.
+    """
+    if not all(map(environment.get, STORE_SETTINGS)):
+        return None
+    given = {name: value for name, value in environment.items() if name.startswith(_OF_STORES)}
+    return Settings({**settings.values, **given})
