@@ -141,7 +141,7 @@ REFUSED: Mapping[str, Refusal] = {
         "key, and of nothing that opens anything.",
         instead="if the database leaked with it, rotate the API keys: raise `rotation` of each key in "
         "config/stack.yaml, then make bootstrap. To change it all the same, write another one into .env, "
-        "then make up: the first call with each key makes its hash anew",
+        "then make up: the first call with each key makes its hash anew (docs/how-to/rotate.md)",
     ),
     "GRAFANA_ADMIN_PASSWORD": Refusal(
         why="GRAFANA_ADMIN_PASSWORD cannot be rotated from here: Grafana takes it at its first start, "

@@ -34,8 +34,10 @@ def test_trust_writes_the_root_certificate_and_prints_what_python_needs(tmp_path
 @pytest.mark.parametrize("issuer", ["acme", "acme-private", "own"])
 def test_trust_is_refused_where_somebody_else_signs(tmp_path: Path, issuer: str) -> None:
     runner = FakeRunner()
+    domains = {"TLS_DOMAIN": "langfuse.acme.example", "S3_DOMAIN": "s3.acme.example"}
+    context = context_with(tmp_path, runner, Screen(), TLS_ISSUER=issuer, **domains)
     with pytest.raises(UsageError, match=f"TLS_ISSUER is {issuer}"):
-        certificates.trust(context_with(tmp_path, runner, Screen(), TLS_ISSUER=issuer))
+        certificates.trust(context)
     assert [line for line in runner.lines() if "--filter" not in line] == []
 
 
