@@ -90,13 +90,20 @@ def test_comments_are_listed_by_object_and_author(client: httpx.Client, span: di
     assert client.get(COMMENTS, params={"authorUserId": "nobody"}).json()["data"] == []
 
 
-@pytest.mark.parametrize("object_type", ["TRACE", "OBSERVATION", "SESSION", "PROMPT"])
-def test_what_does_not_exist_cannot_be_commented(client: httpx.Client, object_type: str) -> None:
+@pytest.mark.parametrize(
+    ("object_type", "message"),
+    [
+        ("TRACE", "Reference object, TRACE: nowhere not found. Skipping comment creation."),
+        ("OBSERVATION", "Observation with id nowhere not found"),
+        ("SESSION", "Reference object, SESSION: nowhere not found. Skipping comment creation."),
+        ("PROMPT", "Reference object, PROMPT: nowhere not found. Skipping comment creation."),
+    ],
+)
+def test_what_does_not_exist_cannot_be_commented(
+    client: httpx.Client, object_type: str, message: str
+) -> None:
     answer = comment(client, object_type, "nowhere")
-    assert (answer.status_code, answer.json()["message"]) == (
-        404,
-        f"Reference object, {object_type}: nowhere not found. Skipping comment creation.",
-    )
+    assert (answer.status_code, answer.json()["message"]) == (404, message)
 
 
 @pytest.mark.parametrize(

@@ -129,16 +129,24 @@ def path_of(operation: Operation, names: dict[str, str]) -> str:
     return path
 
 
+def query_of(operation: Operation, names: dict[str, str]) -> dict[str, str] | None:
+    """Return the parameters that a read needs to lead to what is in the first project."""
+    if "run-items" in operation.path:
+        return {"datasetId": names["dataset"], "runName": names["runName"]}
+    if operation.path == "/api/public/prompts":
+        return {"name": names["promptName"]}
+    return None
+
+
 @pytest.mark.parametrize(
     "operation",
     [one for one in _OPERATIONS if one.method == "GET"],
-    ids=lambda operation: operation.operation_id,
+    ids=lambda operation: operation.operation_id or operation.path,
 )
 def test_a_read_with_a_key_of_another_project_finds_nothing(
     operation: Operation, dual: RunningEngine, stranger: httpx.Client, names: dict[str, str]
 ) -> None:
-    query = {"datasetId": names["dataset"], "runName": _SECRET} if "run-items" in operation.path else None
-    path = path_of(operation, names)
+    path, query = path_of(operation, names), query_of(operation, names)
     mine = dual.client.get(path, params=query)
     assert mine.status_code == 200, mine.text
     other = stranger.get(path, params=query)
@@ -172,8 +180,8 @@ def test_a_change_with_a_key_of_another_project_changes_nothing(
     )
     assert answer.status_code == 404, answer.text
     for read in _OPERATIONS:
-        if read.method == "GET" and "run-items" not in read.path:
-            mine = dual.client.get(path_of(read, names))
+        if read.method == "GET":
+            mine = dual.client.get(path_of(read, names), params=query_of(read, names))
             assert mine.status_code == 200, read.path
             assert "stolen" not in mine.text
 
