@@ -245,7 +245,7 @@ async def _receive(call: Call, media: Media, partial: Upload) -> Response:
 
 
 async def download(call: Call) -> Response:
-    """Return the bytes, or a range of them."""
+    """Return the bytes, or a range of them; to HEAD only their headers."""
     media, refusal = _signed_media(call, "GET")
     if media is None:
         return refusal
@@ -309,4 +309,6 @@ OPERATIONS = [
     Operation("PATCH", "/api/public/media/{mediaId}", report_upload, "media_patch"),
     Operation("PUT", _FILES, upload, access=Access.PUBLIC),
     Operation("GET", _FILES, download, access=Access.PUBLIC),
+    # Routes of the API refuse HEAD, a file store does not: players and downloaders ask for the length first.
+    Operation("HEAD", _FILES, download, access=Access.PUBLIC),
 ]
