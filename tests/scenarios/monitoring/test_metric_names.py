@@ -19,6 +19,7 @@ WITHIN_S = 90.0
 ONLY_SOMETIMES = {
     "langfuse_clickhouse_writer_dropped_rows_total": "rows were dropped",
     "langfuse_clickhouse_writer_errors_total": "ClickHouse has refused an insert",
+    "langfuse_reconcile_refused_span": "ClickHouse refuses a span for good",
     "langfuse_dead_letter_oldest_age_seconds": "jobs have failed for good",
     "langfuse_stack_job_last_success_timestamp_seconds": "a backup was made",
     "langfuse_exporter_dropped_groups": "projects with many groups",

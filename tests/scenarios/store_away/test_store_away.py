@@ -195,6 +195,7 @@ def test_one_row_that_clickhouse_refuses_holds_nobody_up_and_is_named(
 
 def test_a_file_of_the_queues_that_ends_in_zeros_is_repaired_and_nothing_is_lost(target: Stack) -> None:
     """What a power cut leaves: Valkey does not start, and `up` says what to do."""
+    begin = datetime.now(UTC)  # the row that ClickHouse refuses, of the test before, never comes back
     trace, spans = new_id(16), [new_id(8) for _ in range(5)]
     services = services_of(target)
     with target.client() as client:
@@ -208,13 +209,13 @@ def test_a_file_of_the_queues_that_ends_in_zeros_is_repaired_and_nothing_is_lost
         assert repair_queues.run(target.context, yes=True, dry_run=True) == EXIT_OK
         assert repair_queues.run(target.context, yes=True, dry_run=False) == EXIT_OK
         target.up()
-        assert reconcile(target) == EXIT_OK
+        assert reconcile(target, since=begin.isoformat()) == EXIT_OK
         assert wait_readable(client, trace, set(spans), 60.0) == set()
 
 
-def reconcile(stack: Stack) -> int:
+def reconcile(stack: Stack, since: str = "1h") -> int:
     """Run the command up to this moment."""
-    return verb.run(stack.context, since="1h", until=datetime.now(UTC).isoformat(), rate=100, check=False)
+    return verb.run(stack.context, since=since, until=datetime.now(UTC).isoformat(), rate=100, check=False)
 
 
 def test_with_the_three_attempts_of_the_server_a_killed_clickhouse_costs_spans(
