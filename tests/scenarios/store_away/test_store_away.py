@@ -171,6 +171,26 @@ def test_a_worker_that_is_stopped_writes_what_it_holds_and_ends_by_itself(
     assert lost == set()
 
 
+def test_a_file_of_the_queues_that_ends_in_zeros_is_repaired_and_nothing_is_lost(target: Stack) -> None:
+    """What a power cut leaves: Valkey does not start, and `up` says what to do."""
+    begin = datetime.now(UTC)  # a row that ClickHouse refuses, of another test, never comes back
+    trace, spans = new_id(16), [new_id(8) for _ in range(5)]
+    services = services_of(target)
+    with target.client() as client:
+        assert export(client, trace, spans).status_code == 200
+        services.stop("valkey")
+        zeros = "for one in /data/appendonlydir/*.incr.aof; do head -c 4096 /dev/zero >>$one; done"
+        services.run_inside("valkey", ["sh", "-c", zeros])
+        with pytest.raises(EngineError) as caught:
+            target.up()
+        assert "make repair-queues" in caught.value.fix
+        assert repair_queues.run(target.context, yes=True, dry_run=True) == EXIT_OK
+        assert repair_queues.run(target.context, yes=True, dry_run=False) == EXIT_OK
+        target.up()
+        assert reconcile(target, since=begin.isoformat()) == EXIT_OK
+        assert wait_readable(client, trace, set(spans), 60.0) == set()
+
+
 def test_one_row_that_clickhouse_refuses_holds_nobody_up_and_is_named(
     target: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -191,26 +211,6 @@ def test_one_row_that_clickhouse_refuses_holds_nobody_up_and_is_named(
         assert verb.run(seen.context, since="1h", until="", rate=100, check=False, show=poison) == EXIT_OK
         assert f'"spanId": "{poison}"' in screen.out.getvalue()
         assert len(readable(client, trace)) == len(others)
-
-
-def test_a_file_of_the_queues_that_ends_in_zeros_is_repaired_and_nothing_is_lost(target: Stack) -> None:
-    """What a power cut leaves: Valkey does not start, and `up` says what to do."""
-    begin = datetime.now(UTC)  # the row that ClickHouse refuses, of the test before, never comes back
-    trace, spans = new_id(16), [new_id(8) for _ in range(5)]
-    services = services_of(target)
-    with target.client() as client:
-        assert export(client, trace, spans).status_code == 200
-        services.stop("valkey")
-        zeros = "for one in /data/appendonlydir/*.incr.aof; do head -c 4096 /dev/zero >>$one; done"
-        services.run_inside("valkey", ["sh", "-c", zeros])
-        with pytest.raises(EngineError) as caught:
-            target.up()
-        assert "make repair-queues" in caught.value.fix
-        assert repair_queues.run(target.context, yes=True, dry_run=True) == EXIT_OK
-        assert repair_queues.run(target.context, yes=True, dry_run=False) == EXIT_OK
-        target.up()
-        assert reconcile(target, since=begin.isoformat()) == EXIT_OK
-        assert wait_readable(client, trace, set(spans), 60.0) == set()
 
 
 def reconcile(stack: Stack, since: str = "1h") -> int:
