@@ -18,6 +18,8 @@ _HEAD = """# Versions of the images
 What `compose.yaml` pins, and how long its publisher supports it. `make doctor` warns 60 days before a line of
 versions ends; a weekly job of this repository compares the table with what was published since. By hand:
 
+Not run by a test: how they end depends on the day, and the second one needs the internet.
+
 ```sh
 make images-check
 make images-check ONLINE=1

@@ -12,7 +12,7 @@ import pytest
 
 from scripts.core.daemon import Daemon
 from scripts.core.layout import Layout
-from scripts.core.mounts import mount_problems
+from scripts.core.mounts import mount_problems, open_command
 from tests.unit.compose.conftest import ROOT
 
 from .fakes import layout_in
@@ -65,6 +65,12 @@ def close(layout: Layout, umask: int) -> None:
         for name in (*names, *files):
             path = Path(directory, name)
             path.chmod(path.stat().st_mode & ~umask)
+
+
+def test_the_page_has_the_command_that_is_shown(layout: Layout) -> None:
+    page = (ROOT / "docs/how-to/troubleshoot-docker.md").read_text(encoding="utf-8")
+    opened = [layout.root / "config/valkey.conf", layout.root / "docs/runbooks"]
+    assert f"```sh\n{open_command(layout, opened)}\nmake up\n" in page
 
 
 def test_what_others_may_read_is_no_problem(layout: Layout) -> None:
