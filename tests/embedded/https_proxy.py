@@ -113,7 +113,11 @@ class Proxy:
             adapted = adapted.replace(f'"{service}"', f'"{address}"')
         adapted = adapted.replace("/etc/caddy/certificates", str(self.certificates))
         config: dict[str, Any] = json.loads(adapted)
-        ports = {":443": f":{self.https_port}", ":80": f":{self.http_port}", ":2020": f":{free_port()}"}
+        ports = {
+            ":443": f":{self.https_port}",
+            ":80": f":{self.http_port}",
+            "127.0.0.1:2020": f":{free_port()}",
+        }
         http = config["apps"]["http"]
         http |= {"http_port": self.http_port, "https_port": self.https_port}
         for server in http["servers"].values():
