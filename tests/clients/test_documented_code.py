@@ -47,7 +47,7 @@ PAGES = {
     "example-evaluation.md": r"grounded-\w+ +12 +0\.93 +0\.92\n.*\d+ items in the dataset.*grounded-first",
     INSTRUMENT: r"Turntables have a warranty.*You said: How long is the warranty\?",
     "ask-your-traces.md": (
-        r"last seven days cost\?\n  1 rows, first: \{'sum_totalCost'.*agent succeeds\?\n  12 rows.*"
+        r"last seven days cost\?\n  1 rows, first: \{'sum_totalCost'.*agent succeeds\?\n  [12]\d rows.*"
         r"people use it\?\n  1 rows"
     ),
     "report-cost-and-quality.md": r"Cost by model.*month_to_date",
