@@ -95,6 +95,15 @@ def _clickhouse_detached(facts: Facts) -> Verdict:
     return warning(f"{broken} broken parts were put aside") if broken else ok("no part is broken")
 
 
+def _clickhouse_constraints(facts: Facts) -> Verdict:
+    tables = [str(one["table"]) for one in facts.of(ClickHouse).rows("constraints")]
+    if tables:
+        return warning(
+            f"a row that breaks the constraint of {', '.join(tables)} holds up all that come with it"
+        )
+    return ok("no table has a constraint")
+
+
 def _clickhouse_disk(facts: Facts) -> Verdict:
     full = [
         f"{one['name']} has {int(one['free']) / GIB:.1f} GiB"
@@ -189,6 +198,14 @@ CHECKS = (
         fix="look at system.detached_parts; restore a backup if rows are missing (make backups)",
         page=PAGE,
         judge=_clickhouse_detached,
+        engines=COMPOSE,
+    ),
+    Check(
+        id="stores.clickhouse_constraints",
+        looks_at="No table has a constraint: a row that breaks it holds up its table for an hour.",
+        fix="ALTER TABLE <name> DROP CONSTRAINT <constraint>: Langfuse has none, so it was added by hand",
+        page="runbooks/WriterErrors.md",
+        judge=_clickhouse_constraints,
         engines=COMPOSE,
     ),
     Check(

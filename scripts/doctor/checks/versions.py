@@ -7,6 +7,7 @@ from scripts.core.images_lock import LocalImage
 from scripts.doctor.facts import Facts, NotGathered
 from scripts.doctor.model import COMPOSE, EMBEDDED, Check, Verdict, failed, ok, skipped, warning
 from scripts.doctor.sources.clickhouse import ClickHouse
+from scripts.doctor.sources.compose_model import ComposeModel
 from scripts.doctor.sources.containers import Containers
 from scripts.doctor.sources.embedded import EmbeddedData
 from scripts.doctor.sources.lock import ImagesLock
@@ -109,6 +110,21 @@ def _support(facts: Facts) -> Verdict:
     return warning("; ".join(ended)) if ended else ok(f"{len(known)} images are in support")
 
 
+def _stores(facts: Facts) -> Verdict:
+    services = facts.of(ComposeModel).services
+    containers = facts.of(Containers).by_name
+    older = []
+    for name in _WITH_DATA:
+        if name not in services or name not in containers:
+            continue
+        runs, comes = _tag(containers[name].image), _tag(str(services[name].get("image", "")))
+        if numbers_of(comes) and numbers_of(runs) > numbers_of(comes):
+            older.append(f"{name} is {runs}, and the next start makes it {comes}")
+    if older:
+        return warning(f"{'; '.join(older)}: an older version may not read these data")
+    return ok("the next start makes no store older")
+
+
 def _packages(facts: Facts) -> Verdict:
     differing = facts.of(Packages).differing
     if differing is None:
@@ -142,6 +158,11 @@ def _stand_in(facts: Facts, service: str) -> bool:
     return STAND_IN in facts.of(Containers).running(service).image
 
 
+def _tag(image: str) -> str:
+    return image.partition("@")[0].rpartition(":")[2]
+
+
+_WITH_DATA = ("postgres", "clickhouse", "valkey", "seaweedfs")
 _APPLICATION = ("langfuse-web", "langfuse-worker")
 
 CHECKS = (
@@ -174,6 +195,14 @@ CHECKS = (
         fix="use the image that compose.yaml names",
         page="how-to/troubleshoot.md#clickhouse",
         judge=_clickhouse,
+        engines=COMPOSE,
+    ),
+    Check(
+        id="versions.stores",
+        looks_at="The next start gives no store an older version than the one that runs on its data.",
+        fix="before make up, keep the image that runs in compose.override.yaml; the page says how to go on",
+        page="how-to/upgrade.md#clickhouse-and-postgresql",
+        judge=_stores,
         engines=COMPOSE,
     ),
     Check(

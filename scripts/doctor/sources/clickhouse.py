@@ -41,6 +41,8 @@ QUERIES: Mapping[str, str] = {
     "settings": "SELECT name, value FROM system.settings WHERE name IN"
     " ('readonly', 'query_profiler_real_time_period_ns', 'query_profiler_cpu_time_period_ns')",
     "detached": "SELECT count() AS parts FROM system.detached_parts WHERE reason LIKE 'broken%'",
+    "constraints": "SELECT name AS table FROM system.tables WHERE database NOT IN ('system')"
+    " AND create_table_query LIKE '% CONSTRAINT % CHECK %' ORDER BY name",
     "migrations": "SELECT version, dirty FROM schema_migrations ORDER BY sequence DESC LIMIT 1",
 }
 

@@ -78,6 +78,11 @@ def clickhouse_image(tag: str) -> Container:
     return container("clickhouse", image=f"docker.io/clickhouse/clickhouse-server:{tag}")
 
 
+def next_start(tag: str) -> ComposeModel:
+    """Return a stack whose compose files name this ClickHouse."""
+    return ComposeModel(services={"clickhouse": {"image": f"docker.io/clickhouse/clickhouse-server:{tag}"}})
+
+
 def cap(size: int) -> list[dict[str, object]]:
     return [{"name": "max_server_memory_usage", "value": str(size)}]
 
@@ -267,6 +272,8 @@ CASES: list[tuple[str, tuple[object, ...], Status, str]] = [
         "0 MiB",
     ),
     ("stores.clickhouse_database", (clickhouse(databases=[{"engine": "Replicated"}]),), FAILED, "Replicated"),
+    ("stores.clickhouse_constraints", (clickhouse(constraints=[{"table": "scores"}]),), WARNING, "of scores"),
+    ("stores.clickhouse_constraints", (clickhouse(constraints=[]),), OK, "no table"),
     ("stores.clickhouse_detached", (clickhouse(detached=[{"parts": "3"}]),), WARNING, "3 broken parts"),
     (
         "stores.clickhouse_disk",
@@ -347,6 +354,22 @@ CASES: list[tuple[str, tuple[object, ...], Status, str]] = [
         "langfuse-worker is 1.2.2",
     ),
     ("versions.same", (containers(WEB, WORKER),), OK, "1.2.3"),
+    *(
+        ("versions.stores", (containers(clickhouse_image(runs)), next_start(comes)), status, text)
+        for runs, comes, status, text in (
+            (
+                "26.4.4.38",
+                "26.3.37.3",
+                WARNING,
+                "clickhouse is 26.4.4.38, and the next start makes it 26.3.37.3",
+            ),
+            ("26.3.37.3@sha256:ab", "26.3.37.2", WARNING, "may not read"),
+            ("26.3.37.3", "26.3.37.3", OK, "no store older"),
+            ("26.3.37.3", "26.8.15.10", OK, "no store older"),
+            ("26.4.4.38", "latest", OK, "no store older"),
+        )
+    ),
+    ("versions.stores", (containers(clickhouse_image("26.4.4.38")), ComposeModel()), OK, "no store older"),
     *(
         (
             "versions.clickhouse",
