@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import tempfile
 import time
@@ -86,7 +87,7 @@ class SubprocessRunner:
                 stderr=subprocess.PIPE,
                 text=True,
             )
-        except FileNotFoundError as error:
+        except (FileNotFoundError, PermissionError) as error:
             raise _not_found(argv) from error
         with process:
             try:
@@ -116,7 +117,7 @@ class SubprocessRunner:
                 process = subprocess.Popen(
                     argv, cwd=self.cwd, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=err
                 )
-            except FileNotFoundError as error:
+            except (FileNotFoundError, PermissionError) as error:
                 raise _not_found(argv) from error
             deadline = time.monotonic() + timeout_s
             try:
@@ -138,7 +139,7 @@ class SubprocessRunner:
             return subprocess.run(
                 argv, cwd=self.cwd, env=env, stdin=subprocess.DEVNULL, check=False
             ).returncode
-        except FileNotFoundError as error:
+        except (FileNotFoundError, PermissionError) as error:
             raise _not_found(argv) from error
 
 
@@ -154,6 +155,15 @@ def checked(argv: Sequence[str], done: Completed, *, fix: str = "") -> Completed
 
 
 def _not_found(argv: Sequence[str]) -> StackError:
+    """Return the error for a program that cannot be started.
+
+    Where PATH has a directory that this user may not enter, the system says that permission is denied, also
+    when the program is nowhere (execvp(3)).
+    """
+    if found := shutil.which(argv[0], mode=os.F_OK):
+        return StackError(
+            f"This user may not run {found}.", fix=f"make it executable for you: chmod a+rx {found}."
+        )
     return StackError(f"The program {argv[0]} was not found.", fix=f"install {argv[0]} or add it to PATH.")
 
 

@@ -72,6 +72,18 @@ def test_a_program_that_is_not_installed_is_named(tmp_path: Path) -> None:
         SubprocessRunner(tmp_path).watched(["no-such-program"], lambda _said: None)
 
 
+def test_a_program_that_this_user_may_not_run_is_named_with_its_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "closed-program"
+    program.write_text("#!/bin/sh\n")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    runner = SubprocessRunner(tmp_path)
+    for run in (runner.run, runner.stream):
+        with pytest.raises(StackError, match=f"may not run {program}"):
+            run(["closed-program"])
+
+
 def test_a_script_among_the_words_of_a_command_is_cut_short() -> None:
     sql = "select 1 from observations\n" * 100
     text = command_text(["docker", "exec", "sh", "-c", sql])
