@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -69,9 +70,24 @@ def alertmanager_file(
     return HEADER + yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=1000)
 
 
-def secret_files(file: AlertFile) -> Sequence[tuple[Action, str]]:
-    """Return the actions that need a secret, with the name of its file."""
-    return [(action, action.secret) for action in file.actions.values() if action.secret]
+def actions_without_secret(file: AlertFile, directory: Path) -> Iterator[tuple[Action, str]]:
+    """Yield the actions whose secret is not in its file in `directory`, and what is wrong: missing or empty.
+
+    Alertmanager starts without these files, and fails at each message.
+    """
+    for action in file.actions.values():
+        if action.secret and (reason := _missing_or_empty(directory / action.secret)):
+            yield action, reason
+
+
+def _missing_or_empty(path: Path) -> str:
+    try:
+        return "" if path.read_text(encoding="utf-8").strip() else "empty"
+    except FileNotFoundError:
+        return "missing"
+    except PermissionError:
+        # It is for Alertmanager's user alone. The mounts are checked for that user.
+        return "" if not path.parent.exists() or path.stat().st_size else "empty"
 
 
 def _routes(file: AlertFile) -> list[Mapping[str, Any]]:

@@ -12,7 +12,7 @@ from .document import load_alerts
 from .model import AlertFile
 from .paths import alerts_file, compiled_routing, compiled_rules, secrets_dir
 from .queries import plan_queries
-from .routing import alertmanager_file, secret_files
+from .routing import actions_without_secret, alertmanager_file
 from .rules import rule_file
 from .series import all_series
 
@@ -60,10 +60,8 @@ def write_compiled(target: Path, text: str) -> None:
 
 
 def _warn_of_missing_secrets(context: Context, file: AlertFile) -> int:
-    missing = [
-        (action, name) for action, name in secret_files(file) if not (secrets_dir(context) / name).exists()
-    ]
-    for action, name in missing:
-        shown = context.layout.shown(secrets_dir(context) / name)
-        context.console.warn(f"action {action.name} cannot send: write its secret to {shown}")
-    return EXIT_WARNINGS if missing else EXIT_OK
+    mute = list(actions_without_secret(file, secrets_dir(context)))
+    for action, reason in mute:
+        shown = context.layout.shown(secrets_dir(context) / action.secret)
+        context.console.warn(f"action {action.name} cannot send: {shown} is {reason}")
+    return EXIT_WARNINGS if mute else EXIT_OK

@@ -95,7 +95,10 @@ class Monitoring:
             "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
             "rule_files": list(self.rules),
             "alerting": {"alertmanagers": [{"static_configs": [{"targets": managers}]}]},
-            "scrape_configs": [{"job_name": "exporter", "static_configs": [target]}],
+            "scrape_configs": [
+                {"job_name": "exporter", "static_configs": [target]},
+                {"job_name": "alertmanager", "static_configs": [{"targets": managers}]},
+            ],
         }
         (self.directory / "prometheus.yml").write_text(yaml.safe_dump(config))
         port = free_port()

@@ -164,11 +164,16 @@ def test_alerts_compiles_and_warns_of_missing_secrets(verb: Verb, root: Path) ->
     assert first.returncode == 3
     assert "rules/alerts.yaml: written" in first.stderr
     assert "action slack_notify cannot send" in first.stderr
+    assert "secrets/slack_webhook_url is missing" in first.stderr
     for name in ("slack_webhook_url", "pagerduty_routing_key"):
         (root / "config" / "alertmanager" / "secrets" / name).write_text("x")
     second = verb("alerts")
     assert second.returncode == 0
     assert "rules/alerts.yaml: unchanged" in second.stderr
+    (root / "config" / "alertmanager" / "secrets" / "pagerduty_routing_key").write_text("\n")
+    third = verb("alerts")
+    assert third.returncode == 3
+    assert "secrets/pagerduty_routing_key is empty" in third.stderr
 
 
 def test_a_faulty_file_is_refused_and_the_compiled_rules_stay(verb: Verb, root: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from scripts.alerts.document import parse_alerts
-from scripts.alerts.routing import alertmanager_file
+from scripts.alerts.routing import actions_without_secret, alertmanager_file
 from scripts.alerts.rules import SILENCE_HOLD, rule_file
 
 from .alerting import Monitoring, Receiver
@@ -33,6 +33,16 @@ alerts:
   - {name: daily_budget_exceeded, metric: llm_cost, condition: sum > daily_budget * 1.2, window: day,
      no_data: ignore, severity: critical, action: slack_notify}
   - {name: feedback_low, metric: user-feedback, condition: avg < 0, window: 5s, action: slack_notify}
+"""
+# The alert that always fires goes where no message arrives.
+TWO_RECEIVERS = """
+actions:
+  slack_notify: {type: slack, channel: "#llm-alerts", url_file: slack_url}
+  other: {type: slack, channel: "#other", url_file: other_url}
+  third: {type: pagerduty, routing_key_file: third_key}
+stack_alerts: {warning: slack_notify, watchdog: other}
+alerts:
+  - {name: feedback_low, metric: user-feedback, condition: avg < 0, window: 5s, action: third}
 """
 PROJECT = DEFAULT_KEYS.project_id
 
@@ -173,3 +183,27 @@ def test_quality_alerts_are_silent_while_the_stack_is_down(setup: Setup) -> None
         attachment["title"] for _, message in setup.receiver.messages for attachment in message["attachments"]
     ]
     assert not [title for title in titles if "confidence_drop" in title]
+
+
+def test_a_receiver_without_its_secret_is_heard_of_from_another(tmp_path: Path) -> None:
+    receiver = Receiver()
+    (tmp_path / "slack_url").write_text(receiver.url)
+    (tmp_path / "third_key").write_text("\n")
+    file = parse_alerts(TWO_RECEIVERS, "alerts.yaml")
+    assert [(action.name, reason) for action, reason in actions_without_secret(file, tmp_path)] == [
+        ("other", "missing"),
+        ("third", "empty"),
+    ]
+    monitoring = Monitoring(
+        tmp_path / "monitoring",
+        "http://127.0.0.1:9",
+        {"stack.yaml": (REPOSITORY / "config" / "prometheus" / "rules" / "stack.yaml").read_text()},
+        alertmanager_file(file, secrets_dir=str(tmp_path), group_wait="1s", group_interval="1s"),
+    )
+    try:
+        monitoring.start()
+        _, message = receiver.wait("[FIRING", "NotificationsFailing", since=0, timeout_s=150)
+        assert "cannot send by slack" in message["text"]
+    finally:
+        monitoring.stop()
+        receiver.close()

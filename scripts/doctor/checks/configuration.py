@@ -64,6 +64,17 @@ def _compiled(facts: Facts) -> Verdict:
     return ok("Prometheus and Alertmanager have the rules of config/alerts.yaml")
 
 
+def _receivers(facts: Facts) -> Verdict:
+    if "monitoring" not in facts.of(Stack).profiles:
+        return skipped("the profile monitoring is off, so no alert is sent")
+    configuration = facts.of(Configuration)
+    if configuration.alerts_fault:
+        raise NotGathered("config/alerts.yaml has faults")
+    if configuration.mute:
+        return warning(f"actions of config/alerts.yaml cannot send: {'; '.join(configuration.mute)}")
+    return ok("every action of config/alerts.yaml has its secret")
+
+
 def _compose(facts: Facts) -> Verdict:
     problem = facts.of(ComposeModel).problem
     return failed(problem) if problem else ok("Compose accepts compose.yaml with these settings")
@@ -189,6 +200,15 @@ CHECKS = (
         page="how-to/monitor.md",
         judge=_compiled,
         repair=Repair(what="compile config/alerts.yaml, as make alerts does", apply=_compile),
+    ),
+    Check(
+        id="configuration.receivers",
+        looks_at="Every action of `config/alerts.yaml` has its secret in `config/alertmanager/secrets`.",
+        fix="write the secret to that file and give it to Alertmanager's user: sudo chown 65534 FILE; "
+        "or take the action out of config/alerts.yaml, then make alerts",
+        page="how-to/monitor.md#actions",
+        judge=_receivers,
+        engines=COMPOSE,
     ),
     Check(
         id="configuration.compose",

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from scripts.alerts.document import load_alerts
-from scripts.alerts.paths import alerts_file, compiled_routing, compiled_rules
-from scripts.alerts.routing import alertmanager_file
+from scripts.alerts.paths import alerts_file, compiled_routing, compiled_rules, secrets_dir
+from scripts.alerts.routing import actions_without_secret, alertmanager_file
 from scripts.alerts.rules import rule_file
 from scripts.core.context import Context
 from scripts.core.errors import StackError
@@ -33,6 +33,7 @@ class Configuration:
         projects: ids of the projects that config/stack.yaml describes.
         alerts_fault: why config/alerts.yaml cannot be used, or empty.
         stale: compiled files that differ from what config/alerts.yaml says.
+        mute: actions of config/alerts.yaml whose secret is missing or empty, a text each.
         secrets: values of `.env` and the environment by name, of the settings that are secret.
     """
 
@@ -44,6 +45,7 @@ class Configuration:
     projects: tuple[str, ...]
     alerts_fault: str
     stale: tuple[str, ...]
+    mute: tuple[str, ...]
     secrets: Mapping[str, str] = field(repr=False)
 
 
@@ -57,7 +59,7 @@ def gather(surroundings: Surroundings, _facts: Facts) -> Configuration:
         projects = tuple(project.id for project in stack.projects)
     except StackError as error:
         stack_fault = _text(error)
-    alerts_fault, stale = _alerts(context)
+    alerts_fault, stale, mute = _alerts(context)
     return Configuration(
         problems=() if surroundings.env_fault else _problems(context),
         env_exists=surroundings.env_file is not None or bool(surroundings.env_fault),
@@ -67,6 +69,7 @@ def gather(surroundings: Surroundings, _facts: Facts) -> Configuration:
         projects=projects,
         alerts_fault=alerts_fault,
         stale=stale,
+        mute=mute,
         secrets={
             setting.name: surroundings.settings.get(setting.name)
             for setting in SETTINGS
@@ -101,13 +104,20 @@ def stale_rules(context: Context) -> dict[str, str]:
     }
 
 
-def _alerts(context: Context) -> tuple[str, tuple[str, ...]]:
-    if not alerts_file(context).exists():
-        return "", ()
+def _alerts(context: Context) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    path = alerts_file(context)
+    if not path.exists():
+        return "", (), ()
     try:
-        return "", tuple(sorted(stale_rules(context)))
+        file = load_alerts(path, context.layout.shown(path))
+        directory = secrets_dir(context)
+        mute = [
+            f"{action.name}: {context.layout.shown(directory / action.secret)} is {reason}"
+            for action, reason in actions_without_secret(file, directory)
+        ]
+        return "", tuple(sorted(stale_rules(context))), tuple(mute)
     except StackError as error:
-        return _text(error), ()
+        return _text(error), (), ()
 
 
 def _problems(context: Context) -> tuple[str, ...]:

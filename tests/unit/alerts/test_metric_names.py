@@ -18,7 +18,7 @@ from scripts.reconcile.watch import Watch
 from .promtool import CONFIG
 
 # Of other programs; that they really have them is tried in tests/scenarios/monitoring.
-FOREIGN = ("redis_", "pg_", "node_", "ClickHouse", "container_", "process_")
+FOREIGN = ("redis_", "pg_", "node_", "ClickHouse", "container_", "process_", "alertmanager_")
 METRIC = re.compile(rf"\b(?:(?:langfuse_|{'|'.join(FOREIGN)})\w+|up|ALERTS)\b(?!\s*\()")
 
 
@@ -112,7 +112,7 @@ def test_every_metric_of_another_program_has_the_place_in_its_source() -> None:
 def test_the_places_are_those_of_the_versions_that_run() -> None:
     pinned = {one.name: one.tag for one in read_pinned()}
     wanted = {name: program["version"] for name, program in FOREIGN_METRICS.items() if program["version"]}
-    assert len(wanted) == 4
+    assert len(wanted) == 5
     assert {name: pinned[name] for name in wanted} == wanted
     for name, version in wanted.items():
         assert version.removeprefix("v").partition("-")[0] in FOREIGN_METRICS[name]["source"]

@@ -19,6 +19,7 @@ _QUEUE = 'langfuse_queue_jobs{queue="otel-ingestion-queue", state="waiting"}'
 _BACKUP = 'langfuse_stack_job_last_success_timestamp_seconds{task="backup"}'
 _END = "langfuse_certificate_expiry_timestamp_seconds"
 _DAY = 86400
+_FAILED = 'alertmanager_notifications_failed_total{integration="slack", reason="other"}'
 
 # name -> (series with which it fires, series with which it is silent); looked at after 80 minutes.
 _REFUSED = '{project="kosmos", trace_id="a1", span_id="01", batch="otel/kosmos/x.json"}'
@@ -52,6 +53,10 @@ CASES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
     "TargetDown": (
         {'up{job="clickhouse"}': "0x90"},
         {'up{job="clickhouse"}': "1x90", 'up{job="exporter"}': "0x90"},
+    ),
+    "NotificationsFailing": (
+        {_FAILED: "0x75 1x20"},
+        {_FAILED: "7x90", 'alertmanager_notifications_total{integration="slack"}': "0+1x90"},
     ),
     "QueueGrowing": ({_QUEUE: "1000+10x90"}, {_QUEUE: "5000-10x90"}),
     "DeadLetters": (

@@ -21,6 +21,7 @@ from scripts.doctor.sources.certificates import Certificates
 from scripts.doctor.sources.clickhouse import ClickHouse
 from scripts.doctor.sources.clock import Clock
 from scripts.doctor.sources.compose_model import ComposeModel
+from scripts.doctor.sources.configuration import Configuration
 from scripts.doctor.sources.containers import Container, docker_from
 from scripts.doctor.sources.embedded import EmbeddedData
 from scripts.doctor.sources.files import Files
@@ -68,6 +69,23 @@ def backups(**changed: Any) -> Backups:
         "left": (),
     }
     return Backups(**{**usual, **changed})
+
+
+def configuration(**changed: Any) -> Configuration:
+    """Return a configuration without a fault."""
+    usual: dict[str, Any] = {
+        "problems": (),
+        "env_exists": True,
+        "env_fault": "",
+        "unknown": (),
+        "stack_fault": "",
+        "projects": (),
+        "alerts_fault": "",
+        "stale": (),
+        "mute": (),
+        "secrets": {},
+    }
+    return Configuration(**{**usual, **changed})
 
 
 def pinned(today: str = "2026-12-01") -> PinnedImages:
@@ -489,6 +507,14 @@ CASES: list[tuple[str, tuple[object, ...], Status, str]] = [
         (backups(rest=Rest(2**31 - 1, "2026-01-31T02:05:00+00:00")),),
         FAILED,
         "make up starts it",
+    ),
+    ("configuration.receivers", (stack(), configuration(mute=("a: b is empty",))), SKIPPED, "is off"),
+    ("configuration.receivers", (stack(("monitoring",)), configuration()), OK, "has its secret"),
+    (
+        "configuration.receivers",
+        (stack(("monitoring",)), configuration(mute=("page: config/alertmanager/secrets/key is empty",))),
+        WARNING,
+        "page: config/alertmanager/secrets/key is empty",
     ),
 ]
 

@@ -212,7 +212,7 @@ def test_a_stored_value_decrypts_with_its_key_only() -> None:
         decrypt("no:cipher", key)
     from scripts.doctor.sources.configuration import Configuration
 
-    known = Configuration((), True, "", (), "", (), "", (), {"ENCRYPTION_KEY": key})
+    known = Configuration((), True, "", (), "", (), "", (), (), {"ENCRYPTION_KEY": key})
     answers = postgres.Postgres({"encrypted": [stored]})
     assert judge("secrets.encryption_key", known, answers).status is Status.OK
     other = replace(known, secrets={"ENCRYPTION_KEY": "0e" * 32})
