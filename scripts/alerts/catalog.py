@@ -29,6 +29,20 @@ def one_of(column: str, *values: str) -> Filter:
 _ROOT: Filter = {"column": "isRootObservation", "operator": "=", "value": True, "type": "boolean"}
 _MODEL_CALLS = one_of("type", "GENERATION", "EMBEDDING")
 _ERRORS = one_of("level", "ERROR")
+AGENT_TYPE = one_of("type", "AGENT")
+AGENT_KEY = "agent"
+"""Metadata of a model call that names the agent on whose behalf it was made."""
+
+
+def of_agent(agent: str) -> list[Filter]:
+    """Return two filters for the metadata of an agent's calls, of which a call fits exactly one.
+
+    SDK 5 sends texts of metadata in quotes, other senders without; a server may compare with what was sent.
+    """
+    return [
+        {"column": "metadata", "operator": "=", "value": text, "type": "stringObject", "key": AGENT_KEY}
+        for text in (agent, f'"{agent}"')
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +59,8 @@ class Metric:
         numerator: for a ratio: what rows count; its `avg` is their share.
         scale: a value of the API times this is the value in `unit`.
         by_agent: whether its rows can be those of agents (observations of type AGENT).
+        of_calls: whether its rows are model calls whose amounts add up: those of an agent name it in their
+            metadata, by which the Metrics API selects but does not group.
         distinct: the measure counts distinct values instead of rows.
     """
 
@@ -57,6 +73,7 @@ class Metric:
     numerator: Filter | None = None
     scale: float = 1.0
     by_agent: bool = False
+    of_calls: bool = False
     distinct: bool = False
 
 
@@ -66,19 +83,21 @@ def _latency(family: str, measure: str, *filters: Filter, by_agent: bool = False
     )
 
 
-def _rows(family: str, *filters: Filter, by_agent: bool = False) -> Metric:
-    return Metric(family, "", OBSERVATIONS, "count", ("projected",), filters, by_agent=by_agent)
+def _rows(family: str, *filters: Filter, by_agent: bool = False, of_calls: bool = False) -> Metric:
+    return Metric(
+        family, "", OBSERVATIONS, "count", ("projected",), filters, by_agent=by_agent, of_calls=of_calls
+    )
+
+
+def _amount(family: str, unit: str, measure: str) -> Metric:
+    return Metric(family, unit, OBSERVATIONS, measure, _AMOUNT, (_MODEL_CALLS,), of_calls=True)
 
 
 METRICS: dict[str, Metric] = {
-    "llm_cost": Metric("langfuse_llm_cost_usd", "USD", OBSERVATIONS, "totalCost", _AMOUNT, (_MODEL_CALLS,)),
-    "tokens": Metric("langfuse_tokens", "tokens", OBSERVATIONS, "totalTokens", _AMOUNT, (_MODEL_CALLS,)),
-    "input_tokens": Metric(
-        "langfuse_input_tokens", "tokens", OBSERVATIONS, "inputTokens", _AMOUNT, (_MODEL_CALLS,)
-    ),
-    "output_tokens": Metric(
-        "langfuse_output_tokens", "tokens", OBSERVATIONS, "outputTokens", _AMOUNT, (_MODEL_CALLS,)
-    ),
+    "llm_cost": _amount("langfuse_llm_cost_usd", "USD", "totalCost"),
+    "tokens": _amount("langfuse_tokens", "tokens", "totalTokens"),
+    "input_tokens": _amount("langfuse_input_tokens", "tokens", "inputTokens"),
+    "output_tokens": _amount("langfuse_output_tokens", "tokens", "outputTokens"),
     "latency": _latency("langfuse_trace_latency_seconds", "latency", _ROOT),
     "llm_latency": _latency("langfuse_generation_latency_seconds", "latency", _MODEL_CALLS),
     "observation_latency": _latency("langfuse_observation_latency_seconds", "latency", by_agent=True),
@@ -88,7 +107,7 @@ METRICS: dict[str, Metric] = {
     ),
     "traces": _rows("langfuse_traces", _ROOT),
     "observations": _rows("langfuse_observations", by_agent=True),
-    "generations": _rows("langfuse_generations", _MODEL_CALLS),
+    "generations": _rows("langfuse_generations", _MODEL_CALLS, of_calls=True),
     "users": Metric("langfuse_users", "", OBSERVATIONS, "uniqueUserIds", (), distinct=True),
     "sessions": Metric("langfuse_sessions", "", OBSERVATIONS, "uniqueSessionIds", (), distinct=True),
 }

@@ -59,7 +59,7 @@ def check_observed(observed: Observed) -> Iterator[tuple[tuple[str, ...], str]]:
             yield ("window",), "projected needs the window day or month"
     for fault in _window_faults(observed.window):
         yield ("window",), fault
-    if observed.group_by == "agent" and not _by_agent(observed.metric):
+    if observed.group_by == "agent" and not _groups_by_agent(observed.metric):
         yield ("group_by",), f"{observed.metric} is not known by agent"
     if is_array(observed.group_by):
         for statistic in observed.statistics:
@@ -87,11 +87,12 @@ def _aggregate_faults(alert: Alert, aggregate: Aggregate) -> Iterator[str]:
 
 def _grouping_faults(alert: Alert) -> Iterator[tuple[tuple[str, ...], str]]:
     names = {metric_of(alert, aggregate) for aggregate in aggregates(alert.condition)} | {alert.metric}
-    dimensions = {alert.group_by, *(key for key, _ in (*alert.filters, *alert.excluded))}
+    chosen = {key for key, _ in (*alert.filters, *alert.excluded)}
     for name in sorted(names):
-        if "agent" in dimensions and not _by_agent(name):
-            where = "group_by" if alert.group_by == "agent" else "filters"
-            yield (where,), f"{name} is not known by agent; use trace_name"
+        if alert.group_by == "agent" and not _groups_by_agent(name):
+            yield ("group_by",), f"{name} is not known by agent; use trace_name"
+        if "agent" in chosen and not _by_agent(name):
+            yield ("filters",), f"{name} cannot be selected by agent; use group_by, or trace_name"
 
 
 _DOES_NOT_ADD_UP = (
@@ -155,6 +156,10 @@ def _ratios(node: Condition | Value) -> Iterator[Arithmetic]:
 
 def _by_agent(name: str) -> bool:
     return is_score(name) or METRICS[name].by_agent
+
+
+def _groups_by_agent(name: str) -> bool:
+    return _by_agent(name) or METRICS[name].of_calls
 
 
 def _window_faults(window: Window) -> Iterator[str]:

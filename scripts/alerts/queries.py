@@ -2,6 +2,7 @@
 
 Scores of the same window, grouping and filters share one query, with the score's name as a dimension; the
 statistics of one metric share one query anyway. A share needs a second query, for the rows that it counts.
+Amounts by agent need a query for the agents and two for each: the API selects by metadata but does not group.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from .catalog import (
+    AGENT_TYPE,
     DIMENSIONS,
     OBSERVATIONS,
     Filter,
@@ -33,12 +35,16 @@ OWN_ENVIRONMENTS = (CANARY_ENVIRONMENT, "stack-smoke", "stack-smoke-otel")
 """Where the canary and the smoke tests write: nobody's quality, cost or alert."""
 """Where the canary writes; no metric counts it."""
 ROW_LIMIT = 1000
+AGENTS_ASKED = 20
+"""Agents whose amounts are asked for, those with most runs."""
 NO_GROUP = "none"
 """The group of what has no name, user, tag ..."""
 MIN_ELAPSED = 0.05
 """Before 5 % of a day or a month are over nothing is projected: one early hour says little about the rest."""
 
 _NEGATED = {"!=": "=="}
+_AGENT_COLUMN = DIMENSIONS["agent"].of_observations
+_WITHOUT_OWN: Filter = {**one_of("environment", *OWN_ENVIRONMENTS), "operator": "none of"}
 Rows = Sequence[Mapping[str, Any]]
 
 
@@ -48,12 +54,14 @@ class Scope:
 
     Attributes:
         filters: as canonical JSON.
+        by_metadata: whether groups are agents that only the calls' metadata name: each takes two queries.
     """
 
     view: str
     filters: str
     group_by: str
     window: Window
+    by_metadata: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +87,21 @@ class Query:
     measures: tuple[tuple[str, str], ...]
     scores: tuple[str, ...]
 
-    def document(self, now: datetime) -> dict[str, Any]:
-        """Return the `query` parameter for the window that ends `now`."""
+    def document(self, now: datetime, agent: Filter | None = None) -> dict[str, Any]:
+        """Return the `query` parameter for the window that ends `now`.
+
+        Args:
+            now: when the window ends.
+            agent: selects the calls of one agent, instead of a grouping.
+        """
         filters: list[Filter] = json.loads(self.scope.filters)
         if self.scores:
             filters.append(one_of("name", *self.scores))
+        if agent:
+            filters.append(agent)
         dimensions = [{"field": "name"}] if self.scores else []
-        if self.scope.group_by:
+        grouped = self.scope.group_by and not agent
+        if grouped:
             dimensions.append({"field": dimension_of(self.scope.group_by).column(self.scope.view)})
         document: dict[str, Any] = {
             "view": self.scope.view,
@@ -96,17 +112,45 @@ class Query:
             "toTimestamp": _iso(now),
             "config": {"row_limit": ROW_LIMIT},
         }
-        if self.scope.group_by:
+        if grouped:
             measure, how = self.measures[0]
             document["orderBy"] = [{"field": f"{how}_{measure}", "direction": "desc"}]
         return document
 
+    def agents_document(self, now: datetime) -> dict[str, Any]:
+        """Return the query for the agents that ran in the window, those with most runs first."""
+        return {
+            "view": OBSERVATIONS,
+            "metrics": [{"measure": "count", "aggregation": "count"}],
+            "dimensions": [{"field": _AGENT_COLUMN}],
+            "filters": [AGENT_TYPE, _WITHOUT_OWN],
+            "fromTimestamp": _iso(self.scope.window.start(now)),
+            "toTimestamp": _iso(now),
+            "orderBy": [{"field": "count_count", "direction": "desc"}],
+            "config": {"row_limit": AGENTS_ASKED},
+        }
+
+
+def agents_in(rows: Rows) -> list[str]:
+    """Return the agents that an answer to `agents_document` names."""
+    return [str(row[_AGENT_COLUMN]) for row in rows if row.get(_AGENT_COLUMN)]
+
+
+def rows_of_agent(agent: str, rows: Rows) -> Rows:
+    """Return rows as they were if the API could group by agent; without the empty row of no calls."""
+    return [{**row, _AGENT_COLUMN: agent} for row in rows if float(row.get("count_count") or 0)]
+
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """The rows of all queries of one project."""
+    """The rows of all queries of one project.
+
+    Attributes:
+        asked: how many requests that took.
+    """
 
     rows: Mapping[Scope, Rows]
+    asked: int = 0
 
     def groups(self, column: Column) -> list[str]:
         """Return the groups that have rows, largest first; one empty name where nothing is grouped."""
@@ -219,7 +263,7 @@ def _own_column(series: Series, metric: Metric) -> Column:
 
 def _is_summed_average(series: Series) -> bool:
     """Whether it is the average of a group that many rows belong to: averages of rows cannot be added up."""
-    return series.statistic == "avg" and is_array(series.group_by)
+    return series.statistic == "avg" and (is_array(series.group_by) or _scope(series).by_metadata)
 
 
 def _count_column(series: Series) -> Column:
@@ -237,8 +281,9 @@ def _part_column(series: Series, metric: Metric) -> Column:
 def _scope(series: Series, part: Filter | None = None) -> Scope:
     metric = _metric(series)
     filters = list(metric.filters)
-    if "agent" in (series.group_by, *(key for key, _ in series.filters)) and metric.view == OBSERVATIONS:
-        filters.append(one_of("type", "AGENT"))
+    of_agents = "agent" in (series.group_by, *(key for key, _ in series.filters))
+    if of_agents and metric.view == OBSERVATIONS and not metric.of_calls:
+        filters.append(AGENT_TYPE)
     for chosen, operator in ((series.filters, "any of"), (series.excluded, "none of")):
         for key, values_ in chosen:
             dimension = DIMENSIONS[key]
@@ -246,10 +291,13 @@ def _scope(series: Series, part: Filter | None = None) -> Scope:
             column = dimension.column(metric.view)
             filters.append({**one_of(column, *values_), "operator": operator, "type": kind})
     if not any(key == "environment" for key, _ in series.filters):
-        filters.append({**one_of("environment", *OWN_ENVIRONMENTS), "operator": "none of"})
+        filters.append(_WITHOUT_OWN)
     if part is not None:
         filters.append(part)
-    return Scope(metric.view, json.dumps(filters, sort_keys=True), series.group_by, series.window)
+    by_metadata = metric.of_calls and series.group_by == "agent"
+    return Scope(
+        metric.view, json.dumps(filters, sort_keys=True), series.group_by, series.window, by_metadata
+    )
 
 
 def _test_filter(test: Criterion) -> Filter:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -16,7 +18,8 @@ from scripts.core.errors import StackError
 from scripts.core.proxies import uses_proxy
 from scripts.core.settings.envfile import read_env
 
-from .queries import Answers, Query, Rows, Scope
+from .catalog import of_agent
+from .queries import Answers, Query, Rows, Scope, agents_in, rows_of_agent
 
 METRICS = "/api/public/v2/metrics"
 
@@ -73,6 +76,32 @@ def open_client(base_url: str, timeout_s: float) -> httpx.AsyncClient:
     return httpx.AsyncClient(base_url=base_url, timeout=timeout_s, trust_env=uses_proxy(base_url))
 
 
+@dataclass(slots=True)
+class KeptByAgent:
+    """What was read by agent, which takes two queries for each agent, to be used again for a while.
+
+    Attributes:
+        max_age_s: how old an answer may be.
+    """
+
+    max_age_s: float
+    clock: Callable[[], float] = time.monotonic
+    _answers: dict[tuple[str, Query], tuple[float, Rows]] = field(default_factory=dict)
+
+    def find(self, project: str, query: Query) -> Rows | None:
+        """Return the last answer unless it is too old."""
+        taken, rows = self._answers.get((project, query), (float("-inf"), ()))
+        return rows if self.clock() - taken < self.max_age_s else None
+
+    def keep(self, project: str, query: Query, rows: Rows) -> None:
+        """Keep an answer, and drop those that are too old."""
+        now = self.clock()
+        self._answers = {
+            key: (taken, kept) for key, (taken, kept) in self._answers.items() if now - taken < self.max_age_s
+        }
+        self._answers[project, query] = now, rows
+
+
 async def read_answers(
     client: httpx.AsyncClient,
     key: ProjectKey,
@@ -80,18 +109,40 @@ async def read_answers(
     now: datetime,
     *,
     slots: asyncio.Semaphore,
+    kept: KeptByAgent | None = None,
 ) -> Answers:
     """Return the answers to all queries; `slots` bounds how many run at once. Raises MetricsError."""
+
+    asked = 0
+
+    async def ask(document: dict[str, Any]) -> Rows:
+        nonlocal asked
+        asked += 1
+        async with slots:
+            return await _ask(client, key, document)
+
     rows: dict[Scope, Rows] = {}
     for query in queries:  # one project asks one by one; projects run beside each other
-        async with slots:
-            rows[query.scope] = await _ask(client, key, query, now)
-    return Answers(rows)
+        if not query.scope.by_metadata:
+            rows[query.scope] = await ask(query.document(now))
+            continue
+        found = kept.find(key.project, query) if kept else None
+        if found is None:
+            found = [
+                row
+                for agent in agents_in(await ask(query.agents_document(now)))
+                for condition in of_agent(agent)
+                for row in rows_of_agent(agent, await ask(query.document(now, condition)))
+            ]
+            if kept:
+                kept.keep(key.project, query, found)
+        rows[query.scope] = found
+    return Answers(rows, asked)
 
 
-async def _ask(client: httpx.AsyncClient, key: ProjectKey, query: Query, now: datetime) -> Rows:
+async def _ask(client: httpx.AsyncClient, key: ProjectKey, document: dict[str, Any]) -> Rows:
     try:
-        answer = await client.get(METRICS, params={"query": json.dumps(query.document(now))}, auth=key.auth)
+        answer = await client.get(METRICS, params={"query": json.dumps(document)}, auth=key.auth)
     except httpx.TimeoutException as error:
         raise MetricsError(key.project, "timeout", f"no answer in time ({type(error).__name__})") from error
     except httpx.TransportError as error:

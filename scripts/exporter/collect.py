@@ -15,7 +15,14 @@ import httpx
 from scripts.alerts.document import AlertFileError, load_alerts
 from scripts.alerts.model import AlertFile
 from scripts.alerts.queries import Query, plan_queries, values
-from scripts.alerts.reader import MetricsError, ProjectKey, project_keys, read_answers, why_no_keys
+from scripts.alerts.reader import (
+    KeptByAgent,
+    MetricsError,
+    ProjectKey,
+    project_keys,
+    read_answers,
+    why_no_keys,
+)
 from scripts.alerts.series import Series, all_series
 from scripts.core.heartbeats import last_successes
 from scripts.reconcile.compose import Reconciler
@@ -32,6 +39,8 @@ from .telemetry import Telemetry
 log = logging.getLogger("exporter")
 
 _BATCHES_IN_MEMORY = 16
+_READINGS_PER_AGENTS = 5
+"""Amounts by agent take two queries for each agent, so they are asked for with every fifth reading only."""
 _PATIENCE_S = 20.0
 """How long nothing more may arrive of what was replayed: canaries arrive meanwhile."""
 
@@ -44,6 +53,8 @@ class Exporter:
         self._telemetry = telemetry
         self._client = client
         self._slots = asyncio.Semaphore(config.parallel)
+        # Half an interval less, as a reading does not begin to the second.
+        self._kept = KeptByAgent((_READINGS_PER_AGENTS - 0.5) * config.interval_s)
         self._file_time = 0.0
         self._file: AlertFile | None = None
         self._series: list[Series] = []
@@ -136,7 +147,9 @@ class Exporter:
     async def _read_project(self, key: ProjectKey) -> None:
         now = datetime.now(UTC)
         try:
-            answers = await read_answers(self._client, key, self._queries, now, slots=self._slots)
+            answers = await read_answers(
+                self._client, key, self._queries, now, slots=self._slots, kept=self._kept
+            )
         except MetricsError as error:
             self._telemetry.project_up.labels(key.project).set(0)
             self._failed("metrics", error.reason, error.message)
@@ -144,7 +157,7 @@ class Exporter:
         read = {series: values(series, answers, now) for series in self._series}
         dropped = self._telemetry.readings.keep(key.project, read)
         self._telemetry.dropped_groups.labels(key.project).set(dropped)
-        self._telemetry.queries.labels(key.project).inc(len(self._queries))
+        self._telemetry.queries.labels(key.project).inc(answers.asked)
         self._telemetry.project_up.labels(key.project).set(1)
         self._telemetry.read_at.labels(key.project).set_to_current_time()
 

@@ -16,6 +16,15 @@ _OF_AGENTS = {
     ("error_rate", "avg"): "error_rate",
     ("observation_latency", "p95"): "latency_p95_seconds",
     ("task_success", "avg"): "success_rate",
+    ("quality", "avg"): "quality",
+    ("llm_cost", "sum"): "cost_usd",
+    ("tokens", "sum"): "tokens",
+    ("input_tokens", "sum"): "input_tokens",
+}
+# What one number is of another, where both have the same window.
+_RATIOS_OF_AGENTS = {
+    "cost_usd_per_task": ("cost_usd", "tasks"),
+    "input_tokens_share": ("input_tokens", "tokens"),
 }
 
 
@@ -83,6 +92,11 @@ def _agents(values: Values) -> list[dict[str, Any]]:
         windows[column] = reach  # the longest window tells most about an agent
         for group, value in groups.items():
             rows.setdefault(group, {"agent": group})[column] = value
+    for name, (above, below) in _RATIOS_OF_AGENTS.items():
+        if windows.get(above, 0) == windows.get(below):
+            for row in rows.values():
+                if above in row and row.get(below):
+                    row[name] = row[above] / row[below]
     return sorted(rows.values(), key=lambda row: -row.get("tasks", 0))
 
 

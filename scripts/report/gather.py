@@ -9,7 +9,7 @@ from datetime import datetime
 
 import httpx
 
-from scripts.alerts.catalog import Filter
+from scripts.alerts.catalog import Filter, of_agent
 from scripts.alerts.queries import Rows
 from scripts.alerts.reader import METRICS, MetricsError, ProjectKey
 
@@ -138,7 +138,7 @@ async def _agent_costs(ask: Ask, span: Span, agents: Sequence[str], total: Rows)
         *(
             ask(queries.amounts(span, filters=[condition]))
             for agent in agents
-            for condition in queries.of_agent(agent)
+            for condition in of_agent(agent)
         )
     )
     pairs = [(*one, *other) for one, other in zip(answers[::2], answers[1::2], strict=True)]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from scripts.alerts.catalog import METRICS, NUMERIC_SCORES, OBSERVATIONS, Filter, one_of
+from scripts.alerts.catalog import AGENT_TYPE, METRICS, NUMERIC_SCORES, OBSERVATIONS, Filter, one_of
 from scripts.alerts.queries import OWN_ENVIRONMENTS
 
 Document = dict[str, Any]
@@ -22,8 +22,6 @@ TOP_MODELS = 5
 """Models that the plot of daily costs tells apart: as many as colours can be."""
 
 CATEGORICAL_SCORES = "scores-categorical"
-AGENT_KEY = "agent"
-"""Metadata of a model call that names the agent on whose behalf it was made."""
 AMOUNTS = (("totalCost", "sum"), ("totalTokens", "sum"), ("inputTokens", "sum"), ("count", "count"))
 PERCENTILES = (50, 95, 99)
 LATENCIES = (("count", "count"), *(("latency", f"p{percent}") for percent in PERCENTILES))
@@ -38,7 +36,7 @@ _NO_CANARY: Filter = {
 CALLS = METRICS["llm_cost"].filters
 """What model calls are: generations and embeddings."""
 ROOTS = METRICS["latency"].filters
-AGENTS = (one_of("type", "AGENT"),)
+AGENTS = (AGENT_TYPE,)
 JUDGEMENTS = ("task_success", "quality")
 """Scores of an agent's run that its row shows."""
 
@@ -93,17 +91,6 @@ def question(
     if daily:
         document["timeDimension"] = {"granularity": "day"}
     return document
-
-
-def of_agent(agent: str) -> list[Filter]:
-    """Return two filters for the metadata of an agent's calls, of which a call fits exactly one.
-
-    SDK 5 sends texts of metadata in quotes, other senders without; a server may compare with what was sent.
-    """
-    return [
-        {"column": "metadata", "operator": "=", "value": text, "type": "stringObject", "key": AGENT_KEY}
-        for text in (agent, f'"{agent}"')
-    ]
 
 
 def amounts(span: Span, by: str = "", *, filters: Sequence[Filter] = ()) -> Document:

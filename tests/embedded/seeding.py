@@ -68,6 +68,7 @@ def make_seed(number: int) -> Seed:
             "tts_latency_ms": random.integers(100, 1500, COUNT).astype(np.float64),
             "latency-sla": random.integers(0, 2, COUNT).astype(np.float64),
             "task_success": random.integers(0, 2, COUNT).astype(np.float64),
+            "quality": random.uniform(0.2, 1, COUNT).round(4),
         },
     )
 
@@ -95,6 +96,7 @@ def push(client: httpx.Client, seed: Seed) -> None:
         call = {
             **common,
             "langfuse.observation.type": "generation",
+            "langfuse.observation.metadata.agent": str(seed.agents[row]),
             "langfuse.observation.model.name": str(seed.models[row]),
             "langfuse.observation.usage_details": json.dumps(usage),
             "langfuse.observation.cost_details": json.dumps({"total": float(seed.costs[row])}),
@@ -195,6 +197,13 @@ def expected_panels(seed: Seed) -> dict[tuple[str, str], Groups]:
             "Latency of agents, p50": by(agents, seconds, p(50)),
             "Tasks done with success": by(agents, scores["task_success"], np.mean),
             "Judged tasks in 24 hours": by(agents, scores["task_success"], np.size),
+            "Cost in 24 hours by agent": by(agents, seed.costs, np.sum),
+            "Cost of a run by agent": by(agents, seed.costs, np.mean),
+            "Quality by agent": by(agents, scores["quality"], np.mean),
+            "Share of input tokens by agent": {
+                agent: amount / float(seed.tokens[agents == agent].sum())
+                for agent, amount in by(agents, seed.input_tokens, np.sum).items()
+            },
         },
     }
     return {(name, title): groups for name, panels in dashboards.items() for title, groups in panels.items()}

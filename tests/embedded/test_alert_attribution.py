@@ -7,6 +7,7 @@ that have nothing to do with what an alert is about.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import statistics
 from collections import defaultdict
@@ -21,6 +22,9 @@ from scripts.alerts.check import find, read_values
 from scripts.alerts.document import AlertFileError, load_alerts, parse_alerts
 from scripts.alerts.evaluate import Finding
 from scripts.alerts.reader import ProjectKey
+from scripts.exporter.summary import summarize
+from scripts.report.fixed import FixedCosts
+from scripts.report.verb import gather_reports
 
 from .harness import DEFAULT_KEYS, REPOSITORY, RunningEngine
 from .spans import send, span, span_id, trace_id
@@ -161,7 +165,8 @@ FIRING = {
 
 
 def push(engine: RunningEngine) -> None:
-    """Send all traces and scores."""
+    """Send all traces and scores; half of them with texts of metadata in quotes, as SDK 5 does."""
+    sent = itertools.count()
     for trace in TRACES:
         identifier, parent = trace_id(), ""
         common = {
@@ -171,6 +176,7 @@ def push(engine: RunningEngine) -> None:
         }
         start = int((datetime.now(UTC) - timedelta(seconds=90)).timestamp() * 1000)
         spans, scores = [], []
+        quoted = next(sent) % 2 == 0
         for run in trace.runs:
             own = span_id()
             level = "ERROR" if run.failed else "DEFAULT"
@@ -186,7 +192,7 @@ def push(engine: RunningEngine) -> None:
                 "langfuse.observation.model.name": "acme-7b",
                 "langfuse.observation.usage_details": json.dumps({"input": run.tokens}),
                 "langfuse.observation.cost_details": json.dumps({"total": run.cost}),
-                "langfuse.observation.metadata.agent": run.agent,
+                "langfuse.observation.metadata.agent": json.dumps(run.agent) if quoted else run.agent,
             }
             place = {"parent": parent} if parent else {}
             duration = int(run.seconds * 1000)
@@ -300,3 +306,55 @@ def test_an_environment_can_be_left_out(url: str) -> None:
         "group_by: trace_name\n", "group_by: trace_name\n    exclude: {environment: [offline]}\n"
     )
     assert measured(findings(text, url), "tokens_per_query_high")["answer"] == pytest.approx(1500)
+
+
+BY_AGENT = """
+actions:
+  hook: {type: webhook, url: http://127.0.0.1:9/}
+alerts:
+  - {name: cost, metric: llm_cost, condition: sum > 5, window: 24h, group_by: agent, action: hook}
+  - {name: a_run, metric: llm_cost, condition: sum / count(observations) > 0.5, window: 24h, group_by: agent,
+     action: hook}
+  - {name: mean, metric: tokens, condition: avg > 20000, window: 24h, group_by: agent, action: hook}
+  - {name: dearest, metric: llm_cost, condition: max > 0.6, window: 24h, group_by: agent, action: hook}
+  - {name: calls, metric: generations, condition: count > 23, window: 24h, group_by: agent, action: hook}
+  - {name: online, metric: llm_cost, condition: sum > 5, window: 24h, group_by: agent, action: hook,
+     exclude: {environment: [offline]}}
+"""
+ONLINE = [trace for trace in TRACES if trace.environment != "offline"]
+
+
+def test_amounts_by_agent_are_those_of_the_agents_own_calls(url: str) -> None:
+    found = findings(BY_AGENT, url)
+    cost = agents(lambda run: run.cost, sum)
+    expected = {
+        "cost": cost,
+        "a_run": agents(lambda run: run.cost, statistics.fmean),
+        "mean": agents(lambda run: float(run.tokens), statistics.fmean),
+        "dearest": agents(lambda run: run.cost, max),
+        "calls": agents(lambda run: run.cost, len),
+        "online": cost | {"writer": sum(trace.cost for trace in ONLINE if trace.run.agent == "writer")},
+    }
+    assert {name: measured(found, name) for name in expected} == {
+        name: pytest.approx(groups) for name, groups in expected.items()
+    }
+    firing = {(one.alert.name, one.group) for one in found if one.state.value == "FIRING"}
+    assert firing == {(name, "coder") for name in expected} | {("calls", "writer"), ("calls", "planner")}
+
+
+def test_summary_and_report_tell_the_same_of_an_agent(url: str) -> None:
+    file = load_alerts(FILE, "config/alerts.yaml")
+    now = datetime.now(UTC) + timedelta(seconds=1)
+    [values] = asyncio.run(read_values(file, [KEY], url, now)).values()
+    rows = {row["agent"]: row for row in summarize(KEY.project, values)["agents"]}
+    [report] = asyncio.run(gather_reports(url, [KEY], now, FixedCosts()))
+    assert (
+        {one.name for one in report.windows[0].agents} == set(rows) == set(agents(lambda run: run.cost, sum))
+    )
+    for one in report.windows[0].agents:
+        row = rows[one.name]
+        assert (row["tasks"], row["tokens"]) == (one.runs, one.tokens)
+        assert row["cost_usd"] == pytest.approx(one.cost)
+        assert row["cost_usd_per_task"] == pytest.approx(one.cost_per_run)
+        assert row["input_tokens_share"] == pytest.approx(one.input_share)
+        assert row.get("success_rate") == pytest.approx(one.success)

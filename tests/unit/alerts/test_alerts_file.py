@@ -49,9 +49,14 @@ def test_the_form_that_people_write_is_read_with_defaults() -> None:
         ("    condition: avg < 1\n    group_by: colour\n", "10:15", "cannot be used ('colour')"),
         ("    condition: avg < 1\n    group_by: model\n    no_data: always\n", "11:14", "cannot be missed"),
         (
-            "    condition: sum(llm_cost) < 1\n    group_by: agent\n",
+            "    condition: p95(llm_latency) < 1\n    group_by: agent\n",
             "10:15",
-            "llm_cost is not known by agent",
+            "llm_latency is not known by agent",
+        ),
+        (
+            "    condition: sum(llm_cost) < 1\n    filters: {agent: zeus}\n",
+            "10:14",
+            "llm_cost cannot be selected by agent",
         ),
         (
             "    condition: p95(latency) > 1\n    group_by: tag\n",
