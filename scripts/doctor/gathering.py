@@ -8,6 +8,7 @@ from . import ports, stack, stored_keys
 from .facts import Source
 from .sources import (
     backups,
+    calls,
     certificates,
     clickhouse,
     clock,
@@ -56,6 +57,7 @@ SOURCES: Mapping[type, Source] = {
     server.PublicUrl: Source(server.gather_public_url, 8),
     flow.Flow: Source(flow.gather_flow, 14),
     flow.Media: Source(flow.gather_media, 14),
+    calls.Calls: Source(calls.gather, 14),
     login.Issuers: Source(login.gather, 14),
     ports.Ports: Source(ports.gather, 12),
     stored_keys.StoredKeys: Source(stored_keys.gather, 13),

@@ -6,6 +6,7 @@ import re
 
 from scripts.doctor.facts import Facts, NotGathered
 from scripts.doctor.model import COMPOSE, Check, Verdict, failed, ok, skipped, warning
+from scripts.doctor.sources.calls import Calls
 from scripts.doctor.sources.flow import Flow, Media
 from scripts.doctor.sources.logs import Logs
 from scripts.doctor.sources.server import Server
@@ -107,6 +108,17 @@ def _query_memory(facts: Facts) -> Verdict:
     return ok("no query ran out of memory in the last day")
 
 
+def _counted_once(facts: Facts) -> Verdict:
+    calls = facts.of(Calls)
+    if calls.twice:
+        first = calls.twice[0]
+        return warning(
+            f"of the last {calls.count} model calls {len(calls.twice)} count twice, such as {first.inner} in "
+            f"{first.outer}, project {first.project}, trace {first.trace_id}"
+        )
+    return ok(f"none of the last {calls.count} model calls counts twice")
+
+
 def _known_queues(facts: Facts) -> dict[str, dict[str, int]]:
     queues = facts.of(Server).answering().queues
     if queues is None:
@@ -177,6 +189,14 @@ CHECKS = (
         page="runbooks/RowsDropped.md",
         judge=_dropped,
         engines=COMPOSE,
+    ),
+    Check(
+        id="flow.counted_once",
+        looks_at="No model call of the last day was reported by two instrumentations: its cost would double.",
+        fix="keep one of the two: import `openai` from `openai`, not from `langfuse.openai`, where "
+        "LangChain's handler or OpenTelemetry reports the call",
+        page="how-to/instrument-your-app.md#one-call-one-observation",
+        judge=_counted_once,
     ),
     Check(
         id="flow.stalled",

@@ -17,6 +17,7 @@ from scripts.doctor.catalog import CHECKS
 from scripts.doctor.facts import NotGathered
 from scripts.doctor.model import Status
 from scripts.doctor.sources.backups import Backups
+from scripts.doctor.sources.calls import Calls, Twice
 from scripts.doctor.sources.certificates import Certificates
 from scripts.doctor.sources.clickhouse import ClickHouse
 from scripts.doctor.sources.clock import Clock
@@ -342,6 +343,13 @@ CASES: list[tuple[str, tuple[object, ...], Status, str]] = [
         "profile tls",
     ),
     ("flow.media_in_containers", (Media("", "", PUBLIC_MEDIA, ""),), OK, "inside its container"),
+    (
+        "flow.counted_once",
+        (Calls(8, [Twice("acme", "5a", "ChatOpenAI", "OpenAI-generation")]),),
+        WARNING,
+        "1 count twice, such as OpenAI-generation in ChatOpenAI, project acme, trace 5a",
+    ),
+    ("flow.counted_once", (Calls(8, []),), OK, "none of the last 8"),
     (
         "capacity.containers_memory",
         (insides(clickhouse={"memory_used": int(0.95 * GIB)}),),
