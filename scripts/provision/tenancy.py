@@ -21,6 +21,7 @@ from .resources import Change, Difference, differences
 from .stack import Member, NamedKey, Organization, Project, Stack
 
 _KEY, _MEMBER, _PROJECT = "API key", "member", "project"
+_BEYOND = "without a licence only the user interface can do this here"
 _SHORTEST_PASSWORD = 8  # as the server demands
 
 
@@ -243,10 +244,13 @@ class Bootstrap:
         )
         tenancy = engine.tenancy()
         if tenancy is None:
-            return self._beyond_the_engine(plan)
-        projects, renamed = self._projects(tenancy)
+            return replace(plan, renamed=self._metadata_beyond(), organizations=self._members_beyond())
         members, organizations = self._members(tenancy)
-        return replace(plan, members=members, projects=projects, renamed=renamed, organizations=organizations)
+        plan = replace(plan, members=members, organizations=organizations)
+        if tenancy.projects is None:
+            return replace(plan, renamed=self._metadata_beyond())
+        projects, renamed = self._projects(tenancy.projects)
+        return replace(plan, projects=projects, renamed=renamed)
 
     def _members(self, known: KnownTenancy) -> tuple[tuple[WantedMember, ...], tuple[ProjectPlan, ...]]:
         """Return the members to create or to change, and the organizations in words."""
@@ -269,7 +273,7 @@ class Bootstrap:
             if email != admin and (organization_id, email) not in described:
                 left.setdefault(organization_id, []).append(Left(_MEMBER, email))
         projects = {project.id for project in self.stack.projects}
-        strangers = [Left(_PROJECT, one) for one in known.projects if one not in projects]
+        strangers = [Left(_PROJECT, one) for one in known.projects or () if one not in projects]
         left.setdefault(self.stack.organization.id, []).extend(strangers)
         organizations = tuple(
             ProjectPlan(one, tuple(shown.get(one, ())), tuple(left.get(one, ())), scope="organization")
@@ -290,39 +294,40 @@ class Bootstrap:
             organization.id, organization.name, member.email, member.name, member.role, password
         )
 
-    def _projects(self, known: KnownTenancy) -> tuple[tuple[Project, ...], tuple[Change, ...]]:
+    def _projects(
+        self, known: Mapping[str, tuple[str, Mapping[str, object]]]
+    ) -> tuple[tuple[Project, ...], tuple[Change, ...]]:
         """Return the projects whose name or metadata has to be set, and the same in words."""
         projects, shown = [], []
         for project in self.stack.projects:
-            name, metadata = known.projects.get(project.id, (project.name, {}))
+            name, metadata = known.get(project.id, (project.name, {}))
             found = differences(
                 {"name": name, "metadata": dict(metadata)},
                 {"name": project.name, "metadata": project.metadata},
             )
             if found:
                 projects.append(project)
-            if found and project.id in known.projects:
+            if found and project.id in known:
                 shown.append(Change(ContentAction.UPDATE, _PROJECT, project.id, found))
         return tuple(projects), tuple(shown)
 
-    def _beyond_the_engine(self, plan: TenancyPlan) -> TenancyPlan:
-        """Return the plan with what this engine cannot do."""
-        note = "without a licence only the user interface can do this on the compose engine"
+    def _metadata_beyond(self) -> tuple[Change, ...]:
+        """Return the metadata that the engine cannot set."""
+        return tuple(
+            Change(ContentAction.BLOCKED, _PROJECT, project.id, note=f"metadata: {_BEYOND}")
+            for project in self.stack.projects
+            if project.metadata
+        )
+
+    def _members_beyond(self) -> tuple[ProjectPlan, ...]:
+        """Return the members that the engine cannot make."""
         members: dict[str, list[Change]] = {}
         for member in self.stack.members:
             organization = self.stack.organization_of(member).id
-            change = Change(ContentAction.BLOCKED, _MEMBER, member.email, note=note)
+            change = Change(ContentAction.BLOCKED, _MEMBER, member.email, note=_BEYOND)
             members.setdefault(organization, []).append(change)
-        return replace(
-            plan,
-            renamed=tuple(
-                Change(ContentAction.BLOCKED, _PROJECT, project.id, note=f"metadata: {note}")
-                for project in self.stack.projects
-                if project.metadata
-            ),
-            organizations=tuple(
-                ProjectPlan(one, tuple(changes), scope="organization") for one, changes in members.items()
-            ),
+        return tuple(
+            ProjectPlan(one, tuple(changes), scope="organization") for one, changes in members.items()
         )
 
     def apply(self, engine: Engine, api: Api, plan: TenancyPlan) -> tuple[int, dict[str, Credentials]]:

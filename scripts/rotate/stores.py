@@ -3,6 +3,7 @@
 Passwords go over standard input: in arguments every process list would show them.
 """
 
+# ruff: noqa: S608 - statements are made of constants
 from __future__ import annotations
 
 import json
@@ -15,6 +16,7 @@ from scripts.backup.repository import Repository
 from scripts.core.context import Context
 from scripts.core.engines.base import EngineName
 from scripts.core.engines.compose import compose_command, compose_environment
+from scripts.core.engines.compose_members import HASHED, WITH_BCRYPT, WITHOUT_BCRYPT, variable
 from scripts.core.engines.embedded import EmbeddedEngine, local_url
 from scripts.core.errors import CommandFailed, StackError
 from scripts.core.runner import Completed
@@ -35,15 +37,10 @@ _CLICKHOUSE = (
 )
 _VALKEY = "read -r REDISCLI_AUTH; export REDISCLI_AUTH; valkey-cli -h 127.0.0.1 ping | grep -qx PONG"
 
-# The server hashes with bcrypt at cost 12 (bcryptjs); pgcrypto does the same, and leaves nothing behind.
-_SET_USER = """
-begin;
-create schema rotation;
-create extension pgcrypto schema rotation;
-update users set password = rotation.crypt(:'password', rotation.gen_salt('bf', 12))
-  where lower(email) = lower(:'email') returning 1;
-drop extension pgcrypto;
-drop schema rotation;
+_SET_USER = f"""
+{WITH_BCRYPT}
+update users set password = {HASHED} where lower(email) = lower(:'email') returning 1;
+{WITHOUT_BCRYPT}
 commit;
 """
 
@@ -116,7 +113,7 @@ class Stores:
             if json.loads(done.stdout).get("changed") is None:
                 raise _no_user(email)
             return
-        statements = f"\\set password {_quoted(password)}\n\\set email {_quoted(email)}\n{_SET_USER}"
+        statements = f"{_variables(email, password)}{_SET_USER}"
         done = self._inside("postgres", _PSQL, f"{self.settings['POSTGRES_PASSWORD']}\n{statements}")
         if done.returncode != 0:
             raise CommandFailed(["psql"], done.returncode, done.stderr, fix=_SEE)
@@ -129,9 +126,8 @@ class Stores:
             done = self._embedded("provision", json.dumps({"fits": password, "of": email}) + "\n")
             return bool(json.loads(done.stdout).get("fits"))
         statements = (
-            f"\\set password {_quoted(password)}\n\\set email {_quoted(email)}\nbegin;\n"
-            "create schema rotation;\ncreate extension pgcrypto schema rotation;\n"
-            "select password = rotation.crypt(:'password', password) from users"
+            f"{_variables(email, password)}{WITH_BCRYPT}"
+            "select password = bcrypt.crypt(:'password', password) from users"
             " where lower(email) = lower(:'email');\nrollback;\n"
         )
         done = self._inside("postgres", _PSQL, f"{self.settings['POSTGRES_PASSWORD']}\n{statements}")
@@ -192,9 +188,9 @@ def _hex(password: str) -> str:
     return password
 
 
-def _quoted(text: str) -> str:
-    """Return a text as psql's `\\set` takes it."""
-    if "\n" in text:
-        raise StackError("A password cannot span lines.", fix="use one line.")
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
+def _variables(email: str, password: str) -> str:
+    """Return the lines with which psql knows both."""
+    try:
+        return variable("email", email) + variable("password", password)
+    except ValueError as error:
+        raise StackError("A password cannot span lines.", fix="use one line.") from error

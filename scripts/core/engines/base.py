@@ -133,11 +133,11 @@ class KnownTenancy:
     """What an engine says of its projects and members.
 
     Attributes:
-        projects: project id -> name and metadata.
+        projects: project id -> name and metadata; None where it cannot be asked for them.
         members: organization id and e-mail in lower case -> role.
     """
 
-    projects: Mapping[str, tuple[str, Mapping[str, object]]]
+    projects: Mapping[str, tuple[str, Mapping[str, object]]] | None
     members: Mapping[tuple[str, str], str]
 
 
@@ -179,7 +179,7 @@ class Engine(Protocol):
         """
 
     def tenancy(self) -> KnownTenancy | None:
-        """Return the projects and members there are, or None where the engine cannot be asked."""
+        """Return the projects and members there are, or None where the engine cannot be asked for either."""
 
     def revoke(self, public_keys: Sequence[str]) -> None:
         """Delete API keys; one that is gone already is no error. Raises StackError."""

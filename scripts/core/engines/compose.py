@@ -28,6 +28,7 @@ from scripts.core.settings.table import SETTINGS
 from scripts.core.settings.values import Settings
 from scripts.core.waiting import Clock, Look, tail, wait_until
 
+from . import compose_members
 from .base import (
     GIB,
     EngineName,
@@ -52,6 +53,7 @@ _PSQL = (
     'PGPASSWORD="$POSTGRES_PASSWORD" exec psql --no-psqlrc --quiet --host 127.0.0.1 '
     '--username "$POSTGRES_USER" --dbname "$POSTGRES_DB" --set ON_ERROR_STOP=1 --command "$0"'
 )
+_PSQL_READING = _PSQL.replace('--command "$0"', "--tuples-only --no-align --file -")
 _PUBLIC_KEY = re.compile(r"pk-lf-[A-Za-z0-9_-]+")
 # Pulling 2 GB of images over a slow line comes first, then 480 migrations.
 START_TIMEOUT_S = 1800
@@ -373,8 +375,10 @@ class ComposeEngine:
                 self._provision(project)
 
     def tenancy(self) -> KnownTenancy | None:
-        """See Engine. Without a licence no API lists projects or members."""
-        return None
+        """See Engine. Without a licence no API lists projects or members; a bundled database has these."""
+        if not self._has_database:
+            return None
+        return KnownTenancy(None, compose_members.members_from(self._psql(compose_members.LIST)))
 
     def revoke(self, public_keys: Sequence[str]) -> None:
         """See Engine. No API deletes a single key without a licence, so it is done in the database.
@@ -386,7 +390,7 @@ class ComposeEngine:
             return
         listed = ", ".join(f"'{key}'" for key in known)
         statement = f"DELETE FROM api_keys WHERE public_key IN ({listed});"  # noqa: S608 - checked by _PUBLIC_KEY
-        if "postgres" not in compose_profiles(self.settings.values):
+        if not self._has_database:
             raise ProvisioningError(
                 "Keys cannot be revoked from here: no API deletes a single key without a licence, and the "
                 "database is not one of this stack.",
@@ -398,10 +402,18 @@ class ComposeEngine:
 
     def set_members(self, members: Sequence[WantedMember]) -> None:
         """See Engine."""
-        raise ProvisioningError(
-            "Members cannot be provisioned on the compose engine without a licence.",
-            fix="invite them in the user interface (docs/how-to/rotate.md, Add a user).",
-        )
+        if not self._has_database:
+            raise ProvisioningError(
+                "Members cannot be provisioned from here: the database is not one of this stack.",
+                fix="invite them in the user interface (docs/how-to/rotate.md, Add a user).",
+            )
+        try:
+            statements = compose_members.statements_for(members)
+        except ValueError as error:
+            raise ProvisioningError(
+                f"A member cannot be provisioned: {error}.", fix="write it in one line."
+            ) from error
+        self._psql(statements)
 
     def set_project(self, project_id: str, name: str, metadata: Mapping[str, object]) -> None:
         """See Engine."""
@@ -550,6 +562,17 @@ class ComposeEngine:
         return starting_environment(
             self.layout, self.settings, self.environment, self.runner, extra, capacity
         )
+
+    @property
+    def _has_database(self) -> bool:
+        """Whether the database is one of this stack."""
+        return "postgres" in compose_profiles(self.settings.values)
+
+    def _psql(self, statements: str) -> str:
+        """Return what the bundled database answers. Every user of the host would see arguments."""
+        argv = [*self._command(), "exec", "-T", "postgres", "sh", "-c", _PSQL_READING]
+        done = self.runner.run(argv, env=self._environment({}), stdin=statements)
+        return checked(argv[:-1], done, fix="see make doctor ONLY=stores.postgres.").stdout
 
     def _compose(
         self, *arguments: str, extra: Mapping[str, str] | None = None, timeout_s: float = 60

@@ -14,9 +14,12 @@ import pytest
 
 from scripts import bootstrap, up
 from scripts.core.console import Console
+from scripts.core.engines.base import EngineName
 from scripts.core.engines.compose import ComposeEngine
+from scripts.core.errors import UsageError
 from scripts.core.settings.envfile import read_env
 from scripts.core.waiting import Look
+from scripts.rotate.stores import Stores
 from tests.scenarios.stack import ROOT, Stack
 
 DESCRIPTION = """\
@@ -71,6 +74,17 @@ class Described:
     def variables(self, stem: str) -> Mapping[str, str]:
         """Return what stands in the file of a key."""
         return read_env(self.stack.context.layout.credentials_dir / f"{stem}.env").values()
+
+    def with_secret(self, name: str, value: str) -> Described:
+        """Return the same with a further variable in the environment."""
+        context = self.stack.context
+        environment = {**context.environment, name: value}
+        return replace(self, stack=replace(self.stack, context=replace(context, environment=environment)))
+
+    def has_password(self, email: str, password: str) -> bool:
+        """Return whether a password is that of a user, by the rules of the server."""
+        stores = Stores(self.stack.context, self.stack.context.settings())
+        return stores.user_has_password(EngineName.COMPOSE, email, password)
 
     def answers(self, *keys: Key) -> list[int | str]:
         """Return the project that each key opens, or the status of the refusal."""
@@ -175,20 +189,32 @@ def test_a_key_that_no_file_names_any_more_is_revoked_by_prune_only(described: D
     assert not (described.stack.context.layout.credentials_dir / "keys" / "kosmos.batch.env").exists()
 
 
-def test_members_and_metadata_are_named_as_beyond_this_engine_and_the_rest_is_done(
-    described: Described,
-) -> None:
-    """The run does not fail for them."""
-    described.edit("    name: zeus\n", "    name: zeus\n    metadata: {team: search}\n")
+def test_a_member_is_made_while_sign_up_is_closed_and_gets_another_role_later(described: Described) -> None:
+    """With the first password, which a later run does not change."""
     described.file.write_text(
         described.file.read_text()
         + "members:\n"
-        + "  - {email: hermes@acme.example, name: Hermes, role: MEMBER, password_from: HERMES_PASSWORD}\n"
+        + "  - {email: Hermes@acme.example, name: Hermes, role: MEMBER, password_from: HERMES_PASSWORD}\n"
     )
+    with pytest.raises(UsageError, match="HERMES_PASSWORD"):
+        described.bootstrap()
+    shown = described.with_secret("HERMES_PASSWORD", "it's a first \\ password").bootstrap()
+    assert shown.startswith("organization acme\n  + member Hermes@acme.example\n")
+    assert described.has_password("hermes@acme.example", "it's a first \\ password")
+    described.edit("role: MEMBER", "role: VIEWER")
+    shown = described.with_secret("HERMES_PASSWORD", "another one").bootstrap()
+    assert "  ~ member Hermes@acme.example" in shown
+    assert described.has_password("hermes@acme.example", "it's a first \\ password")
+    assert not described.has_password("hermes@acme.example", "another one")
+    assert described.bootstrap().endswith("Nothing to change.\n")
+
+
+def test_metadata_is_named_as_beyond_this_engine_and_the_rest_is_done(described: Described) -> None:
+    """The run does not fail for it."""
+    described.edit("    name: zeus\n", "    name: zeus\n    metadata: {team: search}\n")
     shown = described.bootstrap()
-    assert shown.startswith("organization acme\n  ! member hermes@acme.example  (without a licence only the")
     assert "  ! project zeus  (metadata: without a licence" in shown
-    assert shown.endswith("2 that the API cannot make.\n")
+    assert shown.endswith("1 that the API cannot make.\n")
 
 
 def web_containers(engine: docker.DockerClient, stack: Stack) -> int:

@@ -14,7 +14,7 @@ import pytest
 
 from scripts.core import host
 from scripts.core.api import Api
-from scripts.core.engines.base import Obstacle, Part
+from scripts.core.engines.base import Obstacle, Part, WantedMember
 from scripts.core.engines.compose import ComposeEngine, other_port_fix
 from scripts.core.engines.compose_limits import fitting_cpus
 from scripts.core.engines.compose_parts import parse_bytes
@@ -22,7 +22,7 @@ from scripts.core.errors import CommandFailed, EngineError, ProvisioningError
 from scripts.core.runner import Completed
 from scripts.core.settings.envfile import parse_env, read_env
 from scripts.core.settings.table import SETTINGS
-from scripts.core.settings.values import load_settings
+from scripts.core.settings.values import Settings, load_settings
 
 from .fakes import Answer, FakeRunner, QuietProgress, jumping_clock, layout_in, settings_with
 from .test_embedded_engine import KOSMOS
@@ -441,6 +441,48 @@ def test_a_web_container_that_stays_unhealthy_is_removed_at_the_deadline(tmp_pat
     with pytest.raises(ProvisioningError, match=r"not within 180 s\. Last seen: running, unhealthy"):
         make_engine(tmp_path, runner).provision([KOSMOS])
     assert runner.lines()[-1] == "docker rm --force f00d"
+
+
+HERMES = WantedMember("acme", "Acme", "hermes@acme.example", "It's \\ Hermes", "MEMBER", "obviously-fake")
+
+
+def test_members_are_listed_and_made_in_the_database_without_a_password_among_the_arguments(
+    tmp_path: Path,
+) -> None:
+    listed = '["acme", "admin@acme.example", "OWNER"]\n["zeus", "hermes@acme.example", "VIEWER"]\n'
+    runner = FakeRunner({"exec -T postgres": Completed(0, listed)})
+    engine = make_engine(tmp_path, runner)
+    tenancy = engine.tenancy()
+    assert tenancy is not None
+    assert tenancy.projects is None
+    assert tenancy.members == {
+        ("acme", "admin@acme.example"): "OWNER",
+        ("zeus", "hermes@acme.example"): "VIEWER",
+    }
+    engine.set_members([HERMES])
+    assert not [line for line in runner.lines() if HERMES.password in line]
+    said = runner.inputs[-1]
+    assert f"\\set password '{HERMES.password}'\n" in said
+    assert "\\set name 'It\\'s \\\\ Hermes'\n" in said
+    assert (said.count("begin;"), said.count("commit;")) == (1, 1)
+
+
+def test_members_of_an_external_database_are_left_to_the_user_interface(tmp_path: Path) -> None:
+    runner = FakeRunner()
+    engine = make_engine(tmp_path, runner)
+    external = Settings({**engine.settings.values, "DATABASE_URL": "postgresql://a:b@db.acme.example/x"})
+    engine = replace(engine, settings=external)
+    assert engine.tenancy() is None
+    with pytest.raises(ProvisioningError, match="not one of this stack"):
+        engine.set_members([HERMES])
+    assert runner.calls == []
+
+
+def test_a_member_with_a_line_end_is_refused_before_psql_reads_it(tmp_path: Path) -> None:
+    runner = FakeRunner()
+    with pytest.raises(ProvisioningError, match="password has more than one line"):
+        make_engine(tmp_path, runner).set_members([replace(HERMES, password="a\n\\! id")])
+    assert runner.calls == []
 
 
 def test_a_key_is_revoked_in_the_database_and_the_servers_cache_is_emptied(
