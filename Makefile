@@ -25,7 +25,13 @@ switch = $(if $(filter-out 0 no false,$(value $(2))),--$(1))
 refusal = $(if $(filter 0 no false,$(value $(2))),--$(1))
 ## ARGS is several words: they are taken apart without a shell, and stand last.
 with_args = .venv/bin/python scripts/append_words.py $(call quoted,ARGS)
-PIP_INSTALL = -m pip install -qq --disable-pip-version-check --require-hashes -r
+## $(1) is an environment. Programs in the background do not see Ctrl-C, which would make them show a traceback.
+remove_on_interrupt = trap 'kill $$! 2>/dev/null; wait; rm -rf $(1); \
+  echo "Interrupted: $(1) is removed. Repeat the command to make it again." >&2; exit 130' INT TERM HUP
+pip_install = $(remove_on_interrupt); $(1)/bin/python -m pip install -qq --no-input --disable-pip-version-check \
+  --require-hashes -r $(2) & wait $$! || { $(3) \
+  echo "error: packages could not be installed into $(1): pip says why above." >&2; \
+  echo "fix: for a proxy or an index of your own see docs/how-to/corporate-proxy.md; then repeat." >&2; exit 1; }
 
 .PHONY: help up down status logs pull lock images-save images-load images-check bootstrap plan validate credentials export-config smoke alerts alerts-check exporter dashboard report canary backup backups backup-verify restore reconcile export import promote retention erase destroy adopt test test-slow test-clients test-hosts rehearse fake-llm api-reference lint audit types bench doctor capacity kubernetes-render docs lock-python trust reload-tls bundle install-bundle sbom rotate support-bundle upgrade rollback repair-migration repair-queues
 
@@ -238,40 +244,37 @@ lock-python: ## Develop: resolve the Python lock files anew (needs uv)
 
 .venv/bin/python .venv-sdk2/bin/python .venv-sdk3/bin/python .venv-sdk4/bin/python .venv-clients/bin/python .venv-tools/bin/python:
 	@echo "Making $(@:/bin/python=) ..." >&2
-	@trap 'rm -rf $(@:/bin/python=); exit 130' INT TERM HUP; \
-	python=$$(sh scripts/find-python.sh $(call argument,PYTHON)) && $$python -m venv $(@D)/.. || { \
+	@python=$$(sh scripts/find-python.sh $(call argument,PYTHON)) || exit 1; \
+	$(call remove_on_interrupt,$(@:/bin/python=)); "$$python" -m venv $(@D)/.. & wait $$! || { \
 	  rm -rf $(@:/bin/python=); \
-	  echo "error: the environment $(@D) could not be made." >&2; \
-	  echo "fix: install Python 3.11 or later with venv (Debian: apt install python3-venv)." >&2; exit 1; }; \
-	$@ $(PIP_INSTALL) requirements-pip.lock || { \
-	  rm -rf $(@:/bin/python=); \
-	  echo "error: nothing could be installed into $(@:/bin/python=): pip says why above." >&2; \
-	  echo "fix: for a proxy or an index of your own see docs/how-to/corporate-proxy.md; then repeat." >&2; exit 1; }
+	  echo "error: the environment $(@:/bin/python=) could not be made." >&2; \
+	  echo "fix: install venv for $$python (Debian: apt install python3-venv)." >&2; exit 1; }
+	@$(call pip_install,$(@:/bin/python=),requirements-pip.lock,rm -rf $(@:/bin/python=);)
 
 .venv/.runtime: requirements.lock | .venv/bin/python
 	@echo "Installing Python packages into .venv (up to a minute) ..." >&2
-	@.venv/bin/python $(PIP_INSTALL) requirements.lock
+	@$(call pip_install,.venv,requirements.lock)
 	@touch $@
 
 .venv/.dev: requirements-dev.lock | .venv/bin/python
 	@echo "Installing Python packages for development into .venv (up to a minute) ..." >&2
-	@.venv/bin/python $(PIP_INSTALL) requirements-dev.lock
+	@$(call pip_install,.venv,requirements-dev.lock)
 	@touch $@ .venv/.runtime
 
 .venv-sdk2/.runtime .venv-sdk3/.runtime .venv-sdk4/.runtime: .venv-sdk%/.runtime: requirements-sdk%.lock | .venv-sdk%/bin/python
 	@echo "Installing SDK $* into .venv-sdk$* ..." >&2
-	@.venv-sdk$*/bin/python $(PIP_INSTALL) requirements-sdk$*.lock
+	@$(call pip_install,.venv-sdk$*,requirements-sdk$*.lock)
 	@touch $@
 
 .venv-clients/.runtime: requirements-clients.lock | .venv-clients/bin/python
 	@echo "Installing clients and instrumentations into .venv-clients (up to a minute) ..." >&2
-	@.venv-clients/bin/python $(PIP_INSTALL) requirements-clients.lock
+	@$(call pip_install,.venv-clients,requirements-clients.lock)
 	@touch $@
 
 ## Wheels only: a source package of such a program would download it from somewhere else.
 .venv-tools/.runtime: requirements-tools.lock | .venv-tools/bin/python
 	@echo "Installing linters and scanners into .venv-tools ..." >&2
-	@.venv-tools/bin/python $(PIP_INSTALL) requirements-tools.lock --only-binary :all:
+	@$(call pip_install,.venv-tools,requirements-tools.lock --only-binary :all:)
 	@touch $@
 
 ## Without Node.js the tests of the JavaScript SDK are skipped, and say so.

@@ -78,7 +78,7 @@ rm -f "$found"
 
 echo "Installing ..." >&2
 tar -xzf "$work/repository.tar.gz" -C "$directory" --no-same-owner
-python=$(sh "$directory/scripts/find-python.sh")
+python=$(sh "$directory/scripts/find-python.sh") || exit 1
 "$python" -m venv "$directory/.venv" ||
   fail "The Python environment could not be made." "install python3-venv from the packages of this host."
 "$directory/.venv/bin/python" -m pip install -qq --disable-pip-version-check --no-index --find-links "$work/wheels" \
