@@ -43,8 +43,8 @@ class LangfuseStack(LangfuseServer):
     """Web, worker and all stores, started by `start` or `with`; afterwards nothing of it is left.
 
     Args:
-        checkout: directory of this repository. `COMPOSE_FILE` in the environment names other files in it than
-            compose.yaml.
+        checkout: directory of this repository. `COMPOSE_FILE` in the environment may add files of it to its
+            compose.yaml; one that names other files belongs to the application and is not used.
         settings: variables of .env, such as `{"LANGFUSE_VERSION": "4.59.0"}`.
         keys: project and keys that it is provisioned with.
         size: a file of config/sizes.
@@ -61,7 +61,8 @@ class LangfuseStack(LangfuseServer):
         super().__init__(f"http://127.0.0.1:{port}", keys)
         self.project = f"langfuse-test-{secrets.token_hex(4)}"
         self._directory: tempfile.TemporaryDirectory[str] | None = None
-        texts = "\n".join(path.read_text() for path in _compose_files(checkout))
+        files = _added_files(checkout)
+        texts = "\n".join(path.read_text() for path in files or [checkout / "compose.yaml"])
         self._sizes = checkout / "config" / "sizes" / f"{size}.env"
         given = {**self._values(port, s3_port), **(settings or {})}
         in_sizes = re.findall(r"^([A-Z0-9_]+)=", self._sizes.read_text(), re.MULTILINE)
@@ -71,7 +72,10 @@ class LangfuseStack(LangfuseServer):
         self._compose = _Compose(checkout, wait=True, quiet_pull=True)
         self._compose.project = self.project
         referenced = {name for pair in _REFERENCED.findall(texts) for name in pair if name}
-        self._compose.hidden = sorted((referenced | {"COMPOSE_PROFILES"}) & os.environ.keys())
+        # Compose itself would obey those of the application, too.
+        steering = {name for name in os.environ if name.startswith("COMPOSE_")}
+        kept = {"COMPOSE_FILE", "COMPOSE_PATH_SEPARATOR"} if files else set()
+        self._compose.hidden = sorted((referenced | steering) & os.environ.keys() - kept)
 
     def __enter__(self) -> LangfuseStack:
         try:
@@ -135,9 +139,13 @@ class LangfuseStack(LangfuseServer):
         }
 
 
-def _compose_files(checkout: Path) -> list[Path]:
-    named = os.environ.get("COMPOSE_FILE") or "compose.yaml"
-    return [checkout / name for name in named.split(os.pathsep)]
+def _added_files(checkout: Path) -> list[Path]:
+    """Return what `COMPOSE_FILE` names where that is compose.yaml of this checkout and more of it."""
+    root = checkout.resolve()
+    separator = os.environ.get("COMPOSE_PATH_SEPARATOR") or os.pathsep
+    files = [(root / name).resolve() for name in os.environ.get("COMPOSE_FILE", "").split(separator) if name]
+    inside = all(path.is_file() and path.is_relative_to(root) for path in files)
+    return files if inside and files[:1] == [root / "compose.yaml"] else []
 
 
 def _free_ports(count: int) -> list[int]:

@@ -14,6 +14,9 @@ from .settings.envfile import read_env
 FILES = "COMPOSE_FILE"
 SEPARATOR = "COMPOSE_PATH_SEPARATOR"
 PROJECT = "COMPOSE_PROJECT_NAME"
+# Make hands down what stands in its command, and nothing of what was exported before:
+# https://www.gnu.org/software/make/manual/html_node/Options_002fRecursion.html
+MAKE = "MAKEFLAGS"
 # Speed and looks; all else that Compose reads would change what is started or deleted.
 _HARMLESS = frozenset({"COMPOSE_PARALLEL_LIMIT", "COMPOSE_HTTP_TIMEOUT"})
 
@@ -31,7 +34,9 @@ def own_environment(layout: Layout, environment: Mapping[str, str]) -> OwnEnviro
 
     - A list of compose files counts when it begins with this checkout's compose.yaml and adds files of this
       checkout to it. Others belong into compose.override.yaml, or into COMPOSE_FILE in `.env`.
-    - A name counts before the first start only, and where `.env` gives none: a stack keeps its name.
+    - A name counts where it stands in the command, `make up COMPOSE_PROJECT_NAME=acme`, before the first
+      start and where `.env` gives none: a stack keeps its name. One that was exported may be another
+      project's.
     """
     kept = {
         name: value
@@ -50,9 +55,14 @@ def own_environment(layout: Layout, environment: Mapping[str, str]) -> OwnEnviro
             )
     if name := environment.get(PROJECT):
         ours = _kept_name(layout)
-        if ours in ("", name):
+        if not ours and f"{PROJECT}={name}" in environment.get(MAKE, "").split():
             kept[PROJECT] = name
-        else:
+        elif not ours:
+            warnings.append(
+                f"{PROJECT}={name} in the environment may be another project's and is not used; to call this "
+                f"stack so: echo {PROJECT}={name} >> .env."
+            )
+        elif ours != name:
             warnings.append(f"{PROJECT}={name} in the environment is not used: this stack is called {ours}.")
         if ours:
             kept[PROJECT] = ours

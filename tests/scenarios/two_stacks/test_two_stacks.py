@@ -34,8 +34,7 @@ def test_a_name_in_the_shell_does_not_lead_to_another_stack(shared: Stack, tmp_p
         done = subprocess.run(
             argv, cwd=other.context.layout.root, env=environment, capture_output=True, text=True, check=False
         )
-        assert done.returncode == 2, done.stderr
-        assert str(shared.context.layout.root) in done.stderr
+        assert f"COMPOSE_PROJECT_NAME={shared.name} in the environment" in done.stderr
         assert "COMPOSE_FILE=" in done.stderr
     assert shared.state().healthy
 

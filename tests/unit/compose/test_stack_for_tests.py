@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -46,6 +47,31 @@ def test_variables_of_the_application_do_not_reach_it(
     assert "@postgres:5432/" in web["DATABASE_URL"]
     assert not web["SMTP_CONNECTION_URL"]
     assert "caddy" not in config["services"]
+
+
+@pytest.mark.parametrize(
+    ("files", "separator", "counts"),
+    [
+        ("{other}", ":", False),
+        ("compose.prod.yaml", ":", False),
+        ("compose.yaml:{other}", ":", False),
+        ("rehearsal/compose.rehearsal.yaml", ":", False),
+        ("compose.yaml:rehearsal/compose.rehearsal.yaml", ":", True),
+        ("{root}/compose.yaml,rehearsal/compose.rehearsal.yaml", ",", True),
+    ],
+)
+def test_files_of_the_application_that_compose_would_read_do_not_count(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, files: str, separator: str, counts: bool
+) -> None:
+    other = tmp_path / "compose.yaml"
+    other.write_text("services: {app: {image: acme}}\n")
+    monkeypatch.setenv("COMPOSE_FILE", files.format(other=other, root=ROOT))
+    monkeypatch.setenv("COMPOSE_PATH_SEPARATOR", separator)
+    monkeypatch.setenv("COMPOSE_ENV_FILES", str(tmp_path / "app.env"))
+    command = LangfuseStack(ROOT)._compose.compose_command_property
+    hidden = {command[place + 1] for place, word in enumerate(command) if word == "-u"}
+    assert "COMPOSE_ENV_FILES" in hidden
+    assert ("COMPOSE_FILE" not in hidden) is counts
 
 
 def test_two_stacks_share_no_name_no_port_and_no_secret(configured: list[dict[str, Any]]) -> None:

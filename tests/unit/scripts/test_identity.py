@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
+import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -290,7 +292,6 @@ def test_compose_files_of_another_project_in_the_shell_do_not_count(
 
 def test_a_stack_keeps_its_name_whatever_the_shell_says(checkout: Layout) -> None:
     shell = {"COMPOSE_PROJECT_NAME": "acme"}
-    assert own_environment(checkout, shell).values == shell
     keep_identity(checkout, "zeus")
     found = own_environment(checkout, shell)
     assert found.values == {"COMPOSE_PROJECT_NAME": "zeus"}
@@ -301,6 +302,32 @@ def test_a_stack_keeps_its_name_whatever_the_shell_says(checkout: Layout) -> Non
     assert own_environment(checkout, shell).values == {"COMPOSE_PROJECT_NAME": "athena"}
     same = own_environment(checkout, {"COMPOSE_PROJECT_NAME": "athena"})
     assert same.warnings == ()
+
+
+def test_a_name_that_was_exported_names_no_stack_and_one_in_the_command_does(checkout: Layout) -> None:
+    """What make hands down is tried with make itself."""
+    (checkout.root / "Makefile").write_text("show:\n\t@env\n")
+
+    def environment(*words: str, **exported: str) -> dict[str, str]:
+        argv = ["make", "--no-print-directory", "show", *words]
+        done = subprocess.run(
+            argv,
+            cwd=checkout.root,
+            env={"PATH": os.environ["PATH"], **exported},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
+
+    told = own_environment(checkout, environment("LANGFUSE_PORT=3100", "COMPOSE_PROJECT_NAME=acme"))
+    assert told.values["COMPOSE_PROJECT_NAME"] == "acme"
+    assert told.warnings == ()
+    for words in ((), ("LANGFUSE_PORT=3100",)):
+        exported = own_environment(checkout, environment(*words, COMPOSE_PROJECT_NAME="acme"))
+        assert "COMPOSE_PROJECT_NAME" not in exported.values
+        assert "echo COMPOSE_PROJECT_NAME=acme >> .env" in exported.warnings[0]
 
 
 def test_nothing_else_that_compose_reads_comes_from_the_shell(checkout: Layout) -> None:
