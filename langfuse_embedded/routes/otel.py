@@ -45,12 +45,14 @@ async def export_traces(call: Call) -> Response:
     if not is_json and "application/x-protobuf" not in content_type:
         raise OtlpRefused("Invalid content type")
     limit = call.engine.config.max_otlp_bytes
+    is_gzip = "gzip" in headers.get("content-encoding", "").lower()
     body = await call.body(limit)
-    if body:
+    # Nothing at all is an empty export in protobuf, but neither JSON nor gzip.
+    if body or is_json or is_gzip:
         async with call.engine.intake.window(call.project_id, len(body)):
             arguments = {
                 "project": call.project_id,
-                "gzip": "gzip" in headers.get("content-encoding", "").lower(),
+                "gzip": is_gzip,
                 "json": is_json,
                 "limit": limit,
                 "refusal": _refusal(headers),
