@@ -35,7 +35,6 @@ _ANY_SPAN = "The server shows the description of any span, here of one without; 
 _AT_ONCE = "The server was still writing what other tests sent at the same time, or requests that were cut"
 _IN_FLIGHT = "Requests in flight at the same time created the items; the replay sends one after another"
 
-_NO_SDK_NAME = "The engine does not keep which SDK sent a span, so nothing can be filtered by it"
 _NO_MCP = "The engine has no MCP endpoint and says so: 501"
 _NO_ORDER = "Observations of one moment have no order; a name that was left out is null"
 
@@ -96,8 +95,6 @@ ACCEPTED = (
     ),
     Accepted("sdk5_events_only", "88 GET /api/public/experiments", _ANY_SPAN),
     Accepted("sdk418_events_only", "95 GET /api/public/experiments", _ANY_SPAN),
-    Accepted("edges_events_only", f"515 {_OBSERVATIONS}", _NO_SDK_NAME),
-    Accepted("edges_dual", f"531 {_OBSERVATIONS}", _NO_SDK_NAME),
     Accepted("edges_dual", "345 GET /api/public/traces/lt1", _NO_ORDER),
     Accepted("edges_dual", "385 GET /api/public/mcp", _NO_MCP),
     Accepted("edges_dual", "386 POST /api/public/mcp", _NO_MCP),

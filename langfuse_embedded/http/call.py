@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from .operations import Operation
     from .schema import Schema
 
+_UNKNOWN = "unknown"
+_MAX_SDK_LENGTH = 200
+
 
 @dataclass(slots=True)
 class Call:
@@ -44,6 +47,18 @@ class Call:
     def public_url(self) -> str:
         """What URLs in answers begin with: the configured address, else the one that the client used."""
         return self.engine.config.public_url or str(self.request.base_url).rstrip("/")
+
+    @property
+    def sender(self) -> tuple[str, str, str]:
+        """Who sends the request: the public key, and name and version of the SDK as far as it names them."""
+        name, version = (self._sdk(part) or _UNKNOWN for part in ("name", "version"))
+        return self.principal.public_key, name, version
+
+    def _sdk(self, part: str) -> str:
+        # Some clients and proxies spell the headers with underscores.
+        names = f"x-langfuse-sdk-{part}", f"x_langfuse_sdk_{part}"
+        headers = self.request.headers
+        return next((headers[name] for name in names if name in headers), "")[:_MAX_SDK_LENGTH]
 
     async def body(self, limit: int | None = None) -> bytes:
         """Return the raw body, of at most `limit` bytes (default: the operation's).

@@ -34,6 +34,8 @@ class Event:
     tags: list[str] = field(default_factory=list)
     public: bool = False
     is_app_root: bool = False
+    as_root: bool = False
+    """The sender marks it as the root of its trace, although it has a parent."""
     prompt_name: str | None = None
     prompt_version: int | None = None
     model_name: str | None = None

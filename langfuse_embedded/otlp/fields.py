@@ -154,6 +154,14 @@ def is_app_root(attributes: Attributes) -> bool:
     return _is_true(attributes.get("langfuse.internal.is_app_root"))
 
 
+def as_root(attributes: Attributes) -> bool:
+    """Tell whether the SDK marks the span as the root of its trace though it has a parent.
+
+    With a trace id of the caller's choice the SDK makes a parent up.
+    """
+    return _is_true(attributes.get("langfuse.internal.as_root"))
+
+
 def _is_true(value: Any) -> bool:
     return value is True or value == "true"
 

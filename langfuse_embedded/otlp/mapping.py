@@ -136,6 +136,7 @@ def _event(span: Span, around: _Surroundings, now_ms: int) -> Event:
     event.tags = fields.tags(attributes)
     event.public = fields.public(attributes) if kinds & PUBLIC else False
     event.is_app_root = fields.is_app_root(attributes)
+    event.as_root = fields.as_root(attributes)
     event.prompt_name = prompt_name
     event.prompt_version = prompt_version
     event.model_name = fields.model_name(attributes) if kinds & MODEL and not aggregates else None

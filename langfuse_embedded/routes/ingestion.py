@@ -175,7 +175,8 @@ async def _store(call: Call, accepted: list[tuple[bool, int, EventType, dict[str
         kind.take(call, intake, parsed)
     for begin in range(0, len(intake.legacy), _SLICE):
         # In slices: what others send is stored between them.
-        arguments = {"project": call.project_id, "events": intake.legacy[begin : begin + _SLICE]}
+        events = intake.legacy[begin : begin + _SLICE]
+        arguments = {"project": call.project_id, "sender": call.sender, "events": events}
         await call.engine.writer.submit("store_legacy", arguments)
     await store(call, intake.scores)
 
@@ -204,9 +205,8 @@ def _log_refused(call: Call, errors: dict[str, list[dict[str, Any]]]) -> None:
 
 def _sender(call: Call) -> str:
     """Return name and version of the SDK that sent a request, as far as it says so."""
-    headers = call.request.headers
-    name, version = (headers.get(f"x-langfuse-sdk-{part}", "") for part in ("name", "version"))
-    shown = f"SDK {name} {version}".strip()[:100] if name else "an unknown SDK"
+    _, name, version = call.sender
+    shown = "an unknown SDK" if name == "unknown" else f"SDK {name} {version}"[:100]
     return "".join(char for char in shown if char.isprintable())
 
 

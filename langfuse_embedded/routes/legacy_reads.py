@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from starlette.concurrency import run_in_threadpool
@@ -41,8 +42,9 @@ Result = TypeVar("Result")
 
 _GROUPS = ("core", "io", "scores", "observations", "metrics")
 _ALL = frozenset(_GROUPS)
-# Scores of one trace that are shown with it.
+# Scores of one trace that are shown with it, if they are not this much older.
 _MANY = 1000
+_SCORED_BEFORE_MS = 3_600_000
 
 
 _FIELDS = known_texts(*_GROUPS, default=_GROUPS, unknown_is_refused=False).transform(
@@ -103,9 +105,14 @@ async def list_traces(call: Call) -> Response:
         project, _trace_conditions(query), page.limit, page.offset, order, descending, horizon
     )
 
+    of_scores = {"environment": query["environment"]} if "environment" in query else {}
+    scores = ScoreQuery(
+        project, _MANY, of_scores, since=query.get("fromTimestamp"), horizon=horizon, of_traces=True
+    )
+
     def read(connection: sqlite3.Connection) -> tuple[list[dict[str, Any]], int]:
         traces, total = find_traces(connection, wanted)
-        return [_listed(call, connection, trace, fields, project, horizon) for trace in traces], total
+        return [_listed(call, connection, trace, fields, scores) for trace in traces], total
 
     data, total = await _read(call, read)
     return json_response({"data": data, "meta": page.meta(total)})
@@ -119,7 +126,11 @@ async def get_trace(call: Call) -> Response:
 
     def read(connection: sqlite3.Connection) -> tuple[Trace, list[StoredScore]] | None:
         trace = find_trace(connection, project, trace_id, horizon)
-        return None if trace is None else (trace, _scores(connection, project, trace_id, horizon))
+        if trace is None:
+            return None
+        since = trace.row["timestamp"] - _SCORED_BEFORE_MS
+        scores = ScoreQuery(project, _MANY, since=since, horizon=horizon, of_traces=True)
+        return trace, _scores(connection, scores, trace_id)
 
     found = await _read(call, read)
     if found is None:
@@ -305,27 +316,21 @@ def _listed(
     connection: sqlite3.Connection,
     trace: Trace,
     fields: frozenset[str],
-    project: int,
-    horizon: int | None,
+    scores: ScoreQuery,
 ) -> dict[str, Any]:
     item = _shown(call, trace, fields)
     with_observations = "observations" in fields
     item["observations"] = (
-        observation_ids(connection, project, trace.id, horizon) if with_observations else []
+        observation_ids(connection, scores.project, trace.id, scores.horizon) if with_observations else []
     )
     item["scores"] = (
-        [score["id"] for score in _scores(connection, project, trace.id, horizon)]
-        if "scores" in fields
-        else []
+        [score["id"] for score in _scores(connection, scores, trace.id)] if "scores" in fields else []
     )
     return item
 
 
-def _scores(
-    connection: sqlite3.Connection, project: int, trace_id: str, horizon: int | None
-) -> list[StoredScore]:
-    query = ScoreQuery(project, limit=_MANY, any_of={"trace_id": [trace_id]}, horizon=horizon)
-    return find_scores(connection, query)
+def _scores(connection: sqlite3.Connection, query: ScoreQuery, trace_id: str) -> list[StoredScore]:
+    return find_scores(connection, replace(query, any_of={**query.any_of, "trace_id": [trace_id]}))
 
 
 def _session(call: Call, session: sqlite3.Row) -> dict[str, Any]:

@@ -101,6 +101,7 @@ def _lister(*, of_traces: bool) -> Handler:
         _check_fields(query)
         page = Page.of(query)
         wanted = _query_of(call, query, page, of_traces=of_traces)
+        wanted.with_traces = of_traces or _with_traces(query)
         try:
             found, total, traces = await _read(call, wanted, with_traces=_with_traces(query))
         except FilterError as error:
@@ -110,6 +111,8 @@ def _lister(*, of_traces: bool) -> Handler:
             shown = legacy_score(call.project_id, score, only_trace_targets=of_traces)
             if traces is not None:
                 shown["trace"] = _trace(traces.get(score["trace_id"] or ""))
+                if of_traces:
+                    del shown["trace"]["sessionId"]
             data.append(shown)
         return json_response({"data": data, "meta": page.meta(total)})
 

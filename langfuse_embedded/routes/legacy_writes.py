@@ -30,7 +30,7 @@ def _taker(kind: str, schema: Schema, observation_type: str | None = None) -> Ha
         event: dict[str, Any] = {**body, "id": body.get("id") or ids.uuid4(), "eventTime": now_ms()}
         if observation_type:
             event["type"] = observation_type
-        arguments = {"project": call.project_id, "events": [(kind, event)]}
+        arguments = {"project": call.project_id, "sender": call.sender, "events": [(kind, event)]}
         await call.engine.writer.submit("store_legacy", arguments)
         return json_response({"id": event["id"]})
 

@@ -52,6 +52,7 @@ async def export_traces(call: Call) -> Response:
         async with call.engine.intake.window(call.project_id, len(body)):
             arguments = {
                 "project": call.project_id,
+                "sender": call.sender,
                 "gzip": is_gzip,
                 "json": is_json,
                 "limit": limit,

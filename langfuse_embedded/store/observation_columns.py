@@ -49,6 +49,10 @@ class Column:
     sql: str
 
 
+def _of_sender(column: str, otherwise: str) -> str:
+    return f"coalesce((select s.{column} from senders s where s.key = o.sender), '{otherwise}')"
+
+
 IS_ROOT = "(o.parent_span_id is null or o.is_app_root)"
 _SECONDS = "((o.end_time - o.start_time) / 1000.0)"
 
@@ -63,6 +67,9 @@ _ALL = (
     Column("level", "Level", Kind.CHOICE, "o.level"),
     # Everything comes in over OpenTelemetry here.
     Column("ingestionSource", "Ingestion Source", Kind.CHOICE, "'otel'"),
+    Column("ingestionApiKey", "API Key", Kind.CHOICE, _of_sender("api_key", "")),
+    Column("ingestionSdkName", "SDK Name", Kind.CHOICE, _of_sender("sdk_name", "unknown")),
+    Column("ingestionSdkVersion", "SDK Version", Kind.CHOICE, _of_sender("sdk_version", "unknown")),
     Column("statusMessage", "Status Message", Kind.TEXT, "o.status_message"),
     Column("version", "Version", Kind.TEXT, "o.version"),
     Column("release", "Release", Kind.TEXT, "o.release"),

@@ -13,7 +13,7 @@ from langfuse_embedded.pricing.book import Priced
 from .bodies import Body
 from .hexid import pack
 
-PLACE = ("seq", "project", "block", "position")
+PLACE = ("seq", "project", "block", "position", "sender")
 """Where a row stands; the writer adds these to what was made of the event."""
 
 COLUMNS = (
@@ -37,6 +37,7 @@ COLUMNS = (
     "tags",
     "public",
     "is_app_root",
+    "as_root",
     "has_input",
     "has_output",
     "prompt_id",
@@ -86,9 +87,10 @@ def row_of(
     created_at: int,
     block: int,
     position: int,
+    sender: int | None = None,
 ) -> Row:
     """Return the whole row in the order of `COLUMNS`."""
-    return (*unplaced_row_of(event, price, prompt_id, created_at), seq, project, block, position)
+    return (*unplaced_row_of(event, price, prompt_id, created_at), seq, project, block, position, sender)
 
 
 def unplaced_row_of(event: Event, price: Priced, prompt_id: str, created_at: int) -> Row:
@@ -115,6 +117,7 @@ def unplaced_row_of(event: Event, price: Priced, prompt_id: str, created_at: int
         _json(event.tags),
         event.public,
         event.is_app_root,
+        event.as_root,
         bool(event.input),
         bool(event.output),
         prompt_id,

@@ -64,7 +64,9 @@ class ScoreQuery:
         after: the last score of the page before.
         offset: how many rows to pass over.
         horizon: number in the sequence up to which rows are visible, ``None`` for all.
-        of_traces: only scores of traces and their observations.
+        of_traces: only what old clients know as scores of traces and their observations: no corrections, and
+            no scores of sessions or experiments.
+        with_traces: leave out scores of traces that are not there.
         user_id, trace_tags: what the trace of the score must have, all tags of it.
         comparison: an SQL operator and the number that `value` is compared with.
         conditions: a JSON filter.
@@ -82,6 +84,7 @@ class ScoreQuery:
     offset: int = 0
     horizon: int | None = None
     of_traces: bool = False
+    with_traces: bool = False
     user_id: str | None = None
     trace_tags: Sequence[str] = ()
     comparison: tuple[str, float] | None = None
@@ -134,7 +137,10 @@ def _where(query: ScoreQuery) -> Where:
         if bound is not None:
             where.add(term, bound)
     if query.of_traces:
-        where.add("trace_id is not null")
+        where.add("trace_id is not null and session_id is null and experiment_id is null")
+        where.add("data_type <> 'CORRECTION'")
+    if query.with_traces:
+        where.add(f"(trace_id is null or trace_id in {_TRACES} true))")
     for tag in query.trace_tags:
         where.add(f"trace_id in {_TRACES} exists (select 1 from json_each(o.tags) t where t.value = ?))", tag)
     if query.comparison is not None:

@@ -1,8 +1,8 @@
 """Put together what the observations of a trace say of it: input, output, metadata and tags.
 
-The rules are the server's for `dual` mode: a root (a span whose parent is not in the trace) counts with its
-input, output and metadata; any observation may add what it says of the trace (`Event.trace`), which goes
-before. Of what is said twice the later arrival counts; tags are united.
+The rules are the server's for `dual` mode: a root (a span without a parent, or that its SDK marks as one)
+counts with its input, output and metadata; any observation may add what it says of the trace
+(`Event.trace`), which goes before. Of what is said twice the later arrival counts; tags are united.
 """
 
 from __future__ import annotations
@@ -16,15 +16,29 @@ import orjson
 from .bodies import BlockReader, Body
 
 _OBSERVATIONS = """
-    select span_id, parent_span_id, block, position from observations
-    where project = ? and trace_id = ? and seq <= ? order by seq
+    select span_id, parent_span_id, as_root, block, position,
+        trace_name <> '' or user_id <> '' or session_id <> '' or tags is not null or public as speaks
+    from observations where project = ? and trace_id = ? and seq <= ? order by seq
 """
+
+# Where an observation comes from: told to the trace by whichever observation says something of it.
+_SURROUNDINGS = ("resourceAttributes", "scope")
 
 
 def trace_body(
-    connection: sqlite3.Connection, blocks: BlockReader, project: int, trace_id: Any, horizon: int | None
+    connection: sqlite3.Connection,
+    blocks: BlockReader,
+    project: int,
+    trace_id: Any,
+    horizon: int | None,
+    *,
+    parts_count: bool = False,
 ) -> Body:
-    """Return input, output and metadata of a trace; `trace_id` as it stands in the row."""
+    """Return input, output and metadata of a trace; `trace_id` as it stands in the row.
+
+    With `parts_count` a span whose parent is elsewhere counts like a root: what begins in another service is
+    shown, which the server does not.
+    """
     upto = 2**63 - 1 if horizon is None else horizon
     given: dict[str, str | None] = {}
     of_root: dict[str, str | None] = {}
@@ -38,15 +52,18 @@ def trace_body(
         except LookupError:
             continue  # deleted in between
         said = body.more.get("trace") or {}
-        is_root = row["parent_span_id"] not in inside
+        is_root = row["parent_span_id"] is None or bool(row["as_root"])
+        is_root = is_root or (parts_count and row["parent_span_id"] not in inside)
         if is_root:
             of_root = {"input": body.input, "output": body.output}
             if "sent_metadata" in body.more:
                 more = {"sent_metadata": body.more["sent_metadata"]}
         given |= {part: said[part] for part in ("input", "output") if said.get(part)}
-        metadata |= _first_of_each(
-            body.metadata if is_root else _below(said.get("metadata", ()), body.metadata)
-        )
+        if is_root:
+            metadata |= _first_of_each(body.metadata)
+        elif said or row["speaks"]:
+            names = [*_SURROUNDINGS, *said.get("metadata", ())]
+            metadata |= _first_of_each(_below(names, body.metadata))
     whole = of_root | given
     return Body(whole.get("input"), whole.get("output"), list(metadata.items()), more)
 

@@ -136,7 +136,7 @@ def _body(
     connection: sqlite3.Connection, blocks: BlockReader, query: OverviewQuery, row: sqlite3.Row
 ) -> Body | None:
     if query.whole:
-        return trace_body(connection, blocks, query.project, row["id"], query.horizon)
+        return trace_body(connection, blocks, query.project, row["id"], query.horizon, parts_count=True)
     root = connection.execute(
         "select block, position from observations where seq = ?", (row["root"],)
     ).fetchone()

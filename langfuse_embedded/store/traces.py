@@ -30,21 +30,22 @@ def _last(column: str) -> str:
     return f"substr(max(iif({column} <> '', printf('%020d', o.seq) || {column}, null)), 21)"
 
 
-# A root, or a span whose parent is elsewhere: with a trace id of the caller's own the SDK makes a parent up.
+# A root, or a span whose parent is elsewhere: where a trace begins, as far as it is known here.
 _IS_TOP = (
     "not exists (select 1 from observations p"
     " where p.project = o.project and p.trace_id = o.trace_id and p.span_id = o.parent_span_id)"
 )
-# The name that the span which began last gives: by an attribute or, at the top, by its own name. Of spans
+# What the server takes for the root of a trace: no parent, or the mark of an SDK that made the parent up.
+_IS_ROOT = "(o.parent_span_id is null or o.as_root)"
+# The name that the span which began last gives: by an attribute or, of a root, by its own name. Of spans
 # that began together the attribute counts.
-_GIVEN = f"iif(o.trace_name = '' and {_IS_TOP}, o.name, o.trace_name)"
+_GIVEN = f"iif(o.trace_name = '' and {_IS_ROOT}, o.name, o.trace_name)"
 _MOMENT = "printf('%020d%d%020d', o.start_time, o.trace_name <> '', o.seq)"
 _NAME = f"substr(max(iif({_GIVEN} <> '', {_MOMENT} || {_GIVEN}, null)), 42)"
 # Version and release stand on every observation, for itself. They count for the trace, too, where a root
 # or an observation with attributes of the trace gives them.
 _SPEAKS_FOR_TRACE = (
-    "(o.parent_span_id is null or o.is_app_root or o.trace_name <> '' or o.user_id <> ''"
-    " or o.session_id <> '' or o.tags <> '')"
+    f"({_IS_ROOT} or o.trace_name <> '' or o.user_id <> '' or o.session_id <> '' or o.tags <> '')"
 )
 _VERSION, _RELEASE = (f"iif({_SPEAKS_FOR_TRACE}, o.{column}, '')" for column in ("version", "release"))
 # What the legacy batch said of a trace itself: it is no observation, and its time is that of the trace. Such

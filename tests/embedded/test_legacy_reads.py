@@ -132,15 +132,42 @@ def test_any_observation_may_add_to_its_trace(dual: httpx.Client) -> None:
     assert [(one["input"], one["tags"]) for one in listed["data"]] == [({"from": "inner"}, ["a", "b", "c"])]
 
 
-def test_a_span_whose_parent_is_elsewhere_is_the_root_of_its_trace(dual: httpx.Client) -> None:
-    trace, root, child = trace_id(), span_id(), span_id()
-    inner = {"langfuse.observation.input": "of the child"}
-    outer = {"langfuse.observation.input": "of the root", "langfuse.observation.metadata.own": "kept"}
-    send(dual, span(trace, "inner", id=child, parent=root, attributes=inner))
-    send(dual, span(trace, "elsewhere", id=root, parent=span_id(), attributes=outer))
+@pytest.mark.parametrize(
+    ("said", "name", "given", "metadata"),
+    [
+        # The server (OtelIngestionProcessor.ts at 4.16.0) notes only when and where such a trace began.
+        ({}, None, None, {}),
+        ({"langfuse.internal.is_app_root": True}, None, None, {}),
+        ({"langfuse.internal.as_root": "false"}, None, None, {}),
+        # The SDK makes a parent up for a trace id of the caller's choice, and says so.
+        ({"langfuse.internal.as_root": True}, "step", "of the step", {"own": "kept"}),
+        ({"langfuse.internal.as_root": "true"}, "step", "of the step", {"own": "kept"}),
+        ({"langfuse.trace.name": "named"}, "named", None, {}),
+        ({"langfuse.trace.input": "said"}, None, "said", {}),
+        ({"langfuse.trace.metadata.region": "eu"}, None, None, {"region": "eu"}),
+        ({"user.id": "zeus"}, None, None, {}),
+    ],
+)
+def test_a_trace_of_which_only_a_step_arrived_is_what_the_step_says_of_it(
+    dual: httpx.Client, said: dict[str, Any], name: str | None, given: str | None, metadata: dict[str, Any]
+) -> None:
+    trace, step, inner = trace_id(), span_id(), span_id()
+    own = {"langfuse.observation.input": "of the step", "langfuse.observation.metadata.own": "kept"}
+    send(dual, span(trace, "inner", id=inner, parent=step, attributes={"langfuse.observation.input": "in"}))
+    send(dual, span(trace, "step", id=step, parent=span_id(), attributes={**own, **said}))
+    named = [{"type": "string", "column": "id", "operator": "=", "value": trace}]
+    [listed] = get(dual, "traces", filter=json.dumps(named))["data"]
     found = get(dual, f"traces/{trace}")
-    assert (found["name"], found["input"], found["metadata"]["own"]) == ("elsewhere", "of the root", "kept")
-    assert [one["id"] for one in get(dual, "traces", name="elsewhere")["data"]] == [trace]
+    for shown in (found, listed):
+        of_sender = {key: value for key, value in shown["metadata"].items() if key in ("own", "region")}
+        assert (shown["name"], shown["input"], of_sender) == (name, given, metadata)
+        assert shown["userId"] == said.get("user.id")
+        speaks = said.keys() & {"langfuse.trace.name", "user.id"} or name or given or metadata
+        assert ("resourceAttributes" in shown["metadata"]) == bool(speaks)
+    assert {one["name"]: one["input"] for one in found["observations"]} == {
+        "inner": "in",
+        "step": "of the step",
+    }
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
 import zlib
@@ -207,6 +208,37 @@ def test_a_query_that_cannot_be_served_is_refused(
 ) -> None:
     answer = client.get(OBSERVATIONS, params=query)
     assert (answer.status_code, answer.json()["message"]) == (400, message)
+
+
+@pytest.mark.parametrize(
+    ("headers", "name", "version"),
+    [
+        ({"x-langfuse-sdk-name": "python", "x-langfuse-sdk-version": "4.18.0"}, "python", "4.18.0"),
+        ({"x_langfuse_sdk_name": "javascript", "x_langfuse_sdk_version": "3.39.0"}, "javascript", "3.39.0"),
+        ({"x-langfuse-sdk-name": "python"}, "python", "unknown"),
+        ({"x-langfuse-sdk-name": "", "x-langfuse-sdk-version": ""}, "unknown", "unknown"),
+        ({}, "unknown", "unknown"),
+    ],
+)
+def test_observations_are_found_by_who_sent_them(
+    client: httpx.Client, headers: dict[str, str], name: str, version: str
+) -> None:
+    trace = trace_id()
+    assert client.post(TRACES, json=export(span(trace)), headers=headers).status_code == 200
+    sent = client.get("/api/public/projects").request.headers["authorization"]
+    public_key = base64.b64decode(sent.removeprefix("Basic ")).decode().split(":")[0]
+    for column, value in (
+        ("ingestionSdkName", name),
+        ("SDK Name", name),
+        ("ingestionSdkVersion", version),
+        ("SDK Version", version),
+        ("ingestionApiKey", public_key),
+        ("API Key", public_key),
+    ):
+        for operator, count in (("any of", 1), ("none of", 0)):
+            condition = {"type": "stringOptions", "column": column, "operator": operator, "value": [value]}
+            of_trace = {"type": "string", "column": "traceId", "operator": "=", "value": trace}
+            assert len(read(client, filter=json.dumps([of_trace, condition]))) == count, column
 
 
 def test_a_deleted_trace_is_gone_and_others_stay(client: httpx.Client) -> None:

@@ -39,7 +39,7 @@ def store_legacy(context: WriteContext, head: dict[str, Any], _body: Payload) ->
             for body in bodies
             if trace_id in traces or body["id"] in observations
         ]
-    store_events(context, head["project"], events)
+    store_events(context, head["project"], events, context.sender_key(head.get("sender")))
     return len(head["events"])
 
 

@@ -103,7 +103,12 @@ class Mapper:
             self._lookups = StateLookups(self._state_path)
         traces = prepare(frame.head["project"], events, self._lookups, moment)
         body = marshal.dumps([tuple(trace) for trace in traces])
-        head = {"command": "ingest_otlp", "project": frame.head["project"], "more": more}
+        head = {
+            "command": "ingest_otlp",
+            "project": frame.head["project"],
+            "sender": frame.head.get("sender"),
+            "more": more,
+        }
         return encode(frame.number, head, body)
 
 

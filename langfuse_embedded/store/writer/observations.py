@@ -22,52 +22,56 @@ def ingest_otlp(context: WriteContext, head: dict[str, Any], body: Payload) -> i
     """Store a trace export that the preparing process has turned into rows; return the number of spans."""
     # The other end of the pipe is a fork of this process: nobody else can write into it.
     traces = [PreparedTrace(*one) for one in marshal.loads(body)]  # noqa: S302
-    store_traces(context, head["project"], traces)
+    store_traces(context, head["project"], traces, context.sender_key(head.get("sender")))
     return sum(len(trace.rows) for trace in traces)
 
 
-def store_events(context: WriteContext, project_id: str, events: list[Event]) -> None:
+def store_events(
+    context: WriteContext, project_id: str, events: list[Event], sender: int | None = None
+) -> None:
     """Write events of a project. An observation that is there already is replaced."""
     latest = {(event.trace_id, event.span_id): event for event in events}
     traces = prepare(project_id, list(latest.values()), context.lookups, context.now)
-    store_traces(context, project_id, traces)
+    store_traces(context, project_id, traces, sender)
 
 
-def store_traces(context: WriteContext, project_id: str, traces: list[PreparedTrace]) -> None:
+def store_traces(
+    context: WriteContext, project_id: str, traces: list[PreparedTrace], sender: int | None
+) -> None:
     """Write prepared rows of a project. An observation that is there already is replaced."""
     if not traces:
         return
     project = context.project_key(project_id)
     context.db.execute("savepoint traces")
     try:
-        _insert(context, project, traces)
+        _insert(context, project, traces, sender)
     except sqlite3.IntegrityError:
         # Rare, so nobody looks before: a span was sent again, or twice in one export. The last one counts.
         context.db.execute("rollback to traces")
         for trace in traces:
             for row in trace.rows:
                 remove_observations(context, project, [(unpack(row[0]), unpack(row[1]))])
-            _insert_last(context, project, trace)
+            _insert_last(context, project, trace, sender)
     context.db.execute("release traces")
 
 
-def _insert(context: WriteContext, project: int, traces: list[PreparedTrace]) -> None:
+def _insert(context: WriteContext, project: int, traces: list[PreparedTrace], sender: int | None) -> None:
     seq = context.take(sum(len(trace.rows) for trace in traces))
     rows, blocks = [], []
     for trace in traces:
         block = seq
         blocks.append((block, trace.block))
         for position, row in enumerate(trace.rows):
-            rows.append((*row, seq, project, block, position))
+            rows.append((*row, seq, project, block, position, sender))
             seq += 1
     insert_rows(context.db, rows)
     context.db.executemany(_INSERT_BLOCK, blocks)
 
 
-def _insert_last(context: WriteContext, project: int, trace: PreparedTrace) -> None:
+def _insert_last(context: WriteContext, project: int, trace: PreparedTrace, sender: int | None) -> None:
     """Insert the rows of one trace; of rows with the same id the last one."""
     block = context.take(len(trace.rows))
-    latest = {row[1]: (*row, block + at, project, block, at) for at, row in enumerate(trace.rows)}
+    latest = {row[1]: (*row, block + at, project, block, at, sender) for at, row in enumerate(trace.rows)}
     insert_rows(context.db, latest.values())
     context.db.execute(_INSERT_BLOCK, (block, trace.block))
 
