@@ -220,6 +220,7 @@ sbom: .venv/.runtime ## Develop: list of packages and images, CycloneDX [OUTPUT=
 
 types: .venv/.dev ## Develop: static types
 	@.venv/bin/mypy
+	@.venv/bin/mypy examples/observer.py
 
 docs: .venv/.runtime ## Develop: regenerate .env.example and the settings page
 	@$(RUN) docs

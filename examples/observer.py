@@ -2,12 +2,10 @@
 
     async with Observer() as observer:  # a worker; with FastAPI: in the application's lifespan
         async with observer.task("bug_fix", session_id="s-1", user_id="athena", input_=task):
-            while (agent := observer.choose(["careful-coder", "quick-coder"])) is not None:
-                async with observer.run(agent, input_=task) as run:
-                    run.call("gpt-4o", {"input": 900, "output": 120}, output=patch, usd=0.004)
-                    run.finish(success=True, quality=0.9, output=patch)
-                if run.success:
-                    break
+            agent = observer.choose(["careful-coder", "quick-coder"])  # None: all are left alone
+            async with observer.run(agent, input_=task) as run:
+                run.call("gpt-4o", {"input": 900, "output": 120}, output=patch, usd=0.004)
+                run.finish(success=True, quality=0.9, output=patch)
 
 Runs may be nested and concurrent. Each is an observation of type AGENT with the scores `task_success`,
 `quality` and `reward`; its calls carry the metadata `agent`. A run that raises or lacks `finish` has failed.
@@ -19,40 +17,37 @@ import asyncio
 import math
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal
 
 from langfuse import Langfuse, LangfuseAgent, LangfuseChain, get_client, propagate_attributes
+from langfuse.types import TraceContext
 
 
 @dataclass
 class Record:
-    """What is known of an agent: its rewards, and its circuit breaker."""
+    """What is known of an agent."""
 
     rewards: list[float] = field(default_factory=list)
     failures_in_row: int = 0
-    open_until: float = -math.inf
-    state: str = "closed"  # closed: works; open: left alone; half-open: tried once
+    left_alone_until: float = -math.inf
 
 
+@dataclass
 class Run:
     """One attempt of an agent, while it lasts."""
 
-    def __init__(self, langfuse: Langfuse, agent: str, observation: LangfuseAgent) -> None:
-        """Begin with nothing achieved and nothing spent."""
-        self.agent, self.observation, self._langfuse = agent, observation, langfuse
-        self.success, self.usd = False, 0.0
-        self.quality: float | None = None
+    agent: str
+    observation: LangfuseAgent
+    success: bool = False
+    quality: float | None = None
+    usd: float = 0.0
 
-    def call(
-        self, model: str, usage: dict[str, int], *, name: str = "call_model", usd: float = 0.0, **io: Any
-    ) -> None:
+    def call(self, model: str, usage: dict[str, int], *, usd: float = 0.0, **io: Any) -> None:
         """Record a model call; `usage` in tokens, `usd` as you believe it, `io`: input and output."""
-        self._langfuse.start_observation(
-            name=name, as_type="generation", model=model, usage_details=usage, **io
-        ).end()
+        call = self.observation.start_observation(name="call_model", as_type="generation", model=model, **io)
+        call.update(usage_details=usage, metadata={"agent": self.agent}).end()
         self.usd += usd
 
     def finish(self, *, success: bool, quality: float | None = None, output: Any = None) -> None:
@@ -62,12 +57,11 @@ class Run:
 
 
 @dataclass
-class Observer:
+class Observer(AbstractAsyncContextManager["Observer", None]):
     """Chooses agents by their rewards, leaves alone those that fail, and records all of it.
 
-    Attributes:
-        failures_to_open: failures in a row after which an agent is left alone for `pause_s` seconds.
-        task_budget: USD at which the cost of a run takes `cost_weight` from its reward.
+    After `failures_to_open` failures in a row an agent is left alone for `pause_s` seconds, then tried once.
+    The cost of a run takes up to `cost_weight` from its reward: all of it from `task_budget` USD on.
     """
 
     langfuse: Langfuse = field(default_factory=get_client)
@@ -78,36 +72,30 @@ class Observer:
     clock: Callable[[], float] = time.monotonic
     records: dict[str, Record] = field(default_factory=dict)
 
-    async def __aenter__(self) -> Self:
-        """Nothing is opened: the client sends by itself."""
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Send what is left, without holding up the event loop."""
-        await asyncio.to_thread(self.langfuse.flush)
+    async def __aexit__(self, *_: object) -> None:
+        await asyncio.to_thread(self.langfuse.flush)  # without holding up the event loop
 
     @asynccontextmanager
-    async def task(self, name: str, *, input_: Any = None, **attributes: Any) -> AsyncIterator[LangfuseChain]:
-        """Open the trace of a task; `attributes`: user_id, session_id, tags, version."""
+    async def task(
+        self, name: str, *, input_: Any = None, trace_context: TraceContext | None = None, **attributes: Any
+    ) -> AsyncIterator[LangfuseChain]:
+        """Open a task's trace, or continue `trace_context`'s; `attributes`: user_id, session_id, tags."""
+        start = self.langfuse.start_as_current_observation
         with (
             propagate_attributes(trace_name=name, **attributes),
-            self.langfuse.start_as_current_observation(name=name, as_type="chain", input=input_) as root,
+            start(name=name, as_type="chain", input=input_, trace_context=trace_context) as root,
         ):
             yield root
 
     @asynccontextmanager
     async def run(self, agent: str, *, input_: Any = None) -> AsyncIterator[Run]:
         """Open the run of an agent, within a task or within another run."""
+        start = self.langfuse.start_as_current_observation
         with (
-            self.langfuse.start_as_current_observation(
-                name=agent, as_type="agent", input=input
-            ) as observation,
-            # Inside: what is propagated is also set on the open span, which outside is the caller's.
-            propagate_attributes(metadata={"agent": agent}),
+            start(name=agent, as_type="agent", input=input_) as observation,
+            propagate_attributes(metadata={"agent": agent}),  # inside: the caller keeps its own
         ):
-            run = Run(self.langfuse, agent, observation)
+            run = Run(agent, observation)
             try:
                 yield run
             except BaseException:
@@ -119,50 +107,43 @@ class Observer:
     def choose(self, agents: Sequence[str], *, budget_left: float = math.inf) -> str | None:
         """Return the agent that promises most (UCB1), or None: all are left alone, or the budget is spent."""
         with self.langfuse.start_as_current_observation(name="select_agent", as_type="span") as selection:
-            promises: dict[str, float] = {}
             attempts = sum(len(record.rewards) for record in self.records.values())
+            promises: dict[str, float] = {}
             for agent in agents if budget_left > 0 else ():
                 record = self.records.setdefault(agent, Record())
-                if record.state == "open" and self.clock() >= record.open_until:
-                    self._set_state(agent, "half-open")
-                if record.state != "open":
+                if self.clock() >= record.left_alone_until:
                     tried = len(record.rewards)
-                    bonus = math.sqrt(2 * math.log(max(attempts, 1)) / tried) if tried else math.inf
-                    promises[agent] = (sum(record.rewards) / tried if tried else 0.0) + bonus
+                    bonus = math.sqrt(2 * math.log(attempts) / tried) if tried else math.inf
+                    promises[agent] = sum(record.rewards) / max(tried, 1) + bonus
             chosen = max(promises, key=lambda agent: promises[agent], default=None)
             shown = {one: "untried" if math.isinf(value) else value for one, value in promises.items()}
             selection.update(input=shown, output=chosen, level="DEFAULT" if chosen else "WARNING")
+            if chosen and self.records[chosen].failures_in_row >= self.failures_to_open:
+                self._tell("circuit_breaker", "WARNING", agent=chosen, state="half-open")
         return chosen
 
     def switch(self, before: str, after: str, why: str) -> None:
         """Record that another agent takes over."""
-        facts = {"before": before, "after": after, "why": why}
-        self.langfuse.create_event(name="agent_switch", level="WARNING", metadata=facts)
+        self._tell("agent_switch", "WARNING", before=before, after=after, why=why)
 
     def _conclude(self, run: Run) -> None:
-        cost = self.cost_weight * min(1.0, run.usd / self.task_budget)
-        quality = run.quality if run.quality is not None else 1.0
-        reward = max(0.0, (1 - self.cost_weight) * quality + self.cost_weight - cost) if run.success else 0.0
-        if not run.success:
-            run.observation.update(level="ERROR")
+        saved = self.cost_weight * (1 - min(1.0, run.usd / self.task_budget))
+        quality = 1.0 if run.quality is None else run.quality
+        reward = max(0.0, (1 - self.cost_weight) * quality + saved) if run.success else 0.0
         run.observation.score(name="task_success", value=float(run.success), data_type="BOOLEAN")
         run.observation.score(name="reward", value=reward)
         if run.quality is not None:
             run.observation.score(name="quality", value=run.quality)
         record = self.records.setdefault(run.agent, Record())
         record.rewards.append(reward)
+        if run.success and record.failures_in_row >= self.failures_to_open:
+            self._tell("circuit_breaker", "WARNING", agent=run.agent, state="closed")
         record.failures_in_row = 0 if run.success else record.failures_in_row + 1
-        if run.success and record.state != "closed":
-            self._set_state(run.agent, "closed")
-        elif not run.success and (
-            record.state == "half-open" or record.failures_in_row >= self.failures_to_open
-        ):
-            record.open_until = self.clock() + self.pause_s
-            self._set_state(run.agent, "open")
+        if not run.success:
+            run.observation.update(level="ERROR")
+            if record.failures_in_row >= self.failures_to_open:
+                record.left_alone_until = self.clock() + self.pause_s
+                self._tell("circuit_breaker", "ERROR", agent=run.agent, state="open")
 
-    def _set_state(self, agent: str, state: str) -> None:
-        self.records[agent].state = state
-        facts = {"agent": agent, "state": state}
-        self.langfuse.create_event(
-            name="circuit_breaker", level="ERROR" if state == "open" else "WARNING", metadata=facts
-        )
+    def _tell(self, name: str, level: Literal["WARNING", "ERROR"], **facts: str) -> None:
+        self.langfuse.create_event(name=name, level=level, metadata=facts)

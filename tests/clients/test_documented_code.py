@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +32,10 @@ PACKAGES = REPOSITORY / "build" / "js-client" / "node_modules"
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE_NAME = re.compile(r"(?:#|//) (\w+\.(?:py|mjs))\n")
 DOCUMENTED_LLM = "http://127.0.0.1:8080/v1"
+DOCUMENTED_PORT = re.compile(r"\b81\d\d\b")
+"""Where the services of the pages listen."""
 TIMEOUT_S = 240.0
+END_SERVICES = "trap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n"
 TYPED = "0.5\n" * 20
 """Grades for every answer that waits for a person."""
 
@@ -42,7 +46,7 @@ PAGES = {
     "example-voice.md": r"call \S+: median \d+ ms",
     "example-agents.md": r"variant-a \d+%, variant-b \d+%\n.*from version 1 to 2\n.*from version 2 to 1",
     "example-rag.md": r"4 answers in session .*1 answers in session warranty.*quality 0\.5",
-    "example-observer.md": r"careful-coder: reward 0\.9",
+    "example-observer.md": r'careful-coder: reward 0\.9.*"agent":"careful-coder".*"agent":"quick-coder"',
     "example-orchestrator.md": r"agent +attempts +success.*of 20 tasks done",
     "example-evaluation.md": r"grounded-\w+ +12 +0\.93 +0\.92\n.*\d+ items in the dataset.*grounded-first",
     INSTRUMENT: r"Turntables have a warranty.*You said: How long is the warranty\?",
@@ -175,13 +179,17 @@ def test_the_page_on_instrumentation_sends_the_same_from_every_language(stack: S
 
 def run_page(stack: Stack, model_url: str, page: str) -> None:
     """Write the files of a page, run its shell and look at what was printed."""
-    blocks = blocks_of(page)
+    ports: dict[str, str] = defaultdict(lambda: str(free_port()))
+    blocks = [
+        (language, DOCUMENTED_PORT.sub(lambda port: ports[port[0]], text))
+        for language, text in blocks_of(page)
+    ]
     shell = "\n".join(text for language, text in blocks if language == "sh")
     for text in (text for language, text in blocks if language != "sh"):
         named = FILE_NAME.match(text)
         assert named, f"{page}: a block names its file in the first line: {text[:60]!r}"
         (stack.root / named[1]).write_text(text)
-    done = stack.run(shell.replace(DOCUMENTED_LLM, model_url))
+    done = stack.run(END_SERVICES + shell.replace(DOCUMENTED_LLM, model_url))
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     assert "Traceback" not in done.stderr
     assert re.search(PAGES[page], done.stdout, re.DOTALL), done.stdout[-3000:]

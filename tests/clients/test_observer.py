@@ -25,7 +25,7 @@ def facts(run_app: RunApp, cached: dict[str, Any]) -> dict[str, Any]:
 
 
 def rows_of(client: httpx.Client, trace_id: str) -> list[dict[str, Any]]:
-    query = {"traceId": trace_id, "fields": "core,basic,metadata,usage,trace_context"}
+    query = {"traceId": trace_id, "fields": "core,basic,io,metadata,usage,trace_context"}
     answer = client.get("/api/public/v2/observations", params=query)
     assert answer.status_code == 200, answer.text
     rows: list[dict[str, Any]] = answer.json()["data"]
@@ -51,6 +51,8 @@ def test_concurrent_and_nested_runs_keep_their_own_calls(facts: dict[str, Any], 
             "planner": "planner",
             "coder": "coder",
         }
+        inputs = {row["name"]: row["input"] for row in rows if row["type"] in ("CHAIN", "AGENT")}
+        assert inputs == {"bug_fix": "t", "planner": "plan", "coder": "code"}
         [session] = {row["sessionId"] for row in rows}
         sessions.add(session)
         cost = {call["metadata"]["agent"]: 0.0 for call in calls}
