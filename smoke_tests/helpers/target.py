@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 BASE_URL = "LANGFUSE_BASE_URL"
 PUBLIC_KEY = "LANGFUSE_PUBLIC_KEY"
 SECRET_KEY = "LANGFUSE_SECRET_KEY"
+DIRECT_URL = "STACK_DIRECT_URL"
+"""Another address of the server of the stored credentials, for a machine that cannot use the one in them."""
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -55,7 +57,7 @@ def discover(environ: Mapping[str, str], credentials: Path) -> Target:
         raise TargetNotFoundError(msg)
     if url and public_key and secret_key:
         return Target(_without_slash(url), public_key, secret_key, origin="environment")
-    stored = _from_file(_choose_file(credentials, environ.get("PROJECT")))
+    stored = _from_file(_choose_file(credentials, environ.get("PROJECT")), environ.get(DIRECT_URL))
     if public_key and secret_key:
         return Target(
             stored.base_url, public_key, secret_key, origin=f"environment, URL from {stored.origin}"
@@ -71,9 +73,11 @@ def discover(environ: Mapping[str, str], credentials: Path) -> Target:
     )
 
 
-def other_projects(target: Target, credentials: Path) -> list[Target]:
+def other_projects(
+    target: Target, credentials: Path, environ: Mapping[str, str] = os.environ
+) -> list[Target]:
     """Return the further projects on the same server that have a file in the directory `credentials`."""
-    stored = [_from_file(path) for path in sorted(credentials.glob("*.env"))]
+    stored = [_from_file(path, environ.get(DIRECT_URL)) for path in sorted(credentials.glob("*.env"))]
     return [
         other
         for other in stored
@@ -105,13 +109,14 @@ def _choose_file(credentials: Path, project: str | None) -> Path:
     return files[0]
 
 
-def _from_file(path: Path) -> Target:
+def _from_file(path: Path, direct_url: str | None) -> Target:
     values = _read_env_file(path)
     missing = [name for name in (BASE_URL, PUBLIC_KEY, SECRET_KEY) if not values.get(name)]
     if missing:
         msg = f"{path} lacks {', '.join(missing)}. Run `make bootstrap` to write it anew."
         raise TargetNotFoundError(msg)
-    return Target(_without_slash(values[BASE_URL]), values[PUBLIC_KEY], values[SECRET_KEY], origin=str(path))
+    url = _without_slash(direct_url or values[BASE_URL])
+    return Target(url, values[PUBLIC_KEY], values[SECRET_KEY], origin=str(path))
 
 
 def _read_env_file(path: Path) -> dict[str, str]:
