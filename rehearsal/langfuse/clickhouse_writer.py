@@ -2,12 +2,14 @@
 
 The rules are those of worker/src/services/ClickhouseWriter/index.ts at v4.16.0: a table's rows go in one
 insert, at most a batch at a time; what fails goes to the end of the queue with one attempt more, all rows of
-the insert alike, and is given up when its attempts are used up; a stop writes everything once.
+the insert alike, and is given up when its attempts are used up; a stop writes everything once. Where
+config/langfuse/set-refused-rows-aside.cjs is loaded, refused rows are set aside as that file does.
 """
 
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from collections import defaultdict
@@ -24,6 +26,9 @@ log = logging.getLogger("rehearsal.worker")
 BATCH_ROWS = 1000
 RETRY_S = 0.1
 _IDS_SHOWN = 20
+_OF_ROWS = re.compile(
+    r"\((CANNOT_PARSE_\w+|CANNOT_CONVERT_TYPE|DECIMAL_OVERFLOW|INCORRECT_DATA|VIOLATED_CONSTRAINT)\)"
+)
 
 
 class Inserts(Protocol):
@@ -62,6 +67,8 @@ class ClickHouseWriter:
         figures: Figures,
         attempts: int,
         interval_s: float,
+        *,
+        sets_aside: bool = False,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -69,6 +76,7 @@ class ClickHouseWriter:
         self._figures = figures
         self._attempts = attempts
         self._interval_s = interval_s
+        self._sets_aside = sets_aside
         self._clock = clock
         self._sleep = sleep
         self._writing = threading.RLock()
@@ -107,12 +115,43 @@ class ClickHouseWriter:
             for one in batch:
                 self._figures.waited(self._clock() - one.since)
             try:
-                self._insert(table, [one.row for one in batch])
+                self._write(table, [one.row for one in batch])
             except httpx.HTTPError as error:
                 log.error("ClickhouseWriter.flush %s %s", table, error)
                 self._put_back(table, batch)
                 return
             self._figures.left(table, len(self._rows[table]))
+
+    def _write(self, table: str, rows: list[Mapping[str, Any]]) -> None:
+        """Insert rows; those at fault are named and left out when others are taken."""
+        refused: list[Mapping[str, Any]] = []
+        taken, last = self._insert_in_parts(table, rows, refused)
+        if last and not taken:
+            raise last
+        if refused:
+            ids = [str(row.get("span_id") or row.get("id")) for row in refused[:_IDS_SHOWN]]
+            log.error(
+                "ClickhouseWriter: ClickHouse refuses %d %s record(s), set aside: %s: %s",
+                *(len(refused), table, ", ".join(ids), last),
+            )
+
+    def _insert_in_parts(
+        self, table: str, rows: list[Mapping[str, Any]], refused: list[Mapping[str, Any]]
+    ) -> tuple[int, httpx.HTTPStatusError | None]:
+        """Return how many rows were taken, and what was said of those that were not."""
+        try:
+            self._insert(table, rows)
+        except httpx.HTTPStatusError as error:
+            if not self._sets_aside or not _OF_ROWS.search(str(error)):
+                raise
+            if len(rows) == 1:
+                refused += rows
+                return 0, error
+            middle = (len(rows) + 1) // 2
+            first, said = self._insert_in_parts(table, rows[:middle], refused)
+            second, later = self._insert_in_parts(table, rows[middle:], refused)
+            return first + second, said or later
+        return len(rows), None
 
     def _insert(self, table: str, rows: list[Mapping[str, Any]]) -> None:
         sql = (

@@ -23,6 +23,8 @@ _EVENT = """
     usage_details Map(LowCardinality(String), UInt64),
     provided_cost_details Map(LowCardinality(String), Decimal(18, 12)),
     cost_details Map(LowCardinality(String), Decimal(18, 12)),
+    calculated_total_cost Decimal(18, 12) MATERIALIZED
+        arraySum(mapValues(mapFilter((name, _) -> match(name, '(?i)input|output'), cost_details))),
     tool_definitions Map(String, String), tool_calls Array(String), tool_call_names Array(String),
     input String CODEC(ZSTD(3)), output String CODEC(ZSTD(3)),
     metadata_names Array(String), metadata_values Array(String),

@@ -65,6 +65,7 @@ class Worker:
             self._statsd,
             int(environment["LANGFUSE_INGESTION_CLICKHOUSE_MAX_ATTEMPTS"]),
             int(environment["LANGFUSE_INGESTION_CLICKHOUSE_WRITE_INTERVAL_MS"]) / 1000,
+            sets_aside=loads(environment, "writeToClickhouse"),
         )
         self._stopping = threading.Event()
         self._stopped = threading.Event()
@@ -232,7 +233,7 @@ def main() -> int:
     logging.getLogger("httpx").setLevel(logging.WARNING)
     log.info("This is a stand-in for the worker: it rehearses the wiring, it is not Langfuse.")
     environment = os.environ
-    ends_when_done(environment)
+    ends = loads(environment, "process.exit")
     if wrong := verify(environment, identity="worker"):
         for error in wrong:
             log.error("wrong: %s", error)
@@ -252,14 +253,14 @@ def main() -> int:
     server.shutdown()
     worker.stop(STOP_S)
     log.info("Shutdown complete, exiting process...")
-    if not ends_when_done(environment):
+    if not ends:
         # The server's event loop has something left to wait for, and nothing ends the process.
         threading.Event().wait()
     return 0
 
 
-def ends_when_done(environment: Mapping[str, str]) -> bool:
-    """Return whether Node was told to load config/langfuse/exit-when-done.cjs, which ends the process.
+def loads(environment: Mapping[str, str], what: str) -> bool:
+    """Return whether Node was told to load the file of config/langfuse that has this in it.
 
     Raises:
         SystemExit: a file that Node was told to load cannot be read. Node does not start then either.
@@ -269,7 +270,7 @@ def ends_when_done(environment: Mapping[str, str]) -> bool:
         name, _, path = option.partition("=")
         if name in ("--require", "-r"):
             try:
-                found |= "process.exit" in Path(path).read_text("utf-8")
+                found |= what in Path(path).read_text("utf-8")
             except OSError as error:
                 raise SystemExit(f"Error: Cannot find module '{path}' ({error.strerror})") from error
     return found

@@ -98,9 +98,7 @@ def _clickhouse_detached(facts: Facts) -> Verdict:
 def _clickhouse_constraints(facts: Facts) -> Verdict:
     tables = [str(one["table"]) for one in facts.of(ClickHouse).rows("constraints")]
     if tables:
-        return warning(
-            f"a row that breaks the constraint of {', '.join(tables)} holds up all that come with it"
-        )
+        return warning(f"rows that break the constraint of {', '.join(tables)} are not stored")
     return ok("no table has a constraint")
 
 
@@ -202,8 +200,8 @@ CHECKS = (
     ),
     Check(
         id="stores.clickhouse_constraints",
-        looks_at="No table has a constraint: a row that breaks it holds up its table for an hour.",
-        fix="ALTER TABLE <name> DROP CONSTRAINT <constraint>: Langfuse has none, so it was added by hand",
+        looks_at="No table has a constraint: Langfuse has none, and rows that break it are not stored.",
+        fix="ALTER TABLE <name> DROP CONSTRAINT <constraint>, then make reconcile",
         page="runbooks/WriterErrors.md",
         judge=_clickhouse_constraints,
         engines=COMPOSE,

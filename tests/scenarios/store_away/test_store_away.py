@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from abc import ABC, abstractmethod
 from dataclasses import replace
@@ -191,8 +192,20 @@ def test_a_file_of_the_queues_that_ends_in_zeros_is_repaired_and_nothing_is_lost
         assert wait_readable(client, trace, set(spans), 60.0) == set()
 
 
+TEN_COSTS = json.dumps({f"input_{number}": 999_999 for number in range(10)})
+"""Each fits into its column, their sum does not fit into the one that ClickHouse computes."""
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        {"key": REFUSED, "value": {"boolValue": True}},
+        {"key": "langfuse.observation.cost_details", "value": {"stringValue": TEN_COSTS}},
+    ],
+    ids=["cannot-be-read", "fails-later"],
+)
 def test_one_row_that_clickhouse_refuses_holds_nobody_up_and_is_named(
-    target: Stack, monkeypatch: pytest.MonkeyPatch
+    target: Stack, monkeypatch: pytest.MonkeyPatch, refused: dict[str, Any]
 ) -> None:
     screen = Screen()
     console = Console({"CI": "1"}, screen.out, screen.err)
@@ -200,7 +213,6 @@ def test_one_row_that_clickhouse_refuses_holds_nobody_up_and_is_named(
     trace, poison = new_id(16), new_id(8)
     others = [new_id(8) for _ in range(10)]
     with target.client() as client:
-        refused = {"key": REFUSED, "value": {"boolValue": True}}
         assert export(client, trace, [poison], [refused]).status_code == 200
         assert export(client, trace, others).status_code == 200
         assert wait_readable(client, trace, set(others), 60.0) == set()

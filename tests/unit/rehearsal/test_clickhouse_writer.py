@@ -50,6 +50,17 @@ class FakeFigures:
         self.lost += rows
 
 
+class ReadingClickHouse(FakeClickHouse):
+    """Says why it refuses, as ClickHouse does."""
+
+    def run(self, sql: str) -> str:
+        try:
+            return super().run(sql)
+        except httpx.HTTPStatusError:
+            message = "Code: 407. DB::Exception: overflow. (DECIMAL_OVERFLOW) (version 26.3)"
+            raise httpx.HTTPStatusError(message, request=Any, response=Any) from None  # type: ignore[arg-type]
+
+
 def spans(*names: str) -> list[Mapping[str, Any]]:
     return [{"span_id": name} for name in names]
 
@@ -94,6 +105,24 @@ def test_one_refused_row_holds_up_what_comes_with_it_until_its_attempts_are_used
     assert figures.lost == 2, "its neighbours are given up with it"
     writer.flush_all()
     assert clickhouse.stored == ["after"]
+
+
+def test_a_refused_row_is_set_aside_where_the_file_for_that_is_loaded() -> None:
+    clickhouse, figures = ReadingClickHouse("poison"), FakeFigures()
+    writer = ClickHouseWriter(clickhouse, figures, 3, 0.25, sets_aside=True)
+    writer.add("events_full", spans("a", "b", "poison", "c"))
+    writer.flush_all()
+    assert (sorted(clickhouse.stored), figures.lost) == (["a", "b", "c"], 0)
+
+
+def test_where_all_rows_are_refused_they_are_tried_again() -> None:
+    clickhouse, figures = ReadingClickHouse("a", "b"), FakeFigures()
+    writer = ClickHouseWriter(clickhouse, figures, 3, 0.25, sets_aside=True)
+    writer.add("events_full", spans("a", "b"))
+    writer.flush_all()
+    clickhouse.refused = set()
+    writer.flush_all()
+    assert sorted(clickhouse.stored) == ["a", "b"]
 
 
 def test_a_timeout_is_tried_again_within_one_flush_and_costs_no_attempt() -> None:
