@@ -102,6 +102,84 @@ def load(path: Path) -> dict[str, Any]:
     return document
 
 
+def known(**properties: str) -> dict[str, Any]:
+    """An object of these properties, by their types; those in capitals are needed."""
+    return {
+        "type": "object",
+        "properties": {name: {"type": kind.lower()} for name, kind in properties.items()},
+        "required": [name for name, kind in properties.items() if kind.isupper()],
+        "additionalProperties": False,
+    }
+
+
+def file_of(**lists: dict[str, Any]) -> dict[str, Any]:
+    """A provisioning file: Grafana reads version 1, and passes over a name that it does not know."""
+    items = {name: {"type": "array", "items": item} for name, item in lists.items()}
+    properties = {"apiVersion": {"const": 1}, **items}
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": ["apiVersion"],
+        "additionalProperties": False,
+    }
+
+
+# Names and types as the administration pages of Grafana 12 have them ("Provision Grafana"). Of alerting and
+# plugins the stack has none.
+PROVISIONING: dict[str, dict[str, Any]] = {
+    "datasources": file_of(
+        datasources=known(
+            name="STRING", type="STRING", access="STRING", uid="string", url="string", user="string",
+            database="string", orgId="integer", version="integer", basicAuth="boolean",
+            basicAuthUser="string", withCredentials="boolean", isDefault="boolean", editable="boolean", jsonData="object",
+            secureJsonData="object",
+        ),
+        deleteDatasources=known(name="STRING", orgId="integer"),
+    ),
+    "dashboards": file_of(
+        providers=known(
+            name="STRING", type="STRING", options="OBJECT", orgId="integer", folder="string",
+            folderUid="string", disableDeletion="boolean", updateIntervalSeconds="integer", allowUiUpdates="boolean",
+        )
+    ),
+    "alerting": file_of(),
+    "plugins": file_of(),
+}  # fmt: skip
+
+
+def provisioning_files() -> list[Path]:
+    return sorted(path for path in (GRAFANA / "provisioning").rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("path", provisioning_files(), ids=lambda path: path.parent.name)
+def test_a_provisioning_file_has_only_names_that_grafana_knows(path: Path) -> None:
+    jsonschema.validate(yaml.safe_load(path.read_text()), PROVISIONING[path.parent.name])
+
+
+def test_every_directory_that_grafana_reads_at_a_start_is_there() -> None:
+    """It logs an error for one that is missing."""
+    assert {path.parent.name for path in provisioning_files()} == PROVISIONING.keys()
+
+
+@pytest.mark.parametrize(
+    ("directory", "old", "new"),
+    [
+        ("datasources", "isDefault: true", "is_default: true"),
+        ("datasources", "isDefault: true", "isDefault: yes please"),
+        ("datasources", "    type: prometheus\n", ""),
+        ("dashboards", "disableDeletion", "disableDelete"),
+        ("dashboards", "apiVersion: 1", "apiVersion: 2"),
+        ("plugins", "apiVersion: 1", "apiVersion: 1\nplugins: []"),
+    ],
+)
+def test_a_mistake_in_a_provisioning_file_would_be_found(directory: str, old: str, new: str) -> None:
+    [path] = (GRAFANA / "provisioning" / directory).iterdir()
+    text = path.read_text()
+    assert old in text
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(yaml.safe_load(text.replace(old, new)), PROVISIONING[directory])
+
+
 @pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
 def test_a_dashboard_is_one_that_grafana_understands(path: Path) -> None:
     dashboard = load(path)
