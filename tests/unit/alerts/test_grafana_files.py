@@ -129,22 +129,41 @@ def file_of(**lists: dict[str, Any]) -> dict[str, Any]:
 PROVISIONING: dict[str, dict[str, Any]] = {
     "datasources": file_of(
         datasources=known(
-            name="STRING", type="STRING", access="STRING", uid="string", url="string", user="string",
-            database="string", orgId="integer", version="integer", basicAuth="boolean",
-            basicAuthUser="string", withCredentials="boolean", isDefault="boolean", editable="boolean", jsonData="object",
+            name="STRING",
+            type="STRING",
+            access="STRING",
+            uid="string",
+            url="string",
+            user="string",
+            database="string",
+            orgId="integer",
+            version="integer",
+            basicAuth="boolean",
+            basicAuthUser="string",
+            withCredentials="boolean",
+            isDefault="boolean",
+            editable="boolean",
+            jsonData="object",
             secureJsonData="object",
         ),
         deleteDatasources=known(name="STRING", orgId="integer"),
     ),
     "dashboards": file_of(
         providers=known(
-            name="STRING", type="STRING", options="OBJECT", orgId="integer", folder="string",
-            folderUid="string", disableDeletion="boolean", updateIntervalSeconds="integer", allowUiUpdates="boolean",
+            name="STRING",
+            type="STRING",
+            options="OBJECT",
+            orgId="integer",
+            folder="string",
+            folderUid="string",
+            disableDeletion="boolean",
+            updateIntervalSeconds="integer",
+            allowUiUpdates="boolean",
         )
     ),
     "alerting": file_of(),
     "plugins": file_of(),
-}  # fmt: skip
+}
 
 
 def provisioning_files() -> list[Path]:
