@@ -231,11 +231,12 @@ api-reference: .venv/.dev ## Develop: run the tests, write docs/reference/embedd
 	@.venv/bin/python -m tests.api_reference --record
 
 lock-python: ## Develop: resolve the Python lock files anew (needs uv)
-	@for lock in "requirements.lock pyproject.toml" "requirements-dev.lock pyproject.toml --extra dev" \
-	  "requirements-pip.lock requirements-pip.in" "requirements-sdk4.lock requirements-sdk4.in" \
-	  "requirements-sdk2.lock requirements-sdk2.in" "requirements-sdk3.lock requirements-sdk3.in" \
-	  "requirements-clients.lock requirements-clients.in" "requirements-tools.lock requirements-tools.in" \
-	  "requirements-exporter.lock requirements-exporter.in"; do \
+	@for lock in "requirements/runtime.lock pyproject.toml embedded/pyproject.toml" \
+	  "requirements/dev.lock pyproject.toml embedded/pyproject.toml --extra dev" \
+	  "requirements/pip.lock requirements/pip.in" "requirements/sdk4.lock requirements/sdk4.in" \
+	  "requirements/sdk2.lock requirements/sdk2.in" "requirements/sdk3.lock requirements/sdk3.in" \
+	  "requirements/clients.lock requirements/clients.in" "requirements/tools.lock requirements/tools.in" \
+	  "requirements/exporter.lock requirements/exporter.in"; do \
 	  set -- $$lock; output=$$1; shift; \
 	  $(call quoted,UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	    --custom-compile-command 'make lock-python' --output-file "$$output" "$$@" || exit 1; \
@@ -250,32 +251,34 @@ lock-python: ## Develop: resolve the Python lock files anew (needs uv)
 	  rm -rf $(@:/bin/python=); \
 	  echo "error: the environment $(@:/bin/python=) could not be made." >&2; \
 	  echo "fix: install venv for $$python (Debian: apt install python3-venv)." >&2; exit 1; }
-	@$(call pip_install,$(@:/bin/python=),requirements-pip.lock,rm -rf $(@:/bin/python=);)
+	@$(call pip_install,$(@:/bin/python=),requirements/pip.lock,rm -rf $(@:/bin/python=);)
 
-.venv/.runtime: requirements.lock | .venv/bin/python
+.venv/.runtime: requirements/runtime.lock embedded/pyproject.toml | .venv/bin/python
 	@echo "Installing Python packages into .venv (up to a minute) ..." >&2
-	@$(call pip_install,.venv,requirements.lock)
+	@$(call pip_install,.venv,requirements/runtime.lock)
+	@sh scripts/link-engine.sh .venv
 	@touch $@
 
-.venv/.dev: requirements-dev.lock | .venv/bin/python
+.venv/.dev: requirements/dev.lock embedded/pyproject.toml | .venv/bin/python
 	@echo "Installing Python packages for development into .venv (up to a minute) ..." >&2
-	@$(call pip_install,.venv,requirements-dev.lock)
+	@$(call pip_install,.venv,requirements/dev.lock)
+	@sh scripts/link-engine.sh .venv
 	@touch $@ .venv/.runtime
 
-.venv-sdk2/.runtime .venv-sdk3/.runtime .venv-sdk4/.runtime: .venv-sdk%/.runtime: requirements-sdk%.lock | .venv-sdk%/bin/python
+.venv-sdk2/.runtime .venv-sdk3/.runtime .venv-sdk4/.runtime: .venv-sdk%/.runtime: requirements/sdk%.lock | .venv-sdk%/bin/python
 	@echo "Installing SDK $* into .venv-sdk$* ..." >&2
-	@$(call pip_install,.venv-sdk$*,requirements-sdk$*.lock)
+	@$(call pip_install,.venv-sdk$*,requirements/sdk$*.lock)
 	@touch $@
 
-.venv-clients/.runtime: requirements-clients.lock | .venv-clients/bin/python
+.venv-clients/.runtime: requirements/clients.lock | .venv-clients/bin/python
 	@echo "Installing clients and instrumentations into .venv-clients (up to a minute) ..." >&2
-	@$(call pip_install,.venv-clients,requirements-clients.lock)
+	@$(call pip_install,.venv-clients,requirements/clients.lock)
 	@touch $@
 
 ## Wheels only: a source package of such a program would download it from somewhere else.
-.venv-tools/.runtime: requirements-tools.lock | .venv-tools/bin/python
+.venv-tools/.runtime: requirements/tools.lock | .venv-tools/bin/python
 	@echo "Installing linters and scanners into .venv-tools ..." >&2
-	@$(call pip_install,.venv-tools,requirements-tools.lock --only-binary :all:)
+	@$(call pip_install,.venv-tools,requirements/tools.lock --only-binary :all:)
 	@touch $@
 
 ## Without Node.js the tests of the JavaScript SDK are skipped, and say so.

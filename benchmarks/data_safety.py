@@ -22,8 +22,8 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from scripts.backup import verify
-from scripts.core.settings.envfile import read_env
+from scripts.data.backup import verify
+from scripts.settings.envfile import read_env
 from tests.embedded.backups import Stack, stack_in
 from tests.embedded.harness import REPOSITORY
 

@@ -21,7 +21,7 @@ from random import Random
 from rich.console import Console
 from rich.table import Table
 
-from scripts import bootstrap, export_config, validate
+from scripts.config import bootstrap, export_config, validate
 from tests.embedded.backups import Stack, stack_in
 
 SUMMARY = re.compile(r"^(Nothing to change|\d+ (?:changes made|to )[^\n]*)\.?$", re.MULTILINE)

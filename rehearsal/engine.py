@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from scripts.core.docker import find_engine
 from scripts.core.errors import EngineError, UsageError
 from scripts.core.runner import Runner
 from scripts.core.waiting import Look, tail, wait_until
+from scripts.docker.availability import find_engine
 
 from .leftovers import remove_leftovers
 

@@ -4,7 +4,7 @@
 ## nothing where both are there. Usage: rehearsal/install_engine.sh [--check]; --check only says it (exit 0 or 1).
 set -euo pipefail
 
-## The same as in scripts/core/docker.py, which says why.
+## The same as in scripts/docker/availability.py, which says why.
 readonly min_engine=25 min_compose=2.25
 ## The oldest Debian whose packages are new enough; they run on the C library of the release before it, too.
 readonly suite=trixie

@@ -82,8 +82,9 @@ python=$(sh "$directory/scripts/find-python.sh") || exit 1
 "$python" -m venv "$directory/.venv" ||
   fail "The Python environment could not be made." "install python3-venv from the packages of this host."
 "$directory/.venv/bin/python" -m pip install -qq --disable-pip-version-check --no-index --find-links "$work/wheels" \
-  --require-hashes -r "$directory/requirements.lock" ||
+  --require-hashes -r "$directory/requirements/runtime.lock" ||
   fail "The packages do not fit this host." "make the bundle with the Python version of this host, and its processor."
+sh "$directory/scripts/link-engine.sh" "$directory/.venv"
 ## make does not install them again.
 touch "$directory/.venv/.runtime"
 if [ -f "$work/images.tar.zst" ]; then

@@ -1,4 +1,4 @@
-"""Write `scripts/core/settings/server_variables.csv` from the source of a Langfuse server.
+"""Write `scripts/settings/server_variables.csv` from the source of a Langfuse server.
 
 python -m tests.server_variables DIRECTORY    # an unpacked source archive of one version
 
@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-TABLE = ROOT / "scripts" / "core" / "settings" / "server_variables.csv"
+TABLE = ROOT / "scripts" / "settings" / "server_variables.csv"
 COLUMNS = ("name", "kind", "values", "limits", "default", "required", "read_by", "source")
 
 SCHEMAS = (

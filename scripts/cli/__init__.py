@@ -9,10 +9,15 @@ import sys
 
 import typer
 
+from scripts.check import cli as check
+from scripts.config import cli as config
 from scripts.core.console import Console
 from scripts.core.errors import UsageError
-
-from . import check, config, data, develop, images, run, watch
+from scripts.data import cli as data
+from scripts.develop import cli as develop
+from scripts.images import cli as images
+from scripts.run import cli as run
+from scripts.watch import cli as watch
 
 PROGRAM = "python -m scripts"
 

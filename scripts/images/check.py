@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 
-from scripts.core.context import Context
 from scripts.core.errors import EXIT_OK, EXIT_WARNINGS, StackError
+from scripts.engines.context import Context
 
 from .pinned import Pinned, Published, compare, read_pinned
 

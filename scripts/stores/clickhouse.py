@@ -12,10 +12,10 @@ from typing import Any
 
 from scripts.core.archives import unpack
 from scripts.core.errors import CommandFailed
+from scripts.docker.services import Services
 
 from .errors import StoreError
 from .event_batches import SpanId
-from .services import Services
 
 SERVICE = "clickhouse"
 DIRECTORY = "/var/lib/clickhouse/backups"

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from scripts.core.s3 import Bucket, StoredObject
+from scripts.stores.s3 import Bucket, StoredObject
 
 from .errors import StoreError
 

@@ -46,7 +46,7 @@ class NetworkServices:
         except ImportError as error:
             raise StoreError(
                 "PostgreSQL cannot be asked from here: pg8000 is not installed.",
-                fix="it is in the exporter's image (requirements-exporter.lock).",
+                fix="it is in the exporter's image (requirements/exporter.lock).",
             ) from error
         try:
             with native.Connection(**_login(self.settings["DATABASE_URL"]), timeout=timeout_s) as connection:

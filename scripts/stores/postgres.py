@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from scripts.core.errors import CommandFailed
+from scripts.docker.services import Services
 
 from .errors import StoreError
 from .identifiers import Needles
-from .services import Services
 
 SERVICE = "postgres"
 DATABASE = "langfuse"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .services import Services
+from scripts.docker.services import Services
 
 SERVICE = "valkey"
 MARK = "langfuse-stack:before-restore"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from scripts.doctor.sources.calls import Twice, reported_twice
+from scripts.check.doctor.sources.calls import Twice, reported_twice
 
 from .conftest import RunApp
 

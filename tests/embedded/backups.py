@@ -14,15 +14,15 @@ from typing import Any
 
 import httpx
 
-from scripts import up
-from scripts.backup import backup, restore
-from scripts.backup.repository import Repository, Snapshot, open_repository
 from scripts.core.console import Console
-from scripts.core.context import Context
-from scripts.core.engines.base import EngineName
 from scripts.core.layout import Layout
 from scripts.core.runner import Completed, Runner, SubprocessRunner
-from scripts.core.settings.envfile import read_env
+from scripts.data.backup import backup, restore
+from scripts.data.backup.repository import Repository, Snapshot, open_repository
+from scripts.engines.base import EngineName
+from scripts.engines.context import Context
+from scripts.run import up
+from scripts.settings.envfile import read_env
 from tests.unit.scripts.fakes import Screen
 from tests.unit.scripts.test_stack_file import GOOD
 

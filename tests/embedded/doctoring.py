@@ -15,10 +15,10 @@ from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from scripts.core.context import Context
-from scripts.doctor.catalog import CHECKS
-from scripts.doctor.model import Result, Status
-from scripts.doctor.verb import look
+from scripts.check.doctor.catalog import CHECKS
+from scripts.check.doctor.command import look
+from scripts.check.doctor.model import Result, Status
+from scripts.engines.context import Context
 
 COMPLAINTS = (Status.WARNING, Status.FAILED)
 

@@ -6,12 +6,12 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from scripts.provision.apply import apply_project, nothing
-from scripts.provision.loading import load
-from scripts.provision.plan import ProjectPlan, actual_state, desired_state, plan_project
-from scripts.provision.resources import Change
-from scripts.provision.server import CONCURRENCY, Server
-from scripts.provision.stack import Project
+from scripts.api.client import CONCURRENCY, Server
+from scripts.config.provision.apply import apply_project, nothing
+from scripts.config.provision.loading import load
+from scripts.config.provision.plan import ProjectPlan, actual_state, desired_state, plan_project
+from scripts.config.provision.resources import Change
+from scripts.config.provision.stack import Project
 
 from .harness import REPOSITORY, Keys, RunningEngine
 

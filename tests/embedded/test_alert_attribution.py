@@ -18,13 +18,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from scripts.alerts.check import find, read_values
-from scripts.alerts.document import AlertFileError, load_alerts, parse_alerts
-from scripts.alerts.evaluate import Finding
-from scripts.alerts.reader import ProjectKey
-from scripts.exporter.summary import summarize
-from scripts.report.fixed import FixedCosts
-from scripts.report.verb import gather_reports
+from scripts.watch.alerts.check import find, read_values
+from scripts.watch.alerts.document import AlertFileError, load_alerts, parse_alerts
+from scripts.watch.alerts.evaluate import Finding
+from scripts.watch.alerts.reader import ProjectKey
+from scripts.watch.exporter.summary import summarize
+from scripts.watch.report.command import gather_reports
+from scripts.watch.report.fixed import FixedCosts
 
 from .harness import DEFAULT_KEYS, REPOSITORY, RunningEngine
 from .spans import send, span, span_id, trace_id

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from scripts.alerts.document import parse_alerts
-from scripts.alerts.routing import actions_without_secret, alertmanager_file
-from scripts.alerts.rules import SILENCE_HOLD, rule_file
+from scripts.watch.alerts.document import parse_alerts
+from scripts.watch.alerts.routing import actions_without_secret, alertmanager_file
+from scripts.watch.alerts.rules import SILENCE_HOLD, rule_file
 
 from .alerting import Monitoring, Receiver
 from .exporting import RunningExporter, poll

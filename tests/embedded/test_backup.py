@@ -16,18 +16,18 @@ from pathlib import Path
 
 import pytest
 
-from scripts.backup import backup, listing, verify
-from scripts.backup.errors import BackupError, NoRepository, Refused, RepositoryError, WrongPassword
-from scripts.backup.manifest import NAME, parse_manifest
 from scripts.core import host
-from scripts.core.data_secrets import fingerprints
-from scripts.core.engines.base import EngineName
-from scripts.core.engines.embedded import EmbeddedEngine
 from scripts.core.errors import EngineError, StackError, UsageError
 from scripts.core.heartbeats import heartbeats_dir, last_successes
 from scripts.core.layout import only_one_verb
 from scripts.core.runner import Completed, Runner, SubprocessRunner
-from scripts.core.settings.envfile import read_env
+from scripts.data.backup import backup, listing, verify
+from scripts.data.backup.errors import BackupError, NoRepository, Refused, RepositoryError, WrongPassword
+from scripts.data.backup.manifest import NAME, parse_manifest
+from scripts.engines.base import EngineName
+from scripts.engines.data_secrets import fingerprints
+from scripts.engines.embedded import EmbeddedEngine
+from scripts.settings.envfile import read_env
 
 from .backups import QUICK, Stack, everything, fill, span_of, stack_in
 from .harness import REPOSITORY
@@ -284,7 +284,7 @@ def test_the_old_state_comes_back_when_the_new_one_fails(
         fill(client, traces=1)
         before = everything(client)
 
-    monkeypatch.setattr("scripts.backup.restore.prove", differs)
+    monkeypatch.setattr("scripts.data.backup.restore.prove", differs)
     with pytest.raises(BackupError, match="not the same"):
         stack.restore(replace_data=True)
     with stack.client() as client:
@@ -304,7 +304,7 @@ def test_an_old_state_that_does_not_start_does_not_hide_why_the_restore_failed(
         return start(self, init)
 
     monkeypatch.setattr(EmbeddedEngine, "start", only_once)
-    monkeypatch.setattr("scripts.backup.restore.prove", differs)
+    monkeypatch.setattr("scripts.data.backup.restore.prove", differs)
     with pytest.raises(BackupError, match="not the same"):
         stack.restore(replace_data=True)
     assert "does not start: it does not like this version" in stack.screen.err.getvalue()
@@ -384,7 +384,7 @@ def test_a_repository_that_is_not_there_is_not_made_by_a_restore(stack: Stack) -
 def test_data_of_a_newer_version_is_refused(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     before = files_of(stack)
     older = {"events.db": 1, "state.db": 8}
-    monkeypatch.setattr("scripts.backup.drivers.embedded.EmbeddedDriver.known_schema", lambda _: older)
+    monkeypatch.setattr("scripts.data.backup.drivers.embedded.EmbeddedDriver.known_schema", lambda _: older)
     with pytest.raises(Refused, match="newer version") as caught:
         stack.restore(replace_data=True)
     assert caught.value.details[0].startswith("events.db has schema ")
@@ -533,9 +533,9 @@ def run_killed(stack: Stack, place: str, verb: str) -> None:
 @pytest.mark.parametrize(
     "place",
     [
-        "scripts.backup.backup:list_files",
-        "scripts.backup.repository:Repository.save",
-        "scripts.backup.repository:Repository.apply",
+        "scripts.data.backup.backup:list_files",
+        "scripts.data.backup.repository:Repository.save",
+        "scripts.data.backup.repository:Repository.apply",
     ],
 )
 def test_a_backup_killed_in_any_phase_is_made_by_the_next_run(stack: Stack, place: str) -> None:
@@ -547,10 +547,10 @@ def test_a_backup_killed_in_any_phase_is_made_by_the_next_run(stack: Stack, plac
 @pytest.mark.parametrize(
     "place",
     [
-        "scripts.backup.restore:fetch",
-        "scripts.backup.replacement:Path.rename",
-        "scripts.backup.restore:prove",
-        "scripts.backup.replacement:_remove",
+        "scripts.data.backup.restore:fetch",
+        "scripts.data.backup.replacement:Path.rename",
+        "scripts.data.backup.restore:prove",
+        "scripts.data.backup.replacement:_remove",
     ],
 )
 def test_a_restore_killed_in_any_phase_is_done_by_the_next_run(stack: Stack, place: str) -> None:
@@ -566,7 +566,7 @@ def test_a_restore_killed_in_any_phase_is_done_by_the_next_run(stack: Stack, pla
 
 def test_what_was_there_comes_back_after_a_restore_was_killed(stack: Stack) -> None:
     before = files_of(stack)
-    run_killed(stack, "scripts.backup.restore:prove", "restore")
+    run_killed(stack, "scripts.data.backup.restore:prove", "restore")
     stack.stop()
     engine = stack.context.engine(EngineName.EMBEDDED, stack.context.settings())
     assert "A restore did not get to its end" in engine.obstacles()[0].reason

@@ -13,12 +13,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from scripts import smoke
-from scripts.backup import restore, verify
-from scripts.backup.errors import Refused, RepositoryError
 from scripts.core import host
 from scripts.core.runner import SubprocessRunner
-from scripts.core.settings.envfile import read_env
+from scripts.data.backup import restore, verify
+from scripts.data.backup.errors import Refused, RepositoryError
+from scripts.run import smoke
+from scripts.settings.envfile import read_env
 
 from .backups import QUICK, Stack, everything, fill, span_of, stack_in, write
 from .harness import REPOSITORY

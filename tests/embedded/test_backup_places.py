@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from scripts.backup.errors import NoRepository, RepositoryError
 from scripts.core.runner import SubprocessRunner
-from scripts.core.settings.envfile import read_env
+from scripts.data.backup.errors import NoRepository, RepositoryError
+from scripts.settings.envfile import read_env
 
 from .backup_servers import Server, program, s3_server, sftp_server
 from .backups import Stack, everything, fill, stack_in

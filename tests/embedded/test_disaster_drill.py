@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from scripts.core.settings.envfile import read_env
+from scripts.settings.envfile import read_env
 
 from .documented import Checkout, commands, embedded_environment, run_blocks
 from .harness import REPOSITORY

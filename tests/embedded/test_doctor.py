@@ -17,13 +17,13 @@ from pathlib import Path
 import httpx
 import pytest
 
-from scripts.core.engines.base import EngineName
-from scripts.core.engines.embedded import EmbeddedEngine
+from scripts.check.doctor import command
+from scripts.check.doctor.catalog import CHECKS
+from scripts.check.doctor.model import Status
+from scripts.check.doctor.sources.history import history_file
 from scripts.core.errors import EXIT_FAILED, EXIT_OK, EXIT_WARNINGS, UsageError
-from scripts.doctor import verb
-from scripts.doctor.catalog import CHECKS
-from scripts.doctor.model import Status
-from scripts.doctor.sources.history import history_file
+from scripts.engines.base import EngineName
+from scripts.engines.embedded import EmbeddedEngine
 from tests.unit.scripts.fakes import Screen
 
 from .backups import FolderRestic, Stack, stack_in
@@ -175,7 +175,7 @@ FILES: list[tuple[str, Break, Status, str, str]] = [
     ),
     (
         "versions.packages",
-        lambda s: present(s.layout.root / "requirements.lock", text="httpx==0.0.1\n"),
+        lambda s: present(s.layout.root / "requirements/runtime.lock", text="httpx==0.0.1\n"),
         WARNING,
         "httpx",
         "rm -r .venv",
@@ -430,7 +430,7 @@ class TestVerb:
     def run(self, stack: Stack, **arguments: object) -> tuple[int, str, str]:
         screen = Screen()
         console = type(stack.context.console)({"CI": "1"}, screen.out, screen.err)
-        code = verb.run(replace(stack.context, console=console), **arguments)  # type: ignore[arg-type]
+        code = command.run(replace(stack.context, console=console), **arguments)  # type: ignore[arg-type]
         return code, screen.out.getvalue(), screen.err.getvalue()
 
     def test_all_well_ends_with_0(self, stack: Stack) -> None:

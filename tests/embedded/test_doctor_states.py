@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.doctor.model import Status
+from scripts.check.doctor.model import Status
 
 from .backups import FolderRestic, Stack, stack_in
 from .doctoring import (

@@ -15,8 +15,8 @@ import psutil
 import pytest
 
 from scripts.core import host
-from scripts.core.engines.base import EngineName
-from scripts.core.engines.embedded import EmbeddedEngine, Process
+from scripts.engines.base import EngineName
+from scripts.engines.embedded import EmbeddedEngine, Process
 
 from .backups import Stack, stack_in
 from .conftest import StartEngine

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from scripts.core.errors import EngineError, UsageError
-from scripts.transfer import promote
-from scripts.transfer.files import load_manifest
+from scripts.data.transfer import promote
+from scripts.data.transfer.files import load_manifest
 
 from .backups import QUICK, Stack, everything, fill, stack_in
 
@@ -38,8 +38,8 @@ def test_after_a_failure_the_embedded_engine_goes_on_with_all_it_had(
         exported.append(manifest.rows("observations") if manifest else 0)
         raise EngineError("the images are gone")
 
-    monkeypatch.setattr("scripts.up.run", fail)
-    monkeypatch.setattr("scripts.core.engines.compose.ComposeEngine.stop", lambda _: False)
+    monkeypatch.setattr("scripts.run.up.run", fail)
+    monkeypatch.setattr("scripts.engines.compose.ComposeEngine.stop", lambda _: False)
     with pytest.raises(EngineError, match="images are gone"):
         promote.run(stack.context, dry_run=False)
     assert exported == [20]

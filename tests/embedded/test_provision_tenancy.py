@@ -15,12 +15,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from scripts import bootstrap, credentials, destroy, down, export_config, logs, up
-from scripts.core.api import Api
+from scripts.api.health import Api
+from scripts.config import bootstrap, credentials, export_config
+from scripts.config.provision.credentials import Credentials, CredentialsStore
+from scripts.config.provision.tenancy import Bootstrap, accepts
 from scripts.core.console import Console
-from scripts.core.context import Context
-from scripts.core.credentials import Credentials, CredentialsStore
-from scripts.core.engines.embedded import EmbeddedEngine
 from scripts.core.errors import (
     EXIT_DRIFT,
     EngineError,
@@ -31,9 +30,11 @@ from scripts.core.errors import (
 )
 from scripts.core.layout import Layout, only_one_verb
 from scripts.core.runner import SubprocessRunner
-from scripts.core.settings.envfile import read_env, write_values
-from scripts.provision.tenancy import Bootstrap, accepts
-from scripts.selftest import free_port
+from scripts.develop.selftest import free_port
+from scripts.engines.context import Context
+from scripts.engines.embedded import EmbeddedEngine
+from scripts.run import destroy, down, logs, up
+from scripts.settings.envfile import read_env, write_values
 
 from .harness import REPOSITORY
 from .provisioning import SECRETS, copy_of_example
@@ -184,7 +185,7 @@ def test_an_interrupted_rotation_goes_on_with_the_key_that_was_made(
 ) -> None:
     stack.edit("rotation: 1", "rotation: 2")
     with monkeypatch.context() as patch:
-        patch.setattr("scripts.provision.tenancy.accepts", _interrupted_by_a_new_key())
+        patch.setattr("scripts.config.provision.tenancy.accepts", _interrupted_by_a_new_key())
         with pytest.raises(KeyboardInterrupt):
             bootstrap.run(stack.context, dry_run=False)
     (pending,) = stack.layout.credentials_dir.rglob("*.pending")

@@ -11,7 +11,7 @@ import pytest
 
 from scripts.core.errors import EXIT_DRIFT, EXIT_OK
 from scripts.core.heartbeats import heartbeats_dir, last_successes
-from scripts.reconcile import verb
+from scripts.data.reconcile import command
 
 from .backups import QUICK, Stack, fill, stack_in
 
@@ -32,7 +32,7 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
 def reconcile(stack: Stack) -> int:
     """Compare everything up to now."""
     until = (datetime.now(UTC) + timedelta(minutes=1)).isoformat()
-    return verb.run(stack.context, since="1h", until=until, rate=100, check=True)
+    return command.run(stack.context, since="1h", until=until, rate=100, check=True)
 
 
 def test_record_and_metrics_agree(stack: Stack) -> None:

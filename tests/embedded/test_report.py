@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from scripts.alerts.reader import MetricsError, ProjectKey
-from scripts.report.files import csv_files, json_of
-from scripts.report.fixed import FixedCosts, FreeTier, Subscription
-from scripts.report.model import Latency, Report, Window
-from scripts.report.page import render
-from scripts.report.verb import gather_reports, write
+from scripts.watch.alerts.reader import MetricsError, ProjectKey
+from scripts.watch.report.command import gather_reports, write
+from scripts.watch.report.files import csv_files, json_of
+from scripts.watch.report.fixed import FixedCosts, FreeTier, Subscription
+from scripts.watch.report.model import Latency, Report, Window
+from scripts.watch.report.page import render
 
 from .exporting import IN_ROOT, write_keys
 from .harness import REPOSITORY, RunningEngine

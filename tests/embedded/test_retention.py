@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from scripts.core.errors import UsageError
-from scripts.retention import erase, retention
-from scripts.retention.rules import load_retention
+from scripts.data.retention import erase, retention
+from scripts.data.retention.rules import load_retention
 
 from .backups import QUICK, Stack, stack_in, write
 from .spans import read, send, span, trace_id
@@ -171,7 +171,7 @@ def test_an_erasure_that_was_interrupted_is_finished_by_the_next_one(
         comment = {"projectId": "kosmos", "objectType": "TRACE", "objectId": trace, "content": "the-subject"}
         write(client, "comments", comment)
         with monkeypatch.context() as patched:
-            patched.setattr("scripts.retention.deletion.purge", interrupted)
+            patched.setattr("scripts.data.retention.deletion.purge", interrupted)
             with pytest.raises(KeyboardInterrupt):
                 erase.run(stack.context, way="user", value="hermes", apply=True, by="")
         assert read(client, traceId=trace) == []

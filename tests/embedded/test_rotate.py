@@ -10,10 +10,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from scripts.config.rotate import command, journal
+from scripts.config.rotate.execute import RealHands
+from scripts.config.rotate.plan import Plan, Step
 from scripts.core.errors import EXIT_OK, StackError, UsageError
-from scripts.rotate import journal, verb
-from scripts.rotate.execute import RealHands
-from scripts.rotate.plan import Plan, Step
 
 from .backups import Stack, stack_in
 
@@ -31,7 +31,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 def rotate(stack: Stack, secret: str = "", *, undo: bool = False, user: str = "", **environment: str) -> int:
     context = replace(stack.context, environment={**stack.context.environment, **environment})
-    return verb.run(context, secret=secret, yes=True, undo=undo, user=user)
+    return command.run(context, secret=secret, yes=True, undo=undo, user=user)
 
 
 def queues(stack: Stack, key: str) -> int:
@@ -91,7 +91,7 @@ def test_another_user_gets_a_password_that_is_printed_once(stack: Stack) -> None
         "members:\n  - {email: zeus@acme.example, name: Zeus, role: MEMBER, password_from: ZEUS_PASSWORD}\n"
     )
     stack.layout.stack_file.write_text(f"{text}{members}")
-    from scripts import bootstrap
+    from scripts.config import bootstrap
 
     try:
         context = replace(
@@ -119,12 +119,12 @@ def test_salt_and_encryption_key_are_refused(stack: Stack) -> None:
 
 def test_without_a_yes_and_in_a_dry_run_nothing_changes(stack: Stack) -> None:
     before = stack.layout.env_file.read_text()
-    assert verb.run(stack.context, secret="ADMIN_API_KEY", dry_run=True) == EXIT_OK
+    assert command.run(stack.context, secret="ADMIN_API_KEY", dry_run=True) == EXIT_OK
     shown = stack.screen.out.getvalue()
     assert "The former key dies at once" in shown
     assert "Step 1      write it to .env" in shown
     with pytest.raises(UsageError, match="not confirmed"):
-        verb.run(stack.context, secret="ADMIN_API_KEY")
+        command.run(stack.context, secret="ADMIN_API_KEY")
     assert stack.layout.env_file.read_text() == before
     assert journal.read(stack.layout) is None
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import httpx
 
-from scripts.alerts.queries import OWN_ENVIRONMENTS
+from scripts.watch.alerts.queries import OWN_ENVIRONMENTS
 
 from .conftest import StartEngine
 from .harness import REPOSITORY, Keys, RunningEngine

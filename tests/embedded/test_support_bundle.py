@@ -11,10 +11,10 @@ from urllib.parse import quote
 
 import pytest
 
+from scripts.check.support import command
 from scripts.core.errors import EXIT_OK, UsageError
-from scripts.core.settings.envfile import read_env
-from scripts.core.settings.table import SETTINGS
-from scripts.support import verb
+from scripts.settings.envfile import read_env
+from scripts.settings.table import SETTINGS
 from tests.unit.support.test_redaction import reveals, written
 
 from .backups import Stack, stack_in
@@ -62,7 +62,7 @@ def secrets_of(stack: Stack) -> dict[str, str]:
 
 def bundle(stack: Stack, into: Path) -> dict[str, str]:
     """Make a bundle; return its files by name."""
-    assert verb.run(stack.context, into=into) == EXIT_OK
+    assert command.run(stack.context, into=into) == EXIT_OK
     assert into.stat().st_mode & 0o777 == 0o600
     with tarfile.open(into) as archive:
         return {
@@ -138,5 +138,5 @@ def test_a_file_that_is_there_is_not_overwritten(stack: Stack, tmp_path: Path) -
     target = tmp_path / "mine.tar.gz"
     target.write_text("mine")
     with pytest.raises(UsageError, match="is there already"):
-        verb.run(stack.context, into=target)
+        command.run(stack.context, into=target)
     assert target.read_text() == "mine"

@@ -16,11 +16,11 @@ import httpx
 import pytest
 
 from scripts.core.errors import UsageError
-from scripts.transfer import export, load
-from scripts.transfer.files import Manifest, write_part
-from scripts.transfer.journal import SETTLED_S, Journal
-from scripts.transfer.kinds import KINDS
-from scripts.transfer.remote import ObjectRefused, Remote, TransferError
+from scripts.data.transfer import export, load
+from scripts.data.transfer.files import Manifest, write_part
+from scripts.data.transfer.journal import SETTLED_S, Journal
+from scripts.data.transfer.kinds import KINDS
+from scripts.data.transfer.remote import ObjectRefused, Remote, TransferError
 
 from .backups import QUICK, Stack, everything, fill, stack_in, write
 from .spans import export as export_of_spans

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from scripts import destroy
-from scripts.core.engines.embedded_schema import stored_levels
 from scripts.core.errors import EXIT_FAILED, EXIT_OK, EngineError, UsageError
 from scripts.core.runner import SubprocessRunner
-from scripts.upgrade import journal, verb
-from scripts.upgrade.embedded import EmbeddedHands
-from scripts.upgrade.execute import RolledBack
-from scripts.upgrade.journal import Entry
-from scripts.upgrade.steps import Step
+from scripts.data.upgrade import command, journal
+from scripts.data.upgrade.embedded import EmbeddedHands
+from scripts.data.upgrade.execute import RolledBack
+from scripts.data.upgrade.journal import Entry
+from scripts.data.upgrade.steps import Step
+from scripts.engines.embedded_schema import stored_levels
+from scripts.run import destroy
 from tests.embedded.backups import Stack, everything, fill, stack_in
 from tests.embedded.harness import REPOSITORY
 
@@ -46,19 +46,19 @@ def newer_checkout(stack: Stack, tmp_path: Path, script: str) -> Stack:
     """Return the stack as a later version of the repository sees it, which has one more step for state.db."""
     code = tmp_path / "newer"
     shutil.copytree(
-        REPOSITORY / "langfuse_embedded",
-        code / "langfuse_embedded",
+        REPOSITORY / "embedded" / "src" / "langfuse_embedded",
+        code / "embedded" / "src" / "langfuse_embedded",
         ignore=shutil.ignore_patterns("__pycache__"),
     )
-    folder = code / "langfuse_embedded" / "store" / "schema" / "state"
+    folder = code / "embedded" / "src" / "langfuse_embedded" / "store" / "schema" / "state"
     (folder / "0999_rehearsed.sql").write_text(script)
     (code / "scripts").symlink_to(REPOSITORY / "scripts")
-    found = stack.with_environment(PYTHONPATH=str(code))
+    found = stack.with_environment(PYTHONPATH=str(code / "embedded" / "src"))
     return Stack(replace(found.context, runner=SubprocessRunner(code)), stack.screen)
 
 
 def upgrade(stack: Stack, to: str = "", *, check: bool = False) -> int:
-    return verb.run(stack.context, to=to, check=check, yes=True, with_smoke=False)
+    return command.run(stack.context, to=to, check=check, yes=True, with_smoke=False)
 
 
 def content(stack: Stack) -> dict[str, object]:
@@ -129,7 +129,7 @@ def test_an_upgrade_that_was_killed_goes_on_or_back(
     assert upgrade(newer) == EXIT_OK
     assert content(newer) == before
 
-    assert verb.roll_back(newer.context, yes=True, check=False) == EXIT_OK
+    assert command.roll_back(newer.context, yes=True, check=False) == EXIT_OK
     assert state_level(stack) == level
     stack.up()
     assert content(stack) == before
@@ -142,7 +142,7 @@ def test_a_rollback_keeps_what_came_in_since(stack: Stack, tmp_path: Path) -> No
     assert upgrade(newer) == EXIT_OK
     with newer.client() as client:
         (late,) = fill(client, traces=1)
-    assert verb.roll_back(newer.context, yes=True, check=False) == EXIT_OK
+    assert command.roll_back(newer.context, yes=True, check=False) == EXIT_OK
     stack.up()
     assert content(stack) == before
     kept = stack.layout.after_upgrade_dir
@@ -170,7 +170,7 @@ def test_a_version_cannot_be_chosen_for_the_embedded_engine(stack: Stack) -> Non
 
 def test_a_finding_that_cannot_be_allowed_is_not_taken_for_one(stack: Stack) -> None:
     with pytest.raises(UsageError, match="ALLOW=zeus is nothing that can be allowed") as caught:
-        verb.run(stack.context, to="", check=True, yes=True, allow=["disk", "zeus"])
+        command.run(stack.context, to="", check=True, yes=True, allow=["disk", "zeus"])
     assert "background, clickhouse, disk" in caught.value.fix
 
 

@@ -17,14 +17,14 @@ from typing import Any
 import docker
 import httpx
 
-from scripts import destroy, down, smoke, up
 from scripts.core.console import Console
-from scripts.core.context import Context
-from scripts.core.engines.base import Engine, EngineName, EngineState
 from scripts.core.layout import Layout
 from scripts.core.runner import SubprocessRunner
-from scripts.core.settings.envfile import read_env
-from scripts.selftest import environment_of_tests, free_port
+from scripts.develop.selftest import environment_of_tests, free_port
+from scripts.engines.base import Engine, EngineName, EngineState
+from scripts.engines.context import Context
+from scripts.run import destroy, down, smoke, up
+from scripts.settings.envfile import read_env
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = ("compose.yaml", "rehearsal/compose.rehearsal.yaml")

@@ -14,9 +14,9 @@ from typing import Any
 
 import httpx
 
-from scripts.backup import backup, restore
-from scripts.backup.repository import open_repository
-from scripts.core.settings.envfile import read_env
+from scripts.data.backup import backup, restore
+from scripts.data.backup.repository import open_repository
+from scripts.settings.envfile import read_env
 from tests.embedded.backups import everything, fill
 from tests.scenarios.stack import Stack, readable
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from scripts.backup import verify
 from scripts.core.heartbeats import heartbeats_dir, last_successes
+from scripts.data.backup import verify
 from tests.scenarios.conftest import MakeStack
 from tests.scenarios.load import Load
 from tests.scenarios.report import Report

@@ -7,11 +7,11 @@ import sys
 
 import pytest
 
-from scripts.backup.errors import Refused
-from scripts.backup.repository import open_repository
+from scripts.check.doctor import command as doctor
 from scripts.core.errors import EXIT_FAILED, EXIT_OK, StackError
-from scripts.core.resting import read_rest
-from scripts.doctor import verb as doctor
+from scripts.data.backup.errors import Refused
+from scripts.data.backup.repository import open_repository
+from scripts.docker.pause import read_rest
 from tests.scenarios.load import wait_healthy
 from tests.scenarios.reconcile.test_reconcile import tell_worker
 from tests.scenarios.stack import ROOT, Stack, export, new_id, readable
@@ -23,13 +23,13 @@ BACKUP_PHASES = (
     "scripts.stores.clickhouse:ClickHouse.back_up",
     DUMP,
     "scripts.stores.clickhouse:ClickHouse.fetch",
-    "scripts.backup.backup:list_files",
-    "scripts.backup.repository:Repository.save",
+    "scripts.data.backup.backup:list_files",
+    "scripts.data.backup.repository:Repository.save",
 )
 RESTORE_PHASES = (
     "scripts.stores.postgres:Postgres.load",
     "scripts.stores.clickhouse:ClickHouse.restore",
-    "scripts.backup.restore:prove",
+    "scripts.data.backup.restore:prove",
 )
 # Runs a verb that ends without any cleaning up when it comes to a place, alone or with what it has started.
 KILL = """
@@ -114,7 +114,7 @@ def test_what_waited_in_a_queue_when_the_backup_was_made_comes_back(
         body = {"id": score, "traceId": trace, "name": "mood", "value": 1}
         api.post("/api/public/scores", json=body).raise_for_status()
         with monkeypatch.context() as patched:
-            patched.setattr("scripts.backup.drivers.compose.DRAIN_S", 0.0)
+            patched.setattr("scripts.data.backup.drivers.compose.DRAIN_S", 0.0)
             back_up(saved)
         # The restored queues are empty: neither the jobs nor the fault of the worker are there any more.
         assert bring_back(saved, replace_data=True) == 0

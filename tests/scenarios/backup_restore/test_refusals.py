@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from scripts.backup.errors import BackupError, Refused, RepositoryError, WrongPassword
-from scripts.backup.repository import open_repository
 from scripts.core import host
-from scripts.core.settings.envfile import read_env
+from scripts.data.backup.errors import BackupError, Refused, RepositoryError, WrongPassword
+from scripts.data.backup.repository import open_repository
+from scripts.settings.envfile import read_env
 from scripts.stores.clickhouse import ClickHouse
 from tests.scenarios.conftest import MakeStack
 from tests.scenarios.stack import Stack, export, new_id, readable

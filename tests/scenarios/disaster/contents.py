@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from scripts.core.console import Console
-from scripts.core.context import Context
 from scripts.core.layout import Layout
 from scripts.core.runner import SubprocessRunner
-from scripts.core.settings.envfile import read_env
+from scripts.engines.context import Context
+from scripts.settings.envfile import read_env
 from tests.embedded.backups import everything
 from tests.scenarios.backup_restore.drill import PROJECTS, client, comparable
 from tests.scenarios.stack import Stack

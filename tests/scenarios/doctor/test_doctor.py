@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, replace
 import docker
 import pytest
 
-from scripts.doctor.catalog import CHECKS
-from scripts.doctor.model import Result, Status
-from scripts.doctor.verb import look
+from scripts.check.doctor.catalog import CHECKS
+from scripts.check.doctor.command import look
+from scripts.check.doctor.model import Result, Status
 from tests.embedded.doctoring import COMPLAINTS, edited
 from tests.scenarios.load import container, wait_healthy
 from tests.scenarios.stack import Stack

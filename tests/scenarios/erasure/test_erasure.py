@@ -8,12 +8,12 @@ from typing import Any
 
 import httpx
 
-from scripts.core.engines.base import EngineName
-from scripts.reconcile import verb as reconcile
-from scripts.reconcile.verb import reconciler_of
-from scripts.retention import erase
+from scripts.data.reconcile import command as reconcile
+from scripts.data.reconcile.command import reconciler_of
+from scripts.data.retention import erase
+from scripts.docker.services import Services
+from scripts.engines.base import EngineName
 from scripts.stores.buckets import EVENTS, EXPORTS, MEDIA, open_bucket
-from scripts.stores.services import Services
 from tests.embedded.backups import write
 from tests.embedded.spans import export, span
 from tests.embedded.test_media import Upload

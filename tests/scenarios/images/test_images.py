@@ -15,13 +15,13 @@ import pytest
 import yaml
 
 from scripts.core.console import Console
-from scripts.core.context import Context
-from scripts.core.docker import find_images
-from scripts.core.engines.compose import compose_command, compose_environment
 from scripts.core.errors import CommandFailed, StackError, UsageError
-from scripts.core.images_lock import pinned_environment
 from scripts.core.layout import Layout
 from scripts.core.runner import Completed, SubprocessRunner
+from scripts.docker.availability import find_images
+from scripts.docker.images_lock import pinned_environment
+from scripts.engines.compose import compose_command, compose_environment
+from scripts.engines.context import Context
 from scripts.images import verbs
 from tests.scenarios.stack import Stack
 

@@ -15,11 +15,11 @@ import docker
 import pytest
 
 from scripts.core.console import Console
-from scripts.core.context import Context
 from scripts.core.layout import Layout
 from scripts.core.runner import SubprocessRunner
-from scripts.core.settings.envfile import read_env
-from scripts.selftest import free_port
+from scripts.develop.selftest import free_port
+from scripts.engines.context import Context
+from scripts.settings.envfile import read_env
 from tests.hosts.other_user import OtherUser, docker_is_shared, lacking, oldest_python, other_user
 from tests.scenarios.extras import ROOT_CERTIFICATE, Extras
 from tests.scenarios.load import in_container

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from scripts.core.engines.base import EngineName
 from scripts.core.errors import EngineError, StackError, UsageError
-from scripts.transfer import promote
+from scripts.data.transfer import promote
+from scripts.engines.base import EngineName
 from tests.embedded.backups import everything, fill
 from tests.embedded.test_transfer import comparable
 from tests.scenarios.conftest import MakeStack
@@ -52,7 +52,7 @@ def test_a_failure_leaves_the_embedded_engine_as_it_was(
         raise EngineError("the images are gone")
 
     with monkeypatch.context() as patched:
-        patched.setattr("scripts.up.run", fail)
+        patched.setattr("scripts.run.up.run", fail)
         with pytest.raises(StackError, match="images are gone"):
             promote.run(on_embedded(beginning).context, dry_run=False)
     assert content(on_embedded(beginning)) == before

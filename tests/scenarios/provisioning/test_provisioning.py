@@ -12,14 +12,15 @@ import docker
 import httpx
 import pytest
 
-from scripts import bootstrap, up
+from scripts.config import bootstrap
+from scripts.config.rotate.stores import Stores
 from scripts.core.console import Console
-from scripts.core.engines.base import EngineName
-from scripts.core.engines.compose import ComposeEngine
 from scripts.core.errors import UsageError
-from scripts.core.settings.envfile import read_env
 from scripts.core.waiting import Look
-from scripts.rotate.stores import Stores
+from scripts.engines.base import EngineName
+from scripts.engines.compose import ComposeEngine
+from scripts.run import up
+from scripts.settings.envfile import read_env
 from tests.scenarios.stack import ROOT, Stack
 
 DESCRIPTION = """\

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from scripts.core.errors import EXIT_DRIFT, EXIT_OK
-from scripts.reconcile import verb
+from scripts.data.reconcile import command
 from scripts.stores.queues import depths
 from tests.scenarios.backup_restore.drill import poll
 from tests.scenarios.report import Report
@@ -21,7 +21,7 @@ SPANS = 10
 def reconcile(stack: Stack, *, check: bool = False) -> int:
     """Run the verb up to this moment."""
     now = datetime.now(UTC).isoformat()
-    return verb.run(stack.context, since="1h", until=now, rate=100, check=check)
+    return command.run(stack.context, since="1h", until=now, rate=100, check=check)
 
 
 def tell_worker(stack: Stack, fault: str) -> None:

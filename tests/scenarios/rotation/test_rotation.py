@@ -7,12 +7,12 @@ from dataclasses import replace
 import docker
 import pytest
 
-from scripts.core.engines.base import EngineName
+from scripts.config.rotate import command
+from scripts.config.rotate.execute import RealHands
+from scripts.config.rotate.plan import Plan, Step
+from scripts.config.rotate.stores import Stores
 from scripts.core.errors import EXIT_OK, StackError, UsageError
-from scripts.rotate import verb
-from scripts.rotate.execute import RealHands
-from scripts.rotate.plan import Plan, Step
-from scripts.rotate.stores import Stores
+from scripts.engines.base import EngineName
 from tests.scenarios.load import container, load_on, wait_healthy
 from tests.scenarios.report import Report
 from tests.scenarios.stack import Stack
@@ -29,7 +29,7 @@ def running(stack: Stack) -> Stack:
 
 def rotate(stack: Stack, secret: str = "", *, undo: bool = False, **environment: str) -> int:
     context = replace(stack.context, environment={**stack.context.environment, **environment})
-    return verb.run(context, secret=secret, yes=True, undo=undo)
+    return command.run(context, secret=secret, yes=True, undo=undo)
 
 
 def secret_of(stack: Stack, name: str) -> str:

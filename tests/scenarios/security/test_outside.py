@@ -14,7 +14,7 @@ import httpx
 import pytest
 from docker.models.networks import Network
 
-from scripts.core.compose_policy import LISTENS, NETWORKS
+from scripts.docker.policy import LISTENS, NETWORKS
 from tests.scenarios.extras import Extras
 from tests.scenarios.load import container, in_container
 from tests.scenarios.stack import Stack, export, new_id, wait_readable

@@ -8,9 +8,9 @@ import docker
 import httpx
 import pytest
 
-from scripts.doctor.catalog import chosen
-from scripts.doctor.model import Result, Status
-from scripts.doctor.verb import look
+from scripts.check.doctor.catalog import chosen
+from scripts.check.doctor.command import look
+from scripts.check.doctor.model import Result, Status
 from tests.embedded import openid_provider
 from tests.embedded.openid_provider import CLIENT_ID, CLIENT_SECRET, Provider
 from tests.scenarios.conftest import MakeStack

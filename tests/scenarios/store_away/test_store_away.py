@@ -18,8 +18,8 @@ from docker.models.containers import Container
 from rehearsal.langfuse.rows import REFUSED
 from scripts.core.console import Console
 from scripts.core.errors import EXIT_FAILED, EXIT_OK, EngineError
-from scripts.reconcile import verb
-from scripts.upgrade import repair_queues
+from scripts.data.reconcile import command
+from scripts.data.upgrade import repair_queues
 from tests.scenarios.load import container, load_on, wait_healthy
 from tests.scenarios.report import Report
 from tests.scenarios.stack import Stack, export, new_id, readable, wait_readable
@@ -217,17 +217,17 @@ def test_one_row_that_clickhouse_refuses_holds_nobody_up_and_is_named(
         assert export(client, trace, others).status_code == 200
         assert wait_readable(client, trace, set(others), 60.0) == set()
         assert poison not in readable(client, trace)
-        monkeypatch.setattr(verb, "PATIENCE_S", 3.0)
+        monkeypatch.setattr(command, "PATIENCE_S", 3.0)
         assert reconcile(seen) == EXIT_FAILED
         assert f"{trace}/{poison}" in screen.err.getvalue()
-        assert verb.run(seen.context, since="1h", until="", rate=100, check=False, show=poison) == EXIT_OK
+        assert command.run(seen.context, since="1h", until="", rate=100, check=False, show=poison) == EXIT_OK
         assert f'"spanId": "{poison}"' in screen.out.getvalue()
         assert len(readable(client, trace)) == len(others)
 
 
 def reconcile(stack: Stack, since: str = "1h") -> int:
     """Run the command up to this moment."""
-    return verb.run(stack.context, since=since, until=datetime.now(UTC).isoformat(), rate=100, check=False)
+    return command.run(stack.context, since=since, until=datetime.now(UTC).isoformat(), rate=100, check=False)
 
 
 def test_with_the_three_attempts_of_the_server_a_killed_clickhouse_costs_spans(

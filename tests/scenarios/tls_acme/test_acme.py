@@ -16,7 +16,7 @@ import docker
 import pytest
 from docker.errors import ContainerError
 
-from scripts.selftest import free_port
+from scripts.develop.selftest import free_port
 from tests.scenarios.load import container
 from tests.scenarios.stack import ROOT, Stack, readable
 

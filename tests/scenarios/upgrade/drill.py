@@ -7,13 +7,13 @@ from collections.abc import Callable
 
 import pytest
 
-from scripts.core.settings.envfile import read_env
-from scripts.stores.services import Services
-from scripts.upgrade import verb
-from scripts.upgrade.compose import ComposeHands
-from scripts.upgrade.journal import Entry
-from scripts.upgrade.rules import Levels
-from scripts.upgrade.steps import Step
+from scripts.data.upgrade import command
+from scripts.data.upgrade.compose import ComposeHands
+from scripts.data.upgrade.journal import Entry
+from scripts.data.upgrade.rules import Levels
+from scripts.data.upgrade.steps import Step
+from scripts.docker.services import Services
+from scripts.settings.envfile import read_env
 from tests.embedded.backups import everything
 from tests.scenarios.backup_restore.drill import PROJECTS, client, comparable
 from tests.scenarios.stack import Stack
@@ -27,14 +27,14 @@ class Killed(BaseException):
 
 def upgrade(stack: Stack, to: str = "", *, check: bool = False, smoke: bool = False, allow: str = "") -> int:
     """Run the verb without a question; return its exit code."""
-    return verb.run(
+    return command.run(
         stack.context, to=to, check=check, yes=True, with_smoke=smoke, allow=[allow] if allow else []
     )
 
 
 def roll_back(stack: Stack) -> int:
     """Run the verb without a question; return its exit code."""
-    return verb.roll_back(stack.context, yes=True, check=False)
+    return command.roll_back(stack.context, yes=True, check=False)
 
 
 def content(stack: Stack) -> dict[str, set[str]]:

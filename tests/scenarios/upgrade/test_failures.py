@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from scripts.core.errors import StackError
-from scripts.upgrade import journal
-from scripts.upgrade.compose import ComposeHands, levels_of
-from scripts.upgrade.execute import RolledBack
-from scripts.upgrade.journal import Entry
-from scripts.upgrade.steps import Step
+from scripts.data.upgrade import journal
+from scripts.data.upgrade.compose import ComposeHands, levels_of
+from scripts.data.upgrade.execute import RolledBack
+from scripts.data.upgrade.journal import Entry
+from scripts.data.upgrade.steps import Step
 from tests.scenarios.backup_restore.drill import client
 from tests.scenarios.load import load_on, wait_healthy
 from tests.scenarios.report import Report

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from scripts.core.errors import EXIT_OK
-from scripts.reconcile import verb as reconcile
+from scripts.data.reconcile import command as reconcile
 from tests.scenarios.backup_restore.drill import (
     back_up,
     bring_back,

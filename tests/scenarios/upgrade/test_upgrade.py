@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from scripts.core.errors import EXIT_FAILED, EXIT_OK, StackError, UsageError
-from scripts.core.settings.envfile import write_values
+from scripts.data.upgrade import journal, repair
+from scripts.data.upgrade.levels import clickhouse_level
+from scripts.data.upgrade.steps import Step
+from scripts.settings.envfile import write_values
 from scripts.stores.clickhouse import ClickHouse
 from scripts.stores.postgres import Postgres
-from scripts.upgrade import journal, repair
-from scripts.upgrade.levels import clickhouse_level
-from scripts.upgrade.steps import Step
 from tests.scenarios.backup_restore.drill import poll
 from tests.scenarios.load import wait_healthy
 from tests.scenarios.stack import Stack, with_environment

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from scripts.core.errors import EXIT_DRIFT, EXIT_OK
-from scripts.reconcile import verb as reconcile
+from scripts.data.reconcile import command as reconcile
 from tests.scenarios.load import container
 from tests.scenarios.report import Report
 from tests.scenarios.stack import Stack, export, new_id, readable, wait_readable

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.alerts.document import AlertFileError, load_alerts, parse_alerts
-from scripts.alerts.model import ActionType, NoData, Severity
+from scripts.watch.alerts.document import AlertFileError, load_alerts, parse_alerts
+from scripts.watch.alerts.model import ActionType, NoData, Severity
 
 HEAD = """\
 variables: {daily_budget: {default: 50, zeus: 200}}

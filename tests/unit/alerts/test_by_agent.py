@@ -9,10 +9,10 @@ from typing import Any
 
 import httpx
 
-from scripts.alerts.model import Window
-from scripts.alerts.queries import AGENTS_ASKED, plan_queries, values
-from scripts.alerts.reader import KeptByAgent, ProjectKey, read_answers
-from scripts.alerts.series import Series
+from scripts.watch.alerts.model import Window
+from scripts.watch.alerts.queries import AGENTS_ASKED, plan_queries, values
+from scripts.watch.alerts.reader import KeptByAgent, ProjectKey, read_answers
+from scripts.watch.alerts.series import Series
 
 NOW = datetime(2026, 11, 10, 12, tzinfo=UTC)
 SERIES = [

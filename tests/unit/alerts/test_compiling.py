@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from scripts.alerts.document import load_alerts, parse_alerts
-from scripts.alerts.model import AlertFile, Window
-from scripts.alerts.queries import Answers, plan_queries, values
-from scripts.alerts.routing import alertmanager_file
-from scripts.alerts.rules import rule_file
-from scripts.alerts.series import Series, all_series
+from scripts.watch.alerts.document import load_alerts, parse_alerts
+from scripts.watch.alerts.model import AlertFile, Window
+from scripts.watch.alerts.queries import Answers, plan_queries, values
+from scripts.watch.alerts.routing import alertmanager_file
+from scripts.watch.alerts.rules import rule_file
+from scripts.watch.alerts.series import Series, all_series
 
 from .promtool import CONFIG, tool
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scripts.alerts.expression import (
+from scripts.watch.alerts.expression import (
     Absolute,
     Aggregate,
     Arithmetic,

@@ -10,10 +10,10 @@ from typing import Any
 
 import yaml
 
-from scripts.exporter.canary import Run
-from scripts.exporter.telemetry import Readings, Telemetry
+from scripts.data.reconcile.watch import Watch
 from scripts.images.pinned import read_pinned
-from scripts.reconcile.watch import Watch
+from scripts.watch.exporter.canary import Run
+from scripts.watch.exporter.telemetry import Readings, Telemetry
 
 from .promtool import CONFIG
 

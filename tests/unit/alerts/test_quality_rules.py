@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from scripts.alerts.document import load_alerts, parse_alerts
-from scripts.alerts.evaluate import State, evaluate
-from scripts.alerts.expression import Aggregate, aggregates
-from scripts.alerts.model import Alert, AlertFile, NoData
-from scripts.alerts.rules import NO_DATA_SUFFIX, rule_file
-from scripts.alerts.series import Series, sample_count, series_of
+from scripts.watch.alerts.document import load_alerts, parse_alerts
+from scripts.watch.alerts.evaluate import State, evaluate
+from scripts.watch.alerts.expression import Aggregate, aggregates
+from scripts.watch.alerts.model import Alert, AlertFile, NoData
+from scripts.watch.alerts.rules import NO_DATA_SUFFIX, rule_file
+from scripts.watch.alerts.series import Series, sample_count, series_of
 
 from .promtool import CONFIG, RuleTest, firing
 from .quality_cases import CASES, Statistics

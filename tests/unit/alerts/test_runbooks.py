@@ -9,9 +9,9 @@ import pytest
 import yaml
 from typer.main import get_command
 
-from scripts.alerts.document import load_alerts
 from scripts.cli import app
-from scripts.core.settings.table import SETTINGS
+from scripts.settings.table import SETTINGS
+from scripts.watch.alerts.document import load_alerts
 
 from .promtool import CONFIG, ROOT
 

@@ -9,11 +9,11 @@ from typing import Any
 import httpx
 import pytest
 
-from scripts.backup.drivers import compose_exchange, objects
-from scripts.backup.drivers.compose_exchange import ComposeExchange, Parts
-from scripts.backup.errors import BackupError
-from scripts.backup.manifest import Contents
-from scripts.core.s3 import Bucket, Location
+from scripts.data.backup.drivers import compose_exchange, objects
+from scripts.data.backup.drivers.compose_exchange import ComposeExchange, Parts
+from scripts.data.backup.errors import BackupError
+from scripts.data.backup.manifest import Contents
+from scripts.stores.s3 import Bucket, Location
 
 LOCATION = Location("http://127.0.0.1:9090", "us-east-1", "media", "key-of-test", "secret-of-test")
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.backup import proof
-from scripts.backup.manifest import Contents, Sample
+from scripts.data.backup import proof
+from scripts.data.backup.manifest import Contents, Sample
 
 SAMPLE = Sample("trace", "kosmos", "a1", {"observations": 5, "sha256": "x"})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scripts.capacity.model import FACTS, GIB, Load, Plan, objects_gib, plan_for, stored_gib
+from scripts.check.capacity.model import FACTS, GIB, Load, Plan, objects_gib, plan_for, stored_gib
 
 # 10 spans/s of 10 KiB: 864,000 spans and 8.24 GiB a day.
 _LOAD = Load(10.0, peak=4.0, payload_bytes=10_240, retention_days=30, events_days=7, backup_days=10)

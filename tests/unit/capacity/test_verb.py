@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from scripts.capacity.model import Load, plan_for
-from scripts.capacity.plot import disk_plot
-from scripts.capacity.sizes import size_for
-from scripts.capacity.verb import lines_of, run
+from scripts.check.capacity.command import lines_of, run
+from scripts.check.capacity.model import Load, plan_for
+from scripts.check.capacity.plot import disk_plot
+from scripts.check.capacity.sizes import size_for
 from scripts.core.console import Console
-from scripts.core.context import Context
 from scripts.core.errors import UsageError
 from scripts.core.layout import default_layout
 from scripts.core.runner import SubprocessRunner
+from scripts.engines.context import Context
 
 _ROOT = Path(__file__).resolve().parents[3]
 _SIZES = _ROOT / "config" / "sizes"

@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 
-from scripts.core.engines.compose import compose_command, compose_environment
 from scripts.core.layout import Layout
-from scripts.core.settings.envfile import parse_env, plan_env_change
-from scripts.core.settings.table import GROUPS, SETTINGS
-from scripts.core.settings.values import load_settings
+from scripts.engines.compose import compose_command, compose_environment
+from scripts.settings.envfile import parse_env, plan_env_change
+from scripts.settings.table import GROUPS, SETTINGS
+from scripts.settings.values import load_settings
 
 ROOT = Path(__file__).parents[3]
 LAYOUT = Layout(root=ROOT, env_file=ROOT / "no-such.env", stack_dir=ROOT / "no-such")

@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 import pytest
 import yaml
 
-from scripts.core.compose_policy import referenced_variables
-from scripts.core.settings.envfile import parse_env, plan_env_change
-from scripts.core.settings.model import Reader, SetBy
-from scripts.core.settings.sizes_table import SIZES
-from scripts.core.settings.table import GROUPS, SETTINGS
-from scripts.core.settings.values import load_settings
+from scripts.docker.policy import referenced_variables
+from scripts.settings.envfile import parse_env, plan_env_change
+from scripts.settings.model import Reader, SetBy
+from scripts.settings.sizes_table import SIZES
+from scripts.settings.table import GROUPS, SETTINGS
+from scripts.settings.values import load_settings
 
 from .conftest import ROOT, Render, run_config
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from scripts.core.compose_profiles import compose_profiles
-from scripts.core.engines.compose import compose_environment, published_ports
-from scripts.core.settings.envfile import EnvFile, parse_env
-from scripts.core.settings.table import SETTINGS
-from scripts.core.settings.values import load_settings
+from scripts.engines.compose import compose_environment, published_ports
+from scripts.settings.envfile import EnvFile, parse_env
+from scripts.settings.profiles import compose_profiles
+from scripts.settings.table import SETTINGS
+from scripts.settings.values import load_settings
 
 
 def test_every_store_is_bundled_unless_a_setting_replaces_it() -> None:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from scripts.core.docker import MINIMUM_COMPOSE, MINIMUM_ENGINE
-from scripts.doctor.checks import limits
+from scripts.check.doctor.checks import limits
+from scripts.docker.availability import MINIMUM_COMPOSE, MINIMUM_ENGINE
 
 from .conftest import ROOT
 

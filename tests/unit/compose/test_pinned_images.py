@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from scripts.core.console import Console
-from scripts.core.context import Context
 from scripts.core.errors import EXIT_OK, EXIT_WARNINGS, StackError
+from scripts.engines.context import Context
 from scripts.images import check
 from scripts.images.pinned import Pinned, Published, compare, image_versions_page, read_pinned
 from tests.unit.scripts.fakes import FakeRunner, Screen, layout_in
@@ -29,7 +29,7 @@ POSTGRES = next(one for one in PINNED if one.name == "postgres")
 def tag_of(service: str) -> str:
     """Return the image of a service with its default tag."""
     if service == "exporter":
-        (base,) = BASE.findall((ROOT / "scripts" / "exporter" / "Dockerfile").read_text(encoding="utf-8"))
+        (base,) = BASE.findall((ROOT / "scripts/watch/exporter/Dockerfile").read_text(encoding="utf-8"))
         return str(base)
     return re.sub(r"\$\{\w+:-([^}]+)\}", r"\1", SERVICES[service]["image"])
 

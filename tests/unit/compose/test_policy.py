@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from scripts.core.compose_policy import RULES, Breach, check
-from scripts.core.images_lock import Locked, read_lock
+from scripts.docker.images_lock import Locked, read_lock
+from scripts.docker.policy import RULES, Breach, check
 
 from .conftest import ROOT, Render
 

@@ -10,16 +10,16 @@ import pytest
 import yaml
 from langfuse._client import environment_variables as sdk
 
-from scripts.core.compose_policy import PROXY_VARIABLES
-from scripts.core.settings.envfile import parse_env
-from scripts.core.settings.server_variables import (
+from scripts.docker.policy import PROXY_VARIABLES
+from scripts.settings.envfile import parse_env
+from scripts.settings.server_variables import (
     described_server,
     nearest_name,
     server_variable,
     server_variables,
     unknown_name_hint,
 )
-from scripts.core.settings.table import SETTINGS
+from scripts.settings.table import SETTINGS
 from tests import server_variables as generator
 
 from .conftest import ROOT

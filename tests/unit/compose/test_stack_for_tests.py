@@ -9,7 +9,7 @@ import pytest
 from testcontainers.compose import DockerCompose
 
 from langfuse_testing.stack import LangfuseStack
-from scripts.core.compose_policy import check
+from scripts.docker.policy import check
 
 from .conftest import ROOT, Render
 

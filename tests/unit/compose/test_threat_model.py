@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
-from scripts.core.compose_policy import INTERNAL_NETWORKS, LISTENS, NETWORKS, RULES
+from scripts.docker.policy import INTERNAL_NETWORKS, LISTENS, NETWORKS, RULES
 
 from .conftest import ROOT
 

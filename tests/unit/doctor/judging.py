@@ -6,18 +6,18 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from scripts.core.engines.base import GIB
-from scripts.core.settings.envfile import EnvFile
-from scripts.core.settings.table import SETTINGS
-from scripts.core.settings.values import load_settings_leniently
-from scripts.doctor.catalog import CHECKS
-from scripts.doctor.facts import NotGathered
-from scripts.doctor.model import Verdict
-from scripts.doctor.sources.containers import Container, Containers, Docker
-from scripts.doctor.sources.inside import Inside, Insides
-from scripts.doctor.sources.machine import Disk, Machine
-from scripts.doctor.sources.server import Server
-from scripts.doctor.stack import Stack
+from scripts.check.doctor.catalog import CHECKS
+from scripts.check.doctor.facts import NotGathered
+from scripts.check.doctor.model import Verdict
+from scripts.check.doctor.sources.containers import Container, Containers, Docker
+from scripts.check.doctor.sources.inside import Inside, Insides
+from scripts.check.doctor.sources.machine import Disk, Machine
+from scripts.check.doctor.sources.server import Server
+from scripts.check.doctor.sources.stack import Stack
+from scripts.engines.base import GIB
+from scripts.settings.envfile import EnvFile
+from scripts.settings.table import SETTINGS
+from scripts.settings.values import load_settings_leniently
 
 Kind = TypeVar("Kind")
 

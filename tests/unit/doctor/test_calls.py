@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from scripts.doctor.sources.calls import Twice, reported_twice
+from scripts.check.doctor.sources.calls import Twice, reported_twice
 
 
 def call(**changed: Any) -> dict[str, Any]:

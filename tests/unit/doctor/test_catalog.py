@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.doctor.catalog import CHECKS, chosen
-from scripts.doctor.model import Group
+from scripts.check.doctor.catalog import CHECKS, chosen
+from scripts.check.doctor.model import Group
 
 ROOT = Path(__file__).resolve().parents[3]
 BROKEN_FOR_REAL = (
@@ -43,7 +43,7 @@ def test_more_than_forty_checks_are_broken_for_real() -> None:
 
 @pytest.mark.parametrize("check", CHECKS, ids=[check.id for check in CHECKS])
 def test_its_page_exists_with_the_part_that_it_names(check: object) -> None:
-    from scripts.doctor.model import Check
+    from scripts.check.doctor.model import Check
 
     assert isinstance(check, Check)
     page, _, part = check.page.partition("#")

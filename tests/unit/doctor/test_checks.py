@@ -9,29 +9,29 @@ from typing import Any
 
 import pytest
 
-from scripts.core.engines.base import GIB, MIB
-from scripts.core.images_lock import Locked
-from scripts.core.mounts import Problem
-from scripts.core.resting import Rest
-from scripts.doctor.catalog import CHECKS
-from scripts.doctor.facts import NotGathered
-from scripts.doctor.model import Status
-from scripts.doctor.sources.backups import Backups
-from scripts.doctor.sources.calls import Calls, Twice
-from scripts.doctor.sources.certificates import Certificates
-from scripts.doctor.sources.clickhouse import ClickHouse
-from scripts.doctor.sources.clock import Clock
-from scripts.doctor.sources.compose_model import ComposeModel
-from scripts.doctor.sources.configuration import Configuration
-from scripts.doctor.sources.containers import Container, docker_from
-from scripts.doctor.sources.embedded import EmbeddedData
-from scripts.doctor.sources.files import Files
-from scripts.doctor.sources.flow import Media
-from scripts.doctor.sources.lock import ImagesLock
-from scripts.doctor.sources.objects import Objects
-from scripts.doctor.sources.pinned import PinnedImages
-from scripts.doctor.sources.postgres import Postgres
-from scripts.doctor.sources.valkey import Valkey
+from scripts.check.doctor.catalog import CHECKS
+from scripts.check.doctor.facts import NotGathered
+from scripts.check.doctor.model import Status
+from scripts.check.doctor.sources.backups import Backups
+from scripts.check.doctor.sources.calls import Calls, Twice
+from scripts.check.doctor.sources.certificates import Certificates
+from scripts.check.doctor.sources.clickhouse import ClickHouse
+from scripts.check.doctor.sources.clock import Clock
+from scripts.check.doctor.sources.compose_model import ComposeModel
+from scripts.check.doctor.sources.configuration import Configuration
+from scripts.check.doctor.sources.containers import Container, docker_from
+from scripts.check.doctor.sources.embedded import EmbeddedData
+from scripts.check.doctor.sources.files import Files
+from scripts.check.doctor.sources.flow import Media
+from scripts.check.doctor.sources.lock import ImagesLock
+from scripts.check.doctor.sources.objects import Objects
+from scripts.check.doctor.sources.pinned import PinnedImages
+from scripts.check.doctor.sources.postgres import Postgres
+from scripts.check.doctor.sources.valkey import Valkey
+from scripts.docker.images_lock import Locked
+from scripts.docker.mounts import Problem
+from scripts.docker.pause import Rest
+from scripts.engines.base import GIB, MIB
 from scripts.images.pinned import read_pinned
 
 from .judging import container, containers, disk, docker, insides, judge, machine, server, stack
@@ -541,7 +541,7 @@ def test_what_a_check_says(check: str, facts: tuple[object, ...], status: Status
 @pytest.mark.parametrize("check", CHECKS, ids=[check.id for check in CHECKS])
 def test_a_check_without_facts_is_never_a_complaint(check: object) -> None:
     """On a broken stack the check of what is broken complains, and no other."""
-    from scripts.doctor.model import Check
+    from scripts.check.doctor.model import Check
 
     from .judging import Given
 
@@ -557,7 +557,7 @@ def test_the_life_of_a_certificate_is_what_counts() -> None:
     """Those of an authority of one's own live for hours."""
     from datetime import timedelta
 
-    from scripts.doctor.sources.certificates import Certificate
+    from scripts.check.doctor.sources.certificates import Certificate
 
     now = datetime.now(UTC)
 

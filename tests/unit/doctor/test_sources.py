@@ -18,17 +18,26 @@ from typing import Any
 
 import pytest
 
+from scripts.check.doctor.cipher import NoCipher, WrongKey, decrypt
+from scripts.check.doctor.facts import Facts, Gathering, NotGathered, Source, Surroundings
+from scripts.check.doctor.model import Status
+from scripts.check.doctor.sources import (
+    clickhouse,
+    clock,
+    containers,
+    history,
+    inside,
+    login,
+    postgres,
+    valkey,
+)
+from scripts.check.doctor.sources.login import Issuers
+from scripts.check.doctor.sources.objects import expires
+from scripts.check.doctor.sources.packages import differences
 from scripts.core.console import Console
-from scripts.core.context import Context
 from scripts.core.errors import CommandTimedOut, StackError
 from scripts.core.runner import Completed
-from scripts.doctor.cipher import NoCipher, WrongKey, decrypt
-from scripts.doctor.facts import Facts, Gathering, NotGathered, Source, Surroundings
-from scripts.doctor.model import Status
-from scripts.doctor.sources import clickhouse, clock, containers, history, inside, login, postgres, valkey
-from scripts.doctor.sources.login import Issuers
-from scripts.doctor.sources.objects import expires
-from scripts.doctor.sources.packages import differences
+from scripts.engines.context import Context
 from tests.embedded.doctoring import time_server
 from tests.unit.scripts.fakes import FakeRunner, layout_in, settings_with
 
@@ -210,7 +219,7 @@ def test_a_stored_value_decrypts_with_its_key_only() -> None:
             decrypt(stored, wrong)
     with pytest.raises(WrongKey):
         decrypt("no:cipher", key)
-    from scripts.doctor.sources.configuration import Configuration
+    from scripts.check.doctor.sources.configuration import Configuration
 
     known = Configuration((), True, "", (), "", (), "", (), (), {"ENCRYPTION_KEY": key})
     answers = postgres.Postgres({"encrypted": [stored]})

@@ -11,7 +11,7 @@ import pytest
 import typer.main
 
 from scripts.cli import app
-from scripts.core.settings.table import SETTINGS
+from scripts.settings.table import SETTINGS
 
 ROOT = Path(__file__).resolve().parents[3]
 SECRET_SETTINGS = frozenset(
@@ -47,7 +47,7 @@ OF_OTHERS = frozenset(
         "NO_PROXY",
     }
 )
-CODE = ("scripts", "langfuse_embedded", "langfuse_testing", "rehearsal", "smoke_tests", "examples", "tests")
+CODE = ("scripts", "embedded/src", "rehearsal", "smoke_tests", "examples", "tests")
 
 
 def code_of(page: Path) -> Iterator[str]:
@@ -194,11 +194,7 @@ def test_a_page_that_names_what_does_not_exist_would_be_found(tmp_path: Path) ->
 
 
 # Messages are read in the code: a fix is a command.
-SOURCES = sorted(
-    path
-    for folder in ("scripts", "langfuse_embedded", "langfuse_testing")
-    for path in (ROOT / folder).rglob("*.py")
-)
+SOURCES = sorted(path for folder in ("scripts", "embedded/src") for path in (ROOT / folder).rglob("*.py"))
 
 
 def secrets_on_the_command_line(text: str) -> list[str]:

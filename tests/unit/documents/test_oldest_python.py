@@ -13,7 +13,7 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 PACKAGES = (
-    *("scripts", "langfuse_embedded", "langfuse_testing", "smoke_tests", "rehearsal"),
+    *("scripts", "embedded/src", "smoke_tests", "rehearsal"),
     *("benchmarks", "examples", "deploy", "tests"),
 )
 # "New in version 3.11.N" and "Changed in version 3.11.N" of https://docs.python.org/3.11/library/

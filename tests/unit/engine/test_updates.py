@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from langfuse_embedded.legacy_events import OBSERVATION, TRACE, merged
+from langfuse_embedded.store.writer.legacy_events import OBSERVATION, TRACE, merged
 from langfuse_embedded.updates import OBSERVATION as OBSERVATION_RULES
 from langfuse_embedded.updates import TRACE as TRACE_RULES
 from langfuse_embedded.updates import merged_deeply, overlaid, said

@@ -10,10 +10,10 @@ import pytest
 from langfuse_embedded.clock import iso
 from langfuse_embedded.http.errors import InvalidData, InvalidRequest
 from langfuse_embedded.http.nesting import MAX_DEPTH, require_shallow
-from langfuse_embedded.http.outbound_urls import AllowedHosts, refusal, refusal_of_host
 from langfuse_embedded.http.pagination import PAGE_PARAMETERS, Page
 from langfuse_embedded.http.schema import CoercedDate, Number, Object, String
 from langfuse_embedded.http.signed_urls import UrlSigner, Verdict
+from langfuse_embedded.outbound_urls import AllowedHosts, refusal, refusal_of_host
 from langfuse_embedded.store.media_references import find_references
 
 

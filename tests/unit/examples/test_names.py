@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from scripts.alerts.catalog import is_score, score_name
-from scripts.alerts.document import load_alerts
-from scripts.alerts.series import all_series
-from scripts.provision.loading import load
-from scripts.provision.stack import Project
+from scripts.config.provision.loading import load
+from scripts.config.provision.stack import Project
+from scripts.watch.alerts.catalog import is_score, score_name
+from scripts.watch.alerts.document import load_alerts
+from scripts.watch.alerts.series import all_series
 
 ROOT = Path(__file__).resolve().parents[3]
 # Scores of a whole experiment and of its items, which have no config: they belong to one evaluation.

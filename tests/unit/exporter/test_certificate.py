@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from scripts.core.heartbeats import last_successes
-from scripts.exporter.certificate import certificate_end, host_of
+from scripts.watch.exporter.certificate import certificate_end, host_of
 
 DAYS = 10
 

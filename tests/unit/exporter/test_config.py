@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from scripts.core.console import Console
-from scripts.core.context import Context
-from scripts.exporter.config import STORE_SETTINGS, exporter_config
+from scripts.engines.context import Context
+from scripts.watch.exporter.config import STORE_SETTINGS, exporter_config
 from tests.unit.scripts.fakes import FakeRunner, layout_in
 
 REPOSITORY = Path(__file__).parents[3]

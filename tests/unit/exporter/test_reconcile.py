@@ -10,14 +10,14 @@ import httpx
 import pytest
 
 from scripts.core.errors import CommandFailed
-from scripts.exporter.collect import Exporter
-from scripts.exporter.config import ExporterConfig
-from scripts.exporter.telemetry import NAMED_SPANS, Readings, Telemetry
-from scripts.reconcile.watch import LOTS, Suspect, Watch
+from scripts.data.reconcile.watch import LOTS, Suspect, Watch
 from scripts.stores import network
 from scripts.stores.errors import StoreError
 from scripts.stores.event_batches import SpanId
 from scripts.stores.network import NetworkServices
+from scripts.watch.exporter.collect import Exporter
+from scripts.watch.exporter.config import ExporterConfig
+from scripts.watch.exporter.telemetry import NAMED_SPANS, Readings, Telemetry
 from tests.unit.scripts.fakes import settings_with
 
 STORES = {

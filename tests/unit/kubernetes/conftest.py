@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 import yaml
 
+from scripts.config.kubernetes import command
 from scripts.core.console import Console
-from scripts.core.context import Context
 from scripts.core.layout import default_layout
 from scripts.core.runner import SubprocessRunner
-from scripts.core.settings.table import SETTINGS
-from scripts.kubernetes import verb
+from scripts.engines.context import Context
+from scripts.settings.table import SETTINGS
 
 ROOT = Path(__file__).resolve().parents[3]
 WITHIN_REACH = {
@@ -70,7 +70,7 @@ class Checkout:
         context = Context(
             default_layout(self.root, {}), {}, Console({}, self.out, self.err), SubprocessRunner(self.root)
         )
-        assert verb.run(context, into=into, **{**chosen, **options}) == 0
+        assert command.run(context, into=into, **{**chosen, **options}) == 0
         return {path.name: path.read_text() for path in sorted(into.iterdir())}
 
 

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
+from scripts.config.kubernetes.interpolate import interpolate
 from scripts.core.errors import SettingsError
-from scripts.kubernetes.interpolate import interpolate
 
 from .conftest import ROOT
 

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
-from scripts.alerts.document import load_alerts
-from scripts.alerts.rules import rule_file
 from scripts.core.errors import SettingsError, UsageError
+from scripts.watch.alerts.document import load_alerts
+from scripts.watch.alerts.rules import rule_file
 
 from .conftest import ROOT, Checkout
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from scripts.api.client import Server
 from scripts.core.errors import ProvisioningError
-from scripts.provision.server import Server
 
 Answer = tuple[int, Any, dict[str, str]]
 

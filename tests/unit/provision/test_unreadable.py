@@ -8,10 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
+from scripts.api.client import Server
+from scripts.config.provision.kinds.prompts import Prompts
+from scripts.config.provision.resources import Wanted
 from scripts.core.errors import ProvisioningError
-from scripts.provision.kinds.prompts import Prompts
-from scripts.provision.resources import Wanted
-from scripts.provision.server import Server
 
 LONG = "n" * 70_000
 GOOD = {"name": "good", "type": "text", "version": 1, "prompt": "Hi", "config": {}, "labels": [], "tags": []}

@@ -12,11 +12,11 @@ import orjson
 import pytest
 
 from scripts.core.errors import UsageError
-from scripts.core.s3 import Bucket
-from scripts.reconcile import compose, verb
-from scripts.reconcile.compose import Reconciler
+from scripts.data.reconcile import command, compose
+from scripts.data.reconcile.compose import Reconciler
 from scripts.stores.errors import StoreError
 from scripts.stores.event_batches import SpanId, spans_of
+from scripts.stores.s3 import Bucket
 from tests.unit.scripts.fakes import settings_with
 from tests.unit.stores.test_event_batches import LOCATION, batch, span
 
@@ -230,14 +230,14 @@ def test_projects_that_were_deleted_are_not_looked_at(world: World) -> None:
     [("90m", timedelta(minutes=90)), ("24h", timedelta(days=1)), ("7d", timedelta(days=7))],
 )
 def test_times_are_said_as_ages(text: str, ago: timedelta) -> None:
-    assert verb.moment(text, UNTIL) == UNTIL - ago
+    assert command.moment(text, UNTIL) == UNTIL - ago
 
 
 def test_times_are_said_as_moments_in_utc_unless_told_otherwise() -> None:
-    assert verb.moment("2026-02-01", UNTIL) == SINCE
-    assert verb.moment("2026-02-01T01:00:00+01:00", UNTIL) == SINCE
+    assert command.moment("2026-02-01", UNTIL) == SINCE
+    assert command.moment("2026-02-01T01:00:00+01:00", UNTIL) == SINCE
 
 
 def test_what_is_no_time_is_refused() -> None:
     with pytest.raises(UsageError, match="soon is no time"):
-        verb.moment("soon", UNTIL)
+        command.moment("soon", UNTIL)

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from scripts.core.s3 import StoredObject
-from scripts.reconcile import scores
-from scripts.reconcile.findings import Findings
+from scripts.data.reconcile import scores
+from scripts.data.reconcile.findings import Findings
 from scripts.stores.errors import StoreError
+from scripts.stores.s3 import StoredObject
 from scripts.stores.score_objects import may_hold_scores
 
 SINCE = datetime(2026, 11, 21, 7, tzinfo=UTC)

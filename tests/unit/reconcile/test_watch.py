@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from scripts.reconcile.findings import Findings
-from scripts.reconcile.watch import FIRST_LOOK, GRACE, LOTS, Watch, try_run
+from scripts.data.reconcile.findings import Findings
+from scripts.data.reconcile.watch import FIRST_LOOK, GRACE, LOTS, Watch, try_run
 from scripts.stores.errors import StoreError
 from scripts.stores.event_batches import SpanId
 

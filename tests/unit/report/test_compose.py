@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from scripts.report.compose import (
+from scripts.watch.report.compose import (
     agent_costs_of,
     averages_of,
     categories_of,
@@ -17,8 +17,8 @@ from scripts.report.compose import (
     projection_of,
     trends_of,
 )
-from scripts.report.model import Category, Cost, Day, Latency, Point
-from scripts.report.queries import Span, window
+from scripts.watch.report.model import Category, Cost, Day, Latency, Point
+from scripts.watch.report.queries import Span, window
 
 
 def amounts(cost: Any, calls: Any = 1, **more: Any) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from scripts.core.errors import UsageError
-from scripts.report.fixed import COSTS_FILE, FixedCosts, load_fixed_costs
-from scripts.report.model import Cost, Fixed
+from scripts.watch.report.fixed import COSTS_FILE, FixedCosts, load_fixed_costs
+from scripts.watch.report.model import Cost, Fixed
 
 ROOT = Path(__file__).resolve().parents[3]
 

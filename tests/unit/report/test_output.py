@@ -9,11 +9,20 @@ from datetime import UTC, datetime
 
 import pytest
 
-from scripts.report.files import csv_files
-from scripts.report.model import Average, Cost, Day, Fixed, Latency, Point, Projection, Report, Window
-from scripts.report.page import render
-from scripts.report.plots import cost_plot, latency_plot, nice_ceiling, trend_plot
-from scripts.report.tables import Table, cost_table, lines_of, number, percent, score_table, tables_of, usd
+from scripts.watch.report.files import csv_files
+from scripts.watch.report.model import Average, Cost, Day, Fixed, Latency, Point, Projection, Report, Window
+from scripts.watch.report.page import render
+from scripts.watch.report.plots import cost_plot, latency_plot, nice_ceiling, trend_plot
+from scripts.watch.report.tables import (
+    Table,
+    cost_table,
+    lines_of,
+    number,
+    percent,
+    score_table,
+    tables_of,
+    usd,
+)
 
 NOW = datetime(2026, 1, 31, 15, tzinfo=UTC)
 HOSTILE = "<script>alert(1)</script>"

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from scripts.config.rotate import command, journal
+from scripts.config.rotate.catalog import REFUSED, ROTATABLE
+from scripts.config.rotate.plan import SECRETS, Change, Plan, Step, make_plan
+from scripts.config.rotate.stores import Stores
 from scripts.core.console import Console
-from scripts.core.context import Context
-from scripts.core.engines.base import EngineName
 from scripts.core.errors import StackError, UsageError
 from scripts.core.runner import Completed
-from scripts.core.settings.envfile import with_values, write_values
-from scripts.rotate import journal, verb
-from scripts.rotate.catalog import REFUSED, ROTATABLE
-from scripts.rotate.plan import SECRETS, Change, Plan, Step, make_plan
-from scripts.rotate.stores import Stores
+from scripts.engines.base import EngineName
+from scripts.engines.context import Context
+from scripts.settings.envfile import with_values, write_values
 from tests.unit.scripts.fakes import FakeRunner, Screen, layout_in, settings_with
 
 COMPOSE, EMBEDDED = EngineName.COMPOSE, EngineName.EMBEDDED
@@ -170,7 +170,7 @@ def test_a_step_that_fails_puts_the_former_value_back(tmp_path: Path, step: Step
     hands = FailingHands(step)
     plan = plan_for("POSTGRES_PASSWORD")
     with pytest.raises(StackError, match=f"was not rotated: {step.name} failed. The former value is back"):
-        verb.rotate(context, plan, hands)
+        command.rotate(context, plan, hands)
     forth = [one for one, value in hands.done if value != OLD]
     back = [one for one, value in hands.done if value == OLD]
     assert forth == list(plan.steps)[: len(forth)]
@@ -183,7 +183,7 @@ def test_when_putting_back_fails_too_both_values_are_kept(tmp_path: Path) -> Non
     context, _ = context_in(tmp_path)
     plan = plan_for("POSTGRES_PASSWORD")
     with pytest.raises(StackError, match=r"could neither be changed .* nor put back") as caught:
-        verb.rotate(context, plan, FailingHands(Step.START, back_too=True))
+        command.rotate(context, plan, FailingHands(Step.START, back_too=True))
     assert "make rotate UNDO=1" in caught.value.fix
     entry = journal.read(context.layout)
     assert entry
@@ -206,7 +206,7 @@ def test_a_process_that_dies_in_a_step_leaves_an_open_journal(tmp_path: Path, st
                 raise Dies
 
     with pytest.raises(Dies):
-        verb.rotate(context, plan_for("POSTGRES_PASSWORD"), Hands())
+        command.rotate(context, plan_for("POSTGRES_PASSWORD"), Hands())
     entry = journal.read(context.layout)
     assert entry
     assert (entry.secret, entry.done) == ("POSTGRES_PASSWORD", False)
@@ -215,7 +215,7 @@ def test_a_process_that_dies_in_a_step_leaves_an_open_journal(tmp_path: Path, st
 def test_a_rotation_that_is_done_can_be_undone(tmp_path: Path) -> None:
     context, _ = context_in(tmp_path)
     plan = plan_for("REDIS_AUTH")
-    verb.rotate(context, plan, FailingHands(Step.STORE))
+    command.rotate(context, plan, FailingHands(Step.STORE))
     entry = journal.read(context.layout)
     assert entry
     assert entry.done

@@ -11,10 +11,10 @@ from pathlib import Path
 from scripts.core.errors import StackError
 from scripts.core.layout import Layout
 from scripts.core.runner import Completed
-from scripts.core.settings.envfile import EnvFile
-from scripts.core.settings.table import SETTINGS
-from scripts.core.settings.values import Settings, load_settings
 from scripts.core.waiting import Clock
+from scripts.settings.envfile import EnvFile
+from scripts.settings.table import SETTINGS
+from scripts.settings.values import Settings, load_settings
 
 Answer = Completed | StackError | Callable[[Sequence[str], Mapping[str, str] | None], Completed]
 

@@ -18,16 +18,17 @@ from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
-from scripts import bootstrap, destroy, down, up
-from scripts.cli.execution import file_failure
-from scripts.core.api import Api
-from scripts.core.context import Context
-from scripts.core.credentials import CredentialsStore
-from scripts.core.engines.embedded import EmbeddedEngine
+from scripts.api.health import Api
+from scripts.config import bootstrap
+from scripts.config.provision.credentials import CredentialsStore
 from scripts.core.errors import EngineDied, StackError
-from scripts.core.settings.envfile import with_values
-from scripts.core.settings.render import env_example
-from scripts.core.settings.table import GROUPS
+from scripts.engines.context import Context
+from scripts.engines.embedded import EmbeddedEngine
+from scripts.engines.execution import file_failure
+from scripts.run import destroy, down, up
+from scripts.settings.envfile import with_values
+from scripts.settings.render import env_example
+from scripts.settings.table import GROUPS
 
 ROUNDS = 6
 """How many pieces of advice in a row a person follows."""

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from scripts.core.console import Console
 from scripts.core.runner import SubprocessRunner
-from scripts.selftest import free_port
+from scripts.develop.selftest import free_port
 
 from .fakes import Screen, layout_in
 from .histories import MISHAPS, History, NoWayOut, history

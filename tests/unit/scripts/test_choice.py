@@ -6,13 +6,13 @@ import json
 
 import pytest
 
-from scripts.core.choice import Probes, choose_engine
-from scripts.core.docker import Finding, find_engine, find_images, parse_json_rows, read_images
 from scripts.core.errors import StackError, UsageError
 from scripts.core.runner import Completed
-from scripts.core.settings.envfile import parse_env
-from scripts.core.settings.table import SETTINGS
-from scripts.core.settings.values import compose_only
+from scripts.docker.availability import Finding, find_engine, find_images, parse_json_rows, read_images
+from scripts.engines.choice import Probes, choose_engine
+from scripts.settings.envfile import parse_env
+from scripts.settings.table import SETTINGS
+from scripts.settings.values import compose_only
 
 from .fakes import FakeRunner
 

@@ -14,9 +14,10 @@ import pytest
 import typer
 from typer.main import get_command
 
-from scripts.cli import app, execution
-from scripts.core.context import Context
+from scripts.cli import app
 from scripts.core.errors import CommandFailed, StackError, UsageError
+from scripts.engines import execution
+from scripts.engines.context import Context
 
 ROOT = Path(__file__).parents[3]
 

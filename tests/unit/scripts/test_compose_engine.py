@@ -12,17 +12,17 @@ from typing import Any
 
 import pytest
 
+from scripts.api.health import Api
 from scripts.core import host
-from scripts.core.api import Api
-from scripts.core.engines.base import Obstacle, Part, WantedMember
-from scripts.core.engines.compose import ComposeEngine, other_port_fix
-from scripts.core.engines.compose_limits import fitting_cpus
-from scripts.core.engines.compose_parts import parse_bytes
 from scripts.core.errors import CommandFailed, EngineError, ProvisioningError
 from scripts.core.runner import Completed
-from scripts.core.settings.envfile import parse_env, read_env
-from scripts.core.settings.table import SETTINGS
-from scripts.core.settings.values import Settings, load_settings
+from scripts.docker.containers import parse_bytes
+from scripts.docker.limits import fitting_cpus
+from scripts.engines.base import Obstacle, Part, WantedMember
+from scripts.engines.compose import ComposeEngine, other_port_fix
+from scripts.settings.envfile import parse_env, read_env
+from scripts.settings.table import SETTINGS
+from scripts.settings.values import Settings, load_settings
 
 from .fakes import Answer, FakeRunner, QuietProgress, jumping_clock, layout_in, settings_with
 from .test_embedded_engine import KOSMOS

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from scripts.core.credentials import CredentialsStore
+from scripts.config.provision.credentials import CredentialsStore
+from scripts.config.provision.stack import FixedKey, Project
 from scripts.core.errors import UsageError
-from scripts.provision.stack import FixedKey, Project
 
 URL = "http://localhost:3000"
 KOSMOS = Project(id="kosmos", name="kosmos")

@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 
 from scripts.core import host
-from scripts.core.engines import embedded
-from scripts.core.engines.base import WantedProject
-from scripts.core.engines.embedded import EmbeddedEngine, local_url
 from scripts.core.errors import EngineDied, EngineError, ProvisioningError, WaitTimeout
 from scripts.core.runner import Completed
 from scripts.core.waiting import Clock
-from scripts.selftest import free_port
+from scripts.develop.selftest import free_port
+from scripts.engines import embedded
+from scripts.engines.base import WantedProject
+from scripts.engines.embedded import EmbeddedEngine, local_url
 
 from .fakes import FakeRunner, QuietProgress, jumping_clock, layout_in, settings_with
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.core.settings.envfile import (
+from scripts.settings.envfile import (
     EnvChange,
     EnvFileChanged,
     parse_env,
@@ -16,11 +16,11 @@ from scripts.core.settings.envfile import (
     read_env,
     write_env_change,
 )
-from scripts.core.settings.kinds import TEXT, hex_secret, random_hex
-from scripts.core.settings.model import Group, SetBy, Setting
-from scripts.core.settings.render import env_example
-from scripts.core.settings.table import GROUPS, SETTINGS
-from scripts.core.settings.values import load_settings
+from scripts.settings.kinds import TEXT, hex_secret, random_hex
+from scripts.settings.model import Group, SetBy, Setting
+from scripts.settings.render import env_example
+from scripts.settings.table import GROUPS, SETTINGS
+from scripts.settings.values import load_settings
 
 SALT = Setting(
     name="SALT", description="A salt.", kind=hex_secret(16), generate=random_hex(16), set_by=SetBy.GENERATED

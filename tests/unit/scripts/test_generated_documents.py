@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from scripts import docs
 from scripts.core.console import Console
-from scripts.core.context import Context
 from scripts.core.errors import StackError
-from scripts.core.settings.envfile import parse_env
-from scripts.core.settings.render import env_example, environment_page
-from scripts.core.settings.table import GROUPS, SETTINGS
+from scripts.develop import docs
+from scripts.engines.context import Context
+from scripts.settings.envfile import parse_env
+from scripts.settings.render import env_example, environment_page
+from scripts.settings.table import GROUPS, SETTINGS
 
 from .fakes import FakeRunner, Screen, layout_in
 

@@ -14,8 +14,8 @@ import psutil
 import pytest
 
 from scripts.core import host
-from scripts.core.daemon import daemon_from
 from scripts.core.host import PortState
+from scripts.docker.daemon import daemon_from
 
 # Kept for documentation: no host has it (RFC 5737).
 NOWHERE = "192.0.2.1"

@@ -13,12 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from scripts import adopt, destroy, down
 from scripts.core.console import Console
-from scripts.core.context import Context
-from scripts.core.engines.base import EngineName
 from scripts.core.errors import UsageError
-from scripts.core.identity import (
+from scripts.core.layout import Layout, write_private
+from scripts.core.runner import Completed
+from scripts.docker.identity import (
     CHECKOUT_LABEL,
     ID_LABEL,
     claim_volumes,
@@ -28,9 +27,10 @@ from scripts.core.identity import (
     remains_of,
     require_own,
 )
-from scripts.core.layout import Layout, write_private
-from scripts.core.runner import Completed
-from scripts.core.shell import own_environment
+from scripts.engines.base import EngineName
+from scripts.engines.context import Context
+from scripts.engines.shell import own_environment
+from scripts.run import adopt, destroy, down
 
 from .fakes import Answer, FakeRunner, layout_in
 

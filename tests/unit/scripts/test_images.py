@@ -14,7 +14,8 @@ import pytest
 import yaml
 
 from scripts.core.errors import StackError, UsageError
-from scripts.core.images_lock import (
+from scripts.core.runner import Completed
+from scripts.docker.images_lock import (
     LocalImage,
     Locked,
     compose_files,
@@ -25,9 +26,8 @@ from scripts.core.images_lock import (
     pinned_environment,
     read_lock,
 )
-from scripts.core.runner import Completed
 from scripts.images.archive import MANIFEST, compress, seal, verify
-from scripts.images.verbs import changes
+from scripts.images.commands import changes
 
 from .fakes import FakeRunner, layout_in
 

@@ -46,8 +46,10 @@ def checkout(tmp_path: Path) -> Path:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     (tmp_path / "scripts" / "install-bundle.sh").write_text('printf "%s\\n" "$@" >>said\n')
-    for lock in ROOT.glob("requirements*"):
-        (tmp_path / lock.name).touch()
+    for lock in ("embedded/pyproject.toml", *ROOT.glob("requirements/*")):
+        copy = tmp_path / (ROOT / lock).relative_to(ROOT)
+        copy.parent.mkdir(exist_ok=True)
+        copy.touch()
     program = tmp_path / "program"
     program.write_text(
         "#!/bin/sh\n"

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from scripts.core.daemon import Daemon
 from scripts.core.layout import Layout
-from scripts.core.mounts import mount_problems, open_command
+from scripts.docker.daemon import Daemon
+from scripts.docker.mounts import mount_problems, open_command
 from tests.unit.compose.conftest import ROOT
 
 from .fakes import layout_in
@@ -175,6 +175,6 @@ def test_selinux_wants_a_label_for_containers(
 
 
 def test_images_that_are_built_here_do_not_keep_the_modes_of_the_checkout() -> None:
-    lines = (ROOT / "scripts/exporter/Dockerfile").read_text().splitlines()
+    lines = (ROOT / "scripts/watch/exporter/Dockerfile").read_text().splitlines()
     copied = [line for line in lines if line.startswith("COPY") and not line.split()[1].endswith(".lock")]
     assert copied == ["COPY --chmod=0755 scripts ./scripts"]

@@ -14,8 +14,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from scripts.core.console import Console, step_style
-from scripts.core.engines.base import EngineName, EngineState, Part
-from scripts.status import HEADS, as_document, data_words, memory_words, part_row
+from scripts.engines.base import EngineName, EngineState, Part
+from scripts.run.status import HEADS, as_document, data_words, memory_words, part_row
 
 from .fakes import Screen
 

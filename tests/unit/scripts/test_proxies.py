@@ -8,10 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
-from scripts.alerts.reader import open_client
+from scripts.api.client import Server
 from scripts.core.proxies import uses_proxy
-from scripts.provision.server import Server
-from scripts.transfer.remote import Remote
+from scripts.data.transfer.remote import Remote
+from scripts.watch.alerts.reader import open_client
 
 OPEN: dict[str, Callable[[str], Any]] = {
     "export and import": lambda url: Remote(url, "pk", "sk")._http,

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from scripts import rehearse
+from rehearsal import command as rehearse
 from scripts.core.console import Console
-from scripts.core.context import Context
 from scripts.core.errors import UsageError
 from scripts.core.layout import Layout
 from scripts.core.runner import Completed
+from scripts.engines.context import Context
 
 from .fakes import Answer, FakeRunner
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from scripts.core.s3 import Bucket, Content, Location, NoSuchObject, ObjectStoreError, sign
+from scripts.stores.s3 import Bucket, Content, Location, NoSuchObject, ObjectStoreError, sign
 
 # https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html, "Examples"
 AWS = Location(

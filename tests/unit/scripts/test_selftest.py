@@ -9,15 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from scripts import down, selftest, up
 from scripts.core.console import Console
-from scripts.core.engines.base import Engine, EngineName
-from scripts.core.engines.embedded import EmbeddedEngine
 from scripts.core.layout import Layout
 from scripts.core.runner import Completed, SubprocessRunner
-from scripts.core.settings.envfile import read_env
-from scripts.core.settings.values import Settings
-from scripts.selftest import free_port
+from scripts.develop import selftest
+from scripts.develop.selftest import free_port
+from scripts.engines.base import Engine, EngineName
+from scripts.engines.embedded import EmbeddedEngine
+from scripts.run import down, up
+from scripts.settings.envfile import read_env
+from scripts.settings.values import Settings
 
 from .fakes import FakeRunner, Screen, layout_in
 from .test_stack_file import GOOD

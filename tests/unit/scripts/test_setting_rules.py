@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from scripts.core.console import Console
-from scripts.core.context import Context
 from scripts.core.errors import SettingsError
-from scripts.core.settings.envfile import parse_env
-from scripts.core.settings.langfuse_file import decided_names
-from scripts.core.settings.login_rules import NEEDS, begun_providers
-from scripts.core.settings.rules import advice
-from scripts.core.settings.table import SETTINGS
-from scripts.core.settings.values import load_settings
+from scripts.engines.context import Context
+from scripts.settings.envfile import parse_env
+from scripts.settings.langfuse_file import decided_names
+from scripts.settings.login_rules import NEEDS, begun_providers
+from scripts.settings.rules import advice
+from scripts.settings.table import SETTINGS
+from scripts.settings.values import load_settings
 
 from .fakes import FakeRunner, Screen, layout_in
 

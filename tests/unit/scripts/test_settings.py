@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from scripts.core.errors import SettingsError
-from scripts.core.settings.envfile import EnvFile, parse_env
-from scripts.core.settings.model import SetBy
-from scripts.core.settings.table import SETTINGS
-from scripts.core.settings.values import load_settings, load_settings_leniently
+from scripts.settings.envfile import EnvFile, parse_env
+from scripts.settings.model import SetBy
+from scripts.settings.table import SETTINGS
+from scripts.settings.values import load_settings, load_settings_leniently
 
 
 def problems_of(text: str, environment: dict[str, str] | None = None) -> tuple[str, ...]:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from scripts import validate
+from scripts.config import validate
 from scripts.core.console import Console
-from scripts.core.context import Context
 from scripts.core.layout import default_layout
+from scripts.engines.context import Context
 
 from .fakes import FakeRunner
 

@@ -11,12 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from scripts import bootstrap, destroy, down, logs, smoke, status, up
+from scripts.config import bootstrap
+from scripts.config.provision.credentials import CredentialsStore
+from scripts.config.provision.loading import parse_stack
+from scripts.config.provision.tenancy import Action, plan_keys
 from scripts.core.console import Console
-from scripts.core.context import Context
-from scripts.core.credentials import CredentialsStore
-from scripts.core.engines.base import Engine, EngineName
-from scripts.core.engines.embedded import EmbeddedEngine
 from scripts.core.errors import (
     EngineDied,
     EngineError,
@@ -27,13 +26,15 @@ from scripts.core.errors import (
 )
 from scripts.core.layout import only_one_verb
 from scripts.core.runner import Completed, SubprocessRunner
-from scripts.core.settings.envfile import read_env
-from scripts.core.settings.render import env_example
-from scripts.core.settings.table import GROUPS
-from scripts.core.settings.values import Settings
-from scripts.provision.loading import parse_stack
-from scripts.provision.tenancy import Action, plan_keys
-from scripts.selftest import free_port
+from scripts.develop.selftest import free_port
+from scripts.engines.base import Engine, EngineName
+from scripts.engines.context import Context
+from scripts.engines.embedded import EmbeddedEngine
+from scripts.run import destroy, down, logs, smoke, status, up
+from scripts.settings.envfile import read_env
+from scripts.settings.render import env_example
+from scripts.settings.table import GROUPS
+from scripts.settings.values import Settings
 
 from .fakes import FakeRunner, Screen, layout_in
 from .test_stack_file import GOOD

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from scripts import audit
 from scripts.core.console import Console
-from scripts.core.context import Context
 from scripts.core.errors import CommandFailed, StackError, UsageError
 from scripts.core.runner import Completed, SubprocessRunner
+from scripts.develop import audit
+from scripts.engines.context import Context
 from tests.unit.scripts.fakes import FakeRunner, Screen, layout_in
 
 ROOT = Path(__file__).parents[3]
@@ -75,7 +75,8 @@ def context_in(directory: Path, runner: FakeRunner | SubprocessRunner, screen: S
     program.parent.mkdir(parents=True)
     installed = ROOT / audit.PROGRAM
     program.symlink_to(installed) if installed.exists() else program.touch()
-    (directory / "requirements.lock").write_text(LOCK)
+    (directory / "requirements").mkdir()
+    (directory / "requirements" / "runtime.lock").write_text(LOCK)
     return Context(layout_in(directory), {}, Console({}, screen.out, screen.err), runner)
 
 
@@ -125,6 +126,6 @@ def test_without_the_scanner_the_fix_is_named(tmp_path: Path) -> None:
 
 def test_every_lock_file_of_the_repository_is_looked_up() -> None:
     tracked = {path.relative_to(ROOT).as_posix() for path in audit.lock_files(ROOT)}
-    assert {"requirements.lock", "requirements-dev.lock", "requirements-tools.lock"} <= tracked
-    assert "requirements-exporter.lock" in tracked
+    assert {"requirements/runtime.lock", "requirements/dev.lock", "requirements/tools.lock"} <= tracked
+    assert "requirements/exporter.lock" in tracked
     assert {"rehearsal/langfuse/requirements.lock", "rehearsal/seaweedfs/requirements.lock"} <= tracked

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from scripts import certificates
+from scripts.config import certificates
 from scripts.core.console import Console
-from scripts.core.context import Context
 from scripts.core.errors import CommandFailed, UsageError
 from scripts.core.runner import Completed
+from scripts.engines.context import Context
 from tests.unit.scripts.fakes import FakeRunner, Screen, layout_in
 
 PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from scripts import bundle
 from scripts.core.console import Console
-from scripts.core.context import Context
 from scripts.core.errors import StackError, UsageError
 from scripts.core.runner import Completed
+from scripts.engines.context import Context
+from scripts.images import bundle
 from tests.unit.scripts.fakes import FakeRunner, Screen, layout_in
 
 ROOT = Path(__file__).parents[3]
@@ -41,7 +41,8 @@ class Maker:
         (source / "scripts").mkdir(parents=True)
         mark = self.directory / RAN
         (source / "scripts" / "find-python.sh").write_text(f"touch {mark}\nexit 1\n")
-        (source / "requirements.lock").write_text("")
+        (source / "requirements").mkdir()
+        (source / "requirements" / "runtime.lock").write_text("")
         (parts / "wheels").mkdir(parents=True)
         (parts / "wheels" / "acme-1.0-py3-none-any.whl").write_bytes(b"wheel")
         with tarfile.open(parts / "repository.tar.gz", "w:gz") as archive:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.core.settings.model import Setting
-from scripts.core.settings.table import SETTINGS
+from scripts.settings.model import Setting
+from scripts.settings.table import SETTINGS
 
 from .secret_scan import scan
 

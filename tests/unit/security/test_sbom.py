@@ -12,10 +12,10 @@ import pytest
 from jsonschema import Draft7Validator
 from referencing import Registry, Resource
 
-from scripts import sbom
-from scripts.audit import lock_files
 from scripts.core.console import Console
-from scripts.core.context import Context
+from scripts.develop import sbom
+from scripts.develop.audit import lock_files
+from scripts.engines.context import Context
 from tests.unit.scripts.fakes import FakeRunner, Screen, layout_in
 
 ROOT = Path(__file__).parents[3]
@@ -63,7 +63,7 @@ def test_the_schema_refuses_a_component_without_a_type() -> None:
 
 
 def test_every_pinned_package_is_listed_and_what_a_stack_runs_with_is_required() -> None:
-    pins = re.findall(r"^([a-z0-9._-]+)==", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
+    pins = re.findall(r"^([a-z0-9._-]+)==", (ROOT / "requirements/runtime.lock").read_text(), re.MULTILINE)
     listed = {one["name"]: one for one in document()["components"] if one["scope"] == "required"}
     assert len(pins) > 50
     assert set(pins) <= set(listed)
@@ -97,7 +97,8 @@ def test_the_same_content_has_the_same_number_and_another_has_another() -> None:
 def test_the_verb_writes_the_file_and_counts_what_is_in_it(tmp_path: Path) -> None:
     (tmp_path / "compose.yaml").write_text(COMPOSE)
     (tmp_path / "pyproject.toml").write_text('[project]\nversion = "0.1.0"\n')
-    (tmp_path / "requirements.lock").write_text("httpx==0.28.1 \\\n    --hash=sha256:00\n")
+    (tmp_path / "requirements").mkdir()
+    (tmp_path / "requirements" / "runtime.lock").write_text("httpx==0.28.1 \\\n    --hash=sha256:00\n")
     screen = Screen()
     context = Context(layout_in(tmp_path), {}, Console({}, screen.out, screen.err), FakeRunner())
     assert sbom.run(context, output=tmp_path / "sbom.json") == 0

@@ -9,7 +9,6 @@ import httpx
 import orjson
 import pytest
 
-from scripts.core.s3 import Bucket, Location
 from scripts.stores.errors import StoreError
 from scripts.stores.event_batches import (
     SpanId,
@@ -19,6 +18,7 @@ from scripts.stores.event_batches import (
     spans_of,
     without,
 )
+from scripts.stores.s3 import Bucket, Location
 
 LOCATION = Location("http://127.0.0.1:9090", "us-east-1", "events", "key-of-test", "secret-of-test")
 

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from scripts.core.layout import Layout
-from scripts.core.resting import Rest, begin_rest, read_rest
-from scripts.stores import guard
-from scripts.stores.resting import wake_worker, worker_at_rest
+from scripts.docker import guard
+from scripts.docker.pause import Rest, begin_rest, read_rest
+from scripts.docker.paused_worker import wake_worker, worker_at_rest
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 # What a verb does, as a process that can be killed.

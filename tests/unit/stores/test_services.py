@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from scripts.backup.drivers.compose_exchange import start_stores
-from scripts.core.engines.compose import ComposeEngine
-from scripts.core.images_lock import Locked, lock_text
 from scripts.core.runner import Completed
-from scripts.stores.services import Services
+from scripts.data.backup.drivers.compose_exchange import start_stores
+from scripts.docker.images_lock import Locked, lock_text
+from scripts.docker.services import Services
+from scripts.engines.compose import ComposeEngine
 from tests.unit.scripts.fakes import FakeRunner, QuietProgress, layout_in, settings_with
 
 DIGEST, ID = (f"sha256:{letter * 64}" for letter in "ab")

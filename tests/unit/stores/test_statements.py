@@ -9,11 +9,11 @@ import pytest
 
 from scripts.core.errors import CommandFailed, UsageError
 from scripts.core.runner import Completed
+from scripts.docker.services import Services, require_bundled
 from scripts.stores.clickhouse import ClickHouse
 from scripts.stores.errors import StoreError
 from scripts.stores.event_batches import SpanId
 from scripts.stores.postgres import Postgres, read_counts
-from scripts.stores.services import Services, require_bundled
 from scripts.stores.valkey import Valkey
 from tests.unit.scripts.fakes import FakeRunner, layout_in, settings_with
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from scripts.core.errors import CommandFailed
+from scripts.docker.services import Services
 from scripts.stores.clickhouse import ClickHouse
 from scripts.stores.errors import StoreError
 from scripts.stores.postgres import Postgres
-from scripts.stores.services import Services
 from tests.unit.scripts.fakes import FakeRunner, layout_in, settings_with
 
 

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scripts.check.support.command import refuse_leaks
+from scripts.check.support.redaction import Redactor, base64_forms
+from scripts.check.support.secret_values import is_secret, parts_of_url
 from scripts.core.errors import StackError
-from scripts.support.redaction import Redactor, base64_forms
-from scripts.support.secret_values import is_secret, parts_of_url
-from scripts.support.verb import refuse_leaks
 
 AWKWARD = 'p&"ß\\w/o+r d=1?'
 

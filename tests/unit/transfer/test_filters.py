@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from scripts.core.errors import UsageError
-from scripts.transfer.export import read_filters
+from scripts.data.transfer.export import read_filters
 
 
 def test_filters_are_read_by_name_and_may_hold_an_equals_sign() -> None:

@@ -11,25 +11,25 @@ from typing import Any
 
 import pytest
 
-from scripts import smoke
-from scripts.backup import restore
-from scripts.backup.manifest import Sample
-from scripts.backup.proof import has_grown
 from scripts.core.console import Console
-from scripts.core.context import Context
-from scripts.core.engines.base import EngineState
-from scripts.core.engines.compose import ComposeEngine
 from scripts.core.errors import EXIT_FAILED, EXIT_OK, EXIT_WARNINGS, StackError, UsageError
 from scripts.core.runner import Completed
-from scripts.core.settings.envfile import plan_env_change, read_env, write_env_change
-from scripts.core.settings.table import GROUPS
-from scripts.reconcile.findings import Findings
-from scripts.upgrade import compose, journal, repair, verb
-from scripts.upgrade.compose import ComposeHands, levels_of
-from scripts.upgrade.facts import running_version, target_version
-from scripts.upgrade.levels import read_levels
-from scripts.upgrade.rules import Facts, Levels
-from scripts.upgrade.steps import Step, Undo
+from scripts.data.backup import restore
+from scripts.data.backup.manifest import Sample
+from scripts.data.backup.proof import has_grown
+from scripts.data.reconcile.findings import Findings
+from scripts.data.upgrade import command, compose, journal, repair
+from scripts.data.upgrade.compose import ComposeHands, levels_of
+from scripts.data.upgrade.facts import running_version, target_version
+from scripts.data.upgrade.levels import read_levels
+from scripts.data.upgrade.rules import Facts, Levels
+from scripts.data.upgrade.steps import Step, Undo
+from scripts.engines.base import EngineState
+from scripts.engines.compose import ComposeEngine
+from scripts.engines.context import Context
+from scripts.run import smoke
+from scripts.settings.envfile import plan_env_change, read_env, write_env_change
+from scripts.settings.table import GROUPS
 from tests.unit.scripts.fakes import FakeRunner, Screen, layout_in
 from tests.unit.scripts.test_stack_file import GOOD
 from tests.unit.upgrade.world import FIRST, NEW, OLD
@@ -297,7 +297,7 @@ def facts(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
     def seen(**change: Any) -> None:
         good = Facts(old=OLD, new=NEW, levels=BEFORE, free_bytes=2**40)
-        monkeypatch.setattr(verb, "gather", lambda _, new: replace(good, new=new, **change))
+        monkeypatch.setattr(command, "gather", lambda _, new: replace(good, new=new, **change))
 
     return seen
 
@@ -315,14 +315,14 @@ def test_a_check_answers_with_its_exit_code_and_changes_nothing(
     context: Context, facts: Callable[..., None], change: dict[str, Any], code: int
 ) -> None:
     facts(**change)
-    assert verb.run(context, to=NEW, check=True, yes=False) == code
+    assert command.run(context, to=NEW, check=True, yes=False) == code
     assert journal.read(context.layout) is None
 
 
 def test_nothing_is_done_without_a_yes(context: Context, facts: Callable[..., None]) -> None:
     facts()
     with pytest.raises(UsageError, match="not confirmed"):
-        verb.run(context, to=NEW, check=False, yes=False)
+        command.run(context, to=NEW, check=False, yes=False)
     assert journal.read(context.layout) is None
 
 
@@ -339,28 +339,28 @@ def test_a_wrong_call_is_refused(
 ) -> None:
     used = replace(context, environment={**context.environment, **environment})
     with pytest.raises(UsageError, match=message):
-        verb.run(used, to=to, check=True, yes=True)
+        command.run(used, to=to, check=True, yes=True)
 
 
 def test_an_interrupted_upgrade_comes_first(context: Context) -> None:
     journal.write(context.layout, ENTRY)
     with pytest.raises(UsageError, match=f"An upgrade to {NEW} was interrupted"):
-        verb.run(context, to="4.61.0", check=True, yes=True)
-    assert verb.run(context, to=NEW, check=True, yes=True) == EXIT_OK
+        command.run(context, to="4.61.0", check=True, yes=True)
+    assert command.run(context, to=NEW, check=True, yes=True) == EXIT_OK
     journal.write(context.layout, replace(ENTRY, going_back=True))
     with pytest.raises(UsageError, match="did not get to its end") as caught:
-        verb.run(context, to=NEW, check=False, yes=True)
+        command.run(context, to=NEW, check=False, yes=True)
     assert caught.value.fix == "make rollback"
 
 
 def test_a_rollback_says_what_it_costs_before_it_asks(context: Context) -> None:
     journal.write(context.layout, replace(ENTRY, step=Step.SMOKE, done=True))
-    rows = dict(verb.rollback_rows(context, replace(ENTRY, step=Step.SMOKE, done=True)))
+    rows = dict(command.rollback_rows(context, replace(ENTRY, step=Step.SMOKE, done=True)))
     assert rows["Back to"] == OLD
     assert "prompts, datasets, users, comments since then are lost" in rows["Since then"]
     with pytest.raises(UsageError, match="not confirmed"):
-        verb.roll_back(context, yes=False, check=False)
-    assert verb.roll_back(context, yes=False, check=True) == EXIT_OK
+        command.roll_back(context, yes=False, check=False)
+    assert command.roll_back(context, yes=False, check=True) == EXIT_OK
     assert journal.read(context.layout) is not None
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from scripts.core import host
-from scripts.core.engines.base import Obstacle
-from scripts.core.engines.compose import ComposeEngine
 from scripts.core.runner import Completed
+from scripts.engines.base import Obstacle
+from scripts.engines.compose import ComposeEngine
 from tests.unit.scripts.fakes import FakeRunner, QuietProgress, jumping_clock, layout_in, settings_with
 
 VOLUMES = {"docker volume ls": Completed(0, "stack_postgres\nstack_clickhouse\nstack_valkey\nstack_s3\n")}

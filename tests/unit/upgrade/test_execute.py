@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from scripts.core.engines.base import EngineName
 from scripts.core.errors import StackError
-from scripts.status import upgrade_rows
-from scripts.upgrade import journal
-from scripts.upgrade.execute import RolledBack, roll_back, upgrade
-from scripts.upgrade.journal import Entry
-from scripts.upgrade.steps import STEPS, Step, Undo, way_back
+from scripts.data.upgrade import journal
+from scripts.data.upgrade.execute import RolledBack, roll_back, upgrade
+from scripts.data.upgrade.journal import Entry
+from scripts.data.upgrade.steps import STEPS, Step, Undo, way_back
+from scripts.engines.base import EngineName
+from scripts.run.status import upgrade_rows
 from tests.unit.scripts.fakes import layout_in
 from tests.unit.upgrade.world import FIRST, NEW, OLD, FakeHands, Killed, World
 

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from scripts.core.console import Console
-from scripts.core.context import Context
 from scripts.core.errors import EXIT_OK, CommandFailed, StackError, UsageError
-from scripts.core.settings.envfile import plan_env_change, write_env_change
-from scripts.core.settings.table import GROUPS
-from scripts.upgrade import repair, repair_queues
-from scripts.upgrade.repair_queues import Queues
+from scripts.data.upgrade import repair, repair_queues
+from scripts.data.upgrade.repair_queues import Queues
+from scripts.engines.context import Context
+from scripts.settings.envfile import plan_env_change, write_env_change
+from scripts.settings.table import GROUPS
 from tests.unit.scripts.fakes import FakeRunner, Screen, layout_in
 
 FAILED = {"20261001_zeus": "ERROR: no space left"}

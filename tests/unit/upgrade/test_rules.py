@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from scripts.core.engines.base import GIB
-from scripts.upgrade.rules import ALLOWABLE, Facts, Levels, examine
+from scripts.data.upgrade.rules import ALLOWABLE, Facts, Levels, examine
+from scripts.engines.base import GIB
 
 GOOD = Facts(
     old="4.59.0",

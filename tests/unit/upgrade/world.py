@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from scripts.core.engines.base import EngineName
 from scripts.core.errors import StackError
-from scripts.upgrade.journal import Entry
-from scripts.upgrade.steps import STEPS, Step, Undo
+from scripts.data.upgrade.journal import Entry
+from scripts.data.upgrade.steps import STEPS, Step, Undo
+from scripts.engines.base import EngineName
 
 OLD, NEW = "4.59.0", "4.60.0"
 FIRST = Entry(engine=EngineName.COMPOSE, old=OLD, new=NEW, step=STEPS[EngineName.COMPOSE][0])

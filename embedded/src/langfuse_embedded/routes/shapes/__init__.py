@@ -1,0 +1,1 @@
+"""How observations, scores and the objects of the legacy API are shown to clients."""

@@ -1,0 +1,1 @@
+"""The client of Langfuse's public API."""

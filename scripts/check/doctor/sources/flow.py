@@ -1,0 +1,148 @@
+"""Data on its way: a canary through the whole pipeline, and a media file there and back."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from scripts.check.doctor.facts import Facts, NotGathered, Surroundings
+from scripts.watch.alerts.reader import ProjectKey, open_client, project_keys
+from scripts.watch.exporter.canary import Canary, Run
+
+from .containers import Containers, run_inside
+from .server import Server
+
+# A real server shows a score after six seconds at most (measured); a doctor has no time for more.
+DEADLINE_S = 6.5
+TIMEOUT_S = 5.0
+MEDIA_TIMEOUT_S = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """How the canary went."""
+
+    run: Run
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """How a media file went there and back through signed URLs.
+
+    Attributes:
+        problem: of the way from this machine, or empty; `step` says where.
+        url: signed URL for reading; whoever has it may read the file for an hour.
+        container: why web cannot read it from inside its container, or empty; None: not tried.
+    """
+
+    problem: str
+    step: str = ""
+    url: str = ""
+    container: str | None = None
+
+
+def gather_flow(surroundings: Surroundings, facts: Facts) -> Flow:
+    """Return how the canary went; it writes to the environment that dashboards leave out."""
+    key = _key(surroundings, facts)
+    return Flow(asyncio.run(_canary(surroundings, key)))
+
+
+async def _canary(surroundings: Surroundings, key: ProjectKey) -> Run:
+    slow = float(surroundings.settings.get("CANARY_SLOW_S") or DEADLINE_S)
+    async with open_client(surroundings.url(), TIMEOUT_S) as client:
+        return await Canary(client, key, DEADLINE_S, slow).run()
+
+
+def gather_media(surroundings: Surroundings, facts: Facts) -> Media:
+    """Return how the media file went. The same file all day: the store keeps one a day and no more."""
+    import httpx
+
+    key = _key(surroundings, facts)
+    content = f"written by make doctor on {surroundings.now:%Y-%m-%d}\n".encode()
+    with httpx.Client(timeout=MEDIA_TIMEOUT_S, trust_env=False) as client:
+        try:
+            media = _there_and_back(client, surroundings, key, content)
+        except httpx.HTTPError as error:
+            return Media(f"no answer ({type(error).__name__}: {error})", "ask")
+    if media.problem or not surroundings.is_compose:
+        return media
+    return Media("", "", media.url, _from_container(surroundings, facts, media.url))
+
+
+def _there_and_back(client: Any, surroundings: Surroundings, key: ProjectKey, content: bytes) -> Media:
+    """Ask for a place, send, confirm, ask for the place to read, read, compare."""
+    import httpx
+
+    base = f"{surroundings.url()}/api/public/media"
+    digest = base64.b64encode(hashlib.sha256(content).digest()).decode()
+    trace = hashlib.sha256(f"doctor {key.project} {surroundings.now:%Y-%m-%d}".encode()).hexdigest()[:32]
+    body = {
+        "traceId": trace,
+        "contentType": "text/plain",
+        "contentLength": len(content),
+        "sha256Hash": digest,
+        "field": "metadata",
+    }
+    asked = client.post(base, json=body, auth=key.auth)
+    if not asked.is_success:
+        return Media(f"POST /api/public/media answers {asked.status_code}", "ask")
+    upload, media_id = asked.json().get("uploadUrl"), asked.json()["mediaId"]
+    if upload:
+        headers = {"content-type": "text/plain", "x-amz-checksum-sha256": digest}
+        try:
+            sent = client.put(upload, content=content, headers=headers)
+        except httpx.HTTPError as error:
+            return Media(f"{_place(upload)} does not answer ({type(error).__name__})", "send")
+        if not sent.is_success:
+            return Media(f"{_place(upload)} answers {sent.status_code} to the upload", "send")
+        done = {
+            "uploadedAt": surroundings.now.isoformat().replace("+00:00", "Z"),
+            "uploadHttpStatus": sent.status_code,
+            "uploadHttpError": None,
+            "uploadTimeMs": 0,
+        }
+        client.patch(f"{base}/{media_id}", json=done, auth=key.auth).raise_for_status()
+    found = client.get(f"{base}/{media_id}", auth=key.auth)
+    if not found.is_success:
+        return Media(f"GET /api/public/media answers {found.status_code}", "ask")
+    url = str(found.json()["url"])
+    try:
+        read = client.get(url)
+    except httpx.HTTPError as error:
+        return Media(f"{_place(url)} does not answer ({type(error).__name__})", "read")
+    if read.content != content:
+        return Media(f"{_place(url)} answers {read.status_code}, not what was sent", "read")
+    return Media("", "", url)
+
+
+def _from_container(surroundings: Surroundings, facts: Facts, url: str) -> str:
+    try:
+        web = facts.of(Containers).running("langfuse-web")
+        run_inside(surroundings, web, ["wget", "-q", "-T", "3", "-O", "/dev/null", url])
+    except NotGathered as error:
+        return str(error).replace(url, "the URL")
+    return ""
+
+
+def _key(surroundings: Surroundings, facts: Facts) -> ProjectKey:
+    if surroundings.read_only:
+        raise NotGathered("it would write to the server")
+    server = facts.of(Server).answering()
+    accepted: Mapping[str, str | None] = server.keys or {}
+    keys = [
+        key for key in project_keys(surroundings.context.layout.credentials_dir) if accepted.get(key.project)
+    ]
+    wanted = surroundings.settings.get("CANARY_PROJECT")
+    key = next((key for key in keys if key.project == wanted), next(iter(keys), None))
+    if key is None:
+        raise NotGathered("there is no API key that the server accepts")
+    return key
+
+
+def _place(url: str) -> str:
+    """Return scheme and host of a signed URL; the rest of it gives access."""
+    return "/".join(url.split("/")[:3])

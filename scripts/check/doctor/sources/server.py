@@ -1,0 +1,154 @@
+"""What the server says over HTTP: health, version, keys, prices, queues, logins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from scripts.check.doctor.facts import Facts, NotGathered, Surroundings
+from scripts.watch.alerts.reader import ProjectKey, project_keys
+
+TIMEOUT_S = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """The server as this machine sees it.
+
+    Attributes:
+        url: where it was asked.
+        problem: why there was no usable answer, or empty.
+        ready, health: HTTP status; health includes the database.
+        keys: credentials file -> project that the server says its key belongs to, or None for a refusal.
+        prices: how many models it has prices of; None without an answer.
+        queues: queue -> state -> jobs; None where the server has no queues or refuses the admin key.
+        queues_status: HTTP status of asking for them.
+        legacy_status: HTTP status of a read route of Langfuse v3: 404 in the mode events_only.
+        providers: ids of the ways to sign in; None where the server does not say.
+    """
+
+    url: str
+    problem: str
+    ready: int = 0
+    health: int = 0
+    version: str = ""
+    keys: Mapping[str, str | None] | None = None
+    prices: int | None = None
+    queues: Mapping[str, Mapping[str, int]] | None = None
+    queues_status: int = 0
+    legacy_status: int = 0
+    providers: frozenset[str] | None = None
+
+    def answering(self) -> Server:
+        """Return itself. Raises NotGathered when it does not answer."""
+        if self.problem:
+            raise NotGathered(self.problem)
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class PublicUrl:
+    """What answers at the URL that people use.
+
+    Attributes:
+        version: of the server that answers; empty when none does.
+        problem: why not.
+    """
+
+    url: str
+    version: str
+    problem: str
+
+
+def gather(surroundings: Surroundings, _facts: Facts) -> Server:
+    """Return what the server of this stack answers."""
+    import httpx
+
+    url = surroundings.url()
+    with httpx.Client(base_url=url, timeout=TIMEOUT_S, trust_env=False) as client:
+        try:
+            ready = client.get("/api/public/ready")
+            health = client.get("/api/public/health", params={"failIfDatabaseUnavailable": "true"})
+        except httpx.HTTPError as error:
+            return Server(url, f"{url} does not answer ({type(error).__name__})")
+        try:
+            return _ask(surroundings, client, url, ready.status_code, health)
+        except httpx.HTTPError as error:
+            # Health is right with a dead store behind it, and everything else hangs then.
+            return Server(
+                url,
+                f"{url} answers health only, not requests ({type(error).__name__})",
+                ready.status_code,
+                health.status_code,
+            )
+
+
+def gather_public_url(surroundings: Surroundings, _facts: Facts) -> PublicUrl:
+    """Return what answers at NEXTAUTH_URL."""
+    import httpx
+
+    url = surroundings.settings.get("NEXTAUTH_URL")
+    try:
+        # What clients trust beyond that is the matter of the group tls.
+        with httpx.Client(timeout=TIMEOUT_S, verify=False, follow_redirects=True, trust_env=False) as client:  # noqa: S501
+            answer = client.get(f"{url}/api/public/health")
+        return PublicUrl(url, _version(answer), "" if _version(answer) else f"answers {answer.status_code}")
+    except httpx.HTTPError as error:
+        return PublicUrl(url, "", f"does not answer ({type(error).__name__})")
+
+
+def _ask(surroundings: Surroundings, client: Any, url: str, ready: int, health: Any) -> Server:
+    directory = surroundings.context.layout.credentials_dir
+    keys = {key.project: _project_of(client, key) for key in project_keys(directory)}
+    working = next((key for key in project_keys(directory) if keys[key.project]), None)
+    prices, legacy = None, 0
+    if working:
+        models = client.get("/api/public/models", params={"limit": 1}, auth=working.auth)
+        prices = int(models.json()["meta"]["totalItems"]) if models.is_success else None
+        legacy = client.get("/api/public/traces", params={"limit": 1}, auth=working.auth).status_code
+    # httpx refuses to send a header that ends with a space.
+    admin = {"Authorization": f"Bearer {surroundings.settings.get('ADMIN_API_KEY') or 'none'}"}
+    queues = client.get("/api/admin/bullmq", headers=admin)
+    return Server(
+        url,
+        "",
+        ready,
+        health.status_code,
+        _version(health),
+        keys,
+        prices,
+        _queues(queues),
+        queues.status_code,
+        legacy,
+        _providers(client),
+    )
+
+
+def _project_of(client: Any, key: ProjectKey) -> str | None:
+    answer = client.get("/api/public/projects", auth=key.auth)
+    if not answer.is_success:
+        return None
+    rows = answer.json().get("data") or [{}]
+    return str(rows[0].get("id", "")) or None
+
+
+def _queues(answer: Any) -> dict[str, dict[str, int]] | None:
+    if not answer.is_success:
+        return None
+    return {row["queueName"]: row["jobCount"] for row in answer.json() if row.get("jobCount")}
+
+
+def _providers(client: Any) -> frozenset[str] | None:
+    answer = client.get("/api/auth/providers")
+    if not answer.is_success or "json" not in answer.headers.get("content-type", ""):
+        return None
+    body = answer.json()
+    return frozenset(body) if isinstance(body, dict) else None
+
+
+def _version(answer: Any) -> str:
+    try:
+        return str(answer.json().get("version", ""))
+    except (ValueError, AttributeError):
+        return ""

@@ -1,0 +1,1 @@
+"""Commands that compare a server with config/, and change keys and secrets."""

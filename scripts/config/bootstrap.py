@@ -1,0 +1,123 @@
+"""`plan` and `bootstrap`: compare `config/stack.yaml` with the running server, show it, make it so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+
+from scripts.api.health import Api
+from scripts.core.console import Console
+from scripts.core.errors import EXIT_DRIFT, EXIT_OK, EngineError, UsageError
+from scripts.core.layout import only_one_verb
+from scripts.engines import data_secrets
+from scripts.engines.base import Engine
+from scripts.engines.context import Context
+from scripts.settings.values import Settings
+
+from .provision import show
+from .provision.plan import ProjectPlan
+from .provision.run import ProjectRun, apply_all, planned, shown_plans, unreadable
+from .provision.tenancy import Bootstrap, TenancyPlan
+
+
+def run(
+    context: Context,
+    *,
+    dry_run: bool,
+    check: bool = False,
+    prune: bool = False,
+    yes: bool = False,
+    as_json: bool = False,
+) -> int:
+    """The verb: plan, show, apply. With `check`, a plan with changes ends with exit code 3."""
+    settings = context.settings()
+    bootstrap = Bootstrap.load(context, settings)
+    engine = running_engine(context, settings)
+    refuse_other_secrets(context, engine, settings)
+    lock = nullcontext() if dry_run else only_one_verb(context.layout)
+    with lock, Api(engine.local_url) as api:
+        bootstrap = bootstrap.with_current_keys()
+        with context.console.working("Comparing"):
+            tenancy = bootstrap.plan(engine, api, first_was_created=False, prune=prune)
+        with planned(bootstrap, tenancy, engine.local_url, prune=prune) as runs:
+            for line in unreadable(runs):
+                context.console.warn(line)
+            plans = shown_plans(bootstrap, tenancy, runs)
+            show_plans(context.console, plans, as_json=as_json)
+            if dry_run:
+                return EXIT_DRIFT if check and any(plan.changes for plan in plans) else EXIT_OK
+            count = len(tenancy.pruned) + sum(len(run.plan.deletions) for run in runs)
+            confirm_deletions(context.console, count, yes=yes)
+            bootstrap.keep_new_keys()
+            done, written = apply(context.console, bootstrap, engine, api, tenancy, runs)
+    if not as_json and (done or written):
+        context.console.print(
+            f"{show.plural(done, 'change')} made, {show.plural(written, 'credentials file')} written."
+        )
+    return EXIT_OK
+
+
+def running_engine(context: Context, settings: Settings) -> Engine:
+    """Return the engine that runs. Raises EngineError when none does, or not where the settings say."""
+    engine = context.current_engine(settings)
+    state = engine.state()
+    if not state.running:
+        raise EngineError(f"The {engine.name} engine does not run.", fix="start it: make up")
+    if state.url != engine.local_url:
+        raise EngineError(
+            f"The {engine.name} engine runs at {state.url}, but the settings say {engine.local_url}.",
+            fix="set LANGFUSE_PORT (and LANGFUSE_BIND_ADDRESS) in .env as it was started, or start it anew.",
+        )
+    return engine
+
+
+def refuse_other_secrets(context: Context, engine: Engine, settings: Settings) -> None:
+    """Raise UsageError when there are data that cannot be read with the secrets of `.env`."""
+    if not engine.data():
+        return
+    data_secrets.refuse_other(context.layout, engine.name, settings)
+    if told := data_secrets.other_salt(context.layout, engine.name, settings):
+        context.console.warn(told)
+
+
+def apply(
+    console: Console,
+    bootstrap: Bootstrap,
+    engine: Engine,
+    api: Api,
+    tenancy: TenancyPlan,
+    runs: Sequence[ProjectRun],
+) -> tuple[int, int]:
+    """Make all changes; return how many, and how many credentials files were written. Raises StackError."""
+    written, renewed = bootstrap.apply(engine, api, tenancy)
+    for run in runs:
+        if run.credentials.stem in renewed:
+            run.use(renewed[run.credentials.stem])
+    total = sum(len(run.plan.doable) for run in runs)
+    with console.progress("Applying config/", total) as advance:
+        done = apply_all(runs, done=lambda _change: advance())
+    shown = (*tenancy.organizations, *map(tenancy.of_project, bootstrap.stack.projects))
+    return done + sum(len(plan.doable) for plan in shown), written
+
+
+def show_plans(console: Console, plans: Sequence[ProjectPlan], *, as_json: bool) -> None:
+    """Print the plans."""
+    if as_json:
+        console.print(show.as_json(plans))
+        return
+    for text, style in show.lines(plans):
+        console.styled(text, style)
+    console.print(show.summary(plans))
+
+
+def confirm_deletions(console: Console, count: int, *, yes: bool) -> None:
+    """Ask before anything that no file describes is deleted. Raises UsageError without a yes."""
+    if not count or yes:
+        return
+    what = "this object" if count == 1 else f"these {count} objects"
+    answer = console.ask(f"Delete {what} for good? Type yes: ")
+    if answer != "yes":
+        raise UsageError(
+            "The deletion was not confirmed; nothing was changed.",
+            fix="make bootstrap PRUNE=1 YES=1 asks nothing; without PRUNE nothing is deleted.",
+        )

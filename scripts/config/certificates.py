@@ -1,0 +1,70 @@
+"""`trust` and `reload-tls`: the root certificate of the stack's own authority, and new files of yours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from scripts.core.errors import UsageError
+from scripts.core.runner import Completed, checked
+from scripts.engines.base import EngineName
+from scripts.engines.compose import compose_command, compose_environment
+from scripts.engines.context import Context
+from scripts.settings.profiles import split_list
+from scripts.settings.values import Settings
+
+# Where Caddy keeps its authority: https://caddyserver.com/docs/conventions#data-directory
+ROOT_IN_CADDY = "/data/caddy/pki/authorities/local/root.crt"
+ROOT_NAME = "root.crt"
+
+
+def trust(context: Context) -> int:
+    """Write the root certificate of Caddy's own authority; say how clients trust it.
+
+    Raises:
+        UsageError: the stack has no authority of its own.
+        CommandFailed: Caddy does not run.
+    """
+    settings = _settings(context)
+    if settings["TLS_ISSUER"] != "internal":
+        raise UsageError(
+            f"TLS_ISSUER is {settings['TLS_ISSUER']}: its certificates are not signed by this stack.",
+            fix="trust the authority that signed them.",
+        )
+    argv = ["exec", "--no-TTY", "caddy", "cat", ROOT_IN_CADDY]
+    certificate = _compose(context, settings, argv, fix="start it: make up").stdout
+    path = context.layout.stack_dir / ROOT_NAME
+    path.write_text(certificate, encoding="utf-8")
+    context.console.note(f"Wrote {context.layout.shown(path)}. Python applications trust it with:")
+    # httpx in the SDK reads the first, requests in its exporter of spans the second.
+    context.console.print(f"SSL_CERT_FILE={path}")
+    context.console.print(f"REQUESTS_CA_BUNDLE={path}")
+    return 0
+
+
+def reload_tls(context: Context) -> int:
+    """Let Caddy read its configuration and your certificate files again; no connection is cut.
+
+    Raises:
+        CommandFailed: Caddy does not run.
+    """
+    settings = _settings(context)
+    _compose(context, settings, ["kill", "--signal", "SIGUSR1", "caddy"], fix="start it: make up")
+    context.console.print("Caddy reads its certificates again; make logs SERVICE=caddy shows a refusal.")
+    return 0
+
+
+def _settings(context: Context) -> Settings:
+    settings = context.settings()
+    name = context.current_engine(settings).name
+    if name is not EngineName.COMPOSE or "tls" not in split_list(settings.get("STACK_PROFILES")):
+        raise UsageError(
+            "This stack does not serve HTTPS.",
+            fix="add tls to STACK_PROFILES in .env, with the compose engine, then make up.",
+        )
+    return settings
+
+
+def _compose(context: Context, settings: Settings, arguments: Sequence[str], *, fix: str) -> Completed:
+    argv = [*compose_command(context.layout, settings), *arguments]
+    environment = compose_environment(context.environment, settings)
+    return checked(argv, context.runner.run(argv, env=environment), fix=fix)

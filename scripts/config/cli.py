@@ -1,0 +1,138 @@
+"""Verbs about configuration, secrets and what is carried to another host."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scripts.core.options import AsJson, BaseUrl, DryRun, OneProject, Prune, Yes
+from scripts.engines.execution import execute
+
+app = typer.Typer()
+
+
+@app.command()
+def plan(
+    check: Annotated[bool, typer.Option("--check", help="Exit 3 when anything differs.")] = False,
+    prune: Prune = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show what differs between config/ and the running server."""
+    from scripts.config import bootstrap as command
+
+    execute(lambda context: command.run(context, dry_run=True, check=check, prune=prune, as_json=as_json))
+
+
+@app.command()
+def validate() -> None:
+    """Check config/ without a server."""
+    from scripts.config import validate as command
+
+    execute(command.run)
+
+
+@app.command()
+def credentials(
+    project: OneProject = "",
+    key: Annotated[str, typer.Option(help="Name of the key; the first where left out.")] = "",
+    file_format: Annotated[str, typer.Option("--format", help="env, json, k8s-secret or github.")] = "env",
+) -> None:
+    """Print the API key of a project, secret included."""
+    from scripts.config import credentials as command
+
+    execute(lambda context: command.run(context, project=project, key=key, file_format=file_format))
+
+
+@app.command()
+def export_config(
+    into: Annotated[Path, typer.Option(help="New or empty directory.")],
+    project: OneProject = "",
+    base_url: BaseUrl = "",
+) -> None:
+    """Write a project's prompts, datasets and other objects as files for config/."""
+    from scripts.config import export_config as command
+
+    execute(lambda context: command.run(context, into=into, project=project, base_url=base_url))
+
+
+@app.command("kubernetes-render")
+def kubernetes_render(
+    size: Annotated[str, typer.Option(help="small, medium or large.")] = "medium",
+    into: Annotated[Path | None, typer.Option(help="Directory; default .stack/kubernetes/.")] = None,
+    release: Annotated[str, typer.Option(help="Name of the Helm release.")] = "langfuse",
+    namespace: Annotated[str, typer.Option(help="Where it is installed.")] = "langfuse",
+    monitoring_namespace: Annotated[str, typer.Option(help="Where Prometheus runs.")] = "monitoring",
+    registry: Annotated[str, typer.Option(help="Where the exporter's image was pushed to.")] = "",
+    web: Annotated[int, typer.Option(help="Replicas; default: those of the size.")] = 0,
+    worker: Annotated[int, typer.Option(help="Replicas; default: those of the size.")] = 0,
+    clickhouse: Annotated[int, typer.Option(help="Replicas; default: those of the size.")] = 0,
+    clickhouse_gib: Annotated[int, typer.Option(help="Disk of each; default: that of the size.")] = 0,
+    objects_gib: Annotated[int, typer.Option(help="Disk of the object store; default: by size.")] = 0,
+    without_secrets: Annotated[bool, typer.Option(help="List their names for a secret manager.")] = False,
+) -> None:
+    """Write values for Langfuse's Helm chart and what a cluster needs around it, from the same settings."""
+    from scripts.config.kubernetes import command
+
+    execute(
+        lambda context: command.run(
+            context,
+            into=into,
+            size=size,
+            release=release,
+            namespace=namespace,
+            monitoring_namespace=monitoring_namespace,
+            registry=registry,
+            with_secrets=not without_secrets,
+            replicas=(web, worker, clickhouse),
+            disks_gib=(clickhouse_gib, objects_gib),
+        )
+    )
+
+
+@app.command()
+def rotate(
+    secret: Annotated[str, typer.Argument(help="Name of the setting; none lists them.")] = "",
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Put the former value back.")] = False,
+    user: Annotated[str, typer.Option(help="Whose password; the admin's where left out.")] = "",
+) -> None:
+    """Give a secret a new value: show what that does, change it, prove it; NEW_VALUE sets the value."""
+    from scripts.config.rotate import command
+
+    execute(
+        lambda context: command.run(context, secret=secret, dry_run=dry_run, yes=yes, undo=undo, user=user)
+    )
+
+
+@app.command()
+def bundle(
+    file: Annotated[Path, typer.Argument(help="Where to, such as langfuse-stack.tar.")],
+    key: Annotated[Path | None, typer.Option(help="Private key of OpenSSH that signs it.")] = None,
+    images: Annotated[
+        bool | None,
+        typer.Option(help="The images of the compose engine; by default unless this stack is embedded."),
+    ] = None,
+) -> None:
+    """Write one file with all that a host without a network needs."""
+    from scripts.images import bundle as command
+
+    execute(lambda context: command.run(context, file=file, key=key, with_images=images))
+
+
+@app.command()
+def trust() -> None:
+    """Write the root certificate of the stack's own authority (TLS_ISSUER=internal), and how to trust it."""
+    from scripts.config import certificates as command
+
+    execute(command.trust)
+
+
+@app.command()
+def reload_tls() -> None:
+    """Read the certificate files of config/caddy/certificates again, without cutting connections."""
+    from scripts.config import certificates as command
+
+    execute(command.reload_tls)

@@ -1,0 +1,68 @@
+"""`validate`: check the files of `config/` that people edit, without a server and without secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from scripts.core.errors import EXIT_OK, EXIT_USAGE, UsageError
+from scripts.data.backup.policy import POLICY_FILE, load_policy
+from scripts.data.retention.rules import RETENTION_FILE, load_retention
+from scripts.engines.context import Context
+from scripts.watch.alerts.document import load_alerts
+from scripts.watch.alerts.paths import alerts_file
+from scripts.watch.report.fixed import COSTS_FILE, load_fixed_costs
+
+from .provision.content import Content
+from .provision.loading import load_stack
+
+
+def run(context: Context) -> int:
+    """The verb. Every file is looked at; exit code 2 when one of them has faults."""
+    code = EXIT_OK
+    for check in (stack, alerts, retention, backups, costs):
+        try:
+            for line in check(context):
+                context.console.print(line)
+        except UsageError as error:
+            context.console.error(error)
+            code = EXIT_USAGE
+    return code
+
+
+def stack(context: Context) -> Iterator[str]:
+    """Yield what `config/stack.yaml` and its files describe. Raises UsageError."""
+    path = context.layout.stack_file
+    shown = context.layout.shown(path)
+    for project in load_stack(path, shown).projects:
+        counts = {name: len(getattr(project, name)) for name in Content.model_fields}
+        counts["dataset items"] = sum(len(dataset.items) for dataset in project.datasets)
+        content = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items() if count)
+        yield f"project {project.id}: {content or 'no content'}"
+    yield f"{shown} is valid."
+
+
+def alerts(context: Context) -> Iterator[str]:
+    """Yield what `config/alerts.yaml` describes. Raises UsageError."""
+    path = alerts_file(context)
+    shown = context.layout.shown(path)
+    yield f"{shown} is valid: {len(load_alerts(path, shown).alerts)} alerts."
+
+
+def retention(context: Context) -> Iterator[str]:
+    """Yield what `config/retention.yaml` describes. Raises UsageError."""
+    rules = load_retention(context.layout.root / RETENTION_FILE, RETENTION_FILE).rules
+    yield f"{RETENTION_FILE} is valid: {len(rules)} rules."
+
+
+def costs(context: Context) -> Iterator[str]:
+    """Yield what `config/costs.yaml` describes. Raises UsageError."""
+    file = load_fixed_costs(context.layout.root / COSTS_FILE, COSTS_FILE)
+    yield (
+        f"{COSTS_FILE} is valid: {len(file.subscriptions)} subscriptions, {len(file.free_tiers)} free tiers."
+    )
+
+
+def backups(context: Context) -> Iterator[str]:
+    """Yield what `config/backup.yaml` describes. Raises UsageError."""
+    kept = load_policy(context.layout.root / POLICY_FILE, POLICY_FILE).keep
+    yield f"{POLICY_FILE} is valid: keeps {', '.join(f'{count} {period}' for period, count in kept)}."

@@ -1,0 +1,1 @@
+"""Commands that save, move, repair and erase data."""

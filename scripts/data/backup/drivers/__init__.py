@@ -1,0 +1,29 @@
+"""How the stores of each engine are copied and put back."""
+
+from __future__ import annotations
+
+from scripts.docker.services import Services, require_bundled
+from scripts.engines.base import EngineName
+from scripts.engines.compose import ComposeEngine
+from scripts.engines.context import Context
+from scripts.engines.embedded import EmbeddedEngine
+from scripts.settings.values import Settings
+
+from .base import Driver
+from .compose import ComposeDriver
+from .embedded import EmbeddedDriver
+
+
+def driver_for(context: Context, settings: Settings, name: str) -> Driver:
+    """Return the driver of an engine.
+
+    Raises:
+        UsageError: a store of the stack is not run by it.
+    """
+    layout, environment, runner = context.layout, context.environment, context.runner
+    if name == EngineName.EMBEDDED:
+        embedded = EmbeddedEngine(layout, settings, environment, runner, context.console)
+        return EmbeddedDriver(layout, settings, environment, runner, embedded)
+    require_bundled(settings.values)
+    engine = ComposeEngine(layout, settings, environment, runner, context.console)
+    return ComposeDriver(engine, Services(layout, settings, environment, runner))

@@ -1,0 +1,178 @@
+"""Put restored stores of the compose engine in the place of the old ones, which can come back until the end.
+
+PostgreSQL is filled beside the database in use and renamed into place. ClickHouse makes a backup of itself
+before its tables are replaced. Valkey exchanges its database for an empty one. Buckets get what they lack.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts.core.layout import write_private
+from scripts.data.backup.errors import BackupError
+from scripts.data.backup.manifest import Contents, count_differences
+from scripts.docker.services import Services
+from scripts.stores.clickhouse import BEFORE, ClickHouse
+from scripts.stores.postgres import Postgres
+from scripts.stores.s3 import Bucket
+from scripts.stores.valkey import Valkey
+
+from . import objects
+
+JOURNAL, ADDED = "stores.json", "added-objects.txt"
+INCOMING = "incoming"
+"""The backup on ClickHouse's disk that a restore brings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The stores of a stack, opened, and what of a capture goes into them."""
+
+    services: Services
+    postgres: Postgres
+    clickhouse: ClickHouse
+    valkey: Valkey
+    media: Callable[[], Bucket]
+    events: Callable[[], Bucket]
+    only: frozenset[str]
+
+    def wants(self, store: str) -> bool:
+        """Return whether a store takes part."""
+        return not self.only or store in self.only
+
+
+@dataclass(frozen=True, slots=True)
+class ComposeExchange:
+    """See Exchange. Without `capture` and its `contents` it can only be undone."""
+
+    parts: Parts
+    work: Path
+    capture: Path | None = None
+    contents: Contents | None = None
+
+    @property
+    def journal(self) -> Path:
+        """Exists from before the first change until the old stores are not needed any more."""
+        return self.work / JOURNAL
+
+    def begin(self) -> None:
+        """See Exchange."""
+        assert self.capture is not None and self.contents is not None  # noqa: S101, PT018 - see the class
+        parts = self.parts
+        start_stores(parts.services)
+        self._tidy()
+        write_private(self.journal, json.dumps({"only": sorted(parts.only), "clickhouse": False}))
+        # Nothing in use changes from here ...
+        if parts.wants("media"):
+            self._add(parts.media, self.capture / "media")
+        if parts.wants("clickhouse"):
+            for mirrored in ("events", "scores"):
+                self._add(parts.events, self.capture / mirrored)
+            parts.clickhouse.send(self.capture / "clickhouse", INCOMING)
+            parts.clickhouse.back_up(BEFORE)
+            write_private(self.journal, json.dumps({"only": sorted(parts.only), "clickhouse": True}))
+        if parts.wants("postgres"):
+            parts.postgres.load(self.capture / "postgres.dump")
+            # ... to here.
+            parts.postgres.exchange()
+        parts.valkey.set_aside()
+        if parts.wants("clickhouse"):
+            parts.clickhouse.restore(INCOMING)
+            parts.clickhouse.remove(INCOMING)
+        self._verify(self.capture, self.contents)
+
+    def undo(self) -> None:
+        """See Exchange."""
+        if not self.journal.exists():
+            return
+        journal = json.loads(self.journal.read_text(encoding="utf-8"))
+        parts = self.parts
+        start_stores(parts.services)
+        if journal["clickhouse"] and parts.clickhouse.has(BEFORE):
+            parts.clickhouse.restore(BEFORE)
+        parts.postgres.exchange_back()
+        parts.valkey.bring_back()
+        for open_bucket in (parts.media, parts.events):
+            with open_bucket() as bucket:
+                for key in self._added(bucket.location.bucket):
+                    bucket.delete(key)
+        self._tidy()
+        self.journal.unlink()
+
+    def commit(self) -> None:
+        """See Exchange."""
+        self.journal.unlink()
+        self._tidy()
+        if self.parts.wants("media") and self.capture is not None:
+            kept = {one.key for one in objects.read_index(self.capture / "media")}
+            with self.parts.media() as bucket:
+                for key in [found.key for found in bucket.objects() if found.key not in kept]:
+                    bucket.delete(key)
+
+    def _tidy(self) -> None:
+        """Remove what an exchange leaves that is over."""
+        parts = self.parts
+        parts.postgres.forget_before()
+        parts.valkey.forget()
+        for name in (BEFORE, INCOMING):
+            parts.clickhouse.remove(name)
+        (self.work / ADDED).unlink(missing_ok=True)
+
+    def _add(self, open_bucket: Callable[[], Bucket], mirrored: Path) -> None:
+        with open_bucket() as bucket, (self.work / ADDED).open("a", encoding="utf-8") as file:
+
+            def added(key: str) -> None:
+                file.write(json.dumps([bucket.location.bucket, key]) + "\n")
+                file.flush()
+
+            objects.put_back(bucket, mirrored, added)
+
+    def _added(self, bucket: str) -> Sequence[str]:
+        try:
+            lines = (self.work / ADDED).read_text(encoding="utf-8").splitlines()
+        except FileNotFoundError:
+            return ()
+        # A kill may have cut the last line; its object was not written yet then.
+        whole = [json.loads(line) for line in lines if line.endswith("]")]
+        return [key for name, key in whole if name == bucket]
+
+    def _verify(self, capture: Path, contents: Contents) -> None:
+        """Compare the stores with the manifest while nothing else writes to them."""
+        parts = self.parts
+        found: dict[str, dict[str, int]] = {}
+        if parts.wants("postgres"):
+            found |= prefixed("postgres", parts.postgres.counts())
+        if parts.wants("clickhouse"):
+            found |= prefixed("clickhouse", parts.clickhouse.counts())
+        stores = {table.split(".")[0] for table in found}
+        wanted = {table: counts for table, counts in contents.counts.items() if table.split(".")[0] in stores}
+        problems = count_differences(
+            Contents(contents.schema, wanted, ()), Contents(contents.schema, found, ())
+        )
+        if parts.wants("media"):
+            with parts.media() as bucket:
+                problems += objects.differences(bucket, capture / "media")
+        if problems:
+            raise BackupError(
+                "The restored stores are not what was saved.",
+                details=problems[:20],
+                fix="restore another backup: make backups.",
+            )
+
+
+def start_stores(services: Services) -> None:
+    """Start the bundled stores and nothing that uses them; the buckets are there afterwards."""
+    bundled = services.bundled()
+    services.up(*bundled)
+    if "postgres" in bundled:
+        services.run_once("roles")
+    if "seaweedfs" in bundled:
+        services.run_once("buckets")
+
+
+def prefixed(store: str, counts: dict[str, dict[str, int]]) -> dict[str, dict[str, int]]:
+    """Return counts with the store before the name of each table."""
+    return {f"{store}.{table}": of_table for table, of_table in counts.items()}

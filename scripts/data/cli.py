@@ -1,0 +1,195 @@
+"""Verbs that keep data safe, move it and delete it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scripts.core.options import Apply, AsJson, Backup, BaseUrl, DryRun, Yes
+from scripts.engines.execution import execute
+
+app = typer.Typer()
+
+
+@app.command()
+def backup(dry_run: DryRun = False) -> None:
+    """Save all stores, settings and keys as one encrypted set; works under load."""
+    from scripts.data.backup import backup as command
+
+    execute(lambda context: command.run(context, dry_run=dry_run))
+
+
+@app.command()
+def backups(as_json: AsJson = False) -> None:
+    """List the backups."""
+    from scripts.data.backup import listing as command
+
+    execute(lambda context: command.run(context, as_json=as_json))
+
+
+@app.command()
+def backup_verify(
+    backup: Backup = "latest",
+    read_all: Annotated[
+        bool, typer.Option("--read-all", help="Read every byte of the repository too.")
+    ] = False,
+) -> None:
+    """Prove that a backup restores: in a throw-away engine, compared by content."""
+    from scripts.data.backup import verify as command
+
+    execute(lambda context: command.run(context, backup=backup, read_all=read_all))
+
+
+@app.command()
+def restore(
+    backup: Backup = "latest",
+    dry_run: DryRun = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace the data that is there.")] = False,
+    only: Annotated[str, typer.Option(help="Just these stores of the engine, with commas.")] = "",
+    smoke: Annotated[bool, typer.Option(help="Run the smoke tests at the end.")] = True,
+) -> None:
+    """Put a backup in place; what was there stays until the new state has proven itself."""
+    from scripts.data.backup import restore as command
+
+    stores = [store for store in only.split(",") if store]
+    execute(
+        lambda context: command.run(
+            context, backup=backup, dry_run=dry_run, replace_data=replace, with_smoke=smoke, only=stores
+        )
+    )
+
+
+@app.command()
+def reconcile(
+    since: Annotated[str, typer.Option(help="From when on: 24h, 7d or a time.")] = "24h",
+    until: Annotated[str, typer.Option(help="To when; default a minute ago.")] = "",
+    rate: Annotated[float, typer.Option(help="Batches replayed in a second at most.", min=0.1)] = 100,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only look; exit 3 when something is missing.")
+    ] = False,
+    show: Annotated[str, typer.Option(help="Id of a span or trace: print it as it was sent.")] = "",
+) -> None:
+    """Find what was acknowledged and cannot be read, and replay it."""
+    from scripts.data.reconcile import command
+
+    execute(lambda context: command.run(context, since=since, until=until, rate=rate, check=check, show=show))
+
+
+@app.command()
+def export(
+    into: Annotated[Path, typer.Option(help="New directory, or that of an interrupted export.")],
+    project: Annotated[str, typer.Option(help="Project of this stack.")] = "",
+    base_url: BaseUrl = "",
+    file_format: Annotated[str, typer.Option("--format", help="parquet, jsonl or csv.")] = "parquet",
+    kinds: Annotated[str, typer.Option(help="What, with commas; all where left out.")] = "",
+    where: Annotated[list[str] | None, typer.Option(help="Filter such as from=2026-01-01T00:00:00Z.")] = None,
+) -> None:
+    """Write a project's data to files by day, with a checksummed manifest; a repeated call goes on."""
+    from scripts.data.transfer import export as command
+
+    execute(
+        lambda context: command.run(
+            context,
+            project=project,
+            base_url=base_url,
+            into=into,
+            file_format=file_format,
+            kinds=[kind for kind in kinds.split(",") if kind],
+            where=where or (),
+        )
+    )
+
+
+@app.command("import")
+def load(
+    source: Annotated[Path, typer.Argument(help="Directory of an export.")],
+    project: Annotated[str, typer.Option(help="Project of this stack.")] = "",
+    base_url: BaseUrl = "",
+    dry_run: DryRun = False,
+) -> None:
+    """Load an export into a project; ids stay."""
+    from scripts.data.transfer import load as command
+
+    execute(
+        lambda context: command.run(
+            context, project=project, base_url=base_url, source=source, dry_run=dry_run
+        )
+    )
+
+
+@app.command()
+def promote(dry_run: DryRun = False) -> None:
+    """Move this stack from the embedded engine to the compose engine."""
+    from scripts.data.transfer import promote as command
+
+    execute(lambda context: command.run(context, dry_run=dry_run))
+
+
+@app.command()
+def retention(apply: Apply = False) -> None:
+    """Show the traces that config/retention.yaml lets go; with --apply, delete them."""
+    from scripts.data.retention import retention as command
+
+    execute(lambda context: command.run(context, apply=apply))
+
+
+@app.command()
+def erase(
+    way: Annotated[str, typer.Argument(help="user, session, trace or tag.")],
+    value: Annotated[str, typer.Argument(help="Its id.")],
+    apply: Apply = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Search every store for what is left; 1 when something is.")
+    ] = False,
+    by: Annotated[str, typer.Option(help="Who answers for it; named in the record.")] = "",
+) -> None:
+    """Show everything of a person, session, trace or tag; with --apply, delete it and leave a record."""
+    from scripts.data.retention import erase as command
+
+    execute(lambda context: command.run(context, way=way, value=value, apply=apply, verify=verify, by=by))
+
+
+@app.command()
+def upgrade(
+    to: Annotated[str, typer.Argument(help="Version of Langfuse; default that of this repository.")] = "",
+    check: Annotated[bool, typer.Option("--check", help="Only look; 1 refused, 3 with notes.")] = False,
+    yes: Yes = False,
+    smoke: Annotated[bool, typer.Option(help="The smoke tests decide too.")] = True,
+    allow: Annotated[str, typer.Option(help="Findings to go on in spite of, with commas.")] = "",
+) -> None:
+    """Go to another version: checked, backed up, proven; all the way back by itself when a step fails."""
+    from scripts.data.upgrade import command
+
+    allowed = [name for name in allow.split(",") if name]
+    execute(
+        lambda context: command.run(context, to=to, check=check, yes=yes, with_smoke=smoke, allow=allowed)
+    )
+
+
+@app.command()
+def rollback(
+    check: Annotated[bool, typer.Option("--check", help="Only show what it would do.")] = False,
+    yes: Yes = False,
+) -> None:
+    """Go back to before the last upgrade, finished or not."""
+    from scripts.data.upgrade import command
+
+    execute(lambda context: command.roll_back(context, yes=yes, check=check))
+
+
+@app.command()
+def repair_migration(dry_run: DryRun = False, yes: Yes = False) -> None:
+    """Finish a migration that was left unfinished (P3009, "Dirty database version")."""
+    from scripts.data.upgrade import repair as command
+
+    execute(lambda context: command.run(context, yes=yes, dry_run=dry_run))
+
+
+@app.command()
+def repair_queues(dry_run: DryRun = False, yes: Yes = False) -> None:
+    """Cut off what a power cut has left at the end of Valkey's file, which does not start with it."""
+    from scripts.data.upgrade import repair_queues as command
+
+    execute(lambda context: command.run(context, yes=yes, dry_run=dry_run))

@@ -1,0 +1,1 @@
+"""Every call of docker and compose, and what is known of containers."""

@@ -1,0 +1,1 @@
+"""Commands that start, show, test and stop a stack."""

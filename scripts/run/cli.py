@@ -1,0 +1,82 @@
+"""Verbs that start, show and stop a stack."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from scripts.core.options import AsJson, DryRun, Prune, Yes
+from scripts.engines.execution import execute
+
+app = typer.Typer()
+
+
+@app.command()
+def up() -> None:
+    """Start Langfuse, create what config/stack.yaml asks for, say where everything is."""
+    from scripts.run import up as command
+
+    execute(command.run)
+
+
+@app.command()
+def down() -> None:
+    """Stop Langfuse and keep its data."""
+    from scripts.run import down as command
+
+    execute(command.run)
+
+
+@app.command()
+def status(as_json: AsJson = False) -> None:
+    """Show what runs, how it is, and where its data lies."""
+    from scripts.run import status as command
+
+    execute(lambda context: command.run(context, as_json=as_json))
+
+
+@app.command()
+def logs(
+    service: Annotated[str, typer.Argument(help="Only this service (compose engine).")] = "",
+    lines: Annotated[int, typer.Option("--lines", "-n", help="How many lines from the end.")] = 50,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on showing new lines.")] = False,
+) -> None:
+    """Show the log."""
+    from scripts.run import logs as command
+
+    execute(lambda context: command.run(context, service=service, lines=lines, follow=follow))
+
+
+@app.command()
+def bootstrap(
+    dry_run: DryRun = False, prune: Prune = False, yes: Yes = False, as_json: AsJson = False
+) -> None:
+    """Make the running server what config/ describes."""
+    from scripts.config import bootstrap as command
+
+    execute(lambda context: command.run(context, dry_run=dry_run, prune=prune, yes=yes, as_json=as_json))
+
+
+@app.command()
+def destroy(yes: Yes = False, dry_run: DryRun = False) -> None:
+    """Delete all data and credentials, after a confirmation."""
+    from scripts.run import destroy as command
+
+    execute(lambda context: command.run(context, yes=yes, dry_run=dry_run))
+
+
+@app.command()
+def adopt(yes: Yes = False, dry_run: DryRun = False) -> None:
+    """Take over the containers and volumes of a checkout that is gone, after a confirmation."""
+    from scripts.run import adopt as command
+
+    execute(lambda context: command.run(context, yes=yes, dry_run=dry_run))
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def smoke(call: typer.Context) -> None:
+    """Run the smoke tests (BASE_URL= for another server); further arguments go to pytest."""
+    from scripts.run import smoke as command
+
+    execute(lambda context: command.run(context, arguments=call.args))

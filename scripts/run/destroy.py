@@ -1,0 +1,50 @@
+"""`destroy`: delete the data of the engine and the credentials of its projects, after a confirmation."""
+
+from __future__ import annotations
+
+import shutil
+
+from scripts.core.errors import UsageError
+from scripts.core.layout import only_one_verb
+from scripts.engines import data_secrets
+from scripts.engines.context import Context
+
+
+def run(context: Context, *, yes: bool, dry_run: bool) -> int:
+    """The verb. `.env` stays: it holds the operator's settings, and secrets that backups need."""
+    settings = context.lenient_settings()
+    engine = context.current_engine(settings)
+    layout = context.layout
+    own = [path for path in (layout.credentials_dir, layout.engine_file) if path.exists()]
+    doomed = [*engine.data(), *(layout.shown(path) for path in own)]
+    if not doomed:
+        context.console.print("There is nothing to delete.")
+        return 0
+    context.console.print(f"To be deleted for good, with everything in it ({engine.name} engine):")
+    for name in doomed:
+        context.console.print(f"  {name}")
+    if dry_run:
+        return 0
+    if not yes:
+        require_confirmation(context, settings["COMPOSE_PROJECT_NAME"])
+    with only_one_verb(layout):
+        engine.destroy()
+        data_secrets.forget(layout, engine.name, settings)
+        for path in own:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    context.console.print(f"Deleted. {layout.shown(layout.env_file)} stays.")
+    return 0
+
+
+def require_confirmation(
+    context: Context,
+    project_name: str,
+    fix: str = "make destroy YES=1",
+    unchanged: str = "nothing was deleted",
+) -> None:
+    """Return when the person types the name of the stack. Raises UsageError otherwise."""
+    answer = context.console.ask(f"Type {project_name} to go on: ")
+    if answer is None:
+        raise UsageError(f"Nobody is here to confirm; {unchanged}.", fix=fix)
+    if answer.strip() != project_name:
+        raise UsageError(f"That was not {project_name}; {unchanged}.")

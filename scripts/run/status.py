@@ -1,0 +1,115 @@
+"""`status`: show which engine runs, how it and each of its parts is, and where its data lies."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+from scripts.core.errors import EXIT_FAILED, EXIT_OK, StackError
+from scripts.core.layout import Layout
+from scripts.data.upgrade import journal
+from scripts.engines.base import MIB, Engine, EngineState, Part
+from scripts.engines.context import Context
+
+HEADS = ("Service", "State", "Up for", "Restarts", "Memory MiB", "Reached at")
+
+
+def run(context: Context, *, as_json: bool) -> int:
+    """The verb. Exit code 0: runs and is healthy; 1: otherwise."""
+    engine = context.current_engine(context.lenient_settings())
+    state = engine.state()
+    memory = engine.memory() if state.running else {}
+    if as_json:
+        context.console.print(json.dumps(as_document(engine, state, memory), indent=2))
+    else:
+        context.console.rows([*status_rows(engine, state), *upgrade_rows(context.layout)])
+        if state.parts:
+            context.console.print()
+            now = datetime.now(UTC)
+            context.console.table(HEADS, [part_row(part, memory.get(part.name), now) for part in state.parts])
+    return EXIT_OK if state.healthy else EXIT_FAILED
+
+
+def as_document(engine: Engine, state: EngineState, memory: Mapping[str, int]) -> dict[str, object]:
+    """Return the state for programs; times in ISO 8601, memory in bytes."""
+    parts = [
+        {
+            **asdict(part),
+            "started": part.started.isoformat() if part.started else None,
+            "memory_bytes": memory.get(part.name),
+        }
+        for part in state.parts
+    ]
+    return {"engine": engine.name, **asdict(state), "parts": parts}
+
+
+def part_row(part: Part, memory_bytes: int | None, now: datetime) -> Sequence[str]:
+    """Return the line of a part in the table."""
+    up = part.state == "running" and part.started
+    return (
+        part.name,
+        (part.health or part.state) if part.state == "running" else part.state,
+        duration((now - part.started).total_seconds()) if up and part.started else "",
+        str(part.restarts) if part.restarts else "",
+        memory_words(memory_bytes, part.memory_limit_bytes),
+        " ".join(port.partition("->")[0] for port in part.ports),
+    )
+
+
+def memory_words(used: int | None, limit: int) -> str:
+    """Return memory and its limit, where there is one, in MiB: `312/2048`."""
+    if used is None:
+        return ""
+    return f"{used // MIB}/{limit // MIB}" if limit else str(used // MIB)
+
+
+def status_rows(engine: Engine, state: EngineState) -> list[tuple[str, str]]:
+    """Return the lines of the human output."""
+    rows = [("Engine", f"{engine.name}{f', API {state.version}' if state.version else ''}")]
+    if not state.running:
+        rows.append(("Health", "stopped (start it: make up)"))
+    elif state.healthy:
+        rows.append(("Health", "healthy"))
+    else:
+        rows.append(("Health", f"not healthy: {state.detail} (see make logs)"))
+    if state.url:
+        rows.append(("URL", state.url))
+    if state.uptime_s is not None:
+        rows.append(("Uptime", duration(state.uptime_s)))
+    rows.append(("Data", data_words(state.data)))
+    return rows
+
+
+def upgrade_rows(layout: Layout) -> list[tuple[str, str]]:
+    """Return the line about an upgrade that was interrupted; none otherwise."""
+    try:
+        entry = journal.read(layout)
+    except StackError as error:
+        return [("Upgrade", error.message)]
+    if entry is None or not entry.open:
+        return []
+    if entry.going_back:
+        return [("Upgrade", f"the way back to {entry.old} was interrupted (go on: make rollback)")]
+    ways = "go on: make upgrade; undo it: make rollback"
+    return [("Upgrade", f"to {entry.new}, interrupted at: {entry.step} ({ways})")]
+
+
+def data_words(data: Sequence[str]) -> str:
+    """Return where the data lies; the names of volumes without repeating what they are."""
+    volumes = [name.removeprefix("volume ") for name in data if name.startswith("volume ")]
+    if volumes and len(volumes) == len(data):
+        return f"volumes {', '.join(volumes)}"
+    return ", ".join(data) or "none yet"
+
+
+def duration(seconds: float) -> str:
+    """Return a time span in its two largest units: `2 d 3 h`, `5 min 10 s`."""
+    rest = int(seconds)
+    parts: list[str] = []
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min"), (1, "s")):
+        count, rest = divmod(rest, size)
+        if count or (unit == "s" and not parts):
+            parts.append(f"{count} {unit}")
+    return " ".join(parts[:2])

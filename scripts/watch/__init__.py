@@ -1,0 +1,1 @@
+"""Commands that watch a stack: alerts, the exporter, dashboards, reports."""

@@ -1,0 +1,27 @@
+"""Where the files of the alerts lie."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from scripts.engines.context import Context
+
+
+def alerts_file(context: Context) -> Path:
+    """Return the file that people edit."""
+    return context.layout.root / "config" / "alerts.yaml"
+
+
+def compiled_rules(context: Context) -> Path:
+    """Return where Prometheus reads the compiled rules."""
+    return context.layout.root / "config" / "prometheus" / "rules" / "alerts.yaml"
+
+
+def compiled_routing(context: Context) -> Path:
+    """Return where Alertmanager reads its configuration."""
+    return context.layout.root / "config" / "alertmanager" / "alertmanager.yml"
+
+
+def secrets_dir(context: Context) -> Path:
+    """Return where the files with the secrets of receivers lie."""
+    return context.layout.root / "config" / "alertmanager" / "secrets"

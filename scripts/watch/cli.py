@@ -1,0 +1,71 @@
+"""Verbs that measure and alert."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scripts.core.options import DryRun, OtherEngine
+from scripts.engines.execution import execute
+
+app = typer.Typer()
+
+
+@app.command()
+def alerts(dry_run: DryRun = False) -> None:
+    """Check config/alerts.yaml and compile it for Prometheus and Alertmanager."""
+    from scripts.watch.alerts import command
+
+    execute(lambda context: command.run(context, dry_run=dry_run))
+
+
+@app.command()
+def alerts_check(
+    project: Annotated[str, typer.Option(help="Only this project.")] = "",
+    base_url: OtherEngine = "",
+) -> None:
+    """Evaluate all alerts now against the running engine."""
+    from scripts.watch.alerts import check as command
+
+    execute(lambda context: command.run(context, project=project, base_url=base_url))
+
+
+@app.command()
+def exporter() -> None:
+    """Serve Prometheus metrics about the server and the applications."""
+    from scripts.watch.exporter import command
+
+    execute(command.run)
+
+
+@app.command()
+def dashboard(
+    output: Annotated[Path | None, typer.Option(help="Where to; default .stack/dashboard.html.")] = None,
+    base_url: OtherEngine = "",
+) -> None:
+    """Write traffic, cost, quality and alerts as one HTML page."""
+    from scripts.watch.dashboard import command
+
+    execute(lambda context: command.run(context, output=output, base_url=base_url))
+
+
+@app.command()
+def report(
+    project: Annotated[str, typer.Option(help="Its id; all where left out.")] = "",
+    into: Annotated[Path | None, typer.Option(help="Directory; default .stack/report/.")] = None,
+    base_url: OtherEngine = "",
+) -> None:
+    """Show cost, latency, errors and scores of 7 and 30 days; write them as CSV, JSON and an HTML page."""
+    from scripts.watch.report import command
+
+    execute(lambda context: command.run(context, project=project, into=into, base_url=base_url))
+
+
+@app.command()
+def canary() -> None:
+    """Write a span and a score, read them back, say how long that took."""
+    from scripts.watch.exporter import canary_verb as command
+
+    execute(command.run)
