@@ -6,6 +6,7 @@ written to that file before. Only the addresses differ from what a person types:
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -13,10 +14,11 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -30,6 +32,7 @@ from .conftest import PYTHON
 HOW_TO = REPOSITORY / "docs" / "how-to"
 PACKAGES = REPOSITORY / "build" / "js-client" / "node_modules"
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SERVICE_FILES = re.compile(r"^```python\n# ((?:producer|consumer)\.py)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE_NAME = re.compile(r"(?:#|//) (\w+\.(?:py|mjs))\n")
 DOCUMENTED_LLM = "http://127.0.0.1:8080/v1"
 DOCUMENTED_PORT = re.compile(r"\b81\d\d\b")
@@ -40,6 +43,8 @@ TYPED = "0.5\n" * 20
 """Grades for every answer that waits for a person."""
 
 INSTRUMENT = "instrument-your-app.md"
+ACROSS = "trace-across-services.md"
+CUSTOMERS = "customers.md"
 PAGES = {
     "example-attribution.md": r"20 queries in session \S+: mean confidence .*\"count_count\"",
     "example-chat.md": r"session \S+: \d+% of the gaps filled",
@@ -48,8 +53,13 @@ PAGES = {
     "example-rag.md": r"4 answers in session .*1 answers in session warranty.*quality 0\.5",
     "example-observer.md": r'careful-coder: reward 0\.9.*"agent":"careful-coder".*"agent":"quick-coder"',
     "example-orchestrator.md": r"agent +attempts +success.*of 20 tasks done",
-    "example-evaluation.md": r"grounded-\w+ +12 +0\.93 +0\.92\n.*\d+ items in the dataset.*grounded-first",
+    "example-evaluation.md": (
+        r"grounded-\w+ +12 +0\.93 +0\.92\nfrom-memory-\w+ +12 +0\.\d+ +0\.00\n.*"
+        r"\d+ items in the dataset.*grounded-first"
+    ),
     INSTRUMENT: r"Turntables have a warranty.*You said: How long is the warranty\?",
+    ACROSS: r"same trace: True\nsame trace: true\n",
+    CUSTOMERS: r"nothing.*customer,usd,tokens,calls\ncustomer-17,0\.0",
     "ask-your-traces.md": (
         r"last seven days cost\?\n  1 rows, first: \{'sum_totalCost'.*agent succeeds\?\n  [12]\d rows.*"
         r"people use it\?\n  1 rows"
@@ -149,7 +159,7 @@ def test_every_page_about_an_application_is_here() -> None:
     }
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page != INSTRUMENT])
+@pytest.mark.parametrize("page", [page for page in PAGES if page not in (INSTRUMENT, ACROSS, CUSTOMERS)])
 def test_the_code_of_a_page_runs(stack: Stack, model_url: str, page: str) -> None:
     run_page(stack, model_url, page)
 
@@ -175,6 +185,123 @@ def test_the_page_on_instrumentation_sends_the_same_from_every_language(stack: S
         rows = client.get("/api/public/v2/observations", params=nested).json()["data"]
         agents = {row["name"]: row["metadata"]["agent"].strip('"') for row in rows}
         assert agents == {"planner": "planner", "coder": "coder", "call": "coder"}
+        rows = rows_where(client, "sessionId", "async-1", "core,basic,usage,trace_context")
+        roots = {row["traceId"]: row for row in rows if row["name"] == "request"}
+        assert {row["userId"] for row in roots.values()} == {"zeus", "kosmos"}
+        parts = Counter((roots[row["traceId"]]["userId"], row["userId"], row["type"]) for row in rows)
+        assert parts == {
+            (user, user, kind): count
+            for user in ("zeus", "kosmos")
+            for kind, count in (("SPAN", 1), ("TOOL", 1), ("GENERATION", 2))
+        }
+        assert all(row["totalCost"] > 0 for row in rows if row["type"] == "GENERATION")
+        assert {row["parentObservationId"] for row in rows} == {None, *(row["id"] for row in roots.values())}
+
+
+def test_the_page_on_services_joins_their_traces_with_user_and_session(stack: Stack, model_url: str) -> None:
+    if not (shutil.which("node") and PACKAGES.is_dir()):
+        pytest.skip("no Node.js, or no packages of the JavaScript SDK: run make test-clients")
+    run_page(stack, model_url, ACROSS)
+    chains = {
+        "http-1": ["caller", "service", "answer"],
+        "node-1": ["caller", "service", "answer"],
+        "queue-1": ["ask-for-report", "write-report", "write"],
+        "later-1": ["request", "approve"],
+    }
+    with stack.client() as client:
+        for session, chain in chains.items():
+            rows = rows_where(client, "sessionId", session)
+            by_name = {row["name"]: row for row in rows}
+            assert (by_name.keys(), len(rows)) == (set(chain), len(chain)), session
+            assert len({row["traceId"] for row in rows}) == 1
+            assert {row["userId"] for row in rows} in ({"athena"}, {"zeus"}, {"hermes"})
+            parents = [by_name[name]["parentObservationId"] for name in chain]
+            assert parents == [None, *(by_name[name]["id"] for name in chain[:-1])]
+        trace = {"traceId": by_name["approve"]["traceId"]}
+        [score] = client.get("/api/public/v3/scores", params=trace).json()["data"]
+        assert (score["name"], score["value"]) == ("user-feedback", 1)
+
+
+def test_without_baggage_the_second_service_has_neither_user_nor_session(stack: Stack) -> None:
+    for name, text in (block.groups() for block in SERVICE_FILES.finditer((HOW_TO / ACROSS).read_text())):
+        changed = text.replace(", as_baggage=True", "").replace("queue-1", "queue-without")
+        (stack.root / f"without_{name}").write_text(changed)
+    keys = "set -a; . .stack/credentials/kosmos.env; set +a\n"
+    done = stack.run(f"{keys} python without_producer.py | python without_consumer.py")
+    assert done.returncode == 0, done.stderr
+    with stack.client() as client:
+        [first] = rows_where(client, "sessionId", "queue-without")
+        rows = rows_where(client, "traceId", first["traceId"])
+    found = {row["name"]: (row["userId"] or None, row["sessionId"] or None) for row in rows}
+    assert found == {
+        "ask-for-report": ("zeus", "queue-without"),
+        "write-report": (None, None),
+        "write": (None, None),
+    }
+
+
+def test_what_is_masked_is_in_no_store_and_what_is_sampled_is_whole(stack: Stack, model_url: str) -> None:
+    run_page(stack, model_url, CUSTOMERS)
+    with stack.client() as client:
+        rows = rows_where(client, "sessionId", "masked-1", "core,basic,io,metadata")
+        by_name = {row["name"]: row for row in rows}
+        assert by_name["answer"]["output"] == "Sent to [removed]"
+        assert by_name["order"]["output"] == "Paid with [removed]"
+        text = json.dumps(rows)
+        assert "I am [removed], card [removed]" in text
+        assert "athena.papadaki" not in text
+        assert "4111" not in text
+        sampled = rows_where(client, "traceName", "sampled")
+        traces = Counter(row["traceId"] for row in sampled)
+        assert set(traces.values()) == {2}
+        assert 50 < len(traces) < 150
+        scores = client.get(
+            "/api/public/v3/scores", params={"name": "sampled-score", "fields": "subject"}
+        ).json()
+        assert {one["subject"]["id"] for one in scores["data"]} <= traces.keys()
+
+
+def test_without_the_mask_the_search_of_the_page_finds_what_was_sent(stack: Stack) -> None:
+    [text] = [text for _, text in blocks_of(CUSTOMERS) if text.startswith("# masked.py")]
+    changed = text.replace("Langfuse(mask=mask)", "Langfuse()").replace("athena.papadaki", "hermes.unmasked")
+    (stack.root / "unmasked.py").write_text(changed)
+    keys = "set -a; . .stack/credentials/kosmos.env; set +a\n"
+    assert stack.run(f"{keys} python unmasked.py").returncode == 0
+    assert stack.run("make erase USER_ID=hermes.unmasked@acme.example VERIFY=1").returncode != 0
+
+
+def test_the_costs_of_customers_are_complete_beyond_what_one_answer_holds(stack: Stack) -> None:
+    [text] = [text for _, text in blocks_of(CUSTOMERS) if text.startswith("# costs.py")]
+    sender = """
+import time
+from langfuse import get_client, propagate_attributes
+langfuse = get_client()
+for number in range(30):
+    time.sleep(0.01)  # so that parts of this time have few customers
+    with propagate_attributes(user_id=f"many-{number % 10}"):
+        call = langfuse.start_observation(name="call", as_type="generation", usage_details={"input": 7})
+        call.update(cost_details={"total": 0.001 * (number % 10)}).end()
+langfuse.flush()
+"""
+    (stack.root / "sender.py").write_text(sender)
+    (stack.root / "costs_all.py").write_text(text)
+    (stack.root / "costs_split.py").write_text(text.replace("LIMIT = 1000", "LIMIT = 4"))
+    keys = "set -a; . .stack/credentials/kosmos.env; set +a\n"
+    assert stack.run(f"{keys} python sender.py").returncode == 0
+    whole, split = (stack.run(f"{keys} python {name}.py") for name in ("costs_all", "costs_split"))
+    assert sorted(whole.stdout.splitlines()) == sorted(split.stdout.splitlines())
+    found = [line for line in whole.stdout.splitlines() if line.startswith("many-")]
+    assert found == [f"many-{number},{0.003 * number:.6f},21,3" for number in range(9, -1, -1)]
+
+
+def rows_where(
+    client: httpx.Client, column: str, value: str, fields: str = "core,basic,trace_context"
+) -> list[dict[str, Any]]:
+    """Return the observations with a value in a column."""
+    chosen = [{"column": column, "type": "string", "operator": "=", "value": value}]
+    query = {"filter": json.dumps(chosen), "fields": fields, "limit": "1000"}
+    rows: list[dict[str, Any]] = client.get("/api/public/v2/observations", params=query).json()["data"]
+    return rows
 
 
 def run_page(stack: Stack, model_url: str, page: str) -> None:
