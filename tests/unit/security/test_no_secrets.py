@@ -83,6 +83,18 @@ def test_names_and_made_up_values_are_no_secrets(line: str) -> None:
     assert list(scan(line, "page.md")) == []
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        "AK" + "IA" + "0" * 12 + chance(UPPER, 4),
+        "sk-lf" + "-" + "0" * 12 + chance(HEX, 20),
+        "sk-lf" + "-of-nobody-" + chance(HEX, 20),
+    ],
+)
+def test_what_only_begins_like_a_made_up_key_is_found(value: str) -> None:
+    assert [str(found) for found in scan(f"key: {value}\n", "page.md")] != []
+
+
 def test_no_tracked_file_holds_a_secret() -> None:
     findings = [
         finding
