@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -40,6 +40,8 @@ class Container:
         last_probe: what its health check printed last.
         stays: whether Docker is told to keep it running, so that it is no one-shot service.
         cut_off: whether it is on none of the networks it was started with: its own check cannot see that.
+        image: as Compose named it.
+        volumes: the volume in each directory, by its full name.
     """
 
     id: str
@@ -57,6 +59,8 @@ class Container:
     last_probe: str = ""
     stays: bool = False
     cut_off: bool = False
+    image: str = ""
+    volumes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -145,6 +149,12 @@ def container_of(row: Mapping[str, Any]) -> Container:
         last_probe=(probes[-1].get("Output") or "").strip() if probes else "",
         stays=(row["HostConfig"].get("RestartPolicy") or {}).get("Name") in {"always", "unless-stopped"},
         cut_off=_is_cut_off(row),
+        image=row["Config"].get("Image") or "",
+        volumes={
+            mount["Destination"]: mount["Name"]
+            for mount in row.get("Mounts") or ()
+            if mount.get("Type") == "volume" and mount.get("Name")
+        },
     )
 
 

@@ -43,6 +43,7 @@ from .base import (
     WantedProject,
     unfinished_restore,
 )
+from .compose_older import older_stores
 from .embedded import local_url
 
 WEB = "langfuse-web"
@@ -222,7 +223,9 @@ class ComposeEngine:
         config = self._compose("config", "--quiet")
         if config.returncode != 0:
             found.append(Obstacle(f"compose.yaml is not usable: {config.stderr.strip()}", "correct it"))
-        elif self._runs(self._containers()):
+        containers = self._containers()
+        found += self._older_stores(containers)
+        if config.returncode == 0 and self._runs(containers):
             return [*found, *self._other_version()]
         daemon = read_daemon(self.runner, self.environment)
         return [
@@ -233,6 +236,13 @@ class ComposeEngine:
             *self._other_version(),
             *self._missing_volumes(),
         ]
+
+    def _older_stores(self, containers: Sequence[Container]) -> list[Obstacle]:
+        """Return the stores that a start would make older than their data."""
+        if not any(one.volumes for one in containers):
+            return []
+        config = self._compose("config", "--format", "json")
+        return older_stores(containers, json.loads(config.stdout)) if config.returncode == 0 else []
 
     def _unreadable_mounts(self, daemon: Daemon) -> list[Obstacle]:
         """Return what is mounted, and cannot be read by the user of its container."""
