@@ -22,7 +22,7 @@ from scripts.docker.availability import find_images
 from scripts.docker.images_lock import pinned_environment
 from scripts.engines.compose import compose_command, compose_environment
 from scripts.engines.context import Context
-from scripts.images import verbs
+from scripts.images import commands
 from tests.scenarios.stack import Stack
 
 from .registry import registry
@@ -93,7 +93,7 @@ def images(stack: Stack, engine: docker.DockerClient, tmp_path: Path) -> Iterato
 
 def test_a_locked_image_stays_what_it_is_when_its_tag_moves(images: Images) -> None:
     """And without a lock the new one comes."""
-    assert verbs.lock(images.context, dry_run=False) == 0
+    assert commands.lock(images.context, dry_run=False) == 0
     locked = yaml.safe_load(images.context.layout.images_lock.read_text())["images"]
     assert set(locked) == {images.reference(name) for name in NAMES}
     before = locked[images.reference("first")]
@@ -101,13 +101,13 @@ def test_a_locked_image_stays_what_it_is_when_its_tag_moves(images: Images) -> N
 
     images.forget()
     moved = images.publish("first", "something else")
-    assert verbs.pull(images.context) == 0
+    assert commands.pull(images.context) == 0
     pinned = images.engine.images.get(f"{images.reference('first')}@{before['digest']}")
     assert pinned.id == before["id"] != moved
 
     images.forget()
     images.context.layout.images_lock.unlink()
-    assert verbs.pull(images.context) == 0
+    assert commands.pull(images.context) == 0
     assert images.id("first") == moved
 
 
@@ -116,33 +116,33 @@ def test_lock_shows_what_has_changed_and_a_second_run_changes_nothing(
 ) -> None:
     """What a dry run shows is not written."""
     context = replace(images.context, console=Console())
-    verbs.lock(context, dry_run=True)
+    commands.lock(context, dry_run=True)
     assert f"+ {images.reference('first')}  sha256:" in capsys.readouterr().out
     assert not context.layout.images_lock.exists()
-    verbs.lock(context, dry_run=False)
+    commands.lock(context, dry_run=False)
     images.publish("second", "a later day")
     context = replace(images.context, console=Console())
     capsys.readouterr()
-    verbs.lock(context, dry_run=False)
+    commands.lock(context, dry_run=False)
     assert f"~ {images.reference('second')}  sha256:" in capsys.readouterr().out
-    verbs.lock(replace(images.context, console=Console()), dry_run=False)
+    commands.lock(replace(images.context, console=Console()), dry_run=False)
     assert "images.lock is up to date: 2 images." in capsys.readouterr().out
 
 
 def test_a_file_brings_locked_images_to_an_engine_without_a_registry(images: Images, tmp_path: Path) -> None:
     """They have no digest there: their id is compared."""
-    verbs.lock(images.context, dry_run=False)
+    commands.lock(images.context, dry_run=False)
     saved = {name: images.id(name) for name in NAMES}
     archive = tmp_path / "images.tar"
-    assert verbs.save(images.context, archive) == 0
+    assert commands.save(images.context, archive) == 0
 
     images.forget()
     with pytest.raises(StackError, match="2 of 2 images are not here"):
-        verbs.save(images.context, tmp_path / "again.tar")
-    assert verbs.load(images.context, archive, dry_run=True) == 0
+        commands.save(images.context, tmp_path / "again.tar")
+    assert commands.load(images.context, archive, dry_run=True) == 0
     with pytest.raises(docker.errors.ImageNotFound):
         images.id("first")
-    assert verbs.load(images.context, archive, dry_run=False) == 0
+    assert commands.load(images.context, archive, dry_run=False) == 0
     assert {name: images.id(name) for name in NAMES} == saved
     assert images.usable()
 
@@ -170,26 +170,26 @@ def test_a_registry_that_only_the_daemon_reaches_counts(images: Images, tmp_path
 
 def test_a_damaged_file_loads_nothing(images: Images, tmp_path: Path) -> None:
     """One byte is enough."""
-    verbs.pull(images.context)
+    commands.pull(images.context)
     archive = tmp_path / "images.tar"
-    verbs.save(images.context, archive)
+    commands.save(images.context, archive)
     images.forget()
     content = archive.read_bytes()
     damaged = content.replace(b"first of the first day", b"first of the worst day")
     assert damaged != content
     archive.write_bytes(damaged)
     with pytest.raises(StackError, match=r"is damaged: 1 of \d+ files in it differ"):
-        verbs.load(images.context, archive, dry_run=False)
+        commands.load(images.context, archive, dry_run=False)
     with pytest.raises(docker.errors.ImageNotFound):
         images.id("first")
 
 
 def test_a_file_is_not_overwritten(images: Images, tmp_path: Path) -> None:
     """It may be the only one."""
-    verbs.pull(images.context)
+    commands.pull(images.context)
     (tmp_path / "images.tar").write_text("precious")
     with pytest.raises(UsageError, match="exists"):
-        verbs.save(images.context, tmp_path / "images.tar")
+        commands.save(images.context, tmp_path / "images.tar")
     assert (tmp_path / "images.tar").read_text() == "precious"
 
 
@@ -198,6 +198,6 @@ def test_without_an_answer_of_the_registry_nothing_is_locked(images: Images) -> 
     images.forget()
     nowhere = {**images.context.environment, "REGISTRY": "127.0.0.1:1"}
     with pytest.raises(CommandFailed) as caught:
-        verbs.lock(replace(images.context, environment=nowhere), dry_run=False)
+        commands.lock(replace(images.context, environment=nowhere), dry_run=False)
     assert "127.0.0.1:1" in str(caught.value)
     assert not images.context.layout.images_lock.exists()
