@@ -22,8 +22,8 @@ from .harness import REPOSITORY, Keys
 TIMEOUT_S = 60.0
 Labels = dict[str, str]
 IN_ROOT = (
-    "import sys; from pathlib import Path; from scripts.cli import app, execution; "
-    "execution.ROOT = Path(sys.argv.pop(1)); app()"
+    "import sys; from pathlib import Path; from scripts.cli import app; "
+    "from scripts.engines import execution; execution.ROOT = Path(sys.argv.pop(1)); app()"
 )
 
 
