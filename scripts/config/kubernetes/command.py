@@ -102,7 +102,7 @@ def _settings(context: Context, size: str) -> Settings:
     if missing:
         raise SettingsError(
             f"{', '.join(missing)}: no value yet.",
-            fix="run make up or make validate once, which makes .env with the secrets.",
+            fix="run make up once: it writes the secrets to .env.",
         )
     return settings
 
