@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
-# A Python that says where it has got to, and stays there.
+# A Python that says where it has got to, and stays there. The path of the real one may have spaces.
 STAYS = """\
-#!{python}
+#!/bin/sh
+"exec" "{python}" "$0" "$@"
 import pathlib, shutil, sys, time
 if sys.argv[1:3] == ["-m", "venv"]:
     target = pathlib.Path(sys.argv[3]).resolve() / "bin"
