@@ -24,6 +24,7 @@ from scripts.check.doctor.sources.embedded import EmbeddedData
 from scripts.check.doctor.sources.files import Files
 from scripts.check.doctor.sources.flow import Media
 from scripts.check.doctor.sources.lock import ImagesLock
+from scripts.check.doctor.sources.logs import Logs, find
 from scripts.check.doctor.sources.objects import Objects
 from scripts.check.doctor.sources.pinned import PinnedImages
 from scripts.check.doctor.sources.postgres import Postgres
@@ -100,6 +101,9 @@ def clickhouse_image(tag: str) -> Container:
 def next_start(tag: str) -> ComposeModel:
     """Return a stack whose compose files name this ClickHouse."""
     return ComposeModel(services={"clickhouse": {"image": f"docker.io/clickhouse/clickhouse-server:{tag}"}})
+
+
+ASIDE = "ClickhouseWriter: ClickHouse refuses {} events_full record(s), set aside: []: overflow\n"
 
 
 def cap(size: int) -> list[dict[str, object]]:
@@ -293,6 +297,8 @@ CASES: list[tuple[str, tuple[object, ...], Status, str]] = [
     ("stores.clickhouse_database", (clickhouse(databases=[{"engine": "Replicated"}]),), FAILED, "Replicated"),
     ("stores.clickhouse_constraints", (clickhouse(constraints=[{"table": "scores"}]),), WARNING, "of scores"),
     ("stores.clickhouse_constraints", (clickhouse(constraints=[]),), OK, "no table"),
+    ("flow.refused", (Logs(find({"worker": ASIDE.format(2) + ASIDE.format(1)})),), WARNING, "refused 3 rows"),
+    ("flow.refused", (Logs(find({"worker": "up"})),), OK, "no row"),
     ("stores.clickhouse_detached", (clickhouse(detached=[{"parts": "3"}]),), WARNING, "3 broken parts"),
     (
         "stores.clickhouse_disk",

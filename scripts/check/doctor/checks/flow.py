@@ -94,6 +94,14 @@ def _dropped(facts: Facts) -> Verdict:
     return ok("the worker dropped nothing in the last day")
 
 
+def _refused(facts: Facts) -> Verdict:
+    lines = facts.of(Logs).lines["refused"]
+    rows = sum(int(found[1]) for line in lines if (found := re.search(r"refuses (\d+)", line)))
+    if rows:
+        return warning(f"ClickHouse refused {rows} rows in the last day, which were set aside")
+    return ok("the worker set no row aside in the last day")
+
+
 def _stalled(facts: Facts) -> Verdict:
     lines = facts.of(Logs).lines["stalled"]
     return (
@@ -188,6 +196,14 @@ CHECKS = (
         "(docs/runbooks/RowsDropped.md)",
         page="runbooks/RowsDropped.md",
         judge=_dropped,
+        engines=COMPOSE,
+    ),
+    Check(
+        id="flow.refused",
+        looks_at="The worker set aside no row that ClickHouse refuses in the last day.",
+        fix="make reconcile CHECK=1, which names what is missing (docs/runbooks/SpansMissing.md)",
+        page="runbooks/SpansMissing.md",
+        judge=_refused,
         engines=COMPOSE,
     ),
     Check(

@@ -18,6 +18,8 @@ EMBEDDED_BYTES = 4 * 2**20
 PATTERNS: Mapping[str, re.Pattern[str]] = {
     # The worker gave up on rows that had been acknowledged.
     "dropped": re.compile(r"Max attempts reached, dropped (\d+)"),
+    # config/langfuse/set-refused-rows-aside.cjs
+    "refused": re.compile(r"ClickHouse refuses (\d+) \w+ record\(s\), set aside"),
     "heap": re.compile(r"heap out of memory|Reached heap limit"),
     "memory": re.compile(r"MEMORY_LIMIT_EXCEEDED"),
     "stalled": re.compile(r"job stalled more than|could not renew lock", re.IGNORECASE),
