@@ -39,6 +39,12 @@ _KEPT = (
     "REHEARSAL_CERTIFICATES",
 )
 _KEPT_PREFIXES = ("PIP_", "UV_")
+# The oldest that README allows is that of Debian 12; the newest that is released.
+OLDEST = (3, 11)
+NEWEST = (3, 14)
+# Where version managers and CI runners keep Pythons that are not on PATH.
+_INSTALLATIONS = ("opt/hostedtoolcache/Python/*/*/bin",)
+_HOME_INSTALLATIONS = (".pyenv/versions/*/bin", ".local/share/uv/python/*/bin")
 # Far from those of people, of images, and of the ranges for user namespaces.
 _NUMBERS = range(60_710, 61_180)
 _PROXIES = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"})
@@ -66,14 +72,12 @@ class OtherUser:
             for name, value in os.environ.items()
             if name in _KEPT or name.startswith(_KEPT_PREFIXES) or name.upper() in _PROXIES
         }
-        own = {"HOME": NO_HOME, "USER": self.name, "LOGNAME": self.name, "CI": "true"}
-        # A copied Python may look for its library where this user may not enter.
-        libraries = [str(path.parent) for path in self.directory.glob("*/lib/libpython*.so*")]
-        if libraries:
-            own["LD_LIBRARY_PATH"] = ":".join(dict.fromkeys(libraries))
         return {
             **kept,
-            **own,
+            "HOME": NO_HOME,
+            "USER": self.name,
+            "LOGNAME": self.name,
+            "CI": "true",
             "TMPDIR": str(self.directory / "tmp"),
             "PIP_CACHE_DIR": str(self.directory / "pip"),
         }
@@ -168,10 +172,12 @@ class OtherUser:
                 return python
         prefix = Path(_ask(python, "import sys; print(sys.base_prefix)"))
         copy = self.directory / prefix.name
+        program = copy / "bin" / f"python{_version(python)[0]}.{_version(python)[1]}"
         if not copy.exists():
             shutil.copytree(prefix, copy, symlinks=True, ignore=shutil.ignore_patterns("test", "__pycache__"))
+            _find_library_beside(program, prefix)
             self._own(copy)
-        return copy / "bin" / f"python{_version(python)[0]}.{_version(python)[1]}"
+        return program
 
     def _own(self, directory: Path) -> None:
         subprocess.run(["chown", "-R", f"{self.uid}:{self.gid}", str(directory)], check=True)
@@ -181,6 +187,18 @@ class OtherUser:
         done = self.run(argv, directory)
         if done.returncode != 0:
             raise RuntimeError(f"`{' '.join(argv)}` of {self.name} failed:\n{done.stdout}")
+
+
+def _find_library_beside(program: Path, prefix: Path) -> None:
+    """Let a copied Python find its library in its copy, also where a test starts it without LD_LIBRARY_PATH.
+
+    Its run path names the directory that it was built for, which the other user may not enter.
+    """
+    content = program.read_bytes()
+    built_for = f"\0{prefix}/lib\0".encode()
+    beside = b"\0$ORIGIN/../lib".ljust(len(built_for), b"\0")
+    if built_for in content and len(beside) == len(built_for):
+        program.write_bytes(content.replace(built_for, beside, 1))
 
 
 def lacking() -> str:
@@ -278,21 +296,19 @@ def _end_processes(name: str) -> None:
 
 def oldest_python() -> Path:
     """Return the oldest Python of this machine that README allows."""
-    return min(_pythons().items())[1]
+    return min(pythons().items())[1]
 
 
-def newest_python() -> Path:
-    """Return the newest Python of this machine."""
-    return max(_pythons().items())[1]
-
-
-def _pythons() -> Mapping[tuple[int, ...], Path]:
-    names = [f"python3.{minor}" for minor in range(11, 16)]
-    places = [*os.get_exec_path(), "/usr/bin", *map(str, Path.home().glob(".pyenv/versions/*/bin"))]
+def pythons() -> Mapping[tuple[int, ...], Path]:
+    """Return every Python of this machine that README allows and that can make environments, by version."""
+    names = [f"python3.{minor}" for minor in range(OLDEST[1], NEWEST[1] + 2)]
+    installed = [place for pattern in _INSTALLATIONS for place in Path("/").glob(pattern)]
+    homes = [place for pattern in _HOME_INSTALLATIONS for place in Path.home().glob(pattern)]
+    places = [*os.get_exec_path(), "/usr/bin", *map(str, (*installed, *homes))]
     found = {}
     for path in (Path(place, name) for place in places for name in (*names, "python3")):
         # A shim of a version manager may have no version behind it.
-        if path.is_file() and (version := _version(path)) >= (3, 11):
+        if path.is_file() and (version := _version(path)) >= OLDEST:
             found[version] = path
     return found
 
