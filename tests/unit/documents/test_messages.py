@@ -16,12 +16,12 @@ import pytest
 import typer.main
 
 from scripts.cli import app
-from scripts.core.settings.server_variables import server_variables
-from scripts.core.settings.table import SETTINGS
+from scripts.settings.server_variables import server_variables
+from scripts.settings.table import SETTINGS
 
 from .test_documents import MADE, OF_OTHERS, ROOT, anchors, makefile, targets
 
-PACKAGES = ("scripts", "langfuse_embedded", "langfuse_testing", "smoke_tests", "rehearsal", "deploy")
+PACKAGES = ("scripts", "embedded/src", "smoke_tests", "rehearsal", "deploy")
 # After "make" in plain English.
 ENGLISH = frozenset({"a", "an", "as", "ends", "installs", "it", "one", "the"})
 # What every target hands on to the commands, besides settings.

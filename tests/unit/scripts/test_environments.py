@@ -34,8 +34,7 @@ def checkout(tmp_path: Path) -> Path:
     (tmp_path / "scripts").mkdir()
     for name in ("Makefile", "scripts/find-python.sh"):
         shutil.copy(ROOT / name, tmp_path / name)
-    for lock in ROOT.glob("requirements*"):
-        shutil.copy(lock, tmp_path)
+    shutil.copytree(ROOT / "requirements", tmp_path / "requirements")
     return tmp_path
 
 
