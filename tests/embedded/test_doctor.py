@@ -37,6 +37,7 @@ from .doctoring import (
 )
 from .exporting import free_port
 from .harness import REPOSITORY
+from .spans import send, span, span_id, trace_id
 
 WARNING, FAILED = Status.WARNING, Status.FAILED
 DAY_S = 86_400
@@ -376,6 +377,24 @@ def test_data_that_does_not_flow_is_found_at_its_step(
         finally:
             assert client.put("/api/embedded/faults", json={"faults": "none"}).is_success
     assert found in complaint.verdict.found
+
+
+def test_a_model_call_that_counts_twice_is_found_also_by_reading_alone(own_stack: Stack) -> None:
+    trace, outer, inner = trace_id(), span_id(), span_id()
+    now = int(time.time() * 1000)
+    call = {
+        "langfuse.observation.type": "generation",
+        "langfuse.observation.model.name": "gpt-4o",
+        "langfuse.observation.usage_details": '{"input": 3, "output": 5}',
+    }
+    with own_stack.client() as client:
+        send(client, span(trace, "ChatOpenAI", id=outer, start=now, duration=20, attributes=call))
+        assert complaints(own_stack.context) == {}
+        send(client, span(trace, "openai", id=inner, parent=outer, start=now, attributes=call))
+    for read_only in (False, True):
+        complaint = only(complaints(own_stack.context, read_only=read_only), "flow.counted_once", WARNING)
+        assert f"openai in ChatOpenAI, project kosmos, trace {trace}" in complaint.verdict.found
+        assert "langfuse.openai" in complaint.fix
 
 
 def test_nothing_is_written_when_that_was_asked_for(stack: Stack) -> None:
