@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from scripts.core.errors import UsageError
-from scripts.core.runner import Completed, checked
 from scripts.engines.base import EngineName
-from scripts.engines.compose import compose_command, compose_environment
 from scripts.engines.context import Context
 from scripts.settings.profiles import split_list
 from scripts.settings.values import Settings
@@ -30,8 +26,8 @@ def trust(context: Context) -> int:
             f"TLS_ISSUER is {settings['TLS_ISSUER']}: its certificates are not signed by this stack.",
             fix="trust the authority that signed them.",
         )
-    argv = ["exec", "--no-TTY", "caddy", "cat", ROOT_IN_CADDY]
-    certificate = _compose(context, settings, argv, fix="start it: make up").stdout
+    argv = ("exec", "--no-TTY", "caddy", "cat", ROOT_IN_CADDY)
+    certificate = context.compose(settings).checked(*argv, fix="start it: make up")
     path = context.layout.stack_dir / ROOT_NAME
     path.write_text(certificate, encoding="utf-8")
     context.console.note(f"Wrote {context.layout.shown(path)}. Python applications trust it with:")
@@ -48,7 +44,7 @@ def reload_tls(context: Context) -> int:
         CommandFailed: Caddy does not run.
     """
     settings = _settings(context)
-    _compose(context, settings, ["kill", "--signal", "SIGUSR1", "caddy"], fix="start it: make up")
+    context.compose(settings).checked("kill", "--signal", "SIGUSR1", "caddy", fix="start it: make up")
     context.console.print("Caddy reads its certificates again; make logs SERVICE=caddy shows a refusal.")
     return 0
 
@@ -62,9 +58,3 @@ def _settings(context: Context) -> Settings:
             fix="add tls to STACK_PROFILES in .env, with the compose engine, then make up.",
         )
     return settings
-
-
-def _compose(context: Context, settings: Settings, arguments: Sequence[str], *, fix: str) -> Completed:
-    argv = [*compose_command(context.layout, settings), *arguments]
-    environment = compose_environment(context.environment, settings)
-    return checked(argv, context.runner.run(argv, env=environment), fix=fix)

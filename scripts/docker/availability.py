@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 from scripts.core.errors import CommandFailed, StackError
-from scripts.core.runner import Runner, checked
+from scripts.core.runner import Runner
+
+from .compose import ALL_PROFILES, Compose
 
 ENGINE_TIMEOUT_S = 5.0
 REGISTRY_TIMEOUT_S = 10.0
@@ -88,31 +88,29 @@ def _version(text: str) -> tuple[int, ...]:
     return tuple(map(int, found.groups())) if found else ()
 
 
-def find_images(runner: Runner, compose: Sequence[str], environment: Mapping[str, str]) -> Finding:
+def find_images(compose: Compose) -> Finding:
     """Return whether all images of the stack are here or can be pulled; registries get 10 s in all.
 
     First this machine asks the registries, which downloads nothing. What it cannot see the daemon may: it has
     mirrors, a proxy and a network of its own. So where an image is not found the daemon begins to pull it.
-
-    `compose` is the beginning of a compose command, `environment` what it is run with.
     """
     try:
-        services = _services(runner, compose, environment)
+        services = compose.model(pinned=True)["services"]
     except CommandFailed as error:
         return Finding(
             False, f"compose.yaml is not usable: {' '.join(error.details)}", "correct compose.yaml"
         )
     wanted = {one["image"]: name for name, one in sorted(services.items()) if not one.get("build")}
-    absent = [image for image in sorted(wanted) if not _is_here(runner, image)]
+    absent = [image for image in sorted(wanted) if not _is_here(compose.runner, image)]
     if not absent:
         return Finding(True, f"all {len(wanted)} images are here")
     deadline = time.monotonic() + REGISTRY_TIMEOUT_S
-    unavailable = _not_in_registry(runner, absent, deadline - REGISTRY_TIMEOUT_S / 2)
+    unavailable = _not_in_registry(compose.runner, absent, deadline - REGISTRY_TIMEOUT_S / 2)
     if not unavailable:
         return Finding(True, f"{len(absent)} of {len(wanted)} images can be pulled")
     first = next(iter(unavailable))
     left = max(1.0, deadline - time.monotonic())
-    refusal = _refusal_of_daemon(runner, compose, environment, wanted[first], left)
+    refusal = _refusal_of_daemon(compose, wanted[first], left)
     if not refusal:
         return Finding(True, f"{len(absent)} of {len(wanted)} images can be pulled by Docker's daemon")
     names = f"{', '.join(list(unavailable)[:2])}{', ...' if len(unavailable) > 2 else ''}"
@@ -131,18 +129,16 @@ class _Answered(Exception):
     """The registry has given a manifest: what follows is the download."""
 
 
-def _refusal_of_daemon(
-    runner: Runner, compose: Sequence[str], environment: Mapping[str, str], service: str, timeout_s: float
-) -> str:
+def _refusal_of_daemon(compose: Compose, service: str, timeout_s: float) -> str:
     """Let the daemon begin to pull an image; return an empty text when it can, else what was said."""
 
     def look(said: str) -> None:
         if _DOWNLOADS.search(said):
             raise _Answered
 
-    argv = [*compose, "--ansi", "never", "--progress", "plain", "pull", "--policy", "missing", service]
+    argv = ("pull", "--policy", "missing", service)
     try:
-        done = runner.watched(argv, look, env=environment, every_s=0.5, timeout_s=timeout_s)
+        done = compose.watched(look, *argv, every_s=0.5, timeout_s=timeout_s)
     except _Answered:
         return ""
     except StackError:
@@ -153,15 +149,6 @@ def _refusal_of_daemon(
     return (
         f"Docker says: {lines[-1].removeprefix('Error response from daemon: ')}" if lines else "Docker failed"
     )
-
-
-def parse_json_rows(text: str) -> list[dict[str, object]]:
-    """Return the rows of `docker compose ps --format json`: an array in old versions, a line each in new."""
-    stripped = text.strip()
-    if stripped.startswith("["):
-        rows: list[dict[str, object]] = json.loads(stripped)
-        return rows
-    return [json.loads(line) for line in stripped.splitlines() if line.strip()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,19 +169,13 @@ class StackImages:
         return (*self.pulled, *self.built)
 
 
-def read_images(runner: Runner, compose: Sequence[str], environment: Mapping[str, str]) -> StackImages:
-    """Return which images the stack needs. Raises CommandFailed: the compose file is not usable."""
-    services = _services(runner, compose, environment).values()
+def read_images(compose: Compose, *, every_profile: bool = False) -> StackImages:
+    """Return which images the stack needs, by tag. Raises CommandFailed: the compose file is not usable."""
+    services = compose.model(ALL_PROFILES if every_profile else None)["services"].values()
     built = {service["image"] for service in services if service.get("build")}
     return StackImages(
         tuple(sorted({service["image"] for service in services} - built)), tuple(sorted(built))
     )
-
-
-def _services(runner: Runner, compose: Sequence[str], environment: Mapping[str, str]) -> dict[str, Any]:
-    argv = [*compose, "config", "--format", "json"]
-    services: dict[str, Any] = json.loads(checked(argv, runner.run(argv, env=environment)).stdout)["services"]
-    return services
 
 
 def _not_in_registry(runner: Runner, images: Sequence[str], deadline: float) -> list[str]:

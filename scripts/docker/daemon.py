@@ -130,3 +130,12 @@ def ports_of_containers(runner: Runner) -> dict[tuple[str, int], str]:
             for port in range(first, last + 1):
                 found[one["address"].strip("[]"), port] = name
     return found
+
+
+def container_at(published: Mapping[tuple[str, int], str], address: str, port: int) -> str:
+    """Return which container has published the port so that it collides; empty for none."""
+    everywhere = {"0.0.0.0", "::"}  # noqa: S104 - compared, not bound
+    for (other, number), name in published.items():
+        if number == port and (other == address or {other, address} & everywhere):
+            return f"container {name}"
+    return ""

@@ -15,13 +15,13 @@ from contextlib import contextmanager
 from scripts.docker.pause import begin_rest, end_rest, read_rest
 
 from . import guard
-from .services import WORKER, Services
+from .compose import WORKER, Compose
 
 _GUARD_ENDS_S = 30.0
 
 
 @contextmanager
-def worker_at_rest(services: Services) -> Iterator[None]:
+def worker_at_rest(services: Compose) -> Iterator[None]:
     """Stop the worker for the body; it has written what it held in memory. The caller holds the stack.
 
     Raises:
@@ -38,7 +38,7 @@ def worker_at_rest(services: Services) -> Iterator[None]:
             end_rest(layout)
 
 
-def wake_worker(services: Services) -> bool:
+def wake_worker(services: Compose) -> bool:
     """Start a worker that a killed verb has left stopped; return whether there was one.
 
     The caller holds the stack.
@@ -54,7 +54,7 @@ def wake_worker(services: Services) -> bool:
 
 
 @contextmanager
-def _guarded(services: Services) -> Iterator[None]:
+def _guarded(services: Compose) -> Iterator[None]:
     layout = services.layout
     argv, environment = services.restart_command(WORKER)
     files = [str(layout.resting_worker_file), str(layout.lock_file)]

@@ -7,28 +7,25 @@ import re
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 
 from scripts.api.health import Api
 from scripts.core import host
 from scripts.core.errors import EngineError, ProvisioningError, StackError
 from scripts.core.heartbeats import heartbeats_dir
 from scripts.core.layout import Layout, give_to, write_private
-from scripts.core.runner import Completed, Runner, checked
+from scripts.core.runner import Runner
 from scripts.core.waiting import Clock, Look, tail, wait_until
+from scripts.docker.compose import WEB, Compose, lowered_cpus
 from scripts.docker.containers import Container, read_containers, read_memory
-from scripts.docker.daemon import Daemon, ports_of_containers, read_daemon
+from scripts.docker.daemon import Daemon, container_at, ports_of_containers, read_daemon
 from scripts.docker.failure import progress_of, start_failure
-from scripts.docker.identity import claim_volumes, volumes_of_others
-from scripts.docker.images_lock import pinned_environment
-from scripts.docker.limits import Capacity, capacity_of_engine, fitting_cpus, wanted_memory
+from scripts.docker.identity import volumes_of_others
+from scripts.docker.limits import Capacity, capacity_of_engine, wanted_memory
 from scripts.docker.mounts import mount_problems
 from scripts.docker.pause import end_rest, read_rest
 from scripts.settings.envfile import read_env
 from scripts.settings.lasting import lasting_command
-from scripts.settings.model import SetBy
-from scripts.settings.profiles import REPLACED_BY, compose_profiles
-from scripts.settings.table import SETTINGS
+from scripts.settings.profiles import BIND_ADDRESSES, REPLACED_BY, compose_profiles, published_ports
 from scripts.settings.values import Settings
 
 from . import compose_members
@@ -46,7 +43,6 @@ from .base import (
 from .compose_older import older_stores
 from .embedded import local_url
 
-WEB = "langfuse-web"
 VERSION = "LANGFUSE_VERSION"
 MIN_FREE_BYTES = 10 * GIB
 # The password is there in the container; on the command line others would see it.
@@ -59,101 +55,10 @@ _PUBLIC_KEY = re.compile(r"pk-lf-[A-Za-z0-9_-]+")
 # Pulling 2 GB of images over a slow line comes first, then 480 migrations.
 START_TIMEOUT_S = 1800
 PROVISION_TIMEOUT_S = 180.0
-STOP_TIMEOUT_S = 300.0
-# A service that the settings ask for no longer may still run or have a volume: stopping means all of them.
-ALL_PROFILES = {"COMPOSE_PROFILES": "*"}
-# No cursor movements in what we read ourselves, whatever the terminal.
-PLAIN = ("--ansi", "never", "--progress", "plain")
 MIGRATIONS_OFF = {
     "LANGFUSE_AUTO_POSTGRES_MIGRATION_DISABLED": "true",
     "LANGFUSE_AUTO_CLICKHOUSE_MIGRATION_DISABLED": "true",
 }
-
-_FILE_ONLY = frozenset(setting.name for setting in SETTINGS if setting.set_by is SetBy.FILE)
-
-
-def size_file(layout: Layout, settings: Settings) -> Path:
-    """Return the file with the limits of the chosen size."""
-    return layout.root / "config" / "sizes" / f"{settings['STACK_SIZE']}.env"
-
-
-def compose_command(layout: Layout, settings: Settings) -> list[str]:
-    """Return how every compose command of this stack begins; `.env` wins over the file of the size."""
-    command = ["docker", "compose", "--project-name", settings["COMPOSE_PROJECT_NAME"]]
-    for path in (size_file(layout, settings), layout.env_file):
-        if path.exists():
-            command += ["--env-file", str(path)]
-    return command
-
-
-def compose_environment(environment: Mapping[str, str], settings: Settings) -> dict[str, str]:
-    """Return the environment of every compose command: ours, the settings, and the profiles they ask for."""
-    # Compose would take from here what only `.env` may set, such as the DATABASE_URL of an application.
-    ours = {name: value for name, value in environment.items() if name not in _FILE_ONLY}
-    profiles = ",".join(compose_profiles(settings.values))
-    return {**ours, **settings.values, "COMPOSE_PROFILES": profiles}
-
-
-def starting_environment(
-    layout: Layout,
-    settings: Settings,
-    environment: Mapping[str, str],
-    runner: Runner,
-    extra: Mapping[str, str] | None = None,
-    capacity: Capacity | None = None,
-) -> dict[str, str]:
-    """Return the environment of every compose command that may make a container.
-
-    All of them use the same: locked images by their digest, the directory that is mounted, and CPU limits
-    that the engine has (`capacity`, asked for where it is not given). With another one a container is made
-    anew, from another image or with another limit.
-
-    Raises:
-        UsageError: images.lock is damaged, or compose.yaml is not usable.
-    """
-    ours = compose_environment(environment, settings)
-    lowered = lowered_cpus(layout, settings, capacity or capacity_of_engine(runner))
-    ours |= {"STACK_DIR": str(layout.stack_dir), **lowered, **(extra or {})}
-    return pinned_environment(layout, runner, compose_command(layout, settings), ours)
-
-
-def lowered_cpus(layout: Layout, settings: Settings, capacity: Capacity) -> dict[str, str]:
-    """Return the CPU limits of the size that the engine does not have, as low as they must be."""
-    path = size_file(layout, settings)
-    size = read_env(path).values() if path.exists() else {}
-    return fitting_cpus(size, settings.values, capacity.cpus)
-
-
-# Which setting says where the port of another one is opened.
-BIND_ADDRESSES: Mapping[str, str] = {
-    "LANGFUSE_PORT": "LANGFUSE_BIND_ADDRESS",
-    "S3_PORT": "LANGFUSE_BIND_ADDRESS",
-    "HTTPS_PORT": "TLS_BIND_ADDRESS",
-    "HTTP_PORT": "TLS_BIND_ADDRESS",
-    "GRAFANA_PORT": "GRAFANA_BIND_ADDRESS",
-}
-
-
-def published_ports(settings: Settings) -> list[tuple[str, str]]:
-    """Return the port settings of what will run, each with the address that it listens on."""
-    profiles = compose_profiles(settings.values)
-    names = ["LANGFUSE_PORT"]
-    if "s3" in profiles:
-        names.append("S3_PORT")
-    if "tls" in profiles:
-        names += ["HTTPS_PORT", "HTTP_PORT"]
-    if "monitoring" in profiles:
-        names.append("GRAFANA_PORT")
-    return [(name, settings[BIND_ADDRESSES[name]]) for name in names]
-
-
-def container_at(published: Mapping[tuple[str, int], str], address: str, port: int) -> str:
-    """Return which container has published the port so that it collides; empty for none."""
-    everywhere = {"0.0.0.0", "::"}  # noqa: S104 - compared, not bound
-    for (other, number), name in published.items():
-        if number == port and (other == address or {other, address} & everywhere):
-            return f"container {name}"
-    return ""
 
 
 def other_port_fix(
@@ -182,6 +87,11 @@ class ComposeEngine:
     progress: Progress
     clock: Clock = field(default_factory=Clock)
     name: EngineName = EngineName.COMPOSE
+
+    @property
+    def compose(self) -> Compose:
+        """The compose commands of the stack."""
+        return Compose(self.layout, self.settings, self.environment, self.runner)
 
     @property
     def local_url(self) -> str:
@@ -220,7 +130,7 @@ class ComposeEngine:
     def obstacles(self) -> Sequence[Obstacle]:
         """See Engine."""
         found = unfinished_restore(self.layout)
-        config = self._compose("config", "--quiet")
+        config = self.compose.run("config", "--quiet")
         if config.returncode != 0:
             found.append(Obstacle(f"compose.yaml is not usable: {config.stderr.strip()}", "correct it"))
         containers = self._containers()
@@ -241,12 +151,12 @@ class ComposeEngine:
         """Return the stores that a start would make older than their data."""
         if not any(one.volumes for one in containers):
             return []
-        config = self._compose("config", "--format", "json")
+        config = self.compose.run("config", "--format", "json")
         return older_stores(containers, json.loads(config.stdout)) if config.returncode == 0 else []
 
     def _unreadable_mounts(self, daemon: Daemon) -> list[Obstacle]:
         """Return what is mounted, and cannot be read by the user of its container."""
-        config = self._compose("config", "--format", "json")
+        config = self.compose.run("config", "--format", "json")
         model = json.loads(config.stdout) if config.returncode == 0 else {"services": {}}
         return [Obstacle(one.reason, one.fix) for one in mount_problems(model, self.layout, daemon)]
 
@@ -254,7 +164,7 @@ class ComposeEngine:
         """Return what keeps Docker from opening the ports, whatever this user may do."""
         found = []
         in_docker = ports_of_containers(self.runner)
-        for setting, address in published_ports(self.settings):
+        for setting, address in published_ports(self.settings.values):
             port = self.settings.integer(setting)
             # On another machine its own ports count, which cannot be tried from here.
             state = host.port_state(address, port) if daemon.is_local else host.PortState.FREE
@@ -330,7 +240,7 @@ class ComposeEngine:
 
         Compose would make an empty one without a word, and half of the data would point to nothing.
         """
-        project = self.settings["COMPOSE_PROJECT_NAME"]
+        project = self.compose.project
         stores = [profile for profile in compose_profiles(self.settings.values) if profile in REPLACED_BY]
         there = {text.removeprefix(f"volume {project}_") for text in self.data()}
         if there.isdisjoint(stores):
@@ -375,7 +285,7 @@ class ComposeEngine:
         containers = self._containers()
         if containers:
             with self.progress.working("Stopping the containers"):
-                self._checked("down", extra=ALL_PROFILES, timeout_s=STOP_TIMEOUT_S)
+                self.compose.checked("down")
         return any(not one.done for one in containers)
 
     def provision(self, projects: Sequence[WantedProject]) -> None:
@@ -406,7 +316,7 @@ class ComposeEngine:
                 "database is not one of this stack.",
                 fix=f"run this in the database, then make bootstrap again: {statement}",
             )
-        self._checked("exec", "-T", "postgres", "sh", "-c", _PSQL, statement)
+        self.compose.checked("exec", "-T", "postgres", "sh", "-c", _PSQL, statement)
         with Api(self.local_url) as api:
             api.forget_rejected_keys(self.settings["ADMIN_API_KEY"])
 
@@ -434,36 +344,25 @@ class ComposeEngine:
 
     def follow_logs(self, *, lines: int, follow: bool, service: str) -> int:
         """See Engine."""
-        argv = [
-            "logs",
-            "--tail",
-            str(lines),
-            *(["--follow"] if follow else []),
-            *([service] if service else []),
-        ]
-        return self.runner.stream([*self._command(), *argv], env=self._environment({}))
+        following = ["--follow"] if follow else []
+        return self.compose.stream("logs", "--tail", str(lines), *following, *([service] if service else []))
 
     def data(self) -> Sequence[str]:
         """See Engine."""
-        label = f"label=com.docker.compose.project={self.settings['COMPOSE_PROJECT_NAME']}"
-        argv = ["docker", "volume", "ls", "--quiet", "--filter", label]
-        return [f"volume {name}" for name in checked(argv, self.runner.run(argv)).stdout.split()]
+        return [f"volume {name}" for name in self.compose.volumes()]
 
     def destroy(self) -> None:
         """See Engine."""
         # Nobody needs a clean stop of what is deleted next: it would take up to half a minute.
-        argv = ["down", "--timeout", "0", "--volumes", "--remove-orphans"]
-        self._checked(*argv, extra=ALL_PROFILES, timeout_s=STOP_TIMEOUT_S)
+        self.compose.checked("down", "--timeout", "0", "--volumes", "--remove-orphans")
 
     def _provision(self, project: WantedProject) -> None:
         variables = {**project.init_variables(), **MIGRATIONS_OFF}
         # `--env NAME` without a value takes it from the environment: no secret in any process list.
         names = [argument for name in variables for argument in ("--env", name)]
-        argv = ["run", "--detach", "--no-deps", *names, WEB]
+        argv = ("run", "--detach", "--no-deps", *names, WEB)
         fix = "see `make logs SERVICE=langfuse-web`, then run make bootstrap again"
-        command = [*self._command(), *argv]
-        done = self.runner.run(command, env=self._starting_environment(variables))
-        container = checked(command, done, fix=fix).stdout.strip().splitlines()[-1]
+        container = self.compose.checked(*argv, extra=variables, fix=fix).strip().splitlines()[-1]
         try:
             wait_until(
                 lambda: self._look_at(container),
@@ -498,11 +397,11 @@ class ComposeEngine:
         """
         served = any(one.service == WEB and one.health == "healthy" for one in self._containers())
         self.progress.note("Taking down what was started; data that was there stays.")
-        self._compose("down", extra=ALL_PROFILES, timeout_s=STOP_TIMEOUT_S)
+        self.compose.run("down")
         made = {name.removeprefix("volume ") for name in set(self.data()) - volumes_before}
         # With web, somebody may have sent something already.
         if made and not served:
-            made -= volumes_of_others(self.runner, self.layout, self.settings["COMPOSE_PROJECT_NAME"])
+            made -= volumes_of_others(self.runner, self.layout, self.compose.project)
             self.runner.run(["docker", "volume", "rm", *sorted(made)])
 
     def _let_exporter_read(self) -> None:
@@ -512,11 +411,10 @@ class ComposeEngine:
         heartbeats_dir(self.layout).mkdir(parents=True, exist_ok=True)
 
     def _start(self, init: Mapping[str, str], before: Sequence[Container], only: Sequence[str] = ()) -> None:
-        environment, services = self._fitted(init)
+        capacity, services = self._fitted()
         # What lay there stopped or sick is not judged before it was started anew.
         old = {(one.id, one.started) for one in before}
-        argv = [*self._command(), *PLAIN, "up", "--detach", "--wait", "--wait-timeout", str(START_TIMEOUT_S)]
-        argv += only
+        argv = ("up", "--detach", "--wait", "--wait-timeout", str(START_TIMEOUT_S), *only)
         with self.progress.steps("Starting the containers (the first start takes minutes)") as show:
 
             def look(said: str) -> None:
@@ -526,52 +424,40 @@ class ComposeEngine:
                 if hopeless:
                     raise self._start_failure(hopeless, said)
 
-            done = self.runner.watched(argv, look, env=environment, timeout_s=START_TIMEOUT_S + 60)
+            done = self.compose.watched(
+                look, *argv, extra=init, capacity=capacity, timeout_s=START_TIMEOUT_S + 60
+            )
             containers = self._containers()
             show(progress_of(services, containers, ""))
         if done.returncode != 0:
             raise self._start_failure([one for one in containers if not one.well], done.stderr)
 
-    def _fitted(self, init: Mapping[str, str]) -> tuple[dict[str, str], Sequence[str]]:
-        """Return environment and services of a start, fitted to what Docker has; say what that changes."""
+    def _fitted(self) -> tuple[Capacity, Sequence[str]]:
+        """Return what Docker has, and the services of a start; say what the one changes in the other."""
         capacity = capacity_of_engine(self.runner)
         lowered = lowered_cpus(self.layout, self.settings, capacity)
         if lowered:
             names = ", ".join(lowered)
             self.progress.note(f"Docker has {capacity.cpus} CPUs: as much as that, not more, for {names}.")
-        model = json.loads(self._checked("config", "--format", "json", extra=lowered).stdout)
+        model = self.compose.model(lowered)
         if 0 < capacity.memory_bytes < (wanted := wanted_memory(model)):
             self.progress.note(
                 f"Docker has {capacity.memory_bytes / GIB:.1f} GiB of memory, the limits add up to "
                 f"{wanted / GIB:.1f}: under load something may be killed. Choose a smaller STACK_SIZE."
             )
-        claim_volumes(self.runner, self.layout, self.settings["COMPOSE_PROJECT_NAME"], model)
-        return self._starting_environment(init, capacity), sorted(model["services"])
+        self.compose.claim_volumes(model)
+        return capacity, sorted(model["services"])
 
     def _start_failure(self, guilty: Sequence[Container], said: str) -> StackError:
         reports = [(one, self._container_log(one.id)) for one in guilty]
         return start_failure(reports, said)
 
     def _containers(self) -> list[Container]:
-        return read_containers(self.runner, self.settings["COMPOSE_PROJECT_NAME"])
+        return read_containers(self.runner, self.compose.project)
 
     @staticmethod
     def _runs(containers: Sequence[Container]) -> bool:
         return any(one.state == "running" for one in containers)
-
-    def _command(self) -> list[str]:
-        return compose_command(self.layout, self.settings)
-
-    def _environment(self, extra: Mapping[str, str]) -> dict[str, str]:
-        ours = compose_environment(self.environment, self.settings)
-        return {**ours, "STACK_DIR": str(self.layout.stack_dir), **extra}
-
-    def _starting_environment(
-        self, extra: Mapping[str, str], capacity: Capacity | None = None
-    ) -> dict[str, str]:
-        return starting_environment(
-            self.layout, self.settings, self.environment, self.runner, extra, capacity
-        )
 
     @property
     def _has_database(self) -> bool:
@@ -580,23 +466,5 @@ class ComposeEngine:
 
     def _psql(self, statements: str) -> str:
         """Return what the bundled database answers. Every user of the host would see arguments."""
-        argv = [*self._command(), "exec", "-T", "postgres", "sh", "-c", _PSQL_READING]
-        done = self.runner.run(argv, env=self._environment({}), stdin=statements)
-        return checked(argv[:-1], done, fix="see make doctor ONLY=stores.postgres.").stdout
-
-    def _compose(
-        self, *arguments: str, extra: Mapping[str, str] | None = None, timeout_s: float = 60
-    ) -> Completed:
-        return self.runner.run(
-            [*self._command(), *arguments], env=self._environment(extra or {}), timeout_s=timeout_s
-        )
-
-    def _checked(
-        self,
-        *arguments: str,
-        extra: Mapping[str, str] | None = None,
-        timeout_s: float = 60,
-        fix: str = "",
-    ) -> Completed:
-        done = self._compose(*arguments, extra=extra, timeout_s=timeout_s)
-        return checked([*self._command(), *arguments], done, fix=fix)
+        argv = ("exec", "-T", "postgres", "sh", "-c", _PSQL_READING)
+        return self.compose.checked(*argv, stdin=statements, fix="see make doctor ONLY=stores.postgres.")

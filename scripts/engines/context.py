@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from scripts.core.console import Console
 from scripts.core.layout import Layout
 from scripts.core.runner import Runner
-from scripts.docker.availability import Finding, find_engine, find_images
+from scripts.docker.availability import find_engine, find_images
+from scripts.docker.compose import Compose
 from scripts.docker.identity import require_own
-from scripts.docker.images_lock import pinned_environment
 from scripts.settings.envfile import EnvFile, read_env
 from scripts.settings.langfuse_file import decided_names, langfuse_file_problems
 from scripts.settings.table import SETTINGS
@@ -18,7 +18,7 @@ from scripts.settings.values import Settings, compose_only, load_settings, load_
 
 from .base import Engine, EngineName
 from .choice import Choice, Probes, choose_engine
-from .compose import ComposeEngine, compose_command, compose_environment
+from .compose import ComposeEngine
 from .embedded import EmbeddedEngine
 
 
@@ -71,15 +71,15 @@ class Context:
 
     def choose(self, settings: Settings) -> Choice:
         """Return the engine that a start has to use. Raises UsageError."""
-        probes = Probes(docker=lambda: find_engine(self.runner), images=lambda: self._find_images(settings))
+        probes = Probes(
+            docker=lambda: find_engine(self.runner), images=lambda: find_images(self.compose(settings))
+        )
         given = compose_only(SETTINGS, self.env_file() or EnvFile(), self.environment)
         return choose_engine(settings.get("ENGINE"), self.remembered_engine(), probes, given)
 
-    def _find_images(self, settings: Settings) -> Finding:
-        command = compose_command(self.layout, settings)
-        environment = compose_environment(self.environment, settings)
-        pinned = pinned_environment(self.layout, self.runner, command, environment)
-        return find_images(self.runner, command, pinned)
+    def compose(self, settings: Settings) -> Compose:
+        """Return the compose commands of the stack."""
+        return Compose(self.layout, settings, self.environment, self.runner)
 
     def engine(self, name: EngineName, settings: Settings, *, looking: bool = False) -> Engine:
         """Return the engine of that name; with `looking` also to explain what is not this stack's.

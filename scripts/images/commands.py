@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,46 +10,28 @@ from scripts.core.console import WAITING
 from scripts.core.errors import EXIT_OK, StackError, UsageError
 from scripts.core.runner import checked
 from scripts.docker.availability import StackImages, find_engine, read_images
+from scripts.docker.compose import Compose
 from scripts.docker.failure import pull_state
 from scripts.docker.images_lock import (
     LocalImage,
     Locked,
     inspect_image,
     lock_text,
-    pinned_environment,
     read_lock,
 )
-from scripts.engines.compose import PLAIN, compose_command, compose_environment
 from scripts.engines.context import Context
 from scripts.settings.envfile import plan_env_change
 from scripts.settings.table import GROUPS
 
 from .archive import COMPRESSED, compress, seal, verify
 
-# Two gigabytes over a slow line.
-PULL_TIMEOUT_S = 3600
-BUILD_TIMEOUT_S = 1800
 ARCHIVE_TIMEOUT_S = 1800
-
-
-@dataclass(frozen=True, slots=True)
-class Compose:
-    """How compose is called for this stack.
-
-    Attributes:
-        tags: environment that uses the images by tag.
-        pinned: environment that uses locked images by digest.
-    """
-
-    command: list[str]
-    tags: dict[str, str]
-    pinned: dict[str, str]
 
 
 def pull(context: Context) -> int:
     """Bring every image of the stack: pulled, or built from this repository; locked ones by their digest."""
     compose = _compose(context)
-    _pull(context, compose, compose.pinned)
+    _pull(context, compose)
     _build(context, compose)
     context.console.print("All images are here.")
     return EXIT_OK
@@ -59,10 +40,9 @@ def pull(context: Context) -> int:
 def lock(context: Context, *, dry_run: bool) -> int:
     """Pull every image by its tag, and write down what it is. Entries of other profiles stay."""
     compose = _compose(context)
-    wanted = read_images(context.runner, compose.command, compose.tags).pulled
-    known = read_images(context.runner, compose.command, {**compose.tags, "COMPOSE_PROFILES": "*"}).pulled
+    wanted, known = read_images(compose).pulled, read_images(compose, every_profile=True).pulled
     before = read_lock(context.layout.images_lock)
-    _pull(context, compose, compose.tags)
+    _pull(context, compose, by_tag=True)
     after = {name: one for name, one in before.items() if name in known}
     after |= {reference: _resolved(context, reference) for reference in wanted}
     for line in changes(before, after):
@@ -80,7 +60,7 @@ def lock(context: Context, *, dry_run: bool) -> int:
 def save(context: Context, file: Path) -> int:
     """Write every image of the stack into a file with checksums; compressed if its name ends with `.zst`."""
     compose = _compose(context)
-    wanted = read_images(context.runner, compose.command, compose.tags)
+    wanted = read_images(compose)
     here = _all_here(context, wanted)
     if file.exists():
         raise UsageError(f"{file} exists.", fix="choose another name, or delete it first.")
@@ -152,10 +132,7 @@ def _compose(context: Context) -> Compose:
     _require_engine(context)
     # Before the first start there are no secrets yet, and compose reads no file without them.
     change = plan_env_change(GROUPS, context.env_file(), context.environment, lambda: datetime.now(UTC))
-    settings = context.settings(change.generated)
-    command = compose_command(context.layout, settings)
-    tags = compose_environment(context.environment, settings)
-    return Compose(command, tags, pinned_environment(context.layout, context.runner, command, tags))
+    return context.compose(context.settings(change.generated))
 
 
 def _require_engine(context: Context) -> None:
@@ -164,31 +141,25 @@ def _require_engine(context: Context) -> None:
         raise UsageError(f"Images need Docker, and {engine.reason}.", fix=f"{engine.fix}, then repeat.")
 
 
-def _pull(context: Context, compose: Compose, environment: dict[str, str]) -> None:
-    argv = [*compose.command, "config", "--services"]
-    services = checked(argv, context.runner.run(argv, env=environment)).stdout.split()
-    argv = [*compose.command, *PLAIN, "pull", "--ignore-buildable", "--policy", "missing"]
-    if environment is compose.tags:
-        argv[-1] = "always"
+def _pull(context: Context, compose: Compose, *, by_tag: bool = False) -> None:
+    services = compose.checked("config", "--services").split()
+    argv = ("pull", "--ignore-buildable", "--policy", "always" if by_tag else "missing")
     with context.console.steps("Pulling images") as show:
-        done = context.runner.watched(
-            argv,
+        done = compose.watched(
             lambda said: show({name: pull_state(name, said) or WAITING for name in services}),
-            env=environment,
-            timeout_s=PULL_TIMEOUT_S,
+            *argv,
+            pinned=not by_tag,
         )
-    checked(
-        argv, done, fix="see what the lines above say; a host without registry: make images-load FILE=..."
-    )
+    fix = "see what the lines above say; a host without registry: make images-load FILE=..."
+    compose.require(done, *argv, fix=fix)
 
 
 def _build(context: Context, compose: Compose) -> None:
-    if not read_images(context.runner, compose.command, compose.tags).built:
+    if not read_images(compose).built:
         return
-    argv = [*compose.command, *PLAIN, "build"]
+    fix = "it needs a Python package index; or bring the image: make images-load FILE=..."
     with context.console.working("Building the image of the exporter"):
-        done = context.runner.run(argv, env=compose.tags, timeout_s=BUILD_TIMEOUT_S)
-    checked(argv, done, fix="it needs a Python package index; or bring the image: make images-load FILE=...")
+        compose.checked("build", fix=fix)
 
 
 def _resolved(context: Context, reference: str) -> Locked:

@@ -37,3 +37,26 @@ def compose_profiles(values: Mapping[str, str]) -> tuple[str, ...]:
     extras = split_list(values.get("STACK_PROFILES", ""))
     exporters = [f"monitoring-{store}" for store in bundled if store in WATCHED and "monitoring" in extras]
     return (*bundled, *extras, *exporters)
+
+
+# Which setting says where the port of another one is opened.
+BIND_ADDRESSES: Mapping[str, str] = {
+    "LANGFUSE_PORT": "LANGFUSE_BIND_ADDRESS",
+    "S3_PORT": "LANGFUSE_BIND_ADDRESS",
+    "HTTPS_PORT": "TLS_BIND_ADDRESS",
+    "HTTP_PORT": "TLS_BIND_ADDRESS",
+    "GRAFANA_PORT": "GRAFANA_BIND_ADDRESS",
+}
+
+
+def published_ports(values: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return the port settings of what will run, each with the address that it listens on."""
+    profiles = compose_profiles(values)
+    names = ["LANGFUSE_PORT"]
+    if "s3" in profiles:
+        names.append("S3_PORT")
+    if "tls" in profiles:
+        names += ["HTTPS_PORT", "HTTP_PORT"]
+    if "monitoring" in profiles:
+        names.append("GRAFANA_PORT")
+    return [(name, values[BIND_ADDRESSES[name]]) for name in names]

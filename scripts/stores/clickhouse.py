@@ -12,7 +12,7 @@ from typing import Any
 
 from scripts.core.archives import unpack
 from scripts.core.errors import CommandFailed
-from scripts.docker.services import Services
+from scripts.docker.compose import Compose
 
 from .errors import StoreError
 from .event_batches import SpanId
@@ -32,7 +32,7 @@ Counts = dict[str, dict[str, int]]
 class ClickHouse:
     """The bundled ClickHouse, database `name`. Methods raise StackError when they fail."""
 
-    services: Services
+    services: Compose
     database: str = "default"
 
     def query(self, statement: str) -> str:

@@ -1,6 +1,6 @@
 """The stores of a stack over its network, for what runs in one of its containers and has no Docker.
 
-Takes the place of `Services` below `Postgres` and `ClickHouse`: they hand over statements and read texts.
+Takes the place of `Compose` below `Postgres` and `ClickHouse`: they hand over statements and read texts.
 """
 
 from __future__ import annotations

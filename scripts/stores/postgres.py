@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.core.errors import CommandFailed
-from scripts.docker.services import Services
+from scripts.docker.compose import Compose
 
 from .errors import StoreError
 from .identifiers import Needles
@@ -82,7 +82,7 @@ COMMIT;
 class Postgres:
     """The bundled PostgreSQL. Methods raise StackError when they fail."""
 
-    services: Services
+    services: Compose
     sleep: Callable[[float], None] = time.sleep
 
     def size(self) -> int:

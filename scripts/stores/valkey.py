@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from scripts.docker.services import Services
+from scripts.docker.compose import Compose
 
 SERVICE = "valkey"
 MARK = "langfuse-stack:before-restore"
@@ -33,7 +33,7 @@ return lines
 class Valkey:
     """The bundled Valkey. Langfuse uses database 0; what is set aside lies in database 1."""
 
-    services: Services
+    services: Compose
 
     def set_aside(self) -> None:
         """Exchange database 0, whatever is in it, for an empty one."""

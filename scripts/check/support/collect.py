@@ -33,7 +33,6 @@ from scripts.check.doctor.sources.valkey import Valkey
 from scripts.core.console import Console
 from scripts.core.errors import StackError
 from scripts.engines.base import EngineName
-from scripts.engines.compose import compose_command, compose_environment
 from scripts.engines.context import Context
 from scripts.settings.values import Settings
 
@@ -157,12 +156,11 @@ def _logs(
     except NotGathered as reason:
         yield "logs/none.txt", f"{reason}\n"
         return
-    command = compose_command(context.layout, settings)
-    environment = compose_environment(context.environment, settings)
+    compose = context.compose(settings)
 
     def log(service: str) -> str:
-        argv = [*command, "logs", "--no-color", "--timestamps", "--tail", str(LOG_LINES), service]
-        done = context.runner.run(argv, env=environment, timeout_s=TIMEOUT_S)
+        argv = ("logs", "--no-color", "--timestamps", "--tail", str(LOG_LINES), service)
+        done = compose.run(*argv, timeout_s=TIMEOUT_S)
         return done.stdout or done.stderr
 
     with ThreadPoolExecutor(max_workers=4) as pool:

@@ -16,7 +16,6 @@ from scripts.core.runner import Completed
 from scripts.data.backup.errors import NoRepository, WrongPassword
 from scripts.data.backup.repository import Repository
 from scripts.engines.base import EngineName
-from scripts.engines.compose import compose_command, compose_environment
 from scripts.engines.compose_members import HASHED, WITH_BCRYPT, WITHOUT_BCRYPT, variable
 from scripts.engines.context import Context
 from scripts.engines.embedded import EmbeddedEngine, local_url
@@ -168,10 +167,8 @@ class Stores:
         return done
 
     def _inside(self, service: str, script: str, stdin: str) -> Completed:
-        command = compose_command(self.context.layout, self.settings)
-        argv = [*command, "exec", "-T", service, "sh", "-c", script]
-        environment = compose_environment(self.context.environment, self.settings)
-        return self.context.runner.run(argv, env=environment, stdin=stdin, timeout_s=TIMEOUT_S)
+        compose = self.context.compose(self.settings)
+        return compose.run("exec", "-T", service, "sh", "-c", script, stdin=stdin, timeout_s=TIMEOUT_S)
 
 
 def _no_user(email: str) -> StackError:

@@ -11,7 +11,7 @@ from scripts.core.errors import EXIT_DRIFT, EXIT_FAILED, EXIT_OK, UsageError
 from scripts.core.heartbeats import record_success
 from scripts.core.layout import only_one_verb
 from scripts.data.transfer.remote import remote_of
-from scripts.docker.services import Services, require_bundled
+from scripts.docker.compose import require_bundled
 from scripts.engines.base import EngineName
 from scripts.engines.context import Context
 from scripts.settings.values import Settings
@@ -89,7 +89,7 @@ def reconciler_of(context: Context, settings: Settings, rate: float = 100.0) -> 
         UsageError: a store of the stack is not run by it.
     """
     require_bundled(settings.values)
-    services = Services(context.layout, settings, context.environment, context.runner)
+    services = context.compose(settings)
     return Reconciler(
         settings,
         Postgres(services),

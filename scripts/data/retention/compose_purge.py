@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from scripts.docker.services import Services
+from scripts.docker.compose import Compose
 from scripts.settings.values import Settings
 from scripts.stores.audit_log import AuditLog
 from scripts.stores.buckets import EVENTS, EXPORTS, MEDIA, open_bucket
@@ -63,7 +63,7 @@ class Purge:
     """
 
     settings: Settings
-    services: Services
+    services: Compose
     postgres: Postgres
     clickhouse: ClickHouse
     day: str

@@ -12,7 +12,7 @@ from pathlib import Path
 from scripts.core.layout import write_private
 from scripts.core.waiting import Look, tail, wait_until
 from scripts.data.transfer.remote import Remote, Row, TransferError, remote_of
-from scripts.docker.services import Services, require_bundled
+from scripts.docker.compose import require_bundled
 from scripts.engines.base import EngineName
 from scripts.engines.context import Context
 from scripts.engines.embedded import MODULE
@@ -194,7 +194,7 @@ def purge(context: Context, settings: Settings, doomed: Mapping[str, Doomed]) ->
 def purge_compose(context: Context, settings: Settings, doomed: Mapping[str, Doomed]) -> Mapping[str, int]:
     """Do the same in the stores of a compose stack, which goes on running."""
     require_bundled(settings.values)
-    services = Services(context.layout, settings, context.environment, context.runner)
+    services = context.compose(settings)
     clickhouse = ClickHouse(services, settings["CLICKHOUSE_DB"])
     day = datetime.now(UTC).date().isoformat()
     with context.console.working("Removing payloads and what refers to the traces"):

@@ -11,7 +11,7 @@ from typing import Any
 from scripts.core.errors import EXIT_FAILED, EXIT_OK, UsageError
 from scripts.core.layout import only_one_verb, write_private
 from scripts.data.transfer.remote import Remote
-from scripts.docker.services import Services, require_bundled
+from scripts.docker.compose import require_bundled
 from scripts.engines.base import EngineName
 from scripts.engines.context import Context
 from scripts.settings.values import Settings
@@ -199,7 +199,7 @@ def ids_of_records(context: Context, settings: Settings, way: str, value: str) -
         if record["subject_hmac_sha256"] == subject:
             hashes.update(record.get("traces_hmac_sha256", ()))
     if hashes and context.current_engine(settings).name is not EngineName.EMBEDDED:
-        services = Services(context.layout, settings, context.environment, context.runner)
+        services = context.compose(settings)
         yield from (
             trace
             for trace in Postgres(services).all_deleted_traces()

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.core.runner import checked
-from scripts.docker.services import Services
 from scripts.engines.base import EngineName
 from scripts.engines.context import Context
 from scripts.engines.embedded import MODULE
@@ -66,7 +65,7 @@ def search(context: Context, settings: Settings, needles: Needles) -> list[Place
     """
     if context.current_engine(settings).name is EngineName.EMBEDDED:
         return [*search_embedded(context, needles), *search_files(context, needles)]
-    services = Services(context.layout, settings, context.environment, context.runner)
+    services = context.compose(settings)
     return [
         *search_postgres(Postgres(services), needles),
         *search_clickhouse(ClickHouse(services, settings["CLICKHOUSE_DB"]), needles),

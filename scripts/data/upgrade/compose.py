@@ -15,8 +15,8 @@ from scripts.data.backup.drivers.compose_exchange import start_stores
 from scripts.data.backup.manifest import Manifest
 from scripts.data.backup.proof import read_back
 from scripts.data.reconcile.command import look_at_compose
-from scripts.docker.services import WORKER, Services
-from scripts.engines.compose import VERSION, WEB, ComposeEngine
+from scripts.docker.compose import WEB, WORKER, Compose
+from scripts.engines.compose import VERSION, ComposeEngine
 from scripts.engines.context import Context
 from scripts.images import commands as images
 from scripts.run import smoke
@@ -178,9 +178,8 @@ class ComposeHands:
             context.layout, self._settings(), context.environment, context.runner, context.console
         )
 
-    def _services(self) -> Services:
-        context = self.context
-        return Services(context.layout, self._settings(), context.environment, context.runner)
+    def _services(self) -> Compose:
+        return self.context.compose(self._settings())
 
 
 def with_version(context: Context, version: str) -> Context:

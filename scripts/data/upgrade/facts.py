@@ -10,9 +10,9 @@ from scripts.core import host
 from scripts.core.errors import StackError
 from scripts.data.backup.drivers.compose import ComposeDriver
 from scripts.docker.availability import find_images
-from scripts.docker.images_lock import pinned_environment, read_lock
-from scripts.docker.services import WEB, Services, require_bundled
-from scripts.engines.compose import VERSION, ComposeEngine, compose_command, compose_environment
+from scripts.docker.compose import WEB, Compose, require_bundled
+from scripts.docker.images_lock import read_lock
+from scripts.engines.compose import VERSION, ComposeEngine
 from scripts.engines.context import Context
 from scripts.settings.kinds import VERSION as VERSION_KIND
 from scripts.settings.table import SETTINGS
@@ -41,7 +41,7 @@ def gather(context: Context, new: str) -> Facts:
     """
     settings = context.settings()
     require_bundled(settings.values)
-    services = Services(context.layout, settings, context.environment, context.runner)
+    services = context.compose(settings)
     engine = ComposeEngine(context.layout, settings, context.environment, context.runner, context.console)
     driver = ComposeDriver(engine, services)
     images = services.images()
@@ -72,7 +72,7 @@ def running_version(images: dict[str, str], base_url: str) -> str:
         return api.version().removeprefix("v")
 
 
-def _levels(services: Services) -> Levels | None:
+def _levels(services: Compose) -> Levels | None:
     try:
         return levels_of_stack(services)
     except StackError:
@@ -103,9 +103,5 @@ def _sdk() -> str:
 def _images(context: Context, new: str) -> str:
     """Return why the images of a version cannot be had, or an empty string."""
     target = with_version(context, new)
-    settings = target.settings()
-    command = compose_command(target.layout, settings)
-    environment = compose_environment(target.environment, settings)
-    pinned = pinned_environment(target.layout, target.runner, command, environment)
-    found = find_images(target.runner, command, pinned)
+    found = find_images(target.compose(target.settings()))
     return "" if found.usable else found.reason

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from scripts.docker.services import WORKER, Services
+from scripts.docker.compose import WORKER, Compose
 from scripts.stores.background import UNFINISHED, BackgroundMigration, parse_rows
 from scripts.stores.clickhouse import ClickHouse
 from scripts.stores.postgres import Postgres
@@ -25,7 +25,7 @@ _DIRTY = (
 )
 
 
-def levels_of_stack(services: Services) -> Levels:
+def levels_of_stack(services: Compose) -> Levels:
     """Return what the databases of a stack say. Raises StackError when one does not answer."""
     clickhouse = ClickHouse(services, services.settings["CLICKHOUSE_DB"])
     return read_levels(Postgres(services), clickhouse, services.variables(WORKER))

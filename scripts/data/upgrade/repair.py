@@ -21,9 +21,9 @@ from scripts.config.provision.tenancy import Bootstrap
 from scripts.core.errors import EXIT_OK, StackError, UsageError
 from scripts.core.layout import only_one_verb
 from scripts.data.backup.drivers.compose_exchange import start_stores
-from scripts.docker.services import WORKER, Services, require_bundled
+from scripts.docker.compose import WEB, WORKER, Compose, require_bundled
 from scripts.engines.base import EngineName
-from scripts.engines.compose import WEB, ComposeEngine
+from scripts.engines.compose import ComposeEngine
 from scripts.engines.context import Context
 from scripts.settings.values import Settings
 from scripts.stores.clickhouse import ClickHouse
@@ -163,10 +163,9 @@ class Repair:
         ) from error
 
     @property
-    def services(self) -> Services:
+    def services(self) -> Compose:
         """The services of the stack."""
-        context = self.context
-        return Services(context.layout, self.settings, context.environment, context.runner)
+        return self.context.compose(self.settings)
 
     @property
     def _postgres(self) -> Postgres:

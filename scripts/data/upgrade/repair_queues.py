@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from scripts.core.errors import EXIT_OK, CommandFailed, StackError, UsageError
 from scripts.core.layout import only_one_verb
-from scripts.docker.services import Services
+from scripts.docker.compose import Compose
 from scripts.engines.base import EngineName
 from scripts.engines.context import Context
 from scripts.settings.values import Settings
@@ -37,7 +37,7 @@ _FIX = (
 class Queues:
     """The files of the bundled Valkey, looked at by its own image while it does not run."""
 
-    services: Services
+    services: Compose
 
     def problem(self) -> str:
         """Return what is wrong with the files, or nothing. Raises StackError when that cannot be told."""
@@ -105,5 +105,5 @@ def plan_rows(problem: str) -> list[tuple[str, str]]:
     ]
 
 
-def _services(context: Context, settings: Settings) -> Services:
-    return Services(context.layout, settings, context.environment, context.runner)
+def _services(context: Context, settings: Settings) -> Compose:
+    return context.compose(settings)

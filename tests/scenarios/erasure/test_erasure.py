@@ -11,7 +11,7 @@ import httpx
 from scripts.data.reconcile import command as reconcile
 from scripts.data.reconcile.command import reconciler_of
 from scripts.data.retention import erase
-from scripts.docker.services import Services
+from scripts.docker.compose import Compose
 from scripts.engines.base import EngineName
 from scripts.stores.buckets import EVENTS, EXPORTS, MEDIA, open_bucket
 from tests.embedded.backups import write
@@ -196,7 +196,7 @@ def stores_with(stack: Stack, *needles: str) -> list[str]:
     settings = stack.context.settings()
     reconciler = reconciler_of(stack.context, settings)
     found = []
-    services = Services(stack.context.layout, settings, stack.context.environment, stack.context.runner)
+    services = Compose(stack.context.layout, settings, stack.context.environment, stack.context.runner)
     dump = services.execute(
         "postgres", ["sh", "-c", 'PGPASSWORD="$POSTGRES_PASSWORD" pg_dump -h 127.0.0.1 -U "$POSTGRES_USER"']
     )

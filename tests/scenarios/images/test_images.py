@@ -19,8 +19,6 @@ from scripts.core.errors import CommandFailed, StackError, UsageError
 from scripts.core.layout import Layout
 from scripts.core.runner import Completed, SubprocessRunner
 from scripts.docker.availability import find_images
-from scripts.docker.images_lock import pinned_environment
-from scripts.engines.compose import compose_command, compose_environment
 from scripts.engines.context import Context
 from scripts.images import commands
 from tests.scenarios.stack import Stack
@@ -70,10 +68,7 @@ class Images:
     def usable(self) -> bool:
         """Return whether `up` would find every image."""
         settings = self.context.settings({"LANGFUSE_INIT_USER_PASSWORD": "test-password"})
-        command = compose_command(self.context.layout, settings)
-        tags = compose_environment(self.context.environment, settings)
-        pinned = pinned_environment(self.context.layout, self.context.runner, command, tags)
-        return find_images(self.context.runner, command, pinned).usable
+        return find_images(self.context.compose(settings)).usable
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from scripts.data.upgrade.compose import ComposeHands
 from scripts.data.upgrade.journal import Entry
 from scripts.data.upgrade.rules import Levels
 from scripts.data.upgrade.steps import Step
-from scripts.docker.services import Services
+from scripts.docker.compose import Compose
 from scripts.settings.envfile import read_env
 from tests.embedded.backups import everything
 from tests.scenarios.backup_restore.drill import PROJECTS, client, comparable
@@ -53,10 +53,10 @@ def lost(before: dict[str, set[str]], after: dict[str, set[str]]) -> dict[str, s
     return {project: rows - after[project] for project, rows in before.items() if rows - after[project]}
 
 
-def services_of(stack: Stack) -> Services:
+def services_of(stack: Stack) -> Compose:
     """Return what runs compose for a stack."""
     context = stack.context
-    return Services(context.layout, context.settings(), context.environment, context.runner)
+    return Compose(context.layout, context.settings(), context.environment, context.runner)
 
 
 def levels(stack: Stack) -> Levels:

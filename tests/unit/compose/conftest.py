@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from scripts.core.layout import Layout
-from scripts.engines.compose import compose_command, compose_environment
+from scripts.docker.compose import compose_command, compose_environment
 from scripts.settings.envfile import parse_env, plan_env_change
 from scripts.settings.table import GROUPS, SETTINGS
 from scripts.settings.values import load_settings

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from scripts.engines.compose import compose_environment, published_ports
+from scripts.docker.compose import compose_environment
 from scripts.settings.envfile import EnvFile, parse_env
-from scripts.settings.profiles import compose_profiles
+from scripts.settings.profiles import compose_profiles, published_ports
 from scripts.settings.table import SETTINGS
 from scripts.settings.values import load_settings
 
@@ -93,11 +93,11 @@ def test_the_worker_sends_metrics_only_where_the_stack_receives_them() -> None:
 
 def test_the_ports_to_be_free_are_those_of_what_will_run() -> None:
     usual = load_settings(SETTINGS, EnvFile(), {})
-    assert published_ports(usual) == [("LANGFUSE_PORT", "127.0.0.1"), ("S3_PORT", "127.0.0.1")]
+    assert published_ports(usual.values) == [("LANGFUSE_PORT", "127.0.0.1"), ("S3_PORT", "127.0.0.1")]
     text = "STACK_PROFILES=tls\nTLS_BIND_ADDRESS=192.168.1.2\nS3_ENDPOINT=https://s3.acme.example\n"
     text += "S3_PUBLIC_ENDPOINT=https://s3.acme.example\n"
     text += f"S3_ACCESS_KEY_ID={'ab' * 10}\nS3_SECRET_ACCESS_KEY={'ab' * 20}\n"
-    assert published_ports(load_settings(SETTINGS, parse_env(text), {})) == [
+    assert published_ports(load_settings(SETTINGS, parse_env(text), {}).values) == [
         ("LANGFUSE_PORT", "127.0.0.1"),
         ("HTTPS_PORT", "192.168.1.2"),
         ("HTTP_PORT", "192.168.1.2"),

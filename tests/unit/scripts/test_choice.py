@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from scripts.core.errors import StackError, UsageError
 from scripts.core.runner import Completed
-from scripts.docker.availability import Finding, find_engine, find_images, parse_json_rows, read_images
+from scripts.docker.availability import Finding, find_engine, find_images, read_images
+from scripts.docker.compose import Compose, parse_json_rows
 from scripts.engines.choice import Probes, choose_engine
 from scripts.settings.envfile import parse_env
 from scripts.settings.table import SETTINGS
 from scripts.settings.values import compose_only
 
-from .fakes import FakeRunner
+from .fakes import FakeRunner, layout_in, settings_with
 
 GOOD_DOCKER, GOOD_IMAGES = Finding(True, "Docker 28 answers"), Finding(True, "all 6 images are here")
 NO_DOCKER = Finding(False, "no Docker engine answers", "start Docker")
@@ -164,12 +166,17 @@ def stack_of(*images: str, built: str = "") -> Completed:
     return Completed(0, json.dumps({"services": services}))
 
 
+def compose_with(runner: FakeRunner) -> Compose:
+    """The compose commands of a stack without images.lock."""
+    return Compose(layout_in(Path("/nonexistent")), settings_with(), {}, runner)
+
+
 def test_images_that_are_here_need_no_registry() -> None:
     runner = FakeRunner({"config": stack_of("b:1", "a:1", "b:1")})
-    finding = find_images(runner, ["docker", "compose"], {})
+    finding = find_images(compose_with(runner))
     assert (finding.usable, finding.reason) == (True, "all 2 images are here")
     assert runner.lines() == [
-        "docker compose config --format json",
+        "docker compose --project-name langfuse-stack config --format json",
         "docker image inspect a:1",
         "docker image inspect b:1",
     ]
@@ -182,7 +189,7 @@ def test_only_absent_images_are_looked_up_in_the_registry() -> None:
             "image inspect b:1": Completed(1, "", "No such image"),
         }
     )
-    finding = find_images(runner, ["docker", "compose"], {})
+    finding = find_images(compose_with(runner))
     assert (finding.usable, finding.reason) == (True, "1 of 2 images can be pulled")
     assert runner.lines()[-1] == "docker manifest inspect b:1"
 
@@ -213,7 +220,7 @@ def test_images_that_neither_this_machine_nor_the_daemon_can_get_are_unavailable
             "pull": pull,
         }
     )
-    finding = find_images(runner, ["docker", "compose"], {})
+    finding = find_images(compose_with(runner))
     assert not finding.usable
     assert finding.reason == f"2 of 2 images are neither here nor to be pulled (a:1, b:1); {said}"
 
@@ -229,19 +236,19 @@ def test_what_only_the_daemon_can_reach_can_be_pulled(said: str) -> None:
             "pull --policy missing b:1": Completed(0, "", said),
         }
     )
-    finding = find_images(runner, ["docker", "compose"], {})
+    finding = find_images(compose_with(runner))
     assert (finding.usable, finding.reason) == (True, "1 of 2 images can be pulled by Docker's daemon")
 
 
 def test_an_image_that_is_built_here_is_in_no_registry() -> None:
     runner = FakeRunner({"config": stack_of("a:1", built="exporter:1"), "image inspect e": Completed(1)})
-    assert find_images(runner, ["docker", "compose"], {}).usable
-    assert read_images(runner, ["docker", "compose"], {}).all == ("a:1", "exporter:1")
+    assert find_images(compose_with(runner)).usable
+    assert read_images(compose_with(runner)).all == ("a:1", "exporter:1")
 
 
 def test_a_compose_file_that_cannot_be_read_is_no_stack() -> None:
     runner = FakeRunner({"config": Completed(15, "", "services.web must be a mapping\n")})
-    finding = find_images(runner, ["docker", "compose"], {})
+    finding = find_images(compose_with(runner))
     assert finding.reason == "compose.yaml is not usable: services.web must be a mapping"
 
 

@@ -26,7 +26,7 @@ import sys
 from pathlib import Path
 from tests.unit.stores.test_resting import FakeServices, layout_in
 from scripts.core.layout import only_one_verb
-from scripts.stores.resting import worker_at_rest
+from scripts.docker.paused_worker import worker_at_rest
 
 services = FakeServices(layout_in(Path(sys.argv[1])))
 with only_one_verb(services.layout), worker_at_rest(services):

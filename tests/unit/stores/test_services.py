@@ -12,8 +12,8 @@ import yaml
 
 from scripts.core.runner import Completed
 from scripts.data.backup.drivers.compose_exchange import start_stores
+from scripts.docker.compose import Compose
 from scripts.docker.images_lock import Locked, lock_text
-from scripts.docker.services import Services
 from scripts.engines.compose import ComposeEngine
 from tests.unit.scripts.fakes import FakeRunner, QuietProgress, layout_in, settings_with
 
@@ -57,7 +57,7 @@ def test_a_store_starts_from_the_locked_image_with_the_limits_of_make_up(
     (tmp_path / "config" / "sizes").mkdir(parents=True)
     (tmp_path / "config" / "sizes" / "ci.env").write_text("CLICKHOUSE_CPUS=2\nWEB_CPUS=1\n")
     layout.images_lock.write_text(lock_text({POSTGRES: Locked(DIGEST, ID), WEB: Locked(DIGEST, ID)}))
-    start_stores(Services(layout, settings, {"PATH": "/bin"}, runner))
+    start_stores(Compose(layout, settings, {"PATH": "/bin"}, runner))
     started = environments(runner)
     ComposeEngine(layout, settings, {"PATH": "/bin"}, runner, QuietProgress()).start({})
     assert len(started) == 3  # the stores, the roles and the buckets

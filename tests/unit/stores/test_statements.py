@@ -9,7 +9,7 @@ import pytest
 
 from scripts.core.errors import CommandFailed, UsageError
 from scripts.core.runner import Completed
-from scripts.docker.services import Services, require_bundled
+from scripts.docker.compose import Compose, require_bundled
 from scripts.stores.clickhouse import ClickHouse
 from scripts.stores.errors import StoreError
 from scripts.stores.event_batches import SpanId
@@ -20,8 +20,8 @@ from tests.unit.scripts.fakes import FakeRunner, layout_in, settings_with
 INSIDE = "docker compose --project-name langfuse-stack exec -T"
 
 
-def services(directory: Path, runner: FakeRunner) -> Services:
-    return Services(layout_in(directory), settings_with(), {"PATH": "/bin"}, runner)
+def services(directory: Path, runner: FakeRunner) -> Compose:
+    return Compose(layout_in(directory), settings_with(), {"PATH": "/bin"}, runner)
 
 
 def test_a_rename_sends_others_away_and_is_one_transaction(tmp_path: Path) -> None:

@@ -9,21 +9,21 @@ from pathlib import Path
 import pytest
 
 from scripts.core.errors import CommandFailed
-from scripts.docker.services import Services
+from scripts.docker.compose import Compose
 from scripts.stores.clickhouse import ClickHouse
 from scripts.stores.errors import StoreError
 from scripts.stores.postgres import Postgres
 from tests.unit.scripts.fakes import FakeRunner, layout_in, settings_with
 
 
-def services(directory: Path, script: str) -> Services:
+def services(directory: Path, script: str) -> Compose:
     """Return the services of a stack whose `docker` is a shell script, which finds the directory as $HERE."""
     docker = directory / "bin" / "docker"
     docker.parent.mkdir()
     docker.write_text(f"#!/bin/sh\n{script}\n")
     docker.chmod(0o700)
     environment = {"PATH": f"{docker.parent}:{os.environ['PATH']}", "HERE": str(directory)}
-    return Services(layout_in(directory), settings_with(), environment, FakeRunner())
+    return Compose(layout_in(directory), settings_with(), environment, FakeRunner())
 
 
 @pytest.fixture

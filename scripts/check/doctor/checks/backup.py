@@ -8,7 +8,6 @@ from scripts.check.doctor.sources.backups import Backups
 from scripts.check.doctor.sources.embedded import EmbeddedData
 from scripts.check.doctor.sources.stack import Stack
 from scripts.docker.paused_worker import wake_worker
-from scripts.docker.services import Services
 from scripts.engines.context import Context
 
 from . import limits
@@ -96,7 +95,7 @@ def _worker(facts: Facts) -> Verdict:
 
 
 def _wake(context: Context) -> None:
-    wake_worker(Services(context.layout, context.settings(), context.environment, context.runner))
+    wake_worker(context.compose(context.settings()))
 
 
 CHECKS = (

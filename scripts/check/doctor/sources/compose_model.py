@@ -11,7 +11,6 @@ from scripts.check.doctor.facts import Facts, Surroundings
 from scripts.docker import policy as compose_policy
 from scripts.docker.daemon import read_daemon
 from scripts.docker.mounts import Problem, mount_problems
-from scripts.engines.compose import compose_command, compose_environment
 
 from .containers import require_docker
 
@@ -39,9 +38,7 @@ def gather(surroundings: Surroundings, facts: Facts) -> ComposeModel:
     """Return what should run."""
     require_docker(facts)
     context, settings = surroundings.context, surroundings.settings
-    command = compose_command(context.layout, settings)
-    environment = compose_environment(context.environment, settings)
-    done = context.runner.run([*command, "config", "--format", "json"], env=environment, timeout_s=TIMEOUT_S)
+    done = context.compose(settings).run("config", "--format", "json", timeout_s=TIMEOUT_S)
     if done.returncode != 0:
         lines = done.stderr.strip().splitlines() or ["no reason given"]
         return ComposeModel(problem=lines[-1])

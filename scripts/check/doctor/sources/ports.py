@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from scripts.check.doctor.facts import Facts, NotGathered, Surroundings
 from scripts.core import host
-from scripts.engines.compose import published_ports
+from scripts.settings.profiles import published_ports
 
 from .containers import Containers
 from .stack import Running
@@ -30,7 +30,7 @@ def gather(surroundings: Surroundings, facts: Facts) -> Ports:
     """Return who holds what."""
     settings = surroundings.settings
     wanted = (
-        published_ports(settings)
+        published_ports(settings.values)
         if surroundings.is_compose
         else [("LANGFUSE_PORT", settings["LANGFUSE_BIND_ADDRESS"])]
     )

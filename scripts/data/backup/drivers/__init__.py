@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scripts.docker.services import Services, require_bundled
+from scripts.docker.compose import Compose, require_bundled
 from scripts.engines.base import EngineName
 from scripts.engines.compose import ComposeEngine
 from scripts.engines.context import Context
@@ -26,4 +26,4 @@ def driver_for(context: Context, settings: Settings, name: str) -> Driver:
         return EmbeddedDriver(layout, settings, environment, runner, embedded)
     require_bundled(settings.values)
     engine = ComposeEngine(layout, settings, environment, runner, context.console)
-    return ComposeDriver(engine, Services(layout, settings, environment, runner))
+    return ComposeDriver(engine, Compose(layout, settings, environment, runner))

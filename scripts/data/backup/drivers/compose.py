@@ -19,8 +19,8 @@ from scripts.data.backup.sampling import take_samples
 from scripts.data.reconcile.compose import Reconciler
 from scripts.data.reconcile.findings import Findings
 from scripts.data.reconcile.scores import find_scores_among, replay_scores
+from scripts.docker.compose import WEB, Compose
 from scripts.docker.paused_worker import wake_worker, worker_at_rest
-from scripts.docker.services import WEB, Services
 from scripts.engines.compose import ComposeEngine
 from scripts.stores import queues
 from scripts.stores.buckets import EVENTS, MEDIA, open_bucket
@@ -52,7 +52,7 @@ class ComposeDriver:
     """See Driver."""
 
     engine: ComposeEngine
-    services: Services
+    services: Compose
     sleep: Callable[[float], None] = time.sleep
 
     @property

@@ -14,7 +14,7 @@ from pathlib import Path
 from scripts.core.layout import write_private
 from scripts.data.backup.errors import BackupError
 from scripts.data.backup.manifest import Contents, count_differences
-from scripts.docker.services import Services
+from scripts.docker.compose import Compose
 from scripts.stores.clickhouse import BEFORE, ClickHouse
 from scripts.stores.postgres import Postgres
 from scripts.stores.s3 import Bucket
@@ -31,7 +31,7 @@ INCOMING = "incoming"
 class Parts:
     """The stores of a stack, opened, and what of a capture goes into them."""
 
-    services: Services
+    services: Compose
     postgres: Postgres
     clickhouse: ClickHouse
     valkey: Valkey
@@ -163,7 +163,7 @@ class ComposeExchange:
             )
 
 
-def start_stores(services: Services) -> None:
+def start_stores(services: Compose) -> None:
     """Start the bundled stores and nothing that uses them; the buckets are there afterwards."""
     bundled = services.bundled()
     services.up(*bundled)
