@@ -13,13 +13,23 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from jsonschema import Draft7Validator
-from jsonschema.exceptions import SchemaError, ValidationError
+from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
+
+from langfuse_embedded.javascript.patterns import InvalidPattern, javascript_pattern
 
 MAX_LENGTH = 10_000
 """Largest schema, in characters of its JSON text."""
 
 _DRAFTS = ("http://json-schema.org/draft-07/schema", "http://json-schema.org/draft-07/schema#")
+_META_SCHEMA = {name: value for name, value in Draft7Validator.META_SCHEMA.items() if name != "$id"}
+_META_SCHEMA["properties"] = {
+    **_META_SCHEMA["properties"],
+    # Draft 7 leaves these two to the reader; Ajv's own copy of it does not.
+    "enum": {"type": "array", "items": True, "minItems": 1, "uniqueItems": True},
+    # Whether a pattern is one is asked of JavaScript's rules.
+    "pattern": {"type": "string"},
+}
 _TYPED = {
     "number": ("multipleOf", "maximum", "exclusiveMaximum", "minimum", "exclusiveMinimum"),
     "string": ("maxLength", "minLength", "pattern"),
@@ -35,15 +45,20 @@ _TYPED = {
         "propertyNames",
     ),
 }
-_TYPE_OF_KEYWORD = {keyword: kind for kind, keywords in _TYPED.items() for keyword in keywords}
+_TYPES_OF_KEYWORD: dict[str, tuple[str, ...]] = {
+    keyword: (kind,) for kind, keywords in _TYPED.items() for keyword in keywords
+}
+_LIMITS_OF_FORMAT = ("formatMaximum", "formatMinimum", "formatExclusiveMaximum", "formatExclusiveMinimum")
+_TYPES_OF_KEYWORD |= {"format": ("number", "string"), **dict.fromkeys(_LIMITS_OF_FORMAT, ("string",))}
 # fmt: off
 _ANNOTATIONS = (
     "$id", "$schema", "$comment", "$defs", "$vocabulary", "definitions", "title", "description", "default",
     "deprecated", "readOnly", "writeOnly", "examples", "contentMediaType", "contentEncoding", "contentSchema",
-    "nullable", "format",
+    "nullable",
 )
 _UNTYPED = ("$ref", "type", "enum", "const", "not", "anyOf", "oneOf", "allOf", "if", "then", "else")
-_KNOWN = {*_ANNOTATIONS, *_UNTYPED, *_TYPE_OF_KEYWORD}
+_RULES = {*_UNTYPED, *_TYPES_OF_KEYWORD}
+_KNOWN = {*_ANNOTATIONS, *_RULES}
 # The order in which Ajv looks at keywords: it reports the first that fails.
 _ORDER = {
     keyword: place
@@ -75,9 +90,9 @@ def is_valid_schema(schema: Any) -> bool:
             return False
         if schema.get("$schema", _DRAFTS[0]) not in _DRAFTS:
             return False
-        Draft7Validator.check_schema(schema)
+        Draft7Validator(_META_SCHEMA).validate(schema)
         _Strict(schema).check(schema, (), set())
-    except (SchemaError, _Refused, RecursionError):
+    except (ValidationError, _Refused, InvalidPattern, RecursionError):
         return False
     return True
 
@@ -120,8 +135,47 @@ def _type_or_null(
         yield from Draft7Validator.VALIDATORS["type"](validator, types, instance, schema) or ()
 
 
+def _pattern(validator: Any, pattern: str, instance: Any, _: dict[str, Any]) -> Iterator[ValidationError]:
+    if validator.is_type(instance, "string") and not javascript_pattern(pattern).search(instance):
+        yield ValidationError(f"{instance!r} does not match {pattern!r}")
+
+
+def _pattern_properties(
+    validator: Any, by_pattern: dict[str, Any], instance: Any, _: dict[str, Any]
+) -> Iterator[ValidationError]:
+    if not validator.is_type(instance, "object"):
+        return
+    for pattern, part in by_pattern.items():
+        for name, value in instance.items():
+            if javascript_pattern(pattern).search(name):
+                yield from validator.descend(value, part, path=name, schema_path=pattern)
+
+
+def _additional_properties(
+    validator: Any, allowed: Any, instance: Any, schema: dict[str, Any]
+) -> Iterator[ValidationError]:
+    if not validator.is_type(instance, "object"):
+        return
+    patterns = [javascript_pattern(pattern) for pattern in schema.get("patternProperties", ())]
+    for name, value in instance.items():
+        if name in schema.get("properties", ()) or any(one.search(name) for one in patterns):
+            continue
+        if validator.is_type(allowed, "object"):
+            yield from validator.descend(value, allowed, path=name)
+        elif allowed is False:
+            yield ValidationError(f"{name!r} is not allowed")
+
+
 # `nullable` is OpenAPI's, and Ajv knows it.
-_Validator: type[Any] = extend(Draft7Validator, {"type": _type_or_null})  # type: ignore[no-untyped-call]
+_Validator: type[Any] = extend(  # type: ignore[no-untyped-call]
+    Draft7Validator,
+    {
+        "type": _type_or_null,
+        "pattern": _pattern,
+        "patternProperties": _pattern_properties,
+        "additionalProperties": _additional_properties,
+    },
+)
 
 
 _WORDED = {
@@ -203,8 +257,7 @@ class _Strict:
         """
         if isinstance(schema, bool):
             return
-        if unknown := schema.keys() - _KNOWN:
-            raise _Refused(f"unknown keyword {min(unknown)}")
+        _check_keywords(schema)
         if "$ref" in schema:
             self._check_reference(schema["$ref"])
         types = self._check_types(schema, types)
@@ -223,9 +276,8 @@ class _Strict:
         given = schema.get("type", [])
         types = [given] if isinstance(given, str) else list(given)
         if "nullable" in schema:
-            if not types:
-                raise _Refused('"nullable" cannot be used without "type"')
-            if schema["nullable"] is True and "null" not in types:
+            self._check_nullable(schema["nullable"], types)
+            if schema["nullable"] and "null" not in types:
                 types.append("null")
         if len(types) > 2 or (len(types) == 2 and "null" not in types):
             raise _Refused("union type")
@@ -233,11 +285,20 @@ class _Strict:
             if context and kind not in context and not (kind == "integer" and "number" in context):
                 raise _Refused(f'type "{kind}" not allowed by context')
         allowed = tuple(types) or context
-        for keyword in schema.keys() & _TYPE_OF_KEYWORD.keys():
-            kind = _TYPE_OF_KEYWORD[keyword]
-            if kind not in allowed and not (kind == "number" and "integer" in allowed):
-                raise _Refused(f'missing type "{kind}" for keyword "{keyword}"')
+        numbers = ("number",) if "integer" in allowed else ()
+        for keyword in schema.keys() & _TYPES_OF_KEYWORD.keys():
+            kinds = _TYPES_OF_KEYWORD[keyword]
+            if not {*allowed, *numbers}.intersection(kinds):
+                raise _Refused(f'missing type "{",".join(kinds)}" for keyword "{keyword}"')
         return allowed
+
+    def _check_nullable(self, nullable: Any, types: list[str]) -> None:
+        if not isinstance(nullable, bool):
+            raise _Refused("nullable value must be boolean")
+        if not types:
+            raise _Refused('"nullable" cannot be used without "type"')
+        if not nullable and "null" in types:
+            raise _Refused('"null" contradicts "nullable": false')
 
     def _check_reference(self, reference: str) -> None:
         target: Any = self._root
@@ -261,7 +322,15 @@ class _Strict:
         for keyword in ("not", "if", "then", "else"):
             if keyword in schema:
                 yield schema[keyword]
-        for keyword in ("anyOf", "oneOf", "allOf"):
+        # Ajv looks for the first of several that accepts anything. Where there is one, it knows enough.
+        several = schema.get("anyOf", ())
+        for part in several:
+            _check_keywords(part)
+            if _accepts_anything(part):
+                break
+        else:
+            yield from several
+        for keyword in ("oneOf", "allOf"):
             yield from schema.get(keyword, ())
 
     def _check_array(self, schema: dict[str, Any]) -> None:
@@ -282,6 +351,33 @@ class _Strict:
             if name not in schema.get("properties", {}) and name not in declared:
                 raise _Refused(f'required property "{name}" is not defined')
         declared.update(schema.get("properties", {}))
+        self._check_patterns(schema)
+
+    def _check_patterns(self, schema: dict[str, Any]) -> None:
+        if "pattern" in schema:
+            javascript_pattern(schema["pattern"])
+        by_pattern = schema.get("patternProperties", {})
+        if all(map(_accepts_anything, by_pattern.values())):
+            return
+        for pattern in by_pattern:
+            compiled = javascript_pattern(pattern)
+            for name in schema.get("properties", {}):
+                if compiled.search(name):
+                    raise _Refused(f"property {name} matches pattern {pattern}")
+
+
+def _check_keywords(schema: dict[str, Any] | bool) -> None:
+    if isinstance(schema, bool):
+        return
+    if unknown := schema.keys() - _KNOWN:
+        raise _Refused(f"unknown keyword {min(unknown)}")
+    for limit in schema.keys() & _LIMITS_OF_FORMAT:
+        if "format" not in schema or not isinstance(schema[limit], str):
+            raise _Refused(f"{limit} needs a format, and a text")
+
+
+def _accepts_anything(schema: Any) -> bool:
+    return schema is True or (isinstance(schema, dict) and not schema.keys() & _RULES)
 
 
 def _other_values(schema: dict[str, Any]) -> Iterator[Any]:
