@@ -346,7 +346,9 @@ def test_summary_and_report_tell_the_same_of_an_agent(url: str) -> None:
     file = load_alerts(FILE, "config/alerts.yaml")
     now = datetime.now(UTC) + timedelta(seconds=1)
     [values] = asyncio.run(read_values(file, [KEY], url, now)).values()
-    rows = {row["agent"]: row for row in summarize(KEY.project, values)["agents"]}
+    summary = summarize(KEY.project, values)
+    assert summary["tokens"] == {"24h": sum(trace.tokens for trace in TRACES)}
+    rows = {row["agent"]: row for row in summary["agents"]}
     [report] = asyncio.run(gather_reports(url, [KEY], now, FixedCosts()))
     assert (
         {one.name for one in report.windows[0].agents} == set(rows) == set(agents(lambda run: run.cost, sum))
