@@ -60,11 +60,26 @@ class Api:
         Raises:
             EngineError: the server does not answer, or not as a Langfuse server does.
         """
+        found = self._project(public_key, secret_key)
+        return found and found[0]
+
+    def organization_name(self, public_key: str, secret_key: str) -> str:
+        """Return how the server calls the organization of a key's project; empty where it does not say.
+
+        Raises:
+            EngineError: the server does not answer, or not as a Langfuse server does.
+        """
+        found = self._project(public_key, secret_key)
+        return found[1] if found else ""
+
+    def _project(self, public_key: str, secret_key: str) -> tuple[str, str] | None:
+        """Return the project's id and the name of its organization; None when the key is refused."""
         try:
             answer = self._http.get("/api/public/projects", auth=(public_key, secret_key))
             if answer.status_code == 401:
                 return None
-            return str(answer.raise_for_status().json()["data"][0]["id"])
+            project = answer.raise_for_status().json()["data"][0]
+            return str(project["id"]), str((project.get("organization") or {}).get("name") or "")
         except (self._unreachable, ValueError, KeyError, IndexError, TypeError) as error:
             raise EngineError(
                 f"{self.base_url}/api/public/projects does not answer as Langfuse does "

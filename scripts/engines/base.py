@@ -135,10 +135,12 @@ class KnownTenancy:
     Attributes:
         projects: project id -> name and metadata; None where it cannot be asked for them.
         members: organization id and e-mail in lower case -> role.
+        organizations: organization id -> name.
     """
 
     projects: Mapping[str, tuple[str, Mapping[str, object]]] | None
     members: Mapping[tuple[str, str], str]
+    organizations: Mapping[str, str]
 
 
 class Engine(Protocol):
@@ -186,6 +188,9 @@ class Engine(Protocol):
 
     def set_members(self, members: Sequence[WantedMember]) -> None:
         """Create logins and set their roles. Raises StackError where the engine cannot."""
+
+    def set_organization(self, organization_id: str, name: str) -> None:
+        """Give an organization its name. Raises StackError where the engine cannot."""
 
     def set_project(self, project_id: str, name: str, metadata: Mapping[str, object]) -> None:
         """Give a project its name and metadata. Raises StackError where the engine cannot."""

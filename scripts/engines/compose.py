@@ -298,7 +298,7 @@ class ComposeEngine:
         """See Engine. Without a licence no API lists projects or members; a bundled database has these."""
         if not self._has_database:
             return None
-        return KnownTenancy(None, compose_members.members_from(self._psql(compose_members.LIST)))
+        return compose_members.tenancy_from(self._psql(compose_members.LIST))
 
     def revoke(self, public_keys: Sequence[str]) -> None:
         """See Engine. No API deletes a single key without a licence, so it is done in the database.
@@ -334,6 +334,22 @@ class ComposeEngine:
                 f"A member cannot be provisioned: {error}.", fix="write it in one line."
             ) from error
         self._psql(statements)
+
+    def set_organization(self, organization_id: str, name: str) -> None:
+        """See Engine."""
+        if not self._has_database:
+            raise ProvisioningError(
+                f"Organization {organization_id} cannot be renamed from here: the database is not one of "
+                "this stack.",
+                fix="rename it in the user interface: settings of the organization.",
+            )
+        try:
+            statement = compose_members.renaming(organization_id, name)
+        except ValueError as error:
+            raise ProvisioningError(
+                f"Organization {organization_id} cannot be renamed: {error}.", fix="write it in one line."
+            ) from error
+        self._psql(statement)
 
     def set_project(self, project_id: str, name: str, metadata: Mapping[str, object]) -> None:
         """See Engine."""

@@ -1,4 +1,4 @@
-"""Members of organizations in the bundled PostgreSQL: without a licence no API of the server has them.
+"""Organizations and their members in the bundled PostgreSQL: without a licence no API of the server has them.
 
 The rows are those that the server writes when a person signs up and is invited
 (web/src/features/auth-credentials/lib/credentialsServerUtils.ts of Langfuse 4.16.0).
@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from .base import WantedMember
+from .base import KnownTenancy, WantedMember
 
 # The server hashes with bcrypt at cost 12 (bcryptjs); pgcrypto does the same, and leaves nothing behind.
 # A statement that fails would be logged with the password in it.
@@ -31,7 +31,9 @@ HASHED = "bcrypt.crypt(:'password', bcrypt.gen_salt('bf', 12))"
 LIST = """
 select json_build_array(org_id, lower(email), role) from organization_memberships
   join users on users.id = user_id where email is not null;
+select json_build_array(id, name) from organizations;
 """
+_RENAME = "update organizations set name = :'name', updated_at = now() where id = :'organization';\n"
 # A role that is given anew counts at once: the server reads it with each request. A user with a password
 # keeps it, one of another organization becomes a member of this one, too.
 _MEMBER = f"""
@@ -53,10 +55,16 @@ delete from membership_invitations where lower(email) = lower(:'email') and org_
 """
 
 
-def members_from(answer: str) -> Mapping[tuple[str, str], str]:
-    """Return the role of each member, by organization and e-mail, of what LIST answers."""
-    rows = (json.loads(line) for line in answer.splitlines() if line)
-    return {(organization, email): role for organization, email, role in rows}
+def tenancy_from(answer: str) -> KnownTenancy:
+    """Return the members and organizations of what LIST answers."""
+    rows = [json.loads(line) for line in answer.splitlines() if line]
+    members = {(row[0], row[1]): row[2] for row in rows if len(row) == 3}
+    return KnownTenancy(None, members, {row[0]: row[1] for row in rows if len(row) == 2})
+
+
+def renaming(organization_id: str, name: str) -> str:
+    """Return what psql has to read to rename an organization. Raises ValueError for several lines."""
+    return variable("organization", organization_id) + variable("name", name) + _RENAME
 
 
 def statements_for(members: Sequence[WantedMember]) -> str:

@@ -253,6 +253,7 @@ class EmbeddedEngine:
         return KnownTenancy(
             {one["id"]: (one["name"], one["metadata"]) for one in known["projects"]},
             {(one["organizationId"], one["email"]): one["role"] for one in known["members"]},
+            {one["id"]: one["name"] for one in known["organizations"]},
         )
 
     def revoke(self, public_keys: Sequence[str]) -> None:
@@ -275,6 +276,10 @@ class EmbeddedEngine:
             for member in members
         ]
         self._provision(rows, f"create {', '.join(member.email for member in members)}")
+
+    def set_organization(self, organization_id: str, name: str) -> None:
+        """See Engine."""
+        self._provision([{"organization": organization_id, "name": name}], f"rename {organization_id}")
 
     def set_project(self, project_id: str, name: str, metadata: Mapping[str, object]) -> None:
         """See Engine."""

@@ -56,10 +56,12 @@ def run(context: Context) -> int:
                     context.console.warn(line)
                 apply(context.console, bootstrap, engine, api, tenancy, runs)
             version = api.version()
+            first = bootstrap.with_current_keys().credentials[0]
+            organization = api.organization_name(first.public_key, first.secret_key)
         data_secrets.note(context.layout, engine.name, settings)
     if not started:
         context.console.note("It was running already.")
-    show_summary(context, engine, bootstrap, version)
+    show_summary(context, engine, bootstrap, version, organization)
     return 0
 
 
@@ -148,7 +150,9 @@ def close_to_others(context: Context, path: Path) -> None:
         )
 
 
-def show_summary(context: Context, engine: Engine, bootstrap: Bootstrap, version: str) -> None:
+def show_summary(
+    context: Context, engine: Engine, bootstrap: Bootstrap, version: str, organization: str
+) -> None:
     """Say in five lines where everything is and what to do next."""
     layout, stack = context.layout, bootstrap.stack
     files = [layout.shown(bootstrap.store.path(project.id)) for project in stack.projects]
@@ -157,7 +161,7 @@ def show_summary(context: Context, engine: Engine, bootstrap: Bootstrap, version
     context.console.rows(
         [
             ("Langfuse", f"{bootstrap.settings['NEXTAUTH_URL']} ({engine.name} engine, API {version})"),
-            ("Projects", f"{projects} in organization {stack.organization.name}"),
+            ("Projects", f"{projects} in organization {organization or stack.organization.name}"),
             ("Login", f"{stack.admin.email}, password: LANGFUSE_INIT_USER_PASSWORD in {env_name}"),
             ("API keys", files[0] if len(files) == 1 else f"{files[0]} and {len(files) - 1} more there"),
             ("Next", "make smoke (test it), make status, make logs, make down"),

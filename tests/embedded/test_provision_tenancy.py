@@ -212,6 +212,7 @@ def _interrupted_by_a_new_key() -> Callable[[Api, Credentials], bool]:
         (EmbeddedEngine, "revoke"),
         (CredentialsStore, "forget_retired"),
         (EmbeddedEngine, "provision"),
+        (EmbeddedEngine, "set_organization"),
         (EmbeddedEngine, "set_members"),
         (EmbeddedEngine, "set_project"),
         (CredentialsStore, "keep_verified"),
@@ -225,6 +226,7 @@ def test_a_crash_after_any_step_of_keys_members_and_projects_is_made_good_by_the
     stack.bootstrap()  # the next run has a key to revoke
     stack.edit("      - name: app\n", "      - name: app\n      - name: batch\n")
     stack.edit("role: MEMBER", "role: ADMIN")
+    stack.edit("id: acme, name: Acme}", "id: acme, name: Acme Research}")
     stack.edit("metadata: {team: search}", "metadata: {team: rag}")
     stack.edit("include: [zeus.yaml]", "  - {id: athena, name: athena}\ninclude: [zeus.yaml]")
     original = getattr(owner, step)
@@ -275,6 +277,19 @@ def test_a_further_key_role_name_and_metadata_show_as_exactly_these_changes(stac
         "  ~ project kosmos",
     ]
     assert stack.known()["projects"] == {"kosmos": ("kosmos two", {"team": "rag"}), "zeus": ("zeus", {})}
+    assert stack.bootstrap().endswith("Nothing to change.\n")
+
+
+def test_a_renamed_organization_is_renamed_on_the_server_and_up_says_what_the_server_says(
+    stack: Stack,
+) -> None:
+    stack.edit("id: acme, name: Acme}", "id: acme, name: Acme Research}")
+    assert bootstrap.run(stack.context, dry_run=True) == 0
+    assert '~ organization acme\n      name: "Acme" -> "Acme Research"' in stack.out.getvalue()
+    assert up.run(stack.context) == 0
+    assert "in organization Acme Research" in stack.out.getvalue()
+    answer = httpx.get(f"http://127.0.0.1:{stack.port}/api/public/projects", auth=stack.keys("kosmos"))
+    assert answer.json()["data"][0]["organization"] == {"id": "acme", "name": "Acme Research"}
     assert stack.bootstrap().endswith("Nothing to change.\n")
 
 

@@ -6,6 +6,8 @@ A line is one of
         `user` is {email, name, password, role}.
     {"revoke": public key}
     {"update": project id, "name", "metadata"}
+    {"organization": organization id, "name"}
+        rename it.
     {"remove": e-mail, "organizationId"}
     {"password": new password, "of": e-mail}
     {"fits": password, "of": e-mail}
@@ -58,6 +60,7 @@ def show_tenancy(data_dir: Path, out: TextIO) -> int:
                 if one
             ],
             "members": state.tenancy.members(),
+            "organizations": state.tenancy.organizations(),
         }
     finally:
         state.close()
@@ -72,6 +75,9 @@ def _carry_out(tenancy: Tenancy, row: dict[str, Any], number: int) -> dict[str, 
         if "update" in row:
             done = tenancy.update_project(row["update"], row["name"], row["metadata"])
             return {"updated": row["update"] if done else None}
+        if "organization" in row:
+            done = tenancy.rename_organization(row["organization"], str(row["name"]))
+            return {"renamed": row["organization"] if done else None}
         if "remove" in row:
             done = tenancy.remove_member(row["organizationId"], row["remove"])
             return {"removed": row["remove"] if done else None}

@@ -20,7 +20,7 @@ from .resources import Action as ContentAction
 from .resources import Change, Difference, differences
 from .stack import Member, NamedKey, Organization, Project, Stack
 
-_KEY, _MEMBER, _PROJECT = "API key", "member", "project"
+_KEY, _MEMBER, _ORGANIZATION, _PROJECT = "API key", "member", "organization", "project"
 _BEYOND = "without a licence only the user interface can do this here"
 _SHORTEST_PASSWORD = 8  # as the server demands
 
@@ -77,7 +77,9 @@ class TenancyPlan:
         members: to create or to change.
         projects: those whose name or metadata has to be set.
         renamed: these projects in words, also those that this engine cannot change.
-        organizations: what happens to members, in words, and the projects and members that are left alone.
+        organizations: what happens to organizations and members, in words, and the projects and members that
+            are left alone.
+        other_names: organizations that have to be renamed.
     """
 
     steps: tuple[Step, ...]
@@ -88,6 +90,7 @@ class TenancyPlan:
     projects: tuple[Project, ...] = ()
     renamed: tuple[Change, ...] = ()
     organizations: tuple[ProjectPlan, ...] = ()
+    other_names: tuple[Organization, ...] = ()
 
     @property
     def changes(self) -> tuple[Step, ...]:
@@ -244,9 +247,12 @@ class Bootstrap:
         )
         tenancy = engine.tenancy()
         if tenancy is None:
-            return replace(plan, renamed=self._metadata_beyond(), organizations=self._members_beyond())
+            beyond = (*self._names_beyond(api, known), *self._members_beyond())
+            return replace(plan, renamed=self._metadata_beyond(), organizations=beyond)
         members, organizations = self._members(tenancy)
-        plan = replace(plan, members=members, organizations=organizations)
+        plan = replace(
+            plan, members=members, organizations=organizations, other_names=self._other_names(tenancy)
+        )
         if tenancy.projects is None:
             return replace(plan, renamed=self._metadata_beyond())
         projects, renamed = self._projects(tenancy.projects)
@@ -268,6 +274,10 @@ class Bootstrap:
             action = ContentAction.CREATE if role is None else ContentAction.UPDATE
             change = (Difference("role", role, member.role),) if role else ()
             shown.setdefault(organization.id, []).append(Change(action, _MEMBER, member.email, change))
+        for organization in self._other_names(known):
+            name = Difference("name", known.organizations[organization.id], organization.name)
+            renaming = Change(ContentAction.UPDATE, _ORGANIZATION, organization.id, (name,))
+            shown.setdefault(organization.id, []).insert(0, renaming)
         left: dict[str, list[Left]] = {}
         for organization_id, email in known.members:
             if email != admin and (organization_id, email) not in described:
@@ -281,6 +291,14 @@ class Bootstrap:
             if one in shown or left[one]
         )
         return tuple(members), organizations
+
+    def _other_names(self, known: KnownTenancy) -> tuple[Organization, ...]:
+        """Return the organizations that the server knows by another name; it makes new ones as described."""
+        return tuple(
+            one
+            for one in (self.stack.organization, *self.stack.organizations)
+            if known.organizations.get(one.id, one.name) != one.name
+        )
 
     def _wanted_member(self, member: Member, organization: Organization, *, is_new: bool) -> WantedMember:
         password = self.secrets.get(member.password_from, "")
@@ -319,6 +337,15 @@ class Bootstrap:
             if project.metadata
         )
 
+    def _names_beyond(self, api: Api, known: Mapping[str, bool | None]) -> tuple[ProjectPlan, ...]:
+        """Return the first organization where the server has another name and the engine cannot change it."""
+        keys, organization = self.credentials[0], self.stack.organization_of(self.stack.projects[0])
+        name = api.organization_name(keys.public_key, keys.secret_key) if known[keys.stem] else ""
+        if name in ("", organization.name):
+            return ()
+        change = Change(ContentAction.BLOCKED, _ORGANIZATION, organization.id, note=f"name: {_BEYOND}")
+        return (ProjectPlan(organization.id, (change,), scope="organization"),)
+
     def _members_beyond(self) -> tuple[ProjectPlan, ...]:
         """Return the members that the engine cannot make."""
         members: dict[str, list[Change]] = {}
@@ -355,6 +382,8 @@ class Bootstrap:
             api.forget_rejected_keys(self.settings["ADMIN_API_KEY"])
         dead = [step for step in plan.changes if not accepts(api, step.credentials)]
         renewed = self._renewed(engine, api, dead)
+        for organization in plan.other_names:
+            engine.set_organization(organization.id, organization.name)
         if plan.members:
             engine.set_members(plan.members)
         for project in plan.projects:

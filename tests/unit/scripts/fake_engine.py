@@ -83,7 +83,7 @@ def provision() -> None:
 
 
 def tenancy() -> None:
-    print(json.dumps({"projects": [], "members": []}))
+    print(json.dumps({"projects": [], "members": [], "organizations": []}))
 
 
 if __name__ == "__main__":

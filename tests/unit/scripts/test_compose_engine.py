@@ -450,6 +450,7 @@ def test_members_are_listed_and_made_in_the_database_without_a_password_among_th
     tmp_path: Path,
 ) -> None:
     listed = '["acme", "admin@acme.example", "OWNER"]\n["zeus", "hermes@acme.example", "VIEWER"]\n'
+    listed += '["acme", "Acme"]\n'
     runner = FakeRunner({"exec -T postgres": Completed(0, listed)})
     engine = make_engine(tmp_path, runner)
     tenancy = engine.tenancy()
@@ -459,6 +460,9 @@ def test_members_are_listed_and_made_in_the_database_without_a_password_among_th
         ("acme", "admin@acme.example"): "OWNER",
         ("zeus", "hermes@acme.example"): "VIEWER",
     }
+    assert tenancy.organizations == {"acme": "Acme"}
+    engine.set_organization("acme", "Acme's")
+    assert "\\set name 'Acme\\'s'\nupdate organizations" in runner.inputs[-1]
     engine.set_members([HERMES])
     assert not [line for line in runner.lines() if HERMES.password in line]
     said = runner.inputs[-1]
@@ -475,6 +479,8 @@ def test_members_of_an_external_database_are_left_to_the_user_interface(tmp_path
     assert engine.tenancy() is None
     with pytest.raises(ProvisioningError, match="not one of this stack"):
         engine.set_members([HERMES])
+    with pytest.raises(ProvisioningError, match="acme cannot be renamed from here"):
+        engine.set_organization("acme", "Acme")
     assert runner.calls == []
 
 

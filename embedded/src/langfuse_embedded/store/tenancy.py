@@ -233,6 +233,15 @@ class Tenancy:
         )
         return bool(cursor.rowcount)
 
+    def organizations(self) -> list[dict[str, str]]:
+        """Return id and name of every organization."""
+        return [dict(row) for row in self._db.execute("select id, name from organizations order by id")]
+
+    def rename_organization(self, organization_id: str, name: str) -> bool:
+        """Give an organization another name; return whether there is such an organization."""
+        cursor = self._db.execute("update organizations set name = ? where id = ?", (name, organization_id))
+        return bool(cursor.rowcount)
+
     def revoke_key(self, public_key: str) -> bool:
         """Delete one key; return whether there was one."""
         return bool(self._db.execute("delete from api_keys where public_key = ?", (public_key,)).rowcount)
