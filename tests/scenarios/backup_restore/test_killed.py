@@ -36,9 +36,9 @@ KILL = """
 import importlib, os, sys
 from pathlib import Path
 import psutil
-from scripts.backup import backup, restore
+from scripts.data.backup import backup, restore
 from scripts.core.console import Console
-from scripts.core.context import Context
+from scripts.engines.context import Context
 from scripts.core.layout import Layout
 from scripts.core.runner import SubprocessRunner
 
