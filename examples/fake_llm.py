@@ -1,18 +1,23 @@
 """A small stand-in for an OpenAI-compatible server: the same question gets the same answer, at no cost.
 
-It serves `POST /v1/chat/completions` (streaming too, with tool calls), `POST /v1/embeddings` and
-`GET /v1/models`. What it answers follows from the request alone:
+It serves `POST /v1/chat/completions`, `POST /v1/responses` and `POST /v1/completions` (all three streaming
+too, the first two with tool calls), `POST /v1/embeddings` and `GET /v1/models`. What it answers follows from
+the request alone:
 
 - the reply repeats the last user message: `You said: ...`;
 - where a system message ends in a part `Context:`, the reply is its line that shares most words with the last
   user message, or `I do not know.`;
-- a request that offers tools, and has no tool result yet, is answered with a call of the tool whose name and
-  description share most words with the last user message (the first of several), each of its required
-  parameters filled with a value of its type;
-- a request for JSON (`response_format`) is answered as a judge would: `score` is the share of the words of
-  the line `Answer: ...` that stand in the line `Reference: ...`, and `reason` says how many;
+- a request that offers tools, and has no tool result since the last user message, is answered with a call of
+  the tool that it names or, of several, whose name and description share most words with the last user
+  message. Each required parameter has a value of its type, texts the last user message;
+- a request for JSON (`response_format`, `text.format`) is answered as a judge would, by the share of the
+  words of the line `Answer: ...` that are in the line `Reference: ...`. With a schema the answer fits it:
+  numbers are that share between their bounds, booleans whether it is a half or more, of an enumeration the
+  first value then, else the last, and texts say how many words. Without one: `score` and `reason`;
 - texts with the same words have near embeddings;
 - a last user message of `fail with 429` (or another status from 400 to 599) is answered with that error;
+- a model whose name is of no known family (`gpt-`, `o3`, `claude-`, ...) does not exist: 404. Models with
+  `instruct` in their name complete prompts, and do not chat;
 - one token is a word.
 
     .venv/bin/python examples/fake_llm.py --port 8080
@@ -29,7 +34,8 @@ import math
 import re
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -45,6 +51,10 @@ STOP_WORDS = frozenset(
     )
 )
 FAILURE = re.compile(r"fail with ([45]\d\d)")
+FAMILIES = re.compile(
+    r"(?:[\w-]+/)?(gpt-|chatgpt-|o[1-9]\b|text-embedding-|davinci|babbage|claude-|gemini-|mistral|mixtral|llama"
+    r"|deepseek-|qwen|grok-|command|fake)"
+)
 SAMPLES: dict[str, Any] = {"integer": 1, "number": 1.5, "boolean": True, "array": [], "object": {}}
 
 
@@ -66,22 +76,52 @@ def count_tokens(text: str) -> int:
     return len(text.split())
 
 
-def tool_call(tool: dict[str, Any]) -> dict[str, Any]:
-    """Return a call of a tool with a value for each required parameter."""
-    function = tool["function"]
+def function_call(function: dict[str, Any], question: str) -> dict[str, str]:
+    """Return a call of a function with a value for each required parameter, or for all if none is."""
     parameters = function.get("parameters") or {}
     properties = parameters.get("properties") or {}
-    arguments = {name: sample(properties.get(name) or {}) for name in parameters.get("required") or ()}
-    name = str(function["name"])
-    call = {"name": name, "arguments": json.dumps(arguments)}
-    return {"id": f"call_{fingerprint(name)}", "type": "function", "function": call}
+    arguments = {
+        name: sample(properties.get(name) or {}, question)
+        for name in parameters.get("required") or properties
+    }
+    return {"name": str(function["name"]), "arguments": json.dumps(arguments)}
 
 
-def sample(schema: dict[str, Any]) -> Any:
-    """Return a value that fits a JSON schema of one type."""
+def sample(schema: dict[str, Any], text: str) -> Any:
+    """Return a value that fits a JSON schema of one type; `text` where that is a text."""
     if schema.get("enum"):
         return schema["enum"][0]
-    return SAMPLES.get(str(schema.get("type")), "Athens")
+    return SAMPLES.get(str(schema.get("type")), text)
+
+
+def fitting(schema: Any, judgement: Judgement, root: dict[str, Any]) -> Any:
+    """Return a value that fits a JSON schema and says what a judgement says; `root` is what `$ref` names."""
+    schema = schema if isinstance(schema, dict) else {}
+    if "$ref" in schema:
+        target: Any = root
+        for part in str(schema["$ref"]).removeprefix("#").strip("/").split("/"):
+            target = target[part] if part else target
+        return fitting(target, judgement, root)
+    if "const" in schema:
+        return schema["const"]
+    if schema.get("enum"):
+        return schema["enum"][0 if judgement.passes else -1]
+    for several in ("anyOf", "oneOf", "allOf"):
+        if schema.get(several):
+            return fitting(schema[several][0], judgement, root)
+    kind = schema.get("type") or ("object" if "properties" in schema else "string")
+    kind = kind[0] if isinstance(kind, list) else kind
+    if kind == "object":
+        properties = schema.get("properties") or {}
+        return {name: fitting(part, judgement, root) for name, part in properties.items()}
+    if kind == "array":
+        count = schema.get("minItems", 1)
+        return [fitting(schema.get("items"), judgement, root) for _ in range(count)]
+    if kind in ("number", "integer"):
+        low, high = schema.get("minimum", 0), schema.get("maximum", 1)
+        value = low + judgement.share * (max(low, high) - low)
+        return round(value) if kind == "integer" else round(value, 4)
+    return {"boolean": judgement.passes, "null": None}.get(str(kind), judgement.reason)
 
 
 def words_of(text: str) -> list[str]:
@@ -105,31 +145,68 @@ def context_of(messages: list[dict[str, Any]]) -> list[str]:
     return [line.strip("- ") for part in parts for line in part.splitlines() if line.strip("- ")]
 
 
-def judgement_of(text: str) -> str:
-    """Return, as JSON, the share of the words of `Answer: ...` that stand in `Reference: ...`."""
+@dataclass(frozen=True)
+class Judgement:
+    """How much of an answer is in its reference (0 to 1), and why."""
+
+    share: float
+    reason: str
+
+    @property
+    def passes(self) -> bool:
+        """Whether it is a half or more."""
+        return self.share >= 0.5
+
+
+def judgement_of(text: str) -> Judgement:
+    """Return the share of the words of `Answer: ...` that are in `Reference: ...`."""
     lines = dict(re.findall(r"^(Reference|Answer): *(.*)$", text, re.MULTILINE))
     said, known = set(words_of(lines.get("Answer", ""))), set(words_of(lines.get("Reference", "")))
-    score = len(said & known) / len(said) if said else 0.0
-    reason = f"{len(said & known)} of {len(said)} words of the answer are in the reference"
-    return json.dumps({"score": round(score, 4), "reason": reason})
+    share = len(said & known) / len(said) if said else 0.0
+    return Judgement(share, f"{len(said & known)} of {len(said)} words of the answer are in the reference")
+
+
+def json_for(form: dict[str, Any], question: str) -> str:
+    """Return the JSON that a request for a form of JSON is answered with."""
+    judgement = judgement_of(question)
+    # The chat API has the schema in an object of its own, the responses API beside the type.
+    schema = (form.get("json_schema") or form).get("schema")
+    if schema is None:
+        return json.dumps({"score": round(judgement.share, 4), "reason": judgement.reason})
+    return json.dumps(fitting(schema, judgement, schema))
 
 
 def reply_to(request: dict[str, Any]) -> str:
     """Return the text that answers a chat request."""
     messages = request["messages"]
     question = last_user_text(messages)
-    if (request.get("response_format") or {}).get("type") in {"json_object", "json_schema"}:
-        return judgement_of(question)
+    form = request.get("response_format") or {}
+    if form.get("type") in {"json_object", "json_schema"}:
+        return json_for(form, question)
     if lines := context_of(messages):
         best, shared = most_alike(lines, question)
         return lines[best] if shared else UNKNOWN
     return f"You said: {question}"
 
 
-def chosen_tool(tools: list[dict[str, Any]], question: str) -> dict[str, Any]:
-    """Return the tool whose name and description share most words with the question."""
-    texts = [f"{tool['function']['name']} {tool['function'].get('description', '')}" for tool in tools]
-    return tools[most_alike(texts, question)[0]]
+def called_function(request: dict[str, Any]) -> dict[str, str] | None:
+    """Return the call of a function that answers a chat request, or none.
+
+    Once there is a result the answer is a text, so that loops of agents end.
+    """
+    messages = request["messages"]
+    functions = [tool["function"] for tool in request.get("tools") or () if "function" in tool]
+    functions += request.get("functions") or []
+    choice = request.get("tool_choice") or request.get("function_call")
+    places = [place for place, message in enumerate(messages) if message.get("role") == "user"]
+    since = messages[places[-1] :] if places else messages
+    if not functions or choice == "none" or any(one.get("role") in ("tool", "function") for one in since):
+        return None
+    question = last_user_text(messages)
+    named = choice.get("function", choice).get("name") if isinstance(choice, dict) else None
+    functions = [one for one in functions if one["name"] == named] or functions
+    texts = [f"{function['name']} {function.get('description', '')}" for function in functions]
+    return function_call(functions[most_alike(texts, question)[0]], question)
 
 
 def fingerprint(text: str) -> str:
@@ -137,18 +214,25 @@ def fingerprint(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
+def call_id(call: dict[str, str]) -> str:
+    """Return the id of a call."""
+    return f"call_{fingerprint(call['name'])}"
+
+
 def answer_to(request: dict[str, Any]) -> dict[str, Any]:
     """Return the completion that answers a chat request."""
     messages = request["messages"]
-    tools = request.get("tools") or []
-    called = any(message.get("role") == "tool" for message in messages)
-    if tools and not called:
-        calls = [tool_call(chosen_tool(tools, last_user_text(messages)))]
-        message: dict[str, Any] = {"role": "assistant", "content": None, "tool_calls": calls}
-        finish, produced = "tool_calls", calls[0]["function"]["arguments"]
+    call = called_function(request)
+    message: dict[str, Any] = {"role": "assistant", "content": None}
+    if call is None:
+        finish = "stop"
+        produced = message["content"] = reply_to(request)
+    elif request.get("functions"):
+        message["function_call"] = call
+        finish, produced = "function_call", call["arguments"]
     else:
-        produced = reply_to(request)
-        message, finish = {"role": "assistant", "content": produced}, "stop"
+        message["tool_calls"] = [{"id": call_id(call), "type": "function", "function": call}]
+        finish, produced = "tool_calls", call["arguments"]
     read, written = sum(count_tokens(text_of(one)) for one in messages), count_tokens(produced)
     return {
         "id": f"chatcmpl-{fingerprint(json.dumps(messages))}",
@@ -175,9 +259,129 @@ def chunks_of(completion: dict[str, Any], *, with_usage: bool) -> Iterator[dict[
         yield piece({"content": word})
     for place, call in enumerate(message.get("tool_calls") or ()):
         yield piece({"tool_calls": [{"index": place, **call}]})
+    if "function_call" in message:
+        yield piece({"function_call": message["function_call"]})
     yield piece({}, choice["finish_reason"])
     if with_usage:
         yield {**head, "choices": [], "usage": usage}
+
+
+def completed(request: dict[str, Any]) -> dict[str, Any]:
+    """Return the completion of a prompt, or of each of several."""
+    prompts = request["prompt"] if isinstance(request["prompt"], list) else [request["prompt"]]
+    texts = [f"You said: {prompt}" for prompt in prompts]
+    read, written = (sum(count_tokens(str(text)) for text in some) for some in (prompts, texts))
+    return {
+        "id": f"cmpl-{fingerprint(json.dumps(prompts))}",
+        "object": "text_completion",
+        "created": CREATED,
+        "model": request["model"],
+        "choices": [
+            {"index": place, "text": text, "logprobs": None, "finish_reason": "stop"}
+            for place, text in enumerate(texts)
+        ],
+        "usage": {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written},
+    }
+
+
+def pieces_of(completion: dict[str, Any], *, with_usage: bool) -> Iterator[dict[str, Any]]:
+    """Yield the completion of prompts in the pieces of a stream."""
+    head = {**completion}
+    usage = head.pop("usage")
+    for choice in completion["choices"]:
+        words = re.findall(r"\S+\s*", choice["text"])
+        for place, word in enumerate(words):
+            finish = "stop" if place == len(words) - 1 else None
+            yield {**head, "choices": [{**choice, "text": word, "finish_reason": finish}]}
+    if with_usage:
+        yield {**head, "choices": [], "usage": usage}
+
+
+def as_chat(request: dict[str, Any]) -> dict[str, Any]:
+    """Return a request to the responses API as one to the chat API."""
+    given = request["input"]
+    items = [{"role": "user", "content": given}] if isinstance(given, str) else given
+    messages = [{"role": "system", "content": request["instructions"]}] if request.get("instructions") else []
+    for item in items:
+        if item.get("type") == "function_call_output":
+            messages.append({"role": "tool", "content": item.get("output")})
+        elif "role" in item:
+            messages.append({"role": item["role"], "content": item.get("content")})
+    tools = [{"function": tool} for tool in request.get("tools") or () if tool.get("type") == "function"]
+    form = (request.get("text") or {}).get("format")
+    return {**request, "messages": messages, "tools": tools, "response_format": form}
+
+
+def response_to(request: dict[str, Any]) -> dict[str, Any]:
+    """Return what the responses API answers."""
+    completion = answer_to(as_chat(request))
+    message = completion["choices"][0]["message"]
+    number = completion["id"].removeprefix("chatcmpl-")
+    if calls := message.get("tool_calls"):
+        item = {"type": "function_call", "id": f"fc_{number}", "call_id": calls[0]["id"]}
+        item |= {**calls[0]["function"], "status": "completed"}
+    else:
+        part = {"type": "output_text", "text": message["content"], "annotations": [], "logprobs": []}
+        item = {"type": "message", "id": f"msg_{number}", "status": "completed", "role": "assistant"}
+        item |= {"content": [part]}
+    usage = completion["usage"]
+    return {
+        "id": f"resp_{number}",
+        "object": "response",
+        "created_at": CREATED,
+        "status": "completed",
+        "error": None,
+        "incomplete_details": None,
+        "instructions": request.get("instructions"),
+        "metadata": request.get("metadata") or {},
+        "model": request["model"],
+        "output": [item],
+        "parallel_tool_calls": True,
+        "temperature": request.get("temperature"),
+        "tool_choice": request.get("tool_choice") or "auto",
+        "tools": request.get("tools") or [],
+        "top_p": request.get("top_p"),
+        "usage": {
+            "input_tokens": usage["prompt_tokens"],
+            "input_tokens_details": {"cached_tokens": 0},
+            "output_tokens": usage["completion_tokens"],
+            "output_tokens_details": {"reasoning_tokens": 0},
+            "total_tokens": usage["total_tokens"],
+        },
+    }
+
+
+def events_of(response: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield a response in the events of a stream."""
+    [item] = response["output"]
+    begun = {**response, "status": "in_progress", "output": [], "usage": None}
+    place: dict[str, Any] = {"item_id": item["id"], "output_index": 0}
+    begun_item = {**item, "status": "in_progress"}
+    yield {"type": "response.created", "response": begun}
+    yield {"type": "response.in_progress", "response": begun}
+    if item["type"] == "function_call":
+        arguments = item["arguments"]
+        added = {**begun_item, "arguments": ""}
+        yield {"type": "response.output_item.added", "output_index": 0, "item": added}
+        yield {"type": "response.function_call_arguments.delta", **place, "delta": arguments}
+        yield {"type": "response.function_call_arguments.done", **place, "arguments": arguments}
+    else:
+        [part] = item["content"]
+        added = {**begun_item, "content": []}
+        yield {"type": "response.output_item.added", "output_index": 0, "item": added}
+        place |= {"content_index": 0}
+        yield {"type": "response.content_part.added", **place, "part": {**part, "text": ""}}
+        for word in re.findall(r"\S+\s*", part["text"]):
+            yield {"type": "response.output_text.delta", **place, "delta": word, "logprobs": []}
+        yield {"type": "response.output_text.done", **place, "text": part["text"], "logprobs": []}
+        yield {"type": "response.content_part.done", **place, "part": part}
+    yield {"type": "response.output_item.done", "output_index": 0, "item": item}
+    yield {"type": "response.completed", "response": response}
+
+
+def wants_usage(request: dict[str, Any]) -> bool:
+    """Tell whether a stream is to end with the usage."""
+    return bool((request.get("stream_options") or {}).get("include_usage"))
 
 
 def embeddings_of(request: dict[str, Any]) -> dict[str, Any]:
@@ -210,7 +414,7 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        """List the models: any name works."""
+        """List a model: others of the known families work as well."""
         if self.path != "/v1/models":
             self._refuse(404, f"There is no {self.path} here")
             return
@@ -218,43 +422,92 @@ class Handler(BaseHTTPRequestHandler):
         self._send({"object": "list", "data": [model]})
 
     def do_POST(self) -> None:
-        """Complete a chat or embed texts."""
+        """Answer a request for a model."""
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        answers: dict[str, Callable[[dict[str, Any]], None]] = {
+            "/v1/chat/completions": self._chat,
+            "/v1/completions": self._complete,
+            "/v1/responses": self._respond,
+            "/v1/embeddings": lambda request: self._send(embeddings_of(request)),
+        }
+        answer = answers.get(self.path)
+        if answer is None:
+            self._refuse(404, f"There is no {self.path} here")
+            return
         try:
             request = json.loads(body)
-            if self.path == "/v1/chat/completions":
-                self._chat(request)
-            elif self.path == "/v1/embeddings":
-                self._send(embeddings_of(request))
-            else:
-                self._refuse(404, f"There is no {self.path} here")
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            if self._knows(str(request["model"])):
+                answer(request)
+        except (ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
             self._refuse(400, f"The request cannot be read: {error!r}")
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name of the base class
         """Say nothing of single requests."""
 
-    def _chat(self, request: dict[str, Any]) -> None:
-        failure = FAILURE.fullmatch(last_user_text(request["messages"]))
+    def _knows(self, model: str) -> bool:
+        """Tell whether there is such a model here; refuse the request otherwise."""
+        completes = "instruct" in model
+        if not FAMILIES.match(model):
+            text = f"The model `{model}` does not exist or you do not have access to it."
+            self._refuse(404, text, "model_not_found")
+        elif completes and self.path != "/v1/completions":
+            self._refuse(404, f"{model} does not chat: ask it with v1/completions")
+        else:
+            return True
+        return False
+
+    def _fails(self, text: str) -> bool:
+        """Answer with the error that a text asks for; tell whether it does."""
+        failure = FAILURE.fullmatch(text)
         if failure:
             self._refuse(int(failure[1]), "This error was asked for")
+        return failure is not None
+
+    def _chat(self, request: dict[str, Any]) -> None:
+        if self._fails(last_user_text(request["messages"])):
             return
         completion = answer_to(request)
-        if not request.get("stream"):
+        if request.get("stream"):
+            self._stream(chunks_of(completion, with_usage=wants_usage(request)))
+        else:
             self._send(completion)
+
+    def _complete(self, request: dict[str, Any]) -> None:
+        if self._fails(str(request["prompt"])):
             return
+        completion = completed(request)
+        if request.get("stream"):
+            self._stream(pieces_of(completion, with_usage=wants_usage(request)))
+        else:
+            self._send(completion)
+
+    def _respond(self, request: dict[str, Any]) -> None:
+        if self._fails(last_user_text(as_chat(request)["messages"])):
+            return
+        response = response_to(request)
+        if request.get("stream"):
+            self._stream(events_of(response))
+        else:
+            self._send(response)
+
+    def _stream(self, parts: Iterator[dict[str, Any]]) -> None:
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
         self.send_header("connection", "close")
         self.end_headers()
-        options = request.get("stream_options") or {}
-        for chunk in chunks_of(completion, with_usage=bool(options.get("include_usage"))):
-            self.wfile.write(f"data: {json.dumps(chunk)}\n\n".encode())
-        self.wfile.write(b"data: [DONE]\n\n")
+        # The events of the responses API have names and numbers; other streams have a last word.
+        has_events = self.path == "/v1/responses"
+        for number, part in enumerate(parts):
+            head = f"event: {part['type']}\n" if has_events else ""
+            data = {**part, "sequence_number": number} if has_events else part
+            self.wfile.write(f"{head}data: {json.dumps(data)}\n\n".encode())
+        if not has_events:
+            self.wfile.write(b"data: [DONE]\n\n")
         self.close_connection = True
 
-    def _refuse(self, status: int, message: str) -> None:
-        self._send({"error": {"message": message, "type": "fake_error", "param": None, "code": None}}, status)
+    def _refuse(self, status: int, message: str, code: str | None = None) -> None:
+        error = {"message": message, "type": "fake_error", "param": None, "code": code}
+        self._send({"error": error}, status)
 
     def _send(self, document: dict[str, Any], status: int = 200) -> None:
         body = json.dumps(document).encode()

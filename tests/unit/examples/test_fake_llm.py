@@ -14,6 +14,7 @@ import pytest
 
 from examples.fake_llm import serve
 
+MODEL = "gpt-4o-mini"
 TOOLS = [
     {"type": "function", "function": {"name": "coder", "description": "Write and fix code"}},
     {
@@ -49,7 +50,7 @@ def model() -> Iterator[httpx.Client]:
 
 def ask(model: httpx.Client, question: str, system: str = "", **options: Any) -> dict[str, Any]:
     messages = [{"role": "system", "content": system}, {"role": "user", "content": question}]
-    answer = model.post("/chat/completions", json={"model": "m", "messages": messages, **options})
+    answer = model.post("/chat/completions", json={"model": MODEL, "messages": messages, **options})
     assert answer.status_code == 200, answer.text
     found: dict[str, Any] = answer.json()
     return found
@@ -80,12 +81,14 @@ def test_it_calls_the_tool_that_fits_best(model: httpx.Client, question: str, to
 
 def test_a_call_has_a_value_for_each_required_parameter(model: httpx.Client) -> None:
     [call] = ask(model, "Letters", tools=TOOLS)["choices"][0]["message"]["tool_calls"]
-    assert json.loads(call["function"]["arguments"]) == {"to": "Athens", "pages": 1, "tone": "warm"}
+    assert json.loads(call["function"]["arguments"]) == {"to": "Letters", "pages": 1, "tone": "warm"}
 
 
 def test_with_a_tool_result_it_answers_in_words(model: httpx.Client) -> None:
     messages = [{"role": "user", "content": "Fix it"}, {"role": "tool", "content": "done"}]
-    found = model.post("/chat/completions", json={"model": "m", "messages": messages, "tools": TOOLS}).json()
+    found = model.post(
+        "/chat/completions", json={"model": MODEL, "messages": messages, "tools": TOOLS}
+    ).json()
     assert found["choices"][0]["message"] == {"role": "assistant", "content": "You said: Fix it"}
 
 
@@ -100,9 +103,133 @@ def test_asked_for_json_it_judges_an_answer_by_its_reference(
     assert json.loads(text(model, question, response_format={"type": "json_object"}))["score"] == score
 
 
+def _verdict(**score: Any) -> dict[str, Any]:
+    properties = {"reasoning": {"type": "string"}, "score": score}
+    schema = {"type": "object", "properties": properties, "required": list(properties)}
+    return {"type": "json_schema", "json_schema": {"name": "response", "schema": schema}}
+
+
+@pytest.mark.parametrize(
+    ("score", "right", "wrong"),
+    [
+        ({"type": "number"}, 1, 0),
+        ({"type": "number", "minimum": 1, "maximum": 5}, 5, 1),
+        ({"type": "integer", "minimum": 0, "maximum": 10}, 10, 0),
+        ({"type": "boolean"}, True, False),
+        ({"type": "string", "enum": ["good", "fair", "bad"]}, "good", "bad"),
+        ({"type": "array", "items": {"enum": ["good", "bad"]}, "minItems": 1}, ["good"], ["bad"]),
+        ({"anyOf": [{"type": "number"}, {"type": "null"}]}, 1, 0),
+        ({"const": "read"}, "read", "read"),
+        ({"type": ["boolean", "null"]}, True, False),
+    ],
+)
+def test_asked_for_a_schema_it_judges_in_that_form(
+    model: httpx.Client, score: dict[str, Any], right: Any, wrong: Any
+) -> None:
+    for answer, expected, words in (("Rome lies in Italy", right, "3 of 3"), ("Who knows", wrong, "0 of 1")):
+        question = f"Judge.\nReference: Rome lies in Italy\nAnswer: {answer}"
+        found = json.loads(text(model, question, response_format=_verdict(**score)))
+        assert found == {
+            "reasoning": f"{words} words of the answer are in the reference",
+            "score": expected,
+        }
+        form = _verdict(**score)
+        wanted = {"type": "json_schema", "name": "response", "schema": form["json_schema"]["schema"]}
+        assert json.loads(respond(model, question, text={"format": wanted})["content"][0]["text"]) == found
+
+
+def test_a_schema_may_refer_to_its_parts(model: httpx.Client) -> None:
+    schema = {
+        "$defs": {"step": {"type": "object", "properties": {"done": {"type": "boolean"}}}},
+        "properties": {"steps": {"type": "array", "items": {"$ref": "#/$defs/step"}, "minItems": 2}},
+    }
+    form = {"type": "json_schema", "json_schema": {"name": "plan", "schema": schema}}
+    found = json.loads(text(model, "Plan", response_format=form))
+    assert found == {"steps": [{"done": False}, {"done": False}]}
+
+
+def respond(model: httpx.Client, given: Any, **options: Any) -> dict[str, Any]:
+    """Return the only item that the responses API puts out."""
+    answer = model.post("/responses", json={"model": MODEL, "input": given, **options})
+    assert answer.status_code == 200, answer.text
+    [item] = answer.json()["output"]
+    found: dict[str, Any] = item
+    return found
+
+
+RESPONSE_TOOLS = [{"type": "function", **tool["function"]} for tool in TOOLS]  # type: ignore[dict-item]
+
+
+def test_the_responses_api_answers_calls_tools_and_ends(model: httpx.Client) -> None:
+    asked = {"role": "user", "content": [{"type": "input_text", "text": "Fix the code"}]}
+    assert respond(model, [asked])["content"][0]["text"] == "You said: Fix the code"
+    call = respond(model, [asked], tools=RESPONSE_TOOLS)
+    assert (call["type"], call["name"], call["arguments"]) == ("function_call", "coder", "{}")
+    result = {"type": "function_call_output", "call_id": call["call_id"], "output": "fixed"}
+    ended = respond(model, [asked, call, result], tools=RESPONSE_TOOLS)
+    assert ended["content"][0]["text"] == "You said: Fix the code"
+    again = respond(model, [asked, call, result, asked], tools=RESPONSE_TOOLS)
+    assert again["type"] == "function_call"
+
+
+@pytest.mark.parametrize("tools", [[], RESPONSE_TOOLS])
+def test_a_streamed_response_ends_with_the_whole(model: httpx.Client, tools: list[dict[str, Any]]) -> None:
+    body = {"model": MODEL, "input": "Fix the code", "tools": tools}
+    whole = model.post("/responses", json=body).json()
+    parts = model.post("/responses", json={**body, "stream": True}).text.strip().split("\n\n")
+    events = [json.loads(part.split("\ndata: ")[1]) for part in parts]
+    assert [part.split("\n")[0] for part in parts] == [f"event: {event['type']}" for event in events]
+    assert [event["sequence_number"] for event in events] == list(range(len(events)))
+    assert (events[-1]["type"], events[-1]["response"]) == ("response.completed", whole)
+    deltas = "".join(event["delta"] for event in events if event["type"].endswith(".delta"))
+    assert deltas == ("{}" if tools else "You said: Fix the code")
+
+
+def test_a_prompt_is_completed_whole_and_in_pieces(model: httpx.Client) -> None:
+    body = {"model": "gpt-3.5-turbo-instruct", "prompt": "Say this"}
+    whole = model.post("/completions", json=body).json()
+    assert whole["choices"][0]["text"] == "You said: Say this"
+    assert whole["usage"] == {"prompt_tokens": 2, "completion_tokens": 4, "total_tokens": 6}
+    streamed = {**body, "stream": True, "stream_options": {"include_usage": True}}
+    lines = model.post("/completions", json=streamed).text.split("\n\n")
+    assert lines[-2] == "data: [DONE]"
+    chunks = [json.loads(line.removeprefix("data: ")) for line in lines[:-2]]
+    assert "".join(choice["text"] for chunk in chunks for choice in chunk["choices"]) == "You said: Say this"
+    assert chunks[-1]["usage"] == whole["usage"]
+
+
+@pytest.mark.parametrize("path", ["/chat/completions", "/responses", "/completions", "/embeddings"])
+def test_a_model_of_no_known_family_does_not_exist(model: httpx.Client, path: str) -> None:
+    body = {"model": "no-such-model", "messages": [], "input": "x", "prompt": "x"}
+    answer = model.post(path, json=body)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "model_not_found")
+
+
+@pytest.mark.parametrize("path", ["/chat/completions", "/responses"])
+def test_a_model_that_completes_prompts_does_not_chat(model: httpx.Client, path: str) -> None:
+    body = {"model": "gpt-3.5-turbo-instruct", "messages": [], "input": "x"}
+    assert model.post(path, json=body).status_code == 404
+
+
+def test_a_named_tool_is_called_and_none_if_so_asked(model: httpx.Client) -> None:
+    named = {"type": "function", "function": {"name": "writer"}}
+    [choice] = ask(model, "Fix the code", tools=TOOLS, tool_choice=named)["choices"]
+    assert choice["message"]["tool_calls"][0]["function"]["name"] == "writer"
+    assert text(model, "Fix the code", tools=TOOLS, tool_choice="none") == "You said: Fix the code"
+
+
+def test_functions_of_the_first_clients_are_called(model: httpx.Client) -> None:
+    functions = [tool["function"] for tool in TOOLS]
+    [choice] = ask(model, "Fix", functions=functions, function_call={"name": "writer"})["choices"]
+    assert (choice["finish_reason"], choice["message"]["function_call"]["name"]) == (
+        "function_call",
+        "writer",
+    )
+
+
 def test_a_stream_has_the_same_words_and_the_usage_when_asked_for(model: httpx.Client) -> None:
     body = {
-        "model": "m",
+        "model": MODEL,
         "messages": [{"role": "user", "content": "Where is Athens?"}],
         "stream": True,
         "stream_options": {"include_usage": True},
@@ -117,7 +244,7 @@ def test_a_stream_has_the_same_words_and_the_usage_when_asked_for(model: httpx.C
 
 def test_texts_with_the_same_words_are_nearer_than_others(model: httpx.Client) -> None:
     texts = ["The warranty of turntables", "turntable warranty", "Two editors"]
-    answer = model.post("/embeddings", json={"model": "m", "input": texts}).json()
+    answer = model.post("/embeddings", json={"model": MODEL, "input": texts}).json()
     one, same, other = (row["embedding"] for row in answer["data"])
 
     def similarity(first: list[float], second: list[float]) -> float:
@@ -129,7 +256,7 @@ def test_texts_with_the_same_words_are_nearer_than_others(model: httpx.Client) -
 
 
 def test_packed_embeddings_are_the_same(model: httpx.Client) -> None:
-    body = {"model": "m", "input": "Athens"}
+    body = {"model": MODEL, "input": "Athens"}
     plain, packed = (
         model.post("/embeddings", json={**body, **form}).json()["data"][0]["embedding"]
         for form in ({}, {"encoding_format": "base64"})
@@ -141,13 +268,20 @@ def test_packed_embeddings_are_the_same(model: httpx.Client) -> None:
 @pytest.mark.parametrize("status", [429, 500])
 def test_an_error_can_be_asked_for(model: httpx.Client, status: int) -> None:
     messages = [{"role": "user", "content": f"fail with {status}"}]
-    answer = model.post("/chat/completions", json={"model": "m", "messages": messages})
+    answer = model.post("/chat/completions", json={"model": MODEL, "messages": messages})
     assert (answer.status_code, answer.json()["error"]["message"]) == (status, "This error was asked for")
 
 
 @pytest.mark.parametrize(
     ("path", "body", "status"),
-    [("/chat/completions", b"{", 400), ("/chat/completions", b"{}", 400), ("/images", b"{}", 404)],
+    [
+        ("/chat/completions", b"{", 400),
+        ("/chat/completions", b"{}", 400),
+        ("/chat/completions", b'{"model": "gpt-4o"}', 400),
+        ("/responses", b'{"model": "gpt-4o"}', 400),
+        ("/completions", b'{"model": "gpt-4o"}', 400),
+        ("/images", b"{}", 404),
+    ],
 )
 def test_what_cannot_be_answered_is_refused(model: httpx.Client, path: str, body: bytes, status: int) -> None:
     assert model.post(path, content=body).status_code == status
