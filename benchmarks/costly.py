@@ -9,6 +9,7 @@ import gzip
 import json
 import random
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,6 +69,9 @@ def costly_requests(seed: int = 0) -> Iterator[Costly]:
     )
     yield Costly("legacy batch", lambda http: http.post("/api/public/ingestion", json=_batch(6_000)))
     yield Costly("histogram", lambda http: _metrics(http, "histogram", "minute"))
+    yield Costly("large items", lambda http: _items(http, f"{name}-l", choose.randint(4, 6)))
+    yield Costly("large trace", lambda http: _large_trace(http, choose.randint(20, 30)))
+    yield Costly("many queries at once", lambda http: _queries(http, choose.randint(60, 90)))
     yield Costly("filter of many conditions", lambda http: _filter(http, choose.randint(200, 400)))
 
 
@@ -122,6 +126,31 @@ def _item(http: httpx.Client, name: str, schema: dict[str, Any], value: Any) -> 
     whole = {"type": "object", "properties": {"a": schema}}
     http.post("/api/public/v2/datasets", json={"name": name, "inputSchema": whole})
     return http.post("/api/public/dataset-items", json={"datasetName": name, "input": {"a": value}})
+
+
+def _items(http: httpx.Client, name: str, count: int) -> httpx.Response:
+    http.post("/api/public/v2/datasets", json={"name": name})
+    # Whole numbers with a point: they are written anew one by one.
+    value = [[number, 1.0, f"{number:06}"] for number in range(40_000)]
+    for _ in range(count):
+        http.post("/api/public/dataset-items", json={"datasetName": name, "input": value})
+    return http.get("/api/public/dataset-items", params={"datasetName": name, "limit": "100"})
+
+
+def _large_trace(http: httpx.Client, spans: int) -> httpx.Response:
+    trace_id = "1a" * 16
+    for number in range(spans):
+        attributes = [{"key": "langfuse.observation.input", "value": {"stringValue": '"x\n' * 250_000}}]
+        span = {"traceId": trace_id, "spanId": f"{number + 1:016x}", "name": "x", "attributes": attributes}
+        _json(http, json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}).encode())
+    query = {"traceId": trace_id, "fields": "core,io", "limit": "100"}
+    return http.get("/api/public/v2/observations", params=query)
+
+
+def _queries(http: httpx.Client, count: int) -> httpx.Response:
+    with ThreadPoolExecutor(count) as threads:
+        asked = [threads.submit(_metrics, http, "histogram", "minute") for _ in range(count)]
+    return asked[-1].result()
 
 
 def _model(http: httpx.Client, name: str, where: str, trap: str, caught: str) -> httpx.Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, unquote_to_bytes
 
@@ -65,6 +66,7 @@ _MALFORMED = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _LOGIN = "/api/auth/"
 _OF_HEALTH = ("/api/public/health", "/api/public/ready")
 _READS = ("GET", "HEAD")
+_LARGE = 2**20
 
 
 class App:
@@ -89,7 +91,10 @@ class App:
             except ClientDisconnect:
                 return
             if _is_of_the_api(path := _raw_path(scope)):
-                response = deliver(request, response, any_origin=not path.startswith("/api/admin/"))
+                finish = partial(deliver, request, response, any_origin=not path.startswith("/api/admin/"))
+                # The tag of an answer is made of all its bytes.
+                is_large = len(getattr(response, "body", b"")) > _LARGE
+                response = await run_in_threadpool(finish) if is_large else finish()
             self.access_log.note(request, response, time.monotonic() - begin)
             await response(scope, receive, send)
 

@@ -9,6 +9,7 @@ from .config import EngineConfig
 from .faults import FaultPlan
 from .http.auth import Authenticator
 from .http.intake import Intake
+from .http.reads import Reads
 from .http.signed_urls import UrlSigner
 from .store.annotation_queues import AnnotationQueueStore
 from .store.comments import CommentStore
@@ -53,6 +54,7 @@ class Engine:
     ) -> None:
         self.config = config
         self.intake = Intake()
+        self.reads = Reads()
         self.faults = FaultPlan(config.faults or ())
         self.writer = WriterClient(config.data_dir, gave_up, writer)
         self.state = StateStore(config.data_dir, config.salt)
@@ -92,7 +94,7 @@ class Engine:
         await self.writer.open()
         self.events = EventsReader(self.config.data_dir, self.config.ingest_lag_ms)
         self.writer.committed = self.events.committed
-        self.subjects = Subjects(self.events)
+        self.subjects = Subjects(self.events, self.reads)
         self.metrics = MetricsProjection(self.config.data_dir, self.events)
         if not self.config.ingest_lag_ms:
             self.metrics.start()

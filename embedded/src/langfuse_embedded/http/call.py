@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -24,6 +26,11 @@ if TYPE_CHECKING:
 
 _UNKNOWN = "unknown"
 _MAX_SDK_LENGTH = 200
+
+
+Result = TypeVar("Result")
+# Bytes of JSON that take some milliseconds, whatever is in them.
+_LARGE = 2**17
 
 
 @dataclass(slots=True)
@@ -60,6 +67,17 @@ class Call:
         headers = self.request.headers
         return next((headers[name] for name in names if name in headers), "")[:_MAX_SDK_LENGTH]
 
+    async def read(self, read: Callable[[], Result]) -> Result:
+        """Return what `read` returns, which may take long: it runs in one of the project's threads.
+
+        What belongs to the event loop, as the connection to `state.db`, is not for it.
+        """
+        return await self.engine.reads.run(self.project_id, read)
+
+    async def beside(self, work: Callable[[], Result], size: int) -> Result:
+        """Return what `work` on so many bytes returns: beside the event loop where they are many."""
+        return await run_in_threadpool(work) if size > _LARGE else work()
+
     async def body(self, limit: int | None = None) -> bytes:
         """Return the raw body, of at most `limit` bytes (default: the operation's).
 
@@ -88,14 +106,18 @@ class Call:
             InvalidData: it does not fit.
         """
         body = await self.body()
-        try:
-            document = parse_body(body, self.request.headers.get("content-type", ""))
-        except ValueError:
-            raise FrameworkRefusal("Invalid JSON") from None
-        # Few bodies have enough brackets to nest deeply at all.
-        if body.count(b"[") + body.count(b"{") > MAX_DEPTH:
-            require_shallow(document)
-        return schema.parse(document)
+
+        def parse() -> Any:
+            try:
+                document = parse_body(body, self.request.headers.get("content-type", ""))
+            except ValueError:
+                raise FrameworkRefusal("Invalid JSON") from None
+            # Few bodies have enough brackets to nest deeply at all.
+            if body.count(b"[") + body.count(b"{") > MAX_DEPTH:
+                require_shallow(document)
+            return schema.parse(document)
+
+        return await self.beside(parse, len(body))
 
     def query(self, schema: Schema) -> Any:
         """Return the query parameters in the shape of `schema`; a repeated name becomes a list.
@@ -131,3 +153,10 @@ def json_response(data: Any, status: int = 200, headers: dict[str, str] | None =
         media_type="application/json; charset=utf-8",
         headers=headers,
     )
+
+
+def json_rows(rows: Iterable[Any], meta: Any) -> Response:
+    """Return a list as a JSON answer, written row by row: one call for all would hold up other threads."""
+    data = b",".join(map(answers.dumps, rows))
+    body = b'{"data":[' + data + b'],"meta":' + answers.dumps(meta) + b"}"
+    return Response(body, media_type="application/json; charset=utf-8")

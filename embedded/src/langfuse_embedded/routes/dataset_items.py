@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import re
+import sqlite3
+from functools import partial
 from typing import Any
 
 from starlette.responses import Response
 
 from langfuse_embedded import ids
 from langfuse_embedded.clock import iso
-from langfuse_embedded.http.call import Call, json_response
+from langfuse_embedded.http.call import Call, json_response, json_rows
 from langfuse_embedded.http.errors import Conflict, InvalidRequest, NotFound
 from langfuse_embedded.http.lossless_json import parse_lossless
 from langfuse_embedded.http.nesting import require_shallow
 from langfuse_embedded.http.operations import Operation
 from langfuse_embedded.http.pagination import PAGE_PARAMETERS, Page
 from langfuse_embedded.http.schema import Anything, CoercedDate, Enum, Object, String
-from langfuse_embedded.store.dataset_items import DatasetItem, ItemFilter, ItemValues
+from langfuse_embedded.store.dataset_items import DatasetItem, DatasetItemStore, ItemFilter, ItemValues
 from langfuse_embedded.store.datasets import Dataset
-from langfuse_embedded.store.media import MediaReference
+from langfuse_embedded.store.media import MediaReference, media_of_items
 from langfuse_embedded.store.media_references import find_references
 
 from .datasets import dataset_named
@@ -64,27 +66,29 @@ _LIST = Object(
 async def write_item(call: Call) -> Response:
     """Create an item, or a new version of the one with this id; what is left out or null stays."""
     body = await call.json(_WRITE)
-    project_id, items = call.project_id, call.engine.dataset_items
+    project_id, items, size = call.project_id, call.engine.dataset_items, call.hold.size
     item_id = body.get("id") or ids.uuid4()
     for _ in range(_TRIES):
-        checked = dataset, values = _wanted(call, body, item_id)
+        checked = dataset, existing = _present(call, body, item_id)
+        values = await call.beside(partial(_merged, body, existing), size)
+        references = await call.beside(partial(_references, values), size)
         # Outside of the transaction: it takes as long as the schema says.
         await _require_fit(call, dataset, values)
         with call.engine.state.transaction():
-            if _wanted(call, body, item_id) != checked:
+            if _present(call, body, item_id) != checked:
                 continue  # somebody else has changed the item or the schema
-            references = _references(values)
             missing = call.engine.media.missing(project_id, [one.media_id for one in references])
             if missing:
                 raise InvalidRequest(f"Dataset item references unknown media: {', '.join(missing)}")
             item = items.write(project_id, dataset.id, item_id, values)
             call.engine.media.link_item(project_id, item_id, item.valid_from, references)
-        return json_response(shown_items(call, [item])[0])
+        shown = shown_items(call, [item])[0]
+        return await call.beside(partial(json_response, shown), size)
     raise Conflict(f"Dataset item {item_id} is changed by others again and again: send again.")
 
 
-def _wanted(call: Call, body: dict[str, Any], item_id: str) -> tuple[Dataset, ItemValues]:
-    """Return the dataset, and what the item is to be, as things are now."""
+def _present(call: Call, body: dict[str, Any], item_id: str) -> tuple[Dataset, DatasetItem | None]:
+    """Return the dataset, and the item where there is one, as they are now."""
     project_id, items = call.project_id, call.engine.dataset_items
     dataset = call.engine.datasets.by_name(project_id, body["datasetName"])
     if dataset is None:
@@ -98,7 +102,7 @@ def _wanted(call: Call, body: dict[str, Any], item_id: str) -> tuple[Dataset, It
         )
     if not body.get("id") and body.get("input") is None:
         raise InvalidRequest("Dataset item validation failed: Dataset item input cannot be null")
-    return dataset, _merged(body, existing)
+    return dataset, existing
 
 
 def _merged(body: dict[str, Any], existing: DatasetItem | None) -> ItemValues:
@@ -182,8 +186,14 @@ async def list_items(call: Call) -> Response:
         source_observation_id=query.get("sourceObservationId"),
         at=query.get("version"),
     )
-    items, total = call.engine.dataset_items.page(call.project_id, wanted, page.limit, page.offset)
-    return json_response({"data": shown_items(call, items), "meta": page.meta(total)})
+
+    def answer() -> Response:
+        with call.engine.state.reader() as state:
+            items, total = DatasetItemStore(state).page(call.project_id, wanted, page.limit, page.offset)
+            return json_rows(shown_items(call, items, state.db), page.meta(total))
+
+    # Items are large, and a page may be far from the first.
+    return await call.read(answer)
 
 
 async def get_item(call: Call) -> Response:
@@ -205,9 +215,12 @@ async def delete_item(call: Call) -> Response:
     return json_response({"message": "Dataset item successfully deleted"})
 
 
-def shown_items(call: Call, items: list[DatasetItem]) -> list[dict[str, Any]]:
+def shown_items(
+    call: Call, items: list[DatasetItem], db: sqlite3.Connection | None = None
+) -> list[dict[str, Any]]:
+    """Return items as answers show them; a thread brings its connection."""
     versions = [(item.id, item.valid_from) for item in items]
-    references = call.engine.media.of_items(call.project_id, versions)
+    references = media_of_items(db or call.engine.state.db, call.project_id, versions)
     return [
         {
             "id": item.id,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from langfuse_embedded.clock import iso, iso_or_none, read_iso
@@ -152,7 +151,7 @@ async def _read(call: Call, query: dict[str, Any], columns: dict[str, str], find
             return _Found(rows, scores(connection, wanted.project, places, query["scoreLimit"]))
 
     try:
-        return await run_in_threadpool(run)
+        return await call.read(run)
     except FilterError as error:
         raise InvalidRequest(str(error)) from error
 

@@ -7,11 +7,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from langfuse_embedded.clock import iso
-from langfuse_embedded.http.call import Call, json_response
+from langfuse_embedded.http.call import Call, json_response, json_rows
 from langfuse_embedded.http.errors import InvalidRequest, NotFound
 from langfuse_embedded.http.filters import CONDITIONS, Condition
 from langfuse_embedded.http.operations import Operation
@@ -115,7 +114,7 @@ async def list_traces(call: Call) -> Response:
         return [_listed(call, connection, trace, fields, scores) for trace in traces], total
 
     data, total = await _read(call, read)
-    return json_response({"data": data, "meta": page.meta(total)})
+    return await call.read(lambda: json_rows(data, page.meta(total)))
 
 
 async def get_trace(call: Call) -> Response:
@@ -142,16 +141,25 @@ async def get_trace(call: Call) -> Response:
         if "scores" in fields
         else []
     )
-    item["observations"] = []
+    stored: list[StoredObservation] = []
     if "observations" in fields:
-        stored = call.engine.events.observations.trace(project, trace_id, horizon=horizon)
-        models = _models(call, stored)
+
+        def read_observations() -> list[StoredObservation]:
+            with call.engine.events.observations_in_thread() as observations:
+                return observations.trace(project, trace_id, horizon=horizon)
+
+        stored = await call.read(read_observations)
+    models = _models(call, stored)
+
+    def answer() -> Response:
         item["observations"] = [
             legacy_observation(call.project_id, one, models.get(one.row["model_id"]), unpriced=0)
             for one in reversed(stored)
             if not one.stands_for_trace
         ]
-    return json_response(item)
+        return json_response(item)
+
+    return await call.read(answer)
 
 
 async def list_observations(call: Call) -> Response:
@@ -175,12 +183,16 @@ async def list_observations(call: Call) -> Response:
             return observations.find(wanted), observations.count(wanted)
 
     try:
-        found, total = await run_in_threadpool(read)
+        found, total = await call.read(read)
     except FilterError as error:
         raise InvalidRequest(str(error)) from error
     models = _models(call, found)
-    data = [legacy_observation(call.project_id, one, models.get(one.row["model_id"])) for one in found]
-    return json_response({"data": data, "meta": page.meta(total)})
+
+    def answer() -> Response:
+        data = (legacy_observation(call.project_id, one, models.get(one.row["model_id"])) for one in found)
+        return json_rows(data, page.meta(total))
+
+    return await call.read(answer)
 
 
 async def get_observation(call: Call) -> Response:
@@ -192,7 +204,7 @@ async def get_observation(call: Call) -> Response:
         with call.engine.events.observations_in_thread() as observations:
             return observations.one(project, observation_id, horizon=horizon)
 
-    found = await run_in_threadpool(read)
+    found = await call.read(read)
     if found is None:
         raise NotFound(f"Observation with id {observation_id} not found")
     models = _models(call, [found])
@@ -235,8 +247,12 @@ async def get_session(call: Call) -> Response:
     sessions, traces = await _read(call, read)
     if not sessions:
         raise NotFound("Session not found within authorized project")
-    shown = [legacy_trace(call.project_id, trace) for trace in traces]
-    return json_response({**_session(call, sessions[0]), "traces": shown})
+
+    def answer() -> Response:
+        shown = [legacy_trace(call.project_id, trace) for trace in traces]
+        return json_response({**_session(call, sessions[0]), "traces": shown})
+
+    return await call.read(answer)
 
 
 def _scope(call: Call) -> tuple[int, int | None]:
@@ -249,7 +265,7 @@ async def _read(call: Call, read: Callable[[sqlite3.Connection], Result]) -> Res
             return read(connection)
 
     try:
-        return await run_in_threadpool(run)
+        return await call.read(run)
     except FilterError as error:
         raise InvalidRequest(str(error)) from error
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 import orjson
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from langfuse_embedded.http.call import Call, json_response
@@ -169,7 +168,7 @@ async def _read(
             traces = traces_of(connection, query.project, list(trace_ids)) if with_traces else None
             return found, count_scores(connection, query), traces
 
-    return await run_in_threadpool(scan)
+    return await call.read(scan)
 
 
 def _trace(trace: dict[str, Any] | None) -> dict[str, Any] | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from langfuse_embedded.http.call import Call, json_response
@@ -70,7 +69,7 @@ async def get_daily_metrics(call: Call) -> Response:
             wanted, lambda sql, values: call.engine.metrics.rows(sql, values, horizon=horizon)
         )
 
-    days = await run_in_threadpool(run)
+    days = await call.read(run)
     shown = days[page.offset : page.offset + page.limit]
     return json_response({"data": shown, "meta": page.meta(len(days))})
 
@@ -88,7 +87,7 @@ async def _answer(
         rows = call.engine.metrics.rows(statement.sql, statement.values, metadata=metadata, horizon=horizon)
         return present(query, statement, rows)
 
-    return await run_in_threadpool(run)
+    return await call.read(run)
 
 
 OPERATIONS = [

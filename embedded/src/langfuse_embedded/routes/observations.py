@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from langfuse_embedded.clock import iso
-from langfuse_embedded.http.call import Call, json_response
+from langfuse_embedded.http.call import Call, json_response, json_rows
 from langfuse_embedded.http.cursors import decode_cursor, encode_cursor
 from langfuse_embedded.http.errors import InvalidRequest
 from langfuse_embedded.http.filters import EVENT_CONDITIONS, Condition
@@ -17,6 +16,7 @@ from langfuse_embedded.http.queries import Cursor, conditions, known_texts, opti
 from langfuse_embedded.http.schema import CoercedDate, Datetime, Enum, Literal, Number, Object, String, Union
 from langfuse_embedded.pricing.model import Model
 from langfuse_embedded.routes.shapes.observations import ALL_GROUPS, DEFAULT_GROUPS, ItemWriter
+from langfuse_embedded.store.bodies import TooLarge
 from langfuse_embedded.store.observation_filters import FilterError
 from langfuse_embedded.store.observation_query import ObservationQuery, Place, StoredObservation
 
@@ -64,6 +64,8 @@ _QUERY = Object(
         "filter": conditions(EVENT_CONDITIONS),
     }
 )
+# Of long texts that are read and written on the event loop: some milliseconds.
+_MOST_BYTES = 2**20
 # Parameters that compare texts with a column of the same name.
 _EQUAL = ("name", "userId", "sessionId", "type", "traceId", "level", "version")
 
@@ -84,25 +86,32 @@ async def list_observations(call: Call) -> Response:
     if limit <= 0:
         return json_response({"data": [], "meta": {}})
     try:
-        found = await _find(call, wanted)
+        found, is_large = await _find(call, wanted)
     except FilterError as error:
         raise InvalidRequest(str(error)) from error
     page = found[:limit]
     writer = ItemWriter(call.project_id, groups, query.get("expandMetadata", ()), _models(call, groups, page))
     meta = {"cursor": _cursor(page[-1].place)} if len(found) > limit else {}
+
+    if is_large:
+        return await call.read(lambda: json_rows(map(writer.write, page), meta))
     return json_response({"data": [writer.write(observation) for observation in page], "meta": meta})
 
 
-async def _find(call: Call, query: ObservationQuery) -> list[StoredObservation]:
+async def _find(call: Call, query: ObservationQuery) -> tuple[list[StoredObservation], bool]:
+    """Return what a query finds, and whether that is too much to be written on the event loop."""
     events = call.engine.events
     if query.is_cheap:
-        return events.observations.find(query)
+        try:
+            return events.observations.find(query, _MOST_BYTES), False
+        except TooLarge:
+            pass  # in a thread then
 
     def scan() -> list[StoredObservation]:
         with events.observations_in_thread() as observations:
             return observations.find(query)
 
-    return await run_in_threadpool(scan)
+    return await call.read(scan), True
 
 
 def _models(call: Call, groups: frozenset[str], page: list[StoredObservation]) -> dict[str, Model]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from langfuse_embedded import ids
@@ -198,7 +197,7 @@ async def read_scores(call: Call, query: ScoreQuery) -> list[StoredScore]:
         with events.connection() as connection:
             return find_scores(connection, query)
 
-    return await run_in_threadpool(scan)
+    return await call.read(scan)
 
 
 def _query_of(call: Call, query: dict[str, Any], limit: int) -> ScoreQuery:

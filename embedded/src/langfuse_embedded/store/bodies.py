@@ -13,6 +13,10 @@ import zstandard
 _REMEMBERED_BLOCKS = 32
 
 
+class TooLarge(Exception):
+    """There is more to read than the event loop has time for."""
+
+
 @dataclass(slots=True)
 class Body:
     """The long texts of one observation.
@@ -50,18 +54,24 @@ class BlockReader:
         self._db = connection
         self._decompressor = zstandard.ZstdDecompressor()
         self._known: dict[int, list[Body]] = {}
+        self.opened_bytes = 0
 
-    def body(self, block: int, position: int) -> Body:
+    def body(self, block: int, position: int, most_bytes: int | None = None) -> Body:
         """Return the body of an observation.
 
         Raises:
             LookupError: it was deleted after its row was read.
+            TooLarge: its block has more than `most_bytes`.
         """
         bodies = self._known.get(block)
         if bodies is None:
             row = self._db.execute("select body from blocks where id = ?", (block,)).fetchone()
             if row is None:
                 raise LookupError(block)
+            size = zstandard.frame_content_size(row[0])
+            if most_bytes is not None and size > most_bytes:
+                raise TooLarge
+            self.opened_bytes += size
             bodies = self._open(block, row[0])
         return bodies[position]
 

@@ -10,7 +10,7 @@ from typing import Any
 from langfuse_embedded.clock import now_ms
 
 from .documents import dump_or_none, load_or_none
-from .state import StateStore
+from .state import HasDb
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ _SELECT = "select i.*, d.name as dataset_name from dataset_items i join datasets
 class DatasetItemStore:
     """Reads and writes dataset items. Writing methods run inside the caller's transaction."""
 
-    def __init__(self, state: StateStore) -> None:
+    def __init__(self, state: HasDb) -> None:
         self._db = state.db
 
     def get(self, project_id: str, item_id: str, at: int | None = None) -> DatasetItem | None:

@@ -112,26 +112,6 @@ class MediaStore:
             ],
         )
 
-    def of_items(
-        self, project_id: str, versions: Sequence[tuple[str, int]]
-    ) -> dict[tuple[str, int], list[tuple[MediaReference, Media]]]:
-        """Return what versions of dataset items (id, valid from) refer to, ordered by field and path."""
-        found: dict[tuple[str, int], list[tuple[MediaReference, Media]]] = {}
-        for item_id, valid_from in versions:
-            rows = self._db.execute(
-                "select l.field, l.json_path, l.reference, m.* from dataset_item_media l"
-                " join media m on m.project_id = l.project_id and m.id = l.media_id"
-                " where l.project_id = ? and l.dataset_item_id = ? and l.dataset_item_valid_from = ?"
-                " order by l.field, l.json_path",
-                (project_id, item_id, valid_from),
-            )
-            found[item_id, valid_from] = [
-                (MediaReference(row["field"], row["json_path"], row["reference"], row["id"]), media)
-                for row in rows
-                if (media := _media(row)).is_uploaded
-            ]
-        return found
-
     def missing(self, project_id: str, media_ids: Iterable[str]) -> list[str]:
         """Return the ids without an uploaded record, each once."""
         return [
@@ -143,6 +123,27 @@ class MediaStore:
     def _one(self, condition: str, *values: Any) -> Media | None:
         row = self._db.execute(f"select * from media where project_id = ? and {condition}", values).fetchone()
         return _media(row) if row else None
+
+
+def media_of_items(
+    db: sqlite3.Connection, project_id: str, versions: Sequence[tuple[str, int]]
+) -> dict[tuple[str, int], list[tuple[MediaReference, Media]]]:
+    """Return what versions of dataset items (id, valid from) refer to, ordered by field and path."""
+    found: dict[tuple[str, int], list[tuple[MediaReference, Media]]] = {}
+    for item_id, valid_from in versions:
+        rows = db.execute(
+            "select l.field, l.json_path, l.reference, m.* from dataset_item_media l"
+            " join media m on m.project_id = l.project_id and m.id = l.media_id"
+            " where l.project_id = ? and l.dataset_item_id = ? and l.dataset_item_valid_from = ?"
+            " order by l.field, l.json_path",
+            (project_id, item_id, valid_from),
+        )
+        found[item_id, valid_from] = [
+            (MediaReference(row["field"], row["json_path"], row["reference"], row["id"]), media)
+            for row in rows
+            if (media := _media(row)).is_uploaded
+        ]
+    return found
 
 
 class MediaFiles:

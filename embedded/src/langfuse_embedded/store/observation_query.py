@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from .bodies import BlockReader, Body
+from .bodies import BlockReader, Body, TooLarge
 from .hexid import pack, unpack
 from .observation_columns import COLUMNS as FILTER_COLUMNS
 from .observation_filters import Condition, Where, compile_conditions, has_words
@@ -118,16 +118,21 @@ class ObservationReader:
         self._blocks.register()
         connection.create_function("has_words", 3, has_words, deterministic=True)
 
-    def find(self, query: ObservationQuery) -> list[StoredObservation]:
+    def find(self, query: ObservationQuery, most_bytes: int | None = None) -> list[StoredObservation]:
         """Return observations, newest first.
 
         Raises:
             FilterError: the conditions cannot be served.
+            TooLarge: their long texts, or what these are found in, have more than `most_bytes`.
         """
         source, where = self._matching(query)
         sql = f"select {_SELECT} {source} {_NEWEST_FIRST} limit ? offset ?"
         rows = self._db.execute(sql, (*where.values, query.limit, query.offset)).fetchall()
-        return self._with_bodies(rows) if query.with_bodies else [StoredObservation(row) for row in rows]
+        return (
+            self._with_bodies(rows, most_bytes)
+            if query.with_bodies
+            else [StoredObservation(row) for row in rows]
+        )
 
     def count(self, query: ObservationQuery) -> int:
         """Return how many observations there are on all pages of a query.
@@ -193,13 +198,19 @@ class ObservationReader:
         found = self._with_bodies(rows)
         return found[0] if found else None
 
-    def _with_bodies(self, rows: list[Any]) -> list[StoredObservation]:
-        found = []
+    def _with_bodies(self, rows: list[Any], most_bytes: int | None = None) -> list[StoredObservation]:
+        found, left = [], most_bytes
         for row in rows:
+            before = self._blocks.opened_bytes
             try:
-                body = self._blocks.body(row["block"], row["position"])
+                body = self._blocks.body(row["block"], row["position"], left)
             except LookupError:
                 # Deleted between the two statements: then it is not there.
                 continue
+            if left is not None:
+                opened = self._blocks.opened_bytes - before
+                left -= opened + len(body.input or "") + len(body.output or "")
+                if left < 0:
+                    raise TooLarge
             found.append(StoredObservation(row, body))
         return found

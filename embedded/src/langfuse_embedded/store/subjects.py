@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from starlette.concurrency import run_in_threadpool
+from langfuse_embedded.http.reads import Reads
 
 from .events import EventsReader
 from .hexid import pack, unpack
@@ -11,8 +11,8 @@ from .hexid import pack, unpack
 class Subjects:
     """Looks up traces, observations and sessions of a project."""
 
-    def __init__(self, events: EventsReader) -> None:
-        self._events = events
+    def __init__(self, events: EventsReader, reads: Reads) -> None:
+        self._events, self._reads = events, reads
 
     def has_trace(self, project_id: str, trace_id: str) -> bool:
         """Return whether any observation of a trace is stored."""
@@ -25,7 +25,7 @@ class Subjects:
     async def trace_of_observation(self, project_id: str, observation_id: str) -> str | None:
         """Return the trace of an observation, or ``None``; scans the project's ids in a thread."""
         project = self._events.project_key(project_id)
-        return await run_in_threadpool(self._scan, project, pack(observation_id))
+        return await self._reads.run(project_id, lambda: self._scan(project, pack(observation_id)))
 
     def _scan(self, project: int, span_id: bytes | str) -> str | None:
         with self._events.connection() as connection:
