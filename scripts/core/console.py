@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -49,21 +50,22 @@ class Console:
         """Print labelled lines of the result, values aligned."""
         width = max((len(label) for label, _ in rows), default=0)
         for label, value in rows:
-            self._out.print(Text.assemble((_cell(f"{label:<{width}}"), "bold"), "  ", _lines(value)))
+            fitted = _fitted(self._out, value, before=width + 2, indent=width + 2)
+            self._out.print(Text.assemble((_cell(f"{label:<{width}}"), "bold"), "  ", fitted))
 
     def note(self, text: str) -> None:
         """Say in one line what was found or done."""
-        self._err.print(_lines(text))
+        self._err.print(_fitted(self._err, text))
 
     def warn(self, text: str) -> None:
         """Say what is not right but no obstacle."""
-        self._err.print(Text.assemble(("warning: ", "yellow"), _lines(text)))
+        self._err.print(Text.assemble(("warning: ", "yellow"), _fitted(self._err, text, before=9)))
 
     def error(self, error: StackError) -> None:
-        """Show an expected failure: what happened, details, fix."""
-        self._err.print(Text.assemble(("error: ", "bold red"), _lines(error.message)))
+        """Show an expected failure: what happened, details, fix. A fix stays one line: it may be copied."""
+        self._err.print(Text.assemble(("error: ", "bold red"), _fitted(self._err, error.message, before=7)))
         for line in error.details:
-            self._err.print(Text.assemble("  ", _lines(line)))
+            self._err.print(Text.assemble("  ", _fitted(self._err, line, before=2, indent=4)))
         if error.fix:
             self._err.print(Text.assemble(("fix: ", "green"), _lines(error.fix)))
 
@@ -161,6 +163,28 @@ class Console:
             return input(question)
         except EOFError:
             return None
+
+
+def _fitted(console: RichConsole, text: str, *, before: int = 0, indent: int = 2) -> Text:
+    """Return the text in lines of a terminal's width, broken between words; as it is where nobody watches.
+
+    `before` is the width of what stands before it, `indent` that of what stands before further lines.
+    """
+    if not console.is_terminal:
+        return _lines(text)
+    lines: list[str] = []
+    for line in printable(text, lines=True).split("\n"):
+        first = " " * (indent if lines else before)
+        wrapped = textwrap.wrap(
+            line,
+            console.width,
+            initial_indent=first,
+            subsequent_indent=" " * indent,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        lines += wrapped or [""]
+    return Text("\n".join(lines)[before:])
 
 
 def _lines(text: str) -> Text:

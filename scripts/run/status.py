@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 from scripts.core.errors import EXIT_FAILED, EXIT_OK, StackError
 from scripts.core.layout import Layout
@@ -18,13 +19,15 @@ HEADS = ("Service", "State", "Up for", "Restarts", "Memory MiB", "Reached at")
 
 def run(context: Context, *, as_json: bool) -> int:
     """The verb. Exit code 0: runs and is healthy; 1: otherwise."""
-    engine = context.current_engine(context.lenient_settings())
+    settings = context.lenient_settings()
+    engine = context.current_engine(settings)
     state = engine.state()
     memory = engine.memory() if state.running else {}
     if as_json:
         context.console.print(json.dumps(as_document(engine, state, memory), indent=2))
     else:
-        context.console.rows([*status_rows(engine, state), *upgrade_rows(context.layout)])
+        rows = status_rows(engine, state, settings["NEXTAUTH_URL"])
+        context.console.rows([*rows, *upgrade_rows(context.layout)])
         if state.parts:
             context.console.print()
             now = datetime.now(UTC)
@@ -65,8 +68,8 @@ def memory_words(used: int | None, limit: int) -> str:
     return f"{used // MIB}/{limit // MIB}" if limit else str(used // MIB)
 
 
-def status_rows(engine: Engine, state: EngineState) -> list[tuple[str, str]]:
-    """Return the lines of the human output."""
+def status_rows(engine: Engine, state: EngineState, public_url: str) -> list[tuple[str, str]]:
+    """Return the lines of the human output; `public_url` is where people and applications find it."""
     rows = [("Engine", f"{engine.name}{f', API {state.version}' if state.version else ''}")]
     if not state.running:
         rows.append(("Health", "stopped (start it: make up)"))
@@ -75,11 +78,24 @@ def status_rows(engine: Engine, state: EngineState) -> list[tuple[str, str]]:
     else:
         rows.append(("Health", f"not healthy: {state.detail} (see make logs)"))
     if state.url:
-        rows.append(("URL", state.url))
+        rows += url_rows(state.url, engine.local_url, public_url)
     if state.uptime_s is not None:
         rows.append(("Uptime", duration(state.uptime_s)))
     rows.append(("Data", data_words(state.data)))
     return rows
+
+
+def url_rows(running: str, set_here: str, public: str) -> list[tuple[str, str]]:
+    """Return the address as `make up` names it, and the one on this machine where that is another.
+
+    An engine that runs on another port than the settings say is named as it runs.
+    """
+    if running != set_here:
+        return [("URL", running)]
+    parts = urlsplit(public)
+    if parts.hostname == "localhost" and parts.port == urlsplit(running).port:
+        return [("URL", public)]
+    return [("URL", public), ("Here", running)]
 
 
 def upgrade_rows(layout: Layout) -> list[tuple[str, str]]:

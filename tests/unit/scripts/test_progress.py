@@ -79,6 +79,42 @@ def test_on_a_terminal_the_last_states_stay_on_the_screen() -> None:
     ]
 
 
+LONG = " ".join(["twelve-chars"] * 12)
+IN_80_COLUMNS = f"""
+import sys
+from scripts.core.console import Console
+from scripts.core.errors import StackError
+console = Console({{}}, sys.stderr)
+console.rows([("Data", {LONG!r}), ("URL", "http://localhost:3000")])
+console.note({LONG!r})
+console.warn({LONG!r})
+console.error(StackError({LONG!r}, details=[{LONG!r}], fix="make up " + "x" * 100))
+"""
+
+
+def test_on_a_terminal_lines_break_between_words_and_a_command_stays_in_one() -> None:
+    leader, follower = pty.openpty()
+    with os.fdopen(follower, "w") as screen:
+        environment = {"PATH": os.environ["PATH"], "TERM": "xterm-256color", "COLUMNS": "80"}
+        subprocess.run(
+            [sys.executable, "-c", IN_80_COLUMNS], env=environment, stderr=screen, check=True, timeout=30
+        )
+    shown = os.read(leader, 100_000).decode()
+    os.close(leader)
+    lines = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown).splitlines()
+    assert lines.pop() == "fix: make up " + "x" * 100
+    assert max(map(len, lines)) <= 80
+    assert sum(line.count("twelve-chars") for line in lines) == 5 * 12
+    assert [line[:6].strip() for line in lines[:4]] == ["Data", "", "", "URL"]
+    assert lines[3] == "URL   http://localhost:3000"
+
+
+def test_where_nobody_watches_a_message_is_one_line() -> None:
+    screen = Screen()
+    Console({}, screen.out, screen.err).warn(LONG)
+    assert screen.err.getvalue() == f"warning: {LONG}\n"
+
+
 @pytest.mark.parametrize(
     ("state", "colour"),
     [

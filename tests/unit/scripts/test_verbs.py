@@ -308,6 +308,33 @@ def test_status_as_json_tells_engine_health_and_data(context: FakeContext, scree
     assert shown["data"] == [".stack/embedded"]
 
 
+def test_status_names_the_host_that_up_names(context: FakeContext, screen: Screen) -> None:
+    up.run(context)
+    (said,) = [line for line in screen.out.getvalue().splitlines() if line.startswith("Langfuse")]
+    begin = len(screen.out.getvalue())
+    assert status.run(context, as_json=False) == 0
+    (shown,) = [line for line in screen.out.getvalue()[begin:].splitlines() if line.startswith("URL")]
+    assert shown.split()[1] == said.split()[1]
+
+
+@pytest.mark.parametrize(
+    ("running", "public", "rows"),
+    [
+        ("http://127.0.0.1:3000", "http://localhost:3000", [("URL", "http://localhost:3000")]),
+        (
+            "http://127.0.0.1:3000",
+            "https://langfuse.acme.example",
+            [("URL", "https://langfuse.acme.example"), ("Here", "http://127.0.0.1:3000")],
+        ),
+        ("http://127.0.0.1:3100", "http://localhost:3000", [("URL", "http://127.0.0.1:3100")]),
+    ],
+)
+def test_another_address_on_this_machine_is_named_beside(
+    running: str, public: str, rows: list[tuple[str, str]]
+) -> None:
+    assert status.url_rows(running, "http://127.0.0.1:3000", public) == rows
+
+
 def test_status_before_the_first_start_is_stopped(context: FakeContext, screen: Screen) -> None:
     assert status.run(context, as_json=False) == 1
     assert "Health  stopped (start it: make up)" in screen.out.getvalue()
