@@ -177,6 +177,24 @@ def test_a_filter_wins_over_the_parameter_of_the_same_column(client: httpx.Clien
     assert [item["id"] for item in found] == ["filter-b"]
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"datasetId": "mixed-set"},
+        {"filter": '[{"column": "datasetId", "type": "string", "operator": "=", "value": "mixed-set"}]'},
+    ],
+)
+def test_an_experiment_that_a_filter_finds_is_summed_up_whole(
+    client: httpx.Client, query: dict[str, str]
+) -> None:
+    run_item(client, "mixed", "one", dataset="mixed-set")
+    run_item(client, "mixed", "two", start=MORNING + 1000)
+    run_item(client, "mixed-not", "one")
+    [found] = get(client, EXPERIMENTS, **query)["data"]
+    assert (found["id"], found["itemCount"]) == ("mixed", 2)
+    assert found["endTime"] == "2026-01-15T10:00:01.050Z"
+
+
 def test_experiments_of_other_projects_are_not_listed(engine: RunningEngine) -> None:
     run_item(engine.client, "mine", "one")
     with engine.client_for(engine.provision("hermes")) as other:

@@ -61,27 +61,25 @@ _CONFIG = {"name": "attribution_confidence", "dataType": "NUMERIC", "minValue": 
 _BY_ID = "Comments come in the order of their ids, which are made up"
 _TIME = "It asks for a time of the recording that no answer names"
 _NO_HEADER = "The recording left out the header with the admin's key"
-_TWICE = "Rows that the server had not merged yet stand twice in its answer"
+_TWICE = "Rows that the server had not merged yet are twice in its answer"
 _TIES = "Of observations of one moment the server's order is by a hash of their trace"
-_OTHERS = "The project held rows that no recorded request wrote"
+_OTHERS = "The project held rows that no recorded request wrote, and counts them"
+_ANY = "The spans of the experiment contradict each other, and the server shows `any` of them"
 UNSETTLED = {
     "events_only": {
         123: _TIME,
         **dict.fromkeys((315, 317, 318), _BY_ID),
-        **dict.fromkeys(range(500, 507), _NO_HEADER),
+        **dict.fromkeys((505, 506), _NO_HEADER),
         **dict.fromkeys((599, 609), _TIME),
     },
     "dual": {
         66: _TIES,
-        74: _TWICE,
-        100: _TWICE,
-        **dict.fromkeys((108, 109, 112), _TIES),
+        **dict.fromkeys((74, 100, 109, 112, 502), _TWICE),
+        108: _TIES,
         **dict.fromkeys((169, 208, 390), _OTHERS),
         **dict.fromkeys((324, 326, 327), _BY_ID),
-        399: "It asks for events of the last three minutes, of which the recorded project had others",
-        502: _TWICE,
-        **dict.fromkeys((504, 510, 512, 514), _TWICE),
-        **dict.fromkeys(range(516, 523), _NO_HEADER),
+        **dict.fromkeys((504, 510, 512, 514), _ANY),
+        **dict.fromkeys((521, 522), _NO_HEADER),
         **dict.fromkeys((564, 574), _TIME),
     },
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from .bodies import BlockReader, Body
@@ -87,7 +87,11 @@ def find_experiments(connection: sqlite3.Connection, query: ExperimentQuery) -> 
     Raises:
         FilterError: the conditions cannot be served.
     """
-    where = _where(query)
+    # What one span of an experiment fulfils finds all of the experiment.
+    where, found_by = _where(replace(query, conditions=())), _where(query)
+    if query.conditions:
+        ids = f"select o.experiment_id from observations o where {found_by.sql}"
+        where.add(f"o.experiment_id in ({ids})", *found_by.values)
     page, values = "", list[Any]()
     if query.after is not None:
         page = "having (max(o.start_time), o.experiment_id) < (?, ?)"
