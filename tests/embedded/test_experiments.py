@@ -177,21 +177,16 @@ def test_a_filter_wins_over_the_parameter_of_the_same_column(client: httpx.Clien
     assert [item["id"] for item in found] == ["filter-b"]
 
 
-@pytest.mark.parametrize(
-    "query",
-    [
-        {"datasetId": "mixed-set"},
-        {"filter": '[{"column": "datasetId", "type": "string", "operator": "=", "value": "mixed-set"}]'},
-    ],
-)
-def test_an_experiment_that_a_filter_finds_is_summed_up_whole(
-    client: httpx.Client, query: dict[str, str]
-) -> None:
-    run_item(client, "mixed", "one", dataset="mixed-set")
-    run_item(client, "mixed", "two", start=MORNING + 1000)
-    run_item(client, "mixed-not", "one")
+@pytest.mark.parametrize("how", ["parameter", "filter"])
+def test_an_experiment_that_a_filter_finds_is_summed_up_whole(client: httpx.Client, how: str) -> None:
+    mixed, dataset = f"mixed-{how}", f"parcels-{how}"
+    run_item(client, mixed, "one", dataset=dataset)
+    run_item(client, mixed, "two", start=MORNING + 1000)
+    run_item(client, f"not-{mixed}", "one")
+    condition = {"column": "datasetId", "type": "string", "operator": "=", "value": dataset}
+    query = {"datasetId": dataset} if how == "parameter" else {"filter": json.dumps([condition])}
     [found] = get(client, EXPERIMENTS, **query)["data"]
-    assert (found["id"], found["itemCount"]) == ("mixed", 2)
+    assert (found["id"], found["itemCount"]) == (mixed, 2)
     assert found["endTime"] == "2026-01-15T10:00:01.050Z"
 
 
