@@ -106,7 +106,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     root = tmp_path_factory.mktemp("checkout")
     shutil.copytree(REPOSITORY / "config", root / "config")
     (root / "examples").symlink_to(REPOSITORY / "examples")
-    (root / ".venv").symlink_to(PYTHON.parents[1])
+    for name in (".venv", ".venv-clients"):
+        (root / name).symlink_to(PYTHON.parents[1])
     if PACKAGES.is_dir():
         (root / "node_modules").symlink_to(PACKAGES)
     verb = f"{shlex.join([sys.executable, '-c', IN_ROOT, str(root)])}"
