@@ -338,8 +338,6 @@ def test_what_does_not_exist_is_not_found(dual: httpx.Client, path: str, message
 @pytest.mark.parametrize(
     ("path", "query"),
     [
-        ("traces", {"orderBy": "planet.asc"}),
-        ("traces", {"orderBy": "timestamp"}),
         ("traces", {"filter": "{"}),
         ("traces", {"filter": '[{"column": "planet", "type": "string", "operator": "=", "value": "x"}]'}),
         ("traces", {"limit": "101"}),
@@ -350,6 +348,35 @@ def test_what_does_not_exist_is_not_found(dual: httpx.Client, path: str, message
 )
 def test_what_cannot_be_asked_is_refused(dual: httpx.Client, path: str, query: dict[str, str]) -> None:
     assert dual.get(f"/api/public/{path}", params=query).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("order", "message", "issues"),
+    [
+        ("", None, []),
+        ("timestamp.asc", None, []),
+        ("timestamp.DESC.more", None, []),
+        *((f"{column}.desc", None, []) for column in ("id", "name", "userId", "release", "version")),
+        *((f"{column}.desc", None, []) for column in ("public", "bookmarked", "sessionId")),
+        ("planet.asc", "Invalid order by column: planet", None),
+        ("latency.asc", "Invalid order by column: latency", None),
+        ("totalCost.desc", "Invalid order by column: totalCost", None),
+        (".asc", "Invalid order by column: ", None),
+        ("timestamp", "Invalid request data", [["orderBy", "order"]]),
+        ("timestamp.up", "Invalid request data", [["orderBy", "order"]]),
+        ("planet.", "Invalid request data", [["orderBy", "order"]]),
+    ],
+)
+def test_traces_are_ordered_by_the_columns_of_the_server(
+    dual: httpx.Client, order: str, message: str | None, issues: list[list[str]] | None
+) -> None:
+    answer = dual.get("/api/public/traces", params={"orderBy": order})
+    if message is None:
+        assert answer.status_code == 200
+        return
+    assert (answer.status_code, answer.json()["message"]) == (400, message)
+    found = answer.json()["error"]
+    assert found == "InvalidRequestError" if issues is None else [one["path"] for one in found] == issues
 
 
 @pytest.mark.parametrize(

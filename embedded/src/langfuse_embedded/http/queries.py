@@ -12,6 +12,7 @@ or as a list. A parameter that is sent twice arrives as a list. Which habit a ro
 | `options` | one empty value | two values | two values | tags and environments |
 | `page_number`, `page_limit`, `number`, `moment` | absent | refused | refused | all routes |
 | `conditions` | absent | refused | JSON | `filter` |
+| `ordering` | absent | refused | `column.direction` | `orderBy` of traces |
 
 Numbers are those of JavaScript's `Number`: `0x10` is 16, ` 5 ` is 5, and `1e2` is 100.
 """
@@ -31,6 +32,7 @@ from .schema import (
     Enum,
     Issues,
     Number,
+    Object,
     Path,
     Schema,
     String,
@@ -76,6 +78,11 @@ def upper_texts(name: str, values: Sequence[str]) -> Schema:
 def options() -> Schema:
     """Return the reader of a list of texts that a list is filtered by: commas part, blanks are kept."""
     return Union(Array(String()), String().transform(lambda value: value.split(","))).optional()
+
+
+def ordering() -> Schema:
+    """Return the reader of a column and a direction, such as `timestamp.asc`: `column` and `order`."""
+    return _Ordering().optional()
 
 
 def number() -> Schema:
@@ -154,6 +161,23 @@ class _Split(Schema):
             issues.aborted = True
             return value
         return _parts(value) or MISSING
+
+
+class _Ordering(Schema):
+    parsed = Object({"column": String(), "order": Enum("ASC", "DESC")})
+
+    def run(self, value: Any, path: Path, issues: Issues) -> Any:
+        local = Issues()
+        String().run(value, path, local)
+        if local.found:
+            issues.found.extend(local.found)
+            issues.aborted = True
+            return value
+        if not value:
+            return MISSING
+        column, *more = value.split(".")
+        order = {"order": more[0].upper()} if more else {}
+        return self.parsed.run({"column": column, **order}, path, issues)
 
 
 class _Known(Schema):

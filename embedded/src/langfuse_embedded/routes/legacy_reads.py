@@ -15,7 +15,7 @@ from langfuse_embedded.http.errors import InvalidRequest, NotFound
 from langfuse_embedded.http.filters import CONDITIONS, Condition
 from langfuse_embedded.http.operations import Operation
 from langfuse_embedded.http.pagination import PAGE_PARAMETERS, Page
-from langfuse_embedded.http.queries import conditions, known_texts, options, text
+from langfuse_embedded.http.queries import conditions, known_texts, options, ordering, text
 from langfuse_embedded.http.schema import Datetime, Enum, Object
 from langfuse_embedded.pricing.model import Model
 from langfuse_embedded.routes.shapes.legacy import legacy_observation, legacy_trace
@@ -62,7 +62,7 @@ _TRACES = Object(
         "release": text(),
         "fromTimestamp": Datetime().optional(),
         "toTimestamp": Datetime().optional(),
-        "orderBy": text(),
+        "orderBy": ordering(),
         "fields": _FIELDS,
         "filter": conditions(CONDITIONS),
     }
@@ -270,16 +270,12 @@ async def _read(call: Call, read: Callable[[sqlite3.Connection], Result]) -> Res
         raise InvalidRequest(str(error)) from error
 
 
-def _order(given: str | None) -> tuple[str, bool]:
-    if not given:
+def _order(given: dict[str, str] | None) -> tuple[str, bool]:
+    if given is None:
         return "timestamp", True
-    column, _, direction = given.partition(".")
-    if column not in ORDER_COLUMNS or direction.lower() not in ("asc", "desc"):
-        raise InvalidRequest(
-            f"Invalid orderBy: {given}. Use a field and a direction, such as timestamp.desc; fields are "
-            f"{', '.join(ORDER_COLUMNS)}."
-        )
-    return column, direction.lower() == "desc"
+    if given["column"] not in ORDER_COLUMNS:
+        raise InvalidRequest(f"Invalid order by column: {given['column']}")
+    return given["column"], given["order"] == "DESC"
 
 
 def _equal(query: dict[str, Any], *names: str) -> list[Condition]:

@@ -84,8 +84,12 @@ _COLUMNS = (
 )
 _FILTERS = {name: column for column in _COLUMNS for name in (column.name, column.title)}
 ORDER_COLUMNS = {
-    column.name: column.sql for column in _COLUMNS if column.kind not in (Kind.ARRAY, Kind.METADATA)
+    column.name: column.sql
+    for column in _COLUMNS
+    if column.name in ("id", "timestamp", "name", "userId", "release", "version", "public", "sessionId")
 }
+# Nobody can bookmark a trace here.
+ORDER_COLUMNS["bookmarked"] = "0 + 0"
 """What a list of traces can be ordered by."""
 
 
