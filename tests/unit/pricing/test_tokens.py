@@ -38,8 +38,15 @@ def _counter(tokenizer: str | None = "openai", config: Any = _CHAT) -> TokenCoun
         ('{"a":  1}', 5),
         ('{"a":1}', 5),
         ("[not json", 3),
-        # Special tokens are text like any other.
-        ("<|endoftext|>", 7),
+        # What JavaScript reads as JSON and writes without blanks.
+        (' {"a":\n1}', 5),
+        ('{"a":1.0}', 5),
+        ("1.0", 1),
+        ("true ", 1),
+        # A special token is one, wherever it is.
+        ("<|endoftext|>", 1),
+        ("hello<|endoftext|> world<|endofprompt|>", 4),
+        ("<|fim_prefix|>", 6),
         # A lone surrogate is a replacement character.
         ("\ud800", 1),
     ],
@@ -79,16 +86,37 @@ def test_messages_are_text_to_a_model_without_a_chat_format() -> None:
 def test_what_is_missing_empty_or_huge_is_not_counted() -> None:
     counter = _counter()
     assert counter.usage(None, None) == {}
-    assert counter.usage("[]", "hi") == {"output": 1, "total": 1}
+    # An array without messages is a chat, too: the server adds what comes before an answer.
+    assert counter.usage("[]", "hi") == {"input": 3, "output": 1, "total": 4}
     assert counter.usage("a" * 1_000_001, "hi") == {"output": 1, "total": 1}
 
 
 @pytest.mark.parametrize(
     ("tokenizer", "config"),
-    [(None, None), ("openai", None), ("openai", {"tokenizerModel": 4}), ("openai", [])],
+    [
+        (None, None),
+        ("openai", None),
+        ("openai", {"tokenizerModel": 4}),
+        ("openai", {"tokenizerModel": "athena-2"}),
+        ("openai", []),
+    ],
 )
 def test_a_model_without_a_complete_tokenizer_has_no_counter(tokenizer: str | None, config: Any) -> None:
     assert counter_of(_with(tokenizer, config)) is None
+
+
+def test_messages_are_not_counted_where_what_they_add_is_not_known() -> None:
+    counter = _counter(config={"tokenizerModel": "gpt-4"})
+    messages = '[{"role":"user","content":"hi"}]'
+    assert counter.usage(messages, "hi") == {"output": 1, "total": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [('"hello world"', 4), ('{"a":  1}', 7), ('{"a":1}', 5), ("\ufb01n", 1), ("<|endoftext|>", 1)],
+)
+def test_texts_are_counted_as_they_are_for_claude(text: str, tokens: int) -> None:
+    assert _counter("claude", None).usage(text, None)["input"] == tokens
 
 
 def test_claude_models_have_a_counter() -> None:
