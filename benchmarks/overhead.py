@@ -1,6 +1,6 @@
 """What the SDK costs an application: time and CPU for each observation. `python -m benchmarks.overhead`.
 
-The application is a process of its own, which opens and ends generations with a kilobyte each way, twenty at
+The application is a separate process, which opens and ends generations with a kilobyte each way, twenty at
 a time with a pause between. The server is there, slow, away, or so far behind that the SDK's queue is full.
 """
 

@@ -79,7 +79,7 @@ def test_what_was_read_by_agent_is_used_again_until_it_is_too_old() -> None:
     assert read(server, "acme", kept) == first
     assert len(server.asked) == 8 + 1, "what is not by agent is always asked anew"
     assert read(server, "zeus", kept) == first
-    assert len(server.asked) == 9 + 8, "another project has answers of its own"
+    assert len(server.asked) == 9 + 8, "another project has other answers"
     now[0] = 300
     read(server, "acme", kept)
     assert len(server.asked) == 17 + 8
