@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 
 from scripts.api.health import Api
+from scripts.config.provision.applying import apply, refuse_other_secrets
 from scripts.core.console import Console
 from scripts.core.errors import EXIT_DRIFT, EXIT_OK, EngineError, UsageError
 from scripts.core.layout import only_one_verb
-from scripts.engines import data_secrets
 from scripts.engines.base import Engine
 from scripts.engines.context import Context
 from scripts.settings.values import Settings
 
 from .provision import show
 from .provision.plan import ProjectPlan
-from .provision.run import ProjectRun, apply_all, planned, shown_plans, unreadable
-from .provision.tenancy import Bootstrap, TenancyPlan
+from .provision.run import planned, shown_plans, unreadable
+from .provision.tenancy import Bootstrap
 
 
 def run(
@@ -69,35 +69,6 @@ def running_engine(context: Context, settings: Settings) -> Engine:
             fix="set LANGFUSE_PORT (and LANGFUSE_BIND_ADDRESS) in .env as it was started, or start it anew.",
         )
     return engine
-
-
-def refuse_other_secrets(context: Context, engine: Engine, settings: Settings) -> None:
-    """Raise UsageError when there are data that cannot be read with the secrets of `.env`."""
-    if not engine.data():
-        return
-    data_secrets.refuse_other(context.layout, engine.name, settings)
-    if told := data_secrets.other_salt(context.layout, engine.name, settings):
-        context.console.warn(told)
-
-
-def apply(
-    console: Console,
-    bootstrap: Bootstrap,
-    engine: Engine,
-    api: Api,
-    tenancy: TenancyPlan,
-    runs: Sequence[ProjectRun],
-) -> tuple[int, int]:
-    """Make all changes; return how many, and how many credentials files were written. Raises StackError."""
-    written, renewed = bootstrap.apply(engine, api, tenancy)
-    for run in runs:
-        if run.credentials.stem in renewed:
-            run.use(renewed[run.credentials.stem])
-    total = sum(len(run.plan.doable) for run in runs)
-    with console.progress("Applying config/", total) as advance:
-        done = apply_all(runs, done=lambda _change: advance())
-    shown = (*tenancy.organizations, *map(tenancy.of_project, bootstrap.stack.projects))
-    return done + sum(len(plan.doable) for plan in shown), written
 
 
 def show_plans(console: Console, plans: Sequence[ProjectPlan], *, as_json: bool) -> None:

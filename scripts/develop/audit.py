@@ -12,11 +12,11 @@ import httpx
 
 from scripts.core.errors import CommandFailed, StackError, UsageError
 from scripts.core.runner import Runner
+from scripts.develop.lock_files import lock_files
 from scripts.engines.context import Context
 
 DATABASE = "https://api.osv.dev/v1/query"
 PROGRAM = Path(".venv-tools/bin/pip-audit")
-LOCK_FILES = ("requirements/*.lock", "rehearsal/*/requirements.lock")
 REACHED_WITHIN_S = 10.0
 TIMEOUT_S = 600.0
 
@@ -66,11 +66,6 @@ def run(context: Context, *, database: str, required: bool) -> int:
         )
     context.console.print(f"No known vulnerabilities in {len(locks)} lock files.")
     return 0
-
-
-def lock_files(root: Path) -> list[Path]:
-    """Return every Python lock file of the repository at `root`."""
-    return sorted(path for pattern in LOCK_FILES for path in root.glob(pattern))
 
 
 def unreachable(database: str) -> str:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from scripts.api.health import Api
-from scripts.config.bootstrap import apply, refuse_other_secrets
+from scripts.config.provision.applying import apply, refuse_other_secrets
 from scripts.config.provision.run import planned, unreadable
 from scripts.config.provision.tenancy import Bootstrap
 from scripts.core.errors import EngineError, StackError, UsageError

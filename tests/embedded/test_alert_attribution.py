@@ -18,10 +18,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from scripts.watch.alerts.check import find, read_values
 from scripts.watch.alerts.document import AlertFileError, load_alerts, parse_alerts
 from scripts.watch.alerts.evaluate import Finding
 from scripts.watch.alerts.reader import ProjectKey
+from scripts.watch.alerts.readings import find, read_values
 from scripts.watch.exporter.summary import summarize
 from scripts.watch.report.command import gather_reports
 from scripts.watch.report.fixed import FixedCosts

@@ -6,9 +6,9 @@ import json
 from collections.abc import Sequence
 
 from scripts.core.errors import EXIT_OK
+from scripts.data.backup.sets import size_text
 from scripts.engines.context import Context
 
-from .backup import size_text
 from .repository import Snapshot, open_repository
 
 

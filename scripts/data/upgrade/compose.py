@@ -9,7 +9,7 @@ from typing import Any
 
 from scripts.config.provision.tenancy import Bootstrap
 from scripts.core.errors import EXIT_OK, StackError
-from scripts.data.backup import backup, restore
+from scripts.data.backup import restoring, saving, sets
 from scripts.data.backup.drivers.compose import EVENTS_WINDOW
 from scripts.data.backup.drivers.compose_exchange import start_stores
 from scripts.data.backup.manifest import Manifest
@@ -89,11 +89,11 @@ class ComposeHands:
         self._write_version(entry.old)
         levels = self.levels()
         settings = self._settings()
-        plan = backup.make_plan(self.context, settings, create=True)
-        with backup.staged(plan.staging):
-            manifest = backup.capture(self.context, settings, plan)
-            saved = backup.store(plan, manifest)
-        self.context.console.note(f"Backup {saved.snapshot_id[:8]}: {backup.content_text(manifest.contents)}")
+        plan = saving.make_plan(self.context, settings, create=True)
+        with sets.staged(plan.staging):
+            manifest = saving.capture(self.context, settings, plan)
+            saved = saving.store(plan, manifest)
+        self.context.console.note(f"Backup {saved.snapshot_id[:8]}: {sets.content_text(manifest.contents)}")
         return replace(entry, snapshot=saved.snapshot_id, began=manifest.started, levels=asdict(levels))
 
     def _see_migrations(self, entry: Entry) -> None:
@@ -113,17 +113,17 @@ class ComposeHands:
 
     def _restore_data(self, entry: Entry) -> None:
         context = self.context
-        restore.undo_unfinished(context)
+        restoring.undo_unfinished(context)
         if not self._changed(entry):
             context.console.note("No migration has changed the data: it stays, with all that came in since.")
             return
-        plan = restore.make_plan(context, self._settings(), entry.snapshot)
+        plan = restoring.make_plan(context, self._settings(), entry.snapshot)
         work = context.layout.restore_dir
-        backup.require_space(work, plan.manifest.bytes)
-        with backup.staged(work / "download"):
-            with context.console.working(f"Fetching {backup.size_text(plan.manifest.bytes)}"):
-                capture = restore.fetch(plan, work / "download")
-            restore.put_in_place(context, plan, capture, work)
+        sets.require_space(work, plan.manifest.bytes)
+        with sets.staged(work / "download"):
+            with context.console.working(f"Fetching {sets.size_text(plan.manifest.bytes)}"):
+                capture = restoring.fetch(plan, work / "download")
+            restoring.put_in_place(context, plan, capture, work)
 
     def _changed(self, entry: Entry) -> bool:
         """Return whether the schema is another than before, or cannot be asked for."""
@@ -161,7 +161,7 @@ class ComposeHands:
         self.context.console.note(f"Replayed: {batches} batches of spans, {scores} scores")
 
     def _manifest(self, entry: Entry) -> Manifest:
-        return restore.make_plan(self.context, self._settings(), entry.snapshot).manifest
+        return restoring.make_plan(self.context, self._settings(), entry.snapshot).manifest
 
     def _write_version(self, version: str) -> None:
         write_values(self.context.layout.env_file, {VERSION: version})

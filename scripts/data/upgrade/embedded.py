@@ -13,7 +13,7 @@ from pathlib import Path
 from scripts.config.provision.tenancy import Bootstrap
 from scripts.core.errors import EXIT_OK, StackError
 from scripts.core.layout import write_private
-from scripts.data.backup.backup import require_space, size_text
+from scripts.data.backup.sets import require_space, size_text
 from scripts.engines.base import EngineName
 from scripts.engines.context import Context
 from scripts.engines.embedded import EmbeddedEngine

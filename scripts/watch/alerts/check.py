@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from scripts.core.errors import EXIT_FAILED, EXIT_OK, EXIT_WARNINGS, UsageError
+from scripts.core.errors import EXIT_FAILED, EXIT_OK, EXIT_WARNINGS
 from scripts.engines.context import Context
+from scripts.watch.alerts.readings import find, read_values, selected_keys
 
 from .document import load_alerts
-from .evaluate import Finding, State, Values, evaluate
-from .model import AlertFile
+from .evaluate import Finding, State
 from .paths import alerts_file
 from .promql import number
-from .queries import plan_queries, values
-from .reader import ProjectKey, open_client, project_keys, read_answers
-from .series import all_series
-
-TIMEOUT_S = 30.0
-_IN_PARALLEL = 4
 
 
 def run(context: Context, *, project: str, base_url: str) -> int:
@@ -32,33 +26,6 @@ def run(context: Context, *, project: str, base_url: str) -> int:
     for line in table(findings):
         context.console.print(line)
     return exit_code(findings)
-
-
-async def read_values(
-    file: AlertFile, keys: Sequence[ProjectKey], base_url: str, now: datetime
-) -> dict[str, Values]:
-    """Return the values of all series of each project at the time `now`. Raises MetricsError."""
-    series = all_series(file)
-    queries = plan_queries(series)
-    slots = asyncio.Semaphore(_IN_PARALLEL)
-    async with open_client(base_url, TIMEOUT_S) as client:
-        answers = await asyncio.gather(
-            *(read_answers(client, key, queries, now, slots=slots) for key in keys)
-        )
-    return {
-        key.project: {one: values(one, answer, now) for one in series}
-        for key, answer in zip(keys, answers, strict=True)
-    }
-
-
-def find(file: AlertFile, read: Mapping[str, Values]) -> list[Finding]:
-    """Return what every alert says about every project."""
-    return [
-        finding
-        for project, own in read.items()
-        for alert in file.alerts
-        for finding in evaluate(alert, project, own, file.values(project))
-    ]
 
 
 def exit_code(findings: Sequence[Finding]) -> int:
@@ -93,20 +60,3 @@ def _row(finding: Finding) -> tuple[str, str, str, str, str, str, str]:
         alert.window.text,
         number(finding.samples),
     )
-
-
-def selected_keys(context: Context, project: str) -> list[ProjectKey]:
-    """Return the keys of one project, or of all. Raises UsageError where there is none."""
-    directory = context.layout.credentials_dir
-    known = project_keys(directory)
-    keys = [key for key in known if project in ("", key.project)]
-    if not keys:
-        named = f" of project {project}" if project else ""
-        there = ", ".join(key.project for key in known)
-        raise UsageError(
-            f"There are no credentials{named} in {context.layout.shown(directory)}.",
-            fix=f"choose one with PROJECT=: {there}."
-            if known
-            else "run `make up`, which creates projects and keys.",
-        )
-    return keys

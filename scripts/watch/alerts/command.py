@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from scripts.core.errors import EXIT_OK, EXIT_WARNINGS
 from scripts.engines.context import Context
+from scripts.watch.alerts.paths import write_compiled
 
 from .document import load_alerts
 from .model import AlertFile
@@ -48,15 +48,6 @@ def plan(file: AlertFile) -> Iterator[str]:
         f"{len(file.alerts)} alerts, {len(series)} series, "
         f"{len(plan_queries(series))} queries per project and interval"
     )
-
-
-def write_compiled(target: Path, text: str) -> None:
-    """Replace the file in one step; readable by the services' users: it holds no secret."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    fresh = target.with_name(f".{target.name}.new")
-    fresh.write_text(text, encoding="utf-8")
-    fresh.chmod(0o644)
-    fresh.replace(target)
 
 
 def _warn_of_missing_secrets(context: Context, file: AlertFile) -> int:

@@ -25,3 +25,12 @@ def compiled_routing(context: Context) -> Path:
 def secrets_dir(context: Context) -> Path:
     """Return where the files with the secrets of receivers lie."""
     return context.layout.root / "config" / "alertmanager" / "secrets"
+
+
+def write_compiled(target: Path, text: str) -> None:
+    """Replace the file in one step; readable by the services' users: it holds no secret."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    fresh = target.with_name(f".{target.name}.new")
+    fresh.write_text(text, encoding="utf-8")
+    fresh.chmod(0o644)
+    fresh.replace(target)

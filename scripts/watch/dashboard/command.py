@@ -9,9 +9,9 @@ from pathlib import Path
 from scripts.core.errors import EXIT_OK
 from scripts.core.layout import write_private
 from scripts.engines.context import Context
-from scripts.watch.alerts.check import find, read_values, selected_keys
 from scripts.watch.alerts.document import load_alerts
 from scripts.watch.alerts.paths import alerts_file
+from scripts.watch.alerts.readings import find, read_values, selected_keys
 from scripts.watch.exporter.summary import summarize
 
 from .page import Numbers, render

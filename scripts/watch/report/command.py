@@ -11,8 +11,8 @@ from scripts.core.console import Console
 from scripts.core.errors import EXIT_OK
 from scripts.core.layout import write_private
 from scripts.engines.context import Context
-from scripts.watch.alerts.check import TIMEOUT_S, selected_keys
 from scripts.watch.alerts.reader import ProjectKey, open_client
+from scripts.watch.alerts.readings import TIMEOUT_S, selected_keys
 
 from .files import csv_files, json_of
 from .fixed import COSTS_FILE, FixedCosts, load_fixed_costs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from scripts.data.backup.restore import point_here
+from scripts.data.backup.restoring import point_here
 
 
 def test_restored_credentials_name_this_stack(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from referencing import Registry, Resource
 
 from scripts.core.console import Console
 from scripts.develop import sbom
-from scripts.develop.audit import lock_files
+from scripts.develop.lock_files import lock_files
 from scripts.engines.context import Context
 from tests.unit.scripts.fakes import FakeRunner, Screen, layout_in
 

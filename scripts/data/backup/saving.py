@@ -1,0 +1,105 @@
+"""Capture all stores, settings and keys as one set, and store it in the repository."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from scripts.core.errors import UsageError
+from scripts.core.layout import write_private
+from scripts.data.backup.drivers import driver_for
+from scripts.data.backup.drivers.base import Driver
+from scripts.data.backup.errors import BackupError
+from scripts.data.backup.manifest import NAME, Manifest, list_files
+from scripts.data.backup.policy import POLICY_FILE, Policy, load_policy
+from scripts.data.backup.repository import Repository, Saved, open_repository
+from scripts.data.backup.sets import (
+    CONFIG,
+    CREDENTIALS,
+    SETTINGS,
+    STORES,
+    require_space,
+)
+from scripts.engines import data_secrets
+from scripts.engines.base import Engine
+from scripts.engines.context import Context
+from scripts.settings.values import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a backup saves, and where to."""
+
+    engine: Engine
+    driver: Driver
+    repository: Repository
+    policy: Policy
+    stack: str
+    staging: Path
+
+
+def make_plan(context: Context, settings: Settings, *, create: bool) -> Plan:
+    """Return the plan when nothing stands in its way; a new repository is made where there is none.
+
+    Raises:
+        StackError: there is nothing to save, no space, or no repository.
+    """
+    engine = context.current_engine(settings)
+    driver = driver_for(context, settings, engine.name)
+    policy = load_policy(context.layout.root / POLICY_FILE, POLICY_FILE)
+    if not driver.has_data():
+        raise UsageError(f"The {engine.name} engine has no data: there is nothing to save.", fix="make up")
+    obstacles = driver.obstacles()
+    if obstacles:
+        raise BackupError(
+            "The stack is not in a state to be saved.", details=obstacles, fix="make up, then repeat."
+        )
+    staging = context.layout.stack_dir / "backup"
+    require_space(staging, driver.size())
+    repository = open_repository(context, settings, create=create)
+    if repository.folder:
+        require_space(repository.folder, driver.size())
+    return Plan(engine, driver, repository, policy, settings["COMPOSE_PROJECT_NAME"], staging)
+
+
+def capture(context: Context, settings: Settings, plan: Plan) -> Manifest:
+    """Copy everything that belongs to the set into the staging directory, with its manifest."""
+    started = _now()
+    captured = plan.driver.capture(plan.staging / STORES)
+    ended = _now()
+    layout = context.layout
+    if layout.env_file.exists():
+        shutil.copy2(layout.env_file, plan.staging / SETTINGS)
+    for source, name in ((layout.root / "config", CONFIG), (layout.credentials_dir, CREDENTIALS)):
+        if source.is_dir():
+            shutil.copytree(source, plan.staging / name)
+    manifest = Manifest(
+        engine=plan.engine.name,
+        stack=plan.stack,
+        versions={"langfuse": settings["LANGFUSE_VERSION"]},
+        fingerprints=data_secrets.fingerprints(settings),
+        started=started,
+        ended=ended,
+        consistency=captured.consistency,
+        contents=captured.contents,
+        files=list_files(plan.staging),
+        images=captured.images,
+    )
+    write_private(plan.staging / NAME, manifest.text())
+    return manifest
+
+
+def store(plan: Plan, manifest: Manifest) -> Saved:
+    """Save the staging directory in the repository."""
+    facts = {
+        "engine": manifest.engine,
+        "observations": str(manifest.contents.amount("observations")),
+        "bytes": str(manifest.bytes),
+    }
+    return plan.repository.save(plan.staging, plan.stack, facts)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
