@@ -16,11 +16,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from scripts.config.provision.starting import start_stack
 from scripts.core.errors import EXIT_FAILED, EXIT_OK, StackError
 from scripts.core.layout import Layout
+from scripts.engines import smoke
 from scripts.engines.base import EngineName
 from scripts.engines.context import Context
-from scripts.run import smoke, up
 from scripts.settings.table import SETTINGS
 
 # Three processes for two cores: they wait for the servers they start.
@@ -108,7 +109,7 @@ def started(context: Context, directory: Path) -> Iterator[Context]:
             "LANGFUSE_PORT": str(free_port()),
         },
     )
-    up.run(stack)
+    start_stack(stack)
     try:
         yield stack
     finally:

@@ -21,7 +21,7 @@ from scripts.core.errors import EngineError, StackError, UsageError
 from scripts.core.heartbeats import heartbeats_dir, last_successes
 from scripts.core.layout import only_one_verb
 from scripts.core.runner import Completed, Runner, SubprocessRunner
-from scripts.data.backup import backup, listing, verify
+from scripts.data.backup import listing, saving, verify
 from scripts.data.backup.errors import BackupError, NoRepository, Refused, RepositoryError, WrongPassword
 from scripts.data.backup.manifest import NAME, parse_manifest
 from scripts.engines.base import EngineName
@@ -258,7 +258,7 @@ def test_verification_fails_when_the_engine_gives_something_else_back(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A manifest that knows more than the data has: the comparison must notice, not only run.
-    original = backup.capture
+    original = saving.capture
 
     def boasting(*arguments: object) -> object:
         manifest = original(*arguments)  # type: ignore[arg-type]
@@ -268,7 +268,7 @@ def test_verification_fails_when_the_engine_gives_something_else_back(
         (stack.layout.stack_dir / "backup" / NAME).write_text(changed.text())
         return changed
 
-    monkeypatch.setattr(backup, "capture", boasting)
+    monkeypatch.setattr("scripts.data.backup.backup.capture", boasting)
     stack.back_up()
     with pytest.raises(BackupError, match="does not give back") as caught:
         verify.run(stack.context, backup="latest", read_all=False)
@@ -284,7 +284,7 @@ def test_the_old_state_comes_back_when_the_new_one_fails(
         fill(client, traces=1)
         before = everything(client)
 
-    monkeypatch.setattr("scripts.data.backup.restore.prove", differs)
+    monkeypatch.setattr("scripts.data.backup.restoring.prove", differs)
     with pytest.raises(BackupError, match="not the same"):
         stack.restore(replace_data=True)
     with stack.client() as client:
@@ -304,7 +304,7 @@ def test_an_old_state_that_does_not_start_does_not_hide_why_the_restore_failed(
         return start(self, init)
 
     monkeypatch.setattr(EmbeddedEngine, "start", only_once)
-    monkeypatch.setattr("scripts.data.backup.restore.prove", differs)
+    monkeypatch.setattr("scripts.data.backup.restoring.prove", differs)
     with pytest.raises(BackupError, match="not the same"):
         stack.restore(replace_data=True)
     assert "does not start: it does not like this version" in stack.screen.err.getvalue()
@@ -533,7 +533,7 @@ def run_killed(stack: Stack, place: str, verb: str) -> None:
 @pytest.mark.parametrize(
     "place",
     [
-        "scripts.data.backup.backup:list_files",
+        "scripts.data.backup.saving:list_files",
         "scripts.data.backup.repository:Repository.save",
         "scripts.data.backup.repository:Repository.apply",
     ],
@@ -549,7 +549,7 @@ def test_a_backup_killed_in_any_phase_is_made_by_the_next_run(stack: Stack, plac
     [
         "scripts.data.backup.restore:fetch",
         "scripts.data.backup.replacement:Path.rename",
-        "scripts.data.backup.restore:prove",
+        "scripts.data.backup.restoring:prove",
         "scripts.data.backup.replacement:_remove",
     ],
 )
@@ -566,7 +566,7 @@ def test_a_restore_killed_in_any_phase_is_done_by_the_next_run(stack: Stack, pla
 
 def test_what_was_there_comes_back_after_a_restore_was_killed(stack: Stack) -> None:
     before = files_of(stack)
-    run_killed(stack, "scripts.data.backup.restore:prove", "restore")
+    run_killed(stack, "scripts.data.backup.restoring:prove", "restore")
     stack.stop()
     engine = stack.context.engine(EngineName.EMBEDDED, stack.context.settings())
     assert "A restore did not get to its end" in engine.obstacles()[0].reason

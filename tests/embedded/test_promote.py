@@ -38,7 +38,7 @@ def test_after_a_failure_the_embedded_engine_goes_on_with_all_it_had(
         exported.append(manifest.rows("observations") if manifest else 0)
         raise EngineError("the images are gone")
 
-    monkeypatch.setattr("scripts.run.up.run", fail)
+    monkeypatch.setattr("scripts.data.transfer.promote.start_stack", fail)
     monkeypatch.setattr("scripts.engines.compose.ComposeEngine.stop", lambda _: False)
     with pytest.raises(EngineError, match="images are gone"):
         promote.run(stack.context, dry_run=False)

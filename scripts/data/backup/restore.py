@@ -24,7 +24,7 @@ from scripts.data.backup.sets import (
 )
 from scripts.engines import data_secrets
 from scripts.engines.context import Context
-from scripts.run import smoke
+from scripts.engines.smoke import run_smoke_tests
 from scripts.settings.values import Settings
 
 from .drivers import driver_for
@@ -74,7 +74,7 @@ def run(
     )
     if not with_smoke:
         return EXIT_OK
-    return smoke.run(context, arguments=["-q"])
+    return run_smoke_tests(context, arguments=["-q"])
 
 
 def look(context: Context, backup: str, *, replace_data: bool, only: Sequence[str]) -> int:

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from scripts.config.provision.starting import start_stack
 from scripts.core.errors import EXIT_OK, UsageError
 from scripts.core.layout import write_private
 from scripts.core.waiting import Look, wait_until
 from scripts.engines.base import Engine, EngineName
 from scripts.engines.context import Context
-from scripts.run import up
 
 from . import export, load
 from .files import load_manifest
@@ -40,7 +40,7 @@ def run(context: Context, *, dry_run: bool) -> int:
     source.stop()
     try:
         write_private(context.layout.engine_file, f"{EngineName.COMPOSE}\n")
-        up.run(target)
+        start_stack(target)
         for project in projects:
             load.run(target, project=project, base_url="", source=work / project, dry_run=False)
             wait_until_there(target, project, work / project)

@@ -18,8 +18,8 @@ from scripts.data.reconcile.command import look_at_compose
 from scripts.docker.compose import WEB, WORKER, Compose
 from scripts.engines.compose import VERSION, ComposeEngine
 from scripts.engines.context import Context
+from scripts.engines.smoke import run_smoke_tests
 from scripts.images import commands as images
-from scripts.run import smoke
 from scripts.settings.envfile import write_values
 from scripts.settings.values import Settings
 
@@ -147,7 +147,7 @@ class ComposeHands:
         self.context.console.note(f"{read} known things of before were read back")
 
     def _smoke(self) -> None:
-        if self.with_smoke and smoke.run(self.context, arguments=["-q"]) != EXIT_OK:
+        if self.with_smoke and run_smoke_tests(self.context, arguments=["-q"]) != EXIT_OK:
             raise StackError("The smoke tests failed.", fix="see the lines above.")
 
     def _replay(self, entry: Entry) -> None:

@@ -18,7 +18,7 @@ from scripts.engines.base import EngineName
 from scripts.engines.context import Context
 from scripts.engines.embedded import EmbeddedEngine
 from scripts.engines.embedded_schema import DATABASES, known_levels, levels_text, newer, older, stored_levels
-from scripts.run import smoke
+from scripts.engines.smoke import run_smoke_tests
 
 from .journal import Entry
 from .rules import Finding
@@ -52,7 +52,7 @@ class EmbeddedHands:
             case Step.READ_BACK:
                 self._compare(entry)
             case Step.SMOKE:
-                if self.with_smoke and smoke.run(self.context, arguments=["-q"]) != EXIT_OK:
+                if self.with_smoke and run_smoke_tests(self.context, arguments=["-q"]) != EXIT_OK:
                     raise StackError("The smoke tests failed.", fix="see the lines above.")
             case _:
                 raise AssertionError(step)

@@ -23,13 +23,13 @@ BACKUP_PHASES = (
     "scripts.stores.clickhouse:ClickHouse.back_up",
     DUMP,
     "scripts.stores.clickhouse:ClickHouse.fetch",
-    "scripts.data.backup.backup:list_files",
+    "scripts.data.backup.saving:list_files",
     "scripts.data.backup.repository:Repository.save",
 )
 RESTORE_PHASES = (
     "scripts.stores.postgres:Postgres.load",
     "scripts.stores.clickhouse:ClickHouse.restore",
-    "scripts.data.backup.restore:prove",
+    "scripts.data.backup.restoring:prove",
 )
 # Runs a verb that ends without any cleaning up when it comes to a place, alone or with what it has started.
 KILL = """

@@ -52,7 +52,7 @@ def test_a_failure_leaves_the_embedded_engine_as_it_was(
         raise EngineError("the images are gone")
 
     with monkeypatch.context() as patched:
-        patched.setattr("scripts.run.up.run", fail)
+        patched.setattr("scripts.data.transfer.promote.start_stack", fail)
         with pytest.raises(StackError, match="images are gone"):
             promote.run(on_embedded(beginning).context, dry_run=False)
     assert content(on_embedded(beginning)) == before

@@ -20,6 +20,7 @@ from unittest import mock
 
 from scripts.api.health import Api
 from scripts.config import bootstrap
+from scripts.config.provision import starting
 from scripts.config.provision.credentials import CredentialsStore
 from scripts.core.errors import EngineDied, StackError
 from scripts.engines.context import Context
@@ -36,14 +37,14 @@ OTHER = "5a" * 32
 HALF_A_STORE = "CLICKHOUSE_URL=https://ch.acme.example:8443"
 # Where Ctrl-C or a crash can end `up`, in the order of its steps.
 INTERRUPTIONS: tuple[tuple[object, str], ...] = (
-    (up, "write_env"),
+    (starting, "write_env"),
     (bootstrap.Bootstrap, "keep_new_keys"),
     (EmbeddedEngine, "start"),
-    (up, "write_private"),
+    (starting, "write_private"),
     (bootstrap.Bootstrap, "plan"),
     (EmbeddedEngine, "provision"),
     (CredentialsStore, "keep_verified"),
-    (up.data_secrets, "note"),
+    (starting.data_secrets, "note"),
 )
 
 
@@ -76,7 +77,7 @@ class History:
     def close(self) -> None:
         """Stop what runs."""
         self._ends.close()
-        self.context.engine(up.EngineName.EMBEDDED, self.context.lenient_settings()).stop()
+        self.context.engine(starting.EngineName.EMBEDDED, self.context.lenient_settings()).stop()
 
     def step(self, *mishaps: str) -> None:
         """Let these happen, one after the other, then ask for a stack that works. Raises NoWayOut."""
@@ -190,7 +191,7 @@ class History:
         )
 
     def _stop_for_sure(self) -> None:
-        self.context.engine(up.EngineName.EMBEDDED, self.context.lenient_settings()).stop()
+        self.context.engine(starting.EngineName.EMBEDDED, self.context.lenient_settings()).stop()
 
     # Mishaps.
 
@@ -266,7 +267,7 @@ class History:
                 pass
 
     def _embedded(self) -> EmbeddedEngine:
-        engine = self.context.engine(up.EngineName.EMBEDDED, self.context.lenient_settings())
+        engine = self.context.engine(starting.EngineName.EMBEDDED, self.context.lenient_settings())
         assert isinstance(engine, EmbeddedEngine)
         return engine
 

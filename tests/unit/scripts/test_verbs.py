@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from scripts.config import bootstrap
+from scripts.config.provision import starting
 from scripts.config.provision.credentials import CredentialsStore
 from scripts.config.provision.loading import parse_stack
 from scripts.config.provision.tenancy import Action, plan_keys
@@ -30,7 +31,8 @@ from scripts.develop.selftest import free_port
 from scripts.engines.base import Engine, EngineName
 from scripts.engines.context import Context
 from scripts.engines.embedded import EmbeddedEngine
-from scripts.run import destroy, down, logs, smoke, status, up
+from scripts.engines.smoke import run_smoke_tests
+from scripts.run import destroy, down, logs, status, up
 from scripts.settings.envfile import read_env
 from scripts.settings.render import env_example
 from scripts.settings.table import GROUPS
@@ -402,14 +404,16 @@ def test_two_verbs_at_once_are_refused(context: FakeContext) -> None:
 def test_a_running_engine_of_the_other_kind_is_refused(context: FakeContext) -> None:
     up.run(context)
     with pytest.raises(StackError, match="The embedded engine of this stack runs") as caught:
-        up.refuse_second_engine(context, EngineName.COMPOSE, context.settings())
+        starting.refuse_second_engine(context, EngineName.COMPOSE, context.settings())
     assert caught.value.fix == "stop it first: make down ENGINE=embedded"
 
 
 @pytest.mark.parametrize(("code", "expected"), [(0, 0), (1, 1), (2, 2), (4, 2), (5, 1)])
 def test_smoke_runs_the_suite_on_this_stack(context: FakeContext, code: int, expected: int) -> None:
     runner = FakeRunner({"smoke_tests": Completed(code)})
-    assert smoke.run(replace(context, runner=runner), arguments=["-k", "scores"], python="py") == expected
+    assert (
+        run_smoke_tests(replace(context, runner=runner), arguments=["-k", "scores"], python="py") == expected
+    )
     assert runner.lines() == ["py -m pytest -p no:cacheprovider smoke_tests -k scores"]
     environment = runner.environments[0]
     assert environment is not None

@@ -14,6 +14,7 @@ from scripts.core.console import Console
 from scripts.core.errors import CommandFailed, StackError, UsageError
 from scripts.core.runner import Completed, SubprocessRunner
 from scripts.develop import audit
+from scripts.develop.lock_files import lock_files
 from scripts.engines.context import Context
 from tests.unit.scripts.fakes import FakeRunner, Screen, layout_in
 
@@ -125,7 +126,7 @@ def test_without_the_scanner_the_fix_is_named(tmp_path: Path) -> None:
 
 
 def test_every_lock_file_of_the_repository_is_looked_up() -> None:
-    tracked = {path.relative_to(ROOT).as_posix() for path in audit.lock_files(ROOT)}
+    tracked = {path.relative_to(ROOT).as_posix() for path in lock_files(ROOT)}
     assert {"requirements/runtime.lock", "requirements/dev.lock", "requirements/tools.lock"} <= tracked
     assert "requirements/exporter.lock" in tracked
     assert {"rehearsal/langfuse/requirements.lock", "rehearsal/seaweedfs/requirements.lock"} <= tracked

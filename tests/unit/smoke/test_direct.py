@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from scripts.core.console import Console
+from scripts.engines import smoke
 from scripts.engines.context import Context
-from scripts.run import smoke
 from smoke_tests.helpers.target import discover, other_projects
 from tests.embedded.doctoring import https_front, make_certificate
 from tests.unit.scripts.fakes import FakeRunner, layout_in

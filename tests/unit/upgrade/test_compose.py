@@ -14,7 +14,7 @@ import pytest
 from scripts.core.console import Console
 from scripts.core.errors import EXIT_FAILED, EXIT_OK, EXIT_WARNINGS, StackError, UsageError
 from scripts.core.runner import Completed
-from scripts.data.backup import restore
+from scripts.data.backup import restoring
 from scripts.data.backup.manifest import Sample
 from scripts.data.backup.proof import has_grown
 from scripts.data.reconcile.findings import Findings
@@ -27,7 +27,6 @@ from scripts.data.upgrade.steps import Step, Undo
 from scripts.engines.base import EngineState
 from scripts.engines.compose import ComposeEngine
 from scripts.engines.context import Context
-from scripts.run import smoke
 from scripts.settings.envfile import plan_env_change, read_env, write_env_change
 from scripts.settings.table import GROUPS
 from tests.unit.scripts.fakes import FakeRunner, Screen, layout_in
@@ -170,7 +169,7 @@ def test_data_comes_back_from_the_backup_where_a_migration_has_changed_it(
         plans.append(backup)
         raise StackError("far enough.")
 
-    monkeypatch.setattr(restore, "make_plan", make_plan)
+    monkeypatch.setattr(restoring, "make_plan", make_plan)
     if restores:
         with pytest.raises(StackError, match="far enough"):
             ComposeHands(context).undo(Undo.DATA, ENTRY)
@@ -200,7 +199,7 @@ def test_a_replay_goes_from_before_the_backup_to_the_start_of_web(
 def test_smoke_tests_that_fail_fail_the_step(
     context: Context, monkeypatch: pytest.MonkeyPatch, code: int, fails: bool
 ) -> None:
-    monkeypatch.setattr(smoke, "run", lambda *_, **__: code)
+    monkeypatch.setattr("scripts.data.upgrade.compose.run_smoke_tests", lambda *_, **__: code)
     assert ComposeHands(context, with_smoke=False).do(Step.SMOKE, ENTRY) == ENTRY
     if fails:
         with pytest.raises(StackError, match="smoke tests failed"):
