@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import nullcontext
 
-from scripts.api.health import Api
+from scripts.api.client import Api
 from scripts.config.provision.applying import apply, refuse_other_secrets
 from scripts.core.console import Console
 from scripts.core.errors import EXIT_DRIFT, EXIT_OK, EngineError, UsageError

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from scripts.api.client import Server
 from scripts.core.errors import EngineError, UsageError
 from scripts.engines.context import Context
 
 from .provision.credentials import CredentialsStore
 from .provision.export import files_of, read_everything, write_files
 from .provision.faults import looks_secret
+from .provision.server import Server
 
 
 def run(context: Context, *, into: Path, project: str, base_url: str) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from scripts.api.health import Api
+from scripts.api.client import Api
 from scripts.core import host
 from scripts.core.errors import EngineError, ProvisioningError, StackError
 from scripts.core.heartbeats import heartbeats_dir

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import psutil
 
-from scripts.api.health import Api
+from scripts.api.client import Api
 from scripts.core import host
 from scripts.core.errors import EngineError, ProvisioningError
 from scripts.core.layout import Layout

@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from scripts.api.health import Api
+from scripts.api.client import Api
 from scripts.config import bootstrap, credentials, export_config
 from scripts.config.provision.credentials import Credentials, CredentialsStore
 from scripts.config.provision.tenancy import Bootstrap, accepts

@@ -5,13 +5,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 
-from scripts.api.client import Server
-from scripts.core.errors import ProvisioningError
+from scripts.api.errors import ApiError
 
 from .kinds import KINDS
 from .kinds.prompts import Prompts
 from .plan import ProjectPlan
 from .resources import Action, Change
+from .server import Server
 
 _BY_NAME = {kind.name: kind for kind in KINDS}
 
@@ -27,7 +27,7 @@ def apply_project(server: Server, plan: ProjectPlan, done: Callable[[Change], No
     only the rest.
 
     Raises:
-        ProvisioningError: the server refused one; those before it are made.
+        ApiError: the server refused one; those before it are made.
     """
     count = 0
     stages = itertools.groupby(plan.doable, key=_stage)
@@ -54,11 +54,11 @@ def _delete_prompts(server: Server, changes: list[Change], done: Callable[[Chang
     waiting, count = changes, 0
     while waiting:
         refused: list[Change] = []
-        last: ProvisioningError | None = None
+        last: ApiError | None = None
         for change in waiting:
             try:
                 _BY_NAME[change.kind].write(server, change)
-            except ProvisioningError as error:
+            except ApiError as error:
                 refused.append(change)
                 last = error
                 continue

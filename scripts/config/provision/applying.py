@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from scripts.api.health import Api
+from scripts.api.client import Api
 from scripts.config.provision.run import ProjectRun, apply_all
 from scripts.config.provision.tenancy import Bootstrap, TenancyPlan
 from scripts.core.console import Console

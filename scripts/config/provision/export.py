@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scripts.api.client import Server
-
 from .kinds import KINDS
 from .kinds.dataset_items import read_items_of
 from .kinds.datasets import ITEM, Datasets
 from .resources import Found
+from .server import Server
 from .yaml_text import as_file
 
 # More items than this stand in a file of their own.
@@ -29,7 +28,7 @@ class ExportedFile:
 
 
 def read_everything(server: Server) -> dict[str, Sequence[Found]]:
-    """Return all objects of a project by kind. Raises ProvisioningError."""
+    """Return all objects of a project by kind. Raises ApiError."""
     everything: dict[str, Sequence[Found]] = {kind.name: kind.found(server, ()) for kind in KINDS}
     everything[ITEM] = read_items_of(server, [one.key for one in everything[Datasets.name]])
     return everything

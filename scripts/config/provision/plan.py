@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from scripts.api.client import Server
-
 from .content import Content
 from .kinds import KINDS
 from .resources import Action, Change, Found, Wanted
+from .server import Server
 
 Desired = Mapping[str, Sequence[Wanted]]
 Actual = Mapping[str, Sequence[Found]]
@@ -58,7 +57,7 @@ def desired_state(content: Content, secrets: Mapping[str, str]) -> Desired:
 
 
 def actual_state(server: Server, desired: Desired) -> Actual:
-    """Return what a project has. `desired` says where to look closer. Raises ProvisioningError."""
+    """Return what a project has. `desired` says where to look closer. Raises ApiError."""
     return {kind.name: kind.found(server, desired[kind.name]) for kind in KINDS}
 
 

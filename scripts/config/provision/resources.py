@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
-from scripts.api.client import Server
-
 from .content import Content
+from .server import Server
 
 Body = dict[str, Any]
 

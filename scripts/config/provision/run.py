@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from scripts.api.client import Server
-from scripts.api.health import Api
+from scripts.api.client import Api
 from scripts.config.provision.credentials import Credentials
 
 from .apply import apply_project
 from .kinds import KINDS
 from .plan import Desired, ProjectPlan, actual_state, plan_project
 from .resources import Change
+from .server import Server
 from .stack import Project
 from .tenancy import Action, Bootstrap, Step, TenancyPlan, accepts
 
@@ -46,7 +46,7 @@ def planned(
     Projects without any are not looked into. A project that does not exist yet is planned as an empty one.
 
     Raises:
-        ProvisioningError: the server does not answer as expected.
+        ApiError: the server does not answer as expected.
     """
     runs: list[ProjectRun] = []
     try:
@@ -85,7 +85,7 @@ def replaced_key(bootstrap: Bootstrap, step: Step, base_url: str) -> Credentials
 
 
 def apply_all(runs: Sequence[ProjectRun], done: Callable[[Change], None]) -> int:
-    """Apply the plans; return how many changes were made. Raises ProvisioningError."""
+    """Apply the plans; return how many changes were made. Raises ApiError."""
     count = 0
     for run in runs:
         plan = run.plan

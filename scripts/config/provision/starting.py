@@ -6,7 +6,7 @@ import stat
 from datetime import UTC, datetime
 from pathlib import Path
 
-from scripts.api.health import Api
+from scripts.api.client import Api
 from scripts.config.provision.applying import apply, refuse_other_secrets
 from scripts.config.provision.run import planned, unreadable
 from scripts.config.provision.tenancy import Bootstrap
@@ -57,7 +57,7 @@ def start_stack(context: Context) -> None:
                 apply(context.console, bootstrap, engine, api, tenancy, runs)
             version = api.version()
             first = bootstrap.with_current_keys().credentials[0]
-            organization = api.organization_name(first.public_key, first.secret_key)
+            organization = api.organization_name((first.public_key, first.secret_key))
         data_secrets.note(context.layout, engine.name, settings)
     if not started:
         context.console.note("It was running already.")

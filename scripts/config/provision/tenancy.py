@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from scripts.api.health import Api
+from scripts.api.client import Api
 from scripts.config.provision.credentials import Credentials, CredentialsStore, generated_key, key_in
 from scripts.core.errors import ProvisioningError, UsageError
 from scripts.engines.base import Engine, EngineName, KnownTenancy, WantedMember, WantedProject
@@ -340,7 +340,7 @@ class Bootstrap:
     def _names_beyond(self, api: Api, known: Mapping[str, bool | None]) -> tuple[ProjectPlan, ...]:
         """Return the first organization where the server has another name and the engine cannot change it."""
         keys, organization = self.credentials[0], self.stack.organization_of(self.stack.projects[0])
-        name = api.organization_name(keys.public_key, keys.secret_key) if known[keys.stem] else ""
+        name = api.organization_name((keys.public_key, keys.secret_key)) if known[keys.stem] else ""
         if name in ("", organization.name):
             return ()
         change = Change(ContentAction.BLOCKED, _ORGANIZATION, organization.id, note=f"name: {_BEYOND}")
@@ -455,7 +455,7 @@ def _way_out(lost: Sequence[Step]) -> str:
 
 def accepts(api: Api, keys: Credentials) -> bool:
     """Return whether the server knows the key. Raises ProvisioningError for a key of another project."""
-    found = api.project_of(keys.public_key, keys.secret_key)
+    found = api.project_of((keys.public_key, keys.secret_key))
     if found is not None and found != keys.project_id:
         raise ProvisioningError(
             f"The key {keys.public_key} of project {keys.project_id} belongs to project {found} there.",

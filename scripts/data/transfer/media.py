@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import orjson
 
-from scripts.core.proxies import uses_proxy
+from scripts.api.proxies import uses_proxy
 
 from .files import Manifest, Part, read_part, sha256
 from .remote import ObjectRefused, Remote, Row, TransferError

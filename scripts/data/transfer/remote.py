@@ -11,8 +11,8 @@ import httpx
 import orjson
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
+from scripts.api.proxies import uses_proxy
 from scripts.core.errors import StackError, UsageError
-from scripts.core.proxies import uses_proxy
 from scripts.engines.context import Context
 from scripts.settings.envfile import read_env
 

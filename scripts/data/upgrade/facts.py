@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from importlib import metadata
 
-from scripts.api.health import Api
+from scripts.api.client import Api
 from scripts.core import host
 from scripts.core.errors import StackError
 from scripts.data.backup.drivers.compose import ComposeDriver

@@ -14,8 +14,8 @@ from typing import Any
 
 import httpx
 
+from scripts.api.proxies import uses_proxy
 from scripts.core.errors import StackError
-from scripts.core.proxies import uses_proxy
 from scripts.settings.envfile import read_env
 
 from .catalog import of_agent

@@ -8,10 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
-from scripts.api.client import Server
+from scripts.api.errors import ObjectRefused
 from scripts.config.provision.kinds.prompts import Prompts
 from scripts.config.provision.resources import Wanted
-from scripts.core.errors import ProvisioningError
+from scripts.config.provision.server import Server
 
 LONG = "n" * 70_000
 GOOD = {"name": "good", "type": "text", "version": 1, "prompt": "Hi", "config": {}, "labels": [], "tags": []}
@@ -30,8 +30,7 @@ def answer(request: httpx.Request) -> httpx.Response:
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    with Server("http://127.0.0.1:9", "pk", "sk") as opened:
-        opened._http = httpx.Client(base_url=opened.base_url, transport=httpx.MockTransport(answer))
+    with Server("http://127.0.0.1:9", "pk", "sk", transport=httpx.MockTransport(answer)) as opened:
         yield opened
 
 
@@ -50,12 +49,12 @@ def test_prompts_that_cannot_be_read_are_named_and_left_alone(server: Server) ->
         "prompt empty",
         f"prompt {'n' * 60}... (70,000 characters)",
     ]
-    assert "answered 500" in lines[0]
+    assert "answers 500" in lines[0]
     assert all(len(line) < 400 for line in lines)
 
 
 @pytest.mark.parametrize("name", ["broken", LONG])
 def test_one_that_a_file_is_about_is_an_error_with_a_short_text(server: Server, name: str) -> None:
-    with pytest.raises(ProvisioningError) as caught:
+    with pytest.raises(ObjectRefused) as caught:
         Prompts().found(server, [wanted(name)])
     assert len(str(caught.value)) < 2000

@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
-from scripts.api.health import Api
+from scripts.api.client import Api
 from scripts.config import bootstrap
 from scripts.config.provision import starting
 from scripts.config.provision.credentials import CredentialsStore
@@ -127,7 +127,7 @@ class History:
             for project in ("kosmos", "zeus"):
                 keys = store.kept(project, project)
                 assert keys is not None, f"no key of {project}\n" + "\n".join(self.log)
-                found = api.project_of(keys.public_key, keys.secret_key)
+                found = api.project_of((keys.public_key, keys.secret_key))
                 assert found == project, f"the key of {project} is refused\n" + "\n".join(self.log)
         left = [path.name for path in layout.credentials_dir.rglob("*.pending")]
         assert left == [], "\n".join(self.log)

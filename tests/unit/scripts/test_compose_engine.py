@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from scripts.api.health import Api
+from scripts.api.client import Api
 from scripts.core import host
 from scripts.core.errors import CommandFailed, EngineError, ProvisioningError
 from scripts.core.runner import Completed

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from scripts.api.client import Server
 from scripts.config.provision.content import Content
 from scripts.config.provision.resources import Action, Body, Change, Found, Wanted, compact, simple_change
+from scripts.config.provision.server import Server
 from scripts.core.errors import ProvisioningError
 
 from .score_configs import QUEUE, ScoreConfigs

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping, Sequence
 
-from scripts.api.client import Server, segment
+from scripts.api.client import segment
 from scripts.config.provision.content import GRID_COLUMNS, Content, Dashboard, Tile
 from scripts.config.provision.resources import (
     Action,
@@ -17,6 +17,7 @@ from scripts.config.provision.resources import (
     compact,
     differences,
 )
+from scripts.config.provision.server import Server
 
 _DASHBOARDS = "unstable/dashboards"
 _WIDGETS = "unstable/dashboard-widgets"

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from scripts.api.client import Server, segment
+from scripts.api.client import segment
 from scripts.config.provision.content import Content, Model
 from scripts.config.provision.resources import Action, Body, Change, Found, Wanted, compact, simple_change
+from scripts.config.provision.server import Server
 
 _PATH = "models"
 _DEFAULT_TIER = "Standard"

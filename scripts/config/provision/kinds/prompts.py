@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scripts.api.client import Server, segment
+from scripts.api.client import segment
+from scripts.api.errors import ApiError
 from scripts.config.provision.content import Content, Prompt, PromptVersion
 from scripts.config.provision.prompt_tags import tags_of
 from scripts.config.provision.resources import (
@@ -19,7 +20,7 @@ from scripts.config.provision.resources import (
     compact,
     differences,
 )
-from scripts.core.errors import ProvisioningError
+from scripts.config.provision.server import Server
 
 _PATH = "v2/prompts"
 _LATEST = "latest"
@@ -218,11 +219,11 @@ def _read_if_possible(server: Server, row: Body, wanted: Wanted | None) -> Found
     """Return a prompt, or None when it cannot be read and no file is about it: it stops no other one.
 
     Raises:
-        ProvisioningError: a file is about it.
+        ApiError: a file is about it.
     """
     try:
         found = _read(server, row, wanted)
-    except ProvisioningError as error:
+    except ApiError as error:
         if wanted is not None:
             raise
         server.note_unreadable("prompt", row["name"], error.message)

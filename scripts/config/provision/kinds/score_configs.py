@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from scripts.api.client import Server, segment
+from scripts.api.client import segment
 from scripts.config.provision.content import Content
 from scripts.config.provision.resources import Action, Body, Change, Found, Wanted, compact, differences
+from scripts.config.provision.server import Server
 
 QUEUE = "annotation queue"
 _PATH = "score-configs"

@@ -6,6 +6,7 @@ httpx then reads HTTPS_PROXY, HTTP_PROXY and NO_PROXY by itself.
 from __future__ import annotations
 
 import ipaddress
+import socket
 from urllib.parse import urlsplit
 
 
@@ -13,7 +14,19 @@ def uses_proxy(url: str) -> bool:
     """Return whether a proxy of the environment counts for a URL; one must not see calls to this machine."""
     host = (urlsplit(url).hostname or "").rstrip(".")
     try:
-        return not ipaddress.ip_address(host).is_loopback
+        address = ipaddress.ip_address(host)
     except ValueError:
         # A name without a dot is that of a service of the same network.
         return "." in host and not host.endswith(".localhost")
+    return not address.is_loopback and not _is_of_this_machine(address)
+
+
+def _is_of_this_machine(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    """Return whether this machine has an address: LANGFUSE_BIND_ADDRESS may be one of a network."""
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind((str(address), 0))
+    except OSError:
+        return False
+    return True

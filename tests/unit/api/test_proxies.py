@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 
-from scripts.api.client import Server
-from scripts.core.proxies import uses_proxy
+from scripts.api.client import Api, AsyncApi
+from scripts.api.proxies import uses_proxy
 from scripts.data.transfer.remote import Remote
 from scripts.watch.alerts.reader import open_client
 
 OPEN: dict[str, Callable[[str], Any]] = {
     "export and import": lambda url: Remote(url, "pk", "sk")._http,
     "alerts, report, dashboard": lambda url: open_client(url, 1),
-    "plan and bootstrap": lambda url: Server(url, "pk", "sk")._http,
+    "the client": lambda url: Api(url)._http,
+    "the client of many requests": lambda url: AsyncApi(url, timeout_s=1)._http,
 }
 
 
@@ -34,6 +37,24 @@ def test_another_host_is_reached_through_the_proxy(url: str) -> None:
 )  # fmt: skip
 def test_this_machine_and_other_containers_are_not(url: str) -> None:
     assert not uses_proxy(url)
+
+
+def test_an_address_of_this_machine_on_a_network_is_not() -> None:
+    """LANGFUSE_BIND_ADDRESS may name one: the admin key must not go through a proxy then."""
+    found = {one.address for of_card in psutil.net_if_addrs().values() for one in of_card}
+    addresses = [one for one in found if _is_outside(one)]
+    if not addresses:
+        pytest.skip("this machine has no address on a network")
+    for address in addresses:
+        assert not uses_proxy(f"http://[{address}]:3000" if ":" in address else f"http://{address}:3000")
+
+
+def _is_outside(address: str) -> bool:
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:  # such as the address of a card
+        return False
+    return not found.is_loopback and not found.is_link_local
 
 
 @pytest.mark.parametrize("who", OPEN)

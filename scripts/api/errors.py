@@ -1,0 +1,71 @@
+"""The errors of the client.
+
+ApiError                 a call of Langfuse's API failed
+├── NoAnswer             the server could not be reached, or did not answer in time
+├── UnexpectedAnswer     it answered, but not as Langfuse does
+└── ErrorAnswer          it answered with an error
+    └── ObjectRefused    which is about one object: others are not concerned
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from scripts.core.errors import StackError
+
+OF_ONE_OBJECT = frozenset({400, 404, 409, 413, 414, 415, 422, 431, 500})
+"""What a server answers when something is wrong with one object, after all attempts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What a command says you can do when a call fails.
+
+    Attributes:
+        key: the server refuses the key.
+        refused: it answers with another error.
+        away: it does not answer.
+    """
+
+    key: str = "check the key."
+    refused: str = "look at `make logs`."
+    away: str = "look at `make status` and `make logs`."
+
+
+class ApiError(StackError):
+    """A call of Langfuse's API failed."""
+
+
+class NoAnswer(ApiError):
+    """The server did not answer.
+
+    Attributes:
+        kind: what happened, such as `ConnectError`.
+        reason: the same with its details.
+    """
+
+    def __init__(self, call: str, error: Exception, *, fix: str) -> None:
+        self.kind = type(error).__name__
+        self.reason = f"{self.kind}: {error}"
+        super().__init__(f"{call} got no answer ({self.reason}).", fix=fix)
+
+
+class UnexpectedAnswer(ApiError):
+    """The server answered, but not as Langfuse does."""
+
+
+class ErrorAnswer(ApiError):
+    """The server answered with an error.
+
+    Attributes:
+        status: the HTTP status; 0 where the request could not be sent.
+    """
+
+    def __init__(self, message: str, *, status: int = 0, fix: str = "", details: Sequence[str] = ()) -> None:
+        super().__init__(message, fix=fix, details=details)
+        self.status = status
+
+
+class ObjectRefused(ErrorAnswer):
+    """The server does not give or take this one object."""
