@@ -15,12 +15,14 @@ import duckdb
 import httpx
 import pytest
 
+from scripts.api.client import Api
+from scripts.api.errors import ObjectRefused
 from scripts.core.errors import UsageError
 from scripts.data.transfer import export, load
 from scripts.data.transfer.files import Manifest, write_part
 from scripts.data.transfer.journal import SETTLED_S, Journal
 from scripts.data.transfer.kinds import KINDS
-from scripts.data.transfer.remote import ObjectRefused, Remote, TransferError
+from scripts.data.transfer.remote import TransferError
 
 from .backups import QUICK, Stack, everything, fill, stack_in, write
 from .spans import export as export_of_spans
@@ -327,9 +329,9 @@ def test_a_repeated_import_sends_only_what_is_missing(
     other = stack_in(tmp_path / "other", QUICK)
     other.up()
     sent: list[tuple[str, str]] = []
-    real = Remote._send
+    real = Api.request
 
-    def noted(self: Remote, method: str, path: str, **options: Any) -> httpx.Response:
+    def noted(self: Api, method: str, path: str, **options: Any) -> httpx.Response:
         if method != "GET":
             sent.append((method, path))
         return real(self, method, path, **options)
@@ -337,7 +339,7 @@ def test_a_repeated_import_sends_only_what_is_missing(
     try:
         export_to(stack, tmp_path / "export")
         assert import_from(other, tmp_path / "export") == 0
-        monkeypatch.setattr(Remote, "_send", noted)
+        monkeypatch.setattr(Api, "request", noted)
         assert import_from(other, tmp_path / "export") == 0
         again = list(sent)
         with other.client("zeus") as client:
@@ -350,8 +352,8 @@ def test_a_repeated_import_sends_only_what_is_missing(
     finally:
         other.stop()
     # Media have no route that says what is there: their announcement does.
-    assert {path for _, path in again} <= {"/api/public/media"}
-    assert [path for _, path in sent if path.endswith("traces")] == ["/api/public/otel/v1/traces"]
+    assert {path for _, path in again} <= {"media"}
+    assert [path for _, path in sent if path.endswith("traces")] == ["otel/v1/traces"]
     assert "of which 0 were not there" in other.screen.out.getvalue()
 
 
@@ -408,14 +410,14 @@ def test_an_import_reads_no_file_outside_of_the_export(stack: Stack, tmp_path: P
 def test_one_object_that_the_server_refuses_stops_no_other(
     stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = Remote.get
+    real = Api.get
 
-    def get(self: Remote, path: str, **query: str | int) -> Any:
+    def get(self: Api, path: str, **query: Any) -> Any:
         if path == "v2/prompts/greeting" and query["version"] == 1:
             return real(self, "v2/prompts/" + "n" * 70_000, **query)
         return real(self, path, **query)
 
-    monkeypatch.setattr(Remote, "get", get)
+    monkeypatch.setattr(Api, "get", get)
     code = export.run(
         stack.context,
         project="kosmos",
@@ -440,14 +442,14 @@ def test_an_observation_that_is_refused_stops_no_other(
     stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     export_to(stack, tmp_path / "export")
-    real = Remote.post
+    real = Api.post
 
-    def post(self: Remote, path: str, body: Any) -> Any:
+    def post(self: Api, path: str, body: Any, **options: Any) -> Any:
         if path.startswith("otel") and SHOWN in json.dumps(body):
             raise ObjectRefused("POST answers 413.")
-        return real(self, path, body)
+        return real(self, path, body, **options)
 
-    monkeypatch.setattr(Remote, "post", post)
+    monkeypatch.setattr(Api, "post", post)
     other = stack_in(tmp_path / "other", QUICK)
     other.up()
     try:

@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 from datetime import datetime
 
-from scripts.data.transfer.remote import Remote
+from scripts.api.client import Api
 
 from .findings import Findings
 
 _PAGE = 1000
 
 
-def find(remote: Remote, project: str, since: datetime | None, until: datetime) -> Findings:
+def find(remote: Api, project: str, since: datetime | None, until: datetime) -> Findings:
     """Return how many observations of a project the record has, and the metrics have not.
 
     Raises:
@@ -30,7 +30,7 @@ def find(remote: Remote, project: str, since: datetime | None, until: datetime) 
         "fromStartTime": begin,
         "toStartTime": _iso(until),
     }
-    for page, _ in remote.by_cursor("v2/observations", query, ""):
+    for page, _ in remote.by_cursor("v2/observations", query):
         findings.batches += 1
         findings.spans += len(page)
     question = {

@@ -9,9 +9,10 @@ from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 
+from scripts.api.client import Api, Row
 from scripts.core.layout import write_private
 from scripts.core.waiting import Look, tail, wait_until
-from scripts.data.transfer.remote import Remote, Row, TransferError, remote_of
+from scripts.data.transfer.remote import TransferError, remote_of
 from scripts.docker.compose import require_bundled
 from scripts.engines.base import EngineName
 from scripts.engines.context import Context
@@ -47,21 +48,21 @@ def projects_of(context: Context) -> list[str]:
     return sorted(path.stem for path in context.layout.credentials_dir.glob("*.env"))
 
 
-def open_project(context: Context, project: str) -> Remote:
+def open_project(context: Context, project: str) -> Api:
     """Return a project of this stack."""
     return remote_of(context, project, "")
 
 
-def observations(remote: Remote, conditions: Sequence[Row], **query: str) -> Iterator[Row]:
+def observations(remote: Api, conditions: Sequence[Row], **query: str) -> Iterator[Row]:
     """Yield the observations that fit all conditions of the JSON filter."""
     wanted = {**_QUERY, **query}
     if conditions:
         wanted["filter"] = json.dumps(list(conditions))
-    for page, _ in remote.by_cursor("v2/observations", wanted, ""):
+    for page, _ in remote.by_cursor("v2/observations", wanted):
         yield from page
 
 
-def whole_traces(remote: Remote, ids: Sequence[str]) -> Subject:
+def whole_traces(remote: Api, ids: Sequence[str]) -> Subject:
     """Return traces as a whole, with the sessions that consist of them alone."""
     found = Subject()
     seen: set[str] = set()
@@ -116,7 +117,7 @@ def delete(
         with open_project(context, project) as remote, context.console.working(f"Deleting in {project}"):
             ids = list(subject.traces)
             for begin in range(0, len(ids), BATCH):
-                remote.delete("traces", {"traceIds": ids[begin : begin + BATCH]})
+                remote.delete("traces", {"traceIds": ids[begin : begin + BATCH]}, also=())
             wait_until_gone(remote, ids)
     removed = purge(context, settings, doomed)
     unfinished(context).unlink()
@@ -141,7 +142,7 @@ def with_unfinished(context: Context, subjects: Mapping[str, Doomed]) -> dict[st
     return doomed
 
 
-def wait_until_gone(remote: Remote, ids: Sequence[str]) -> None:
+def wait_until_gone(remote: Api, ids: Sequence[str]) -> None:
     """Return when no observation of the traces can be read any more; a server may take minutes."""
 
     def look() -> Look:

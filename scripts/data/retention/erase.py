@@ -8,9 +8,9 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+from scripts.api.client import Api
 from scripts.core.errors import EXIT_FAILED, EXIT_OK, UsageError
 from scripts.core.layout import only_one_verb, write_private
-from scripts.data.transfer.remote import Remote
 from scripts.docker.compose import require_bundled
 from scripts.engines.base import EngineName
 from scripts.engines.context import Context
@@ -124,7 +124,7 @@ def _result(place: Place) -> str:
     return f"kept: {place.kept}" if place.kept else "STILL THERE"
 
 
-def find(remote: Remote, way: str, value: str) -> Subject:
+def find(remote: Api, way: str, value: str) -> Subject:
     """Return the traces that anything of the subject is in, as a whole."""
     if way == "tag":
         condition = {"column": "tags", "type": "arrayOptions", "operator": "any of", "value": [value]}

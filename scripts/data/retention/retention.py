@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
+from scripts.api.client import Api
 from scripts.core.errors import EXIT_OK
 from scripts.core.heartbeats import record_success
 from scripts.core.layout import only_one_verb
-from scripts.data.transfer.remote import Remote
 from scripts.engines.context import Context
 
 from .deletion import (
@@ -44,7 +44,7 @@ def run(context: Context, *, apply: bool, now: datetime | None = None) -> int:
     return EXIT_OK
 
 
-def expired(remote: Remote, project: str, rules: Retention, now: datetime) -> Subject:
+def expired(remote: Api, project: str, rules: Retention, now: datetime) -> Subject:
     """Return the traces of a project whose time is over."""
     shortest = rules.shortest(project)
     if shortest is None:

@@ -6,17 +6,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import groupby, islice
 from pathlib import Path
-from urllib.parse import quote
 
 import orjson
 
+from scripts.api.client import Api, Row, segment
+from scripts.api.errors import ObjectRefused
 from scripts.core.errors import EXIT_OK, EXIT_WARNINGS, UsageError
 from scripts.engines.context import Context
 
 from .files import FORMATS, Manifest, load_manifest, write_part
 from .kinds import KINDS, MEDIA, PROMPTS, Kind
 from .media import download
-from .remote import ObjectRefused, Remote, Row, remote_of
+from .remote import project_id, remote_of
 
 PART_ROWS = 10_000
 PART_BYTES = 64 << 20
@@ -76,13 +77,13 @@ def read_filters(where: Sequence[str]) -> dict[str, str]:
     return filters
 
 
-def begin(remote: Remote, into: Path, file_format: str, filters: Mapping[str, str]) -> Manifest:
+def begin(remote: Api, into: Path, file_format: str, filters: Mapping[str, str]) -> Manifest:
     """Return the manifest to go on with, or a new one. What arrives from now on is not exported.
 
     Raises:
         UsageError: the directory holds something else.
     """
-    project = remote.project_id()
+    project = project_id(remote)
     manifest = load_manifest(into)
     if manifest is None:
         if into.exists() and any(into.iterdir()):
@@ -101,7 +102,7 @@ def begin(remote: Remote, into: Path, file_format: str, filters: Mapping[str, st
     return manifest
 
 
-def export_kind(remote: Remote, kind: Kind, manifest: Manifest, into: Path) -> None:
+def export_kind(remote: Api, kind: Kind, manifest: Manifest, into: Path) -> None:
     """Export what is left of a kind, part by part; each complete part is in the manifest at once."""
     if kind.name in manifest.complete:
         return
@@ -120,7 +121,7 @@ def export_kind(remote: Remote, kind: Kind, manifest: Manifest, into: Path) -> N
     manifest.save(into)
 
 
-def batches(remote: Remote, kind: Kind, manifest: Manifest) -> Iterator[tuple[list[Row], str]]:
+def batches(remote: Api, kind: Kind, manifest: Manifest) -> Iterator[tuple[list[Row], str]]:
     """Yield rows in bounded lists, newest first, and the cursor behind each list."""
     query = dict(kind.query)
     for name, value in manifest.query.items():
@@ -149,19 +150,19 @@ def batches(remote: Remote, kind: Kind, manifest: Manifest) -> Iterator[tuple[li
         yield rows, cursor
 
 
-def versions(remote: Remote, row: Row, manifest: Manifest) -> Iterator[Row]:
+def versions(remote: Api, row: Row, manifest: Manifest) -> Iterator[Row]:
     """Yield all versions of a prompt, with references to other prompts as they were written.
 
     One that the server does not give is noted in the manifest, and left out.
     """
     for version in sorted(row["versions"]):
         try:
-            yield remote.get(f"v2/prompts/{quote(row['name'], safe='')}", version=version, resolve="false")
+            yield remote.get(f"v2/prompts/{segment(row['name'])}", version=version, resolve="false")
         except ObjectRefused as error:
             manifest.skip(f"version {version} of prompt {row['name']}", error.message)
 
 
-def media_rows(remote: Remote, manifest: Manifest, into: Path) -> Iterator[tuple[list[Row], str]]:
+def media_rows(remote: Api, manifest: Manifest, into: Path) -> Iterator[tuple[list[Row], str]]:
     """Yield the rows of media in bounded lists; they begin anew after an interruption."""
     manifest.parts = [part for part in manifest.parts if not part.path.startswith("media/")]
     rows = download(remote, into, manifest)

@@ -14,10 +14,11 @@ from typing import Any
 
 import orjson
 
+from scripts.api.client import Row
 from scripts.core.layout import write_private
 from scripts.core.outside import csv_cell, from_csv_cell
 
-from .remote import Row, TransferError
+from .remote import TransferError
 
 FORMATS = ("parquet", "jsonl", "csv")
 MANIFEST = "manifest.json"

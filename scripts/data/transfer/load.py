@@ -9,8 +9,9 @@ from datetime import UTC, datetime, timedelta
 from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
+from scripts.api.client import Api, Row, segment
+from scripts.api.errors import ObjectRefused
 from scripts.core.errors import EXIT_OK, EXIT_WARNINGS, UsageError
 from scripts.core.waiting import Look, wait_until
 from scripts.engines.context import Context
@@ -19,7 +20,7 @@ from .files import Manifest, damaged_parts, load_manifest, read_part
 from .journal import Journal
 from .kinds import KINDS
 from .media import FILES, upload
-from .remote import ObjectRefused, Remote, Row, TransferError, remote_of
+from .remote import TransferError, observations_of, project_id, remote_of
 from .spans import export_of, parsed
 
 _SPANS = 200
@@ -40,7 +41,7 @@ class Import:
         left_out: comments on what is not there, as an export with filters has them.
     """
 
-    remote: Remote
+    remote: Api
     source: Path
     journal: Journal
     sent: dict[str, int] = field(default_factory=dict)
@@ -87,7 +88,7 @@ def run(context: Context, *, project: str, base_url: str, source: Path, dry_run:
             fix="export again into a new directory.",
         )
     with remote_of(context, project, base_url) as remote:
-        target = remote.project_id()
+        target = project_id(remote)
         context.console.note(f"From project {manifest.project} into project {target} at {remote.base_url}")
         rows = {kind: _rows(manifest, kind) for kind in KINDS}
         one = Import(remote, source, Journal.of(source, remote.base_url, target))
@@ -157,14 +158,14 @@ def wait_until_readable(one: Import, manifest: Manifest) -> None:
     )
 
 
-def missing_observations(remote: Remote, rows: Sequence[Row]) -> list[Row]:
+def missing_observations(remote: Api, rows: Sequence[Row]) -> list[Row]:
     """Return the rows whose observation the server does not have."""
     times = sorted(row["startTime"] for row in rows)
     window = {"fromStartTime": _moved(times[0], -1), "toStartTime": _moved(times[-1], 1)}
     there: set[tuple[str, str]] = set()
     traces = sorted({row["traceId"] for row in rows})
     for begin in range(0, len(traces), _TRACES):
-        for page in remote.observations_of(traces[begin : begin + _TRACES], **window):
+        for page in observations_of(remote, traces[begin : begin + _TRACES], **window):
             there.update((row["traceId"], row["id"]) for row in page)
     return [row for row in rows if (row["traceId"], row["id"]) not in there]
 
@@ -276,7 +277,7 @@ def _prompts(one: Import, rows: Iterator[Row]) -> None:
 
 
 def _comments(one: Import, rows: Iterator[Row]) -> None:
-    project = one.remote.project_id()
+    project = project_id(one.remote)
     for row in rows:
         target = {"objectType": row["objectType"], "objectId": row["objectId"]}
         if row["objectType"] == "PROMPT":  # a prompt has another id elsewhere
@@ -286,7 +287,7 @@ def _comments(one: Import, rows: Iterator[Row]) -> None:
             if any(there["content"] == row["content"] for page in pages for there in page):
                 continue
             body = {"projectId": project, **target, "content": row["content"]}
-            if one.remote.post_or_none("comments", body) is None:
+            if one.remote.post("comments", body, also=(404,)) is None:
                 place = f"{row['objectType'].lower()} {row['objectId']}"
                 one.left_out.append(f"a comment on {place}, which is not there")
             else:
@@ -298,7 +299,7 @@ def _media(one: Import, rows: Iterator[Row]) -> None:
         changed = {}
         with one.each(f"medium {row['id']}"):
             if row.get("datasetItemId"):  # its dataset has another id elsewhere
-                item = one.remote.get(f"dataset-items/{quote(str(row['datasetItemId']), safe='')}")
+                item = one.remote.get(f"dataset-items/{segment(str(row['datasetItemId']))}")
                 changed = {"datasetId": item["datasetId"]}
             if upload(one.remote, one.source, {**row, **changed}):
                 one.count("media")
@@ -311,7 +312,7 @@ def _datasets(one: Import, rows: Iterator[Row]) -> None:
             body[name] = parsed(row.get(name))
         wanted = {name: value for name, value in body.items() if value is not None}
         with one.each(f"dataset {row['name']}"):
-            there = one.remote.get_or_none(f"v2/datasets/{quote(str(row['name']), safe='')}")
+            there = one.remote.get_or_none(f"v2/datasets/{segment(str(row['name']))}")
             if not _has(there, wanted):
                 one.remote.post("v2/datasets", wanted)
                 one.count("datasets")
@@ -326,7 +327,7 @@ def _dataset_items(one: Import, rows: Iterator[Row]) -> None:
                 body[name] = _json_value(row[name])
         # Each write makes a new version of the item.
         with one.each(f"dataset item {row['id']}"):
-            there = one.remote.get_or_none(f"dataset-items/{quote(str(row['id']), safe='')}")
+            there = one.remote.get_or_none(f"dataset-items/{segment(str(row['id']))}")
             if not _has(there, body):
                 one.remote.post("dataset-items", body)
                 one.count("dataset_items")

@@ -12,10 +12,12 @@ from pathlib import Path
 import httpx
 import orjson
 
+from scripts.api.client import Api, Row
+from scripts.api.errors import ObjectRefused
 from scripts.api.proxies import uses_proxy
 
 from .files import Manifest, Part, read_part, sha256
-from .remote import ObjectRefused, Remote, Row, TransferError
+from .remote import TransferError
 
 FILES = "media/files"
 # What stands in a text in its place: https://langfuse.com/docs/observability/features/multi-modality
@@ -39,7 +41,7 @@ def references(into: Path, manifest: Manifest) -> Iterator[Row]:
                     yield {"id": media, "field": field, **_place(kind, row)}
 
 
-def download(remote: Remote, into: Path, manifest: Manifest) -> Iterator[Row]:
+def download(remote: Api, into: Path, manifest: Manifest) -> Iterator[Row]:
     """Yield the rows of all media, and write their files, which are added to the manifest.
 
     Raises:
@@ -66,7 +68,7 @@ def download(remote: Remote, into: Path, manifest: Manifest) -> Iterator[Row]:
         yield {**known[media], **reference}
 
 
-def upload(remote: Remote, source: Path, row: Row) -> bool:
+def upload(remote: Api, source: Path, row: Row) -> bool:
     """Write one medium where its row says, and return whether it was not there.
 
     Raises:
@@ -136,7 +138,7 @@ def _place(kind: str, row: Row) -> Row:
     return {"datasetId": row["datasetId"], "datasetItemId": row["id"]}
 
 
-def _fetch(remote: Remote, into: Path, media: str) -> Row:
+def _fetch(remote: Api, into: Path, media: str) -> Row:
     record = remote.get(f"media/{media}")
     try:
         url = record["url"]

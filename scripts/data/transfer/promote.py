@@ -87,7 +87,7 @@ def wait_until_there(context: Context, project: str, exported: Path) -> None:
     with remote_of(context, project, "") as remote:
 
         def look() -> Look:
-            pages = remote.by_cursor("v2/observations", {"fields": "core", "limit": 1000}, "")
+            pages = remote.by_cursor("v2/observations", {"fields": "core", "limit": 1000})
             found = sum(len(page) for page, _ in pages)
             return Look(done=found >= wanted, state=f"{found:,} of {wanted:,} observations are there")
 

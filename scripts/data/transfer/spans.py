@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from .remote import Row
+from scripts.api.client import Row
 
 _TEXTS = {
     "langfuse.observation.type": "type",
