@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from scripts.core.errors import CommandFailed, StackError
 from scripts.core.runner import Runner
 
+from .client import Client
 from .compose import ALL_PROFILES, Compose
 
 ENGINE_TIMEOUT_S = 5.0
@@ -36,13 +37,12 @@ class Finding:
 
 def find_engine(runner: Runner) -> Finding:
     """Return whether a Docker engine answers and Compose is installed."""
+    client = Client(runner, timeout_s=ENGINE_TIMEOUT_S)
     try:
-        engine = runner.run(
-            ["docker", "version", "--format", "{{.Server.Version}}"], timeout_s=ENGINE_TIMEOUT_S
-        )
+        engine = client.run("version", "--format", "{{.Server.Version}}")
         if engine.returncode != 0:
             return _without_answer(engine.stderr)
-        compose = runner.run(["docker", "compose", "version", "--short"], timeout_s=ENGINE_TIMEOUT_S)
+        compose = client.run("compose", "version", "--short")
     except StackError:
         return Finding(False, "Docker is not installed or does not answer", "install Docker, or start it")
     if compose.returncode != 0:
@@ -73,9 +73,9 @@ def _without_answer(said: str) -> Finding:
 
 def is_podman(runner: Runner) -> bool:
     """Return whether Podman answers, by its own `docker` program or behind Docker's."""
-    said = runner.run(["docker", "version", "--format", "json"], timeout_s=ENGINE_TIMEOUT_S).stdout
-    client = runner.run(["docker", "--version"], timeout_s=ENGINE_TIMEOUT_S).stdout
-    return "podman" in f"{client}{said}".lower()
+    client = Client(runner, timeout_s=ENGINE_TIMEOUT_S)
+    said = client.run("version", "--format", "json").stdout
+    return "podman" in f"{client.run('--version').stdout}{said}".lower()
 
 
 def version_text(version: tuple[int, ...]) -> str:
@@ -101,11 +101,12 @@ def find_images(compose: Compose) -> Finding:
             False, f"compose.yaml is not usable: {' '.join(error.details)}", "correct compose.yaml"
         )
     wanted = {one["image"]: name for name, one in sorted(services.items()) if not one.get("build")}
-    absent = [image for image in sorted(wanted) if not _is_here(compose.runner, image)]
+    here = compose.client
+    absent = [image for image in sorted(wanted) if here.run("image", "inspect", image).returncode != 0]
     if not absent:
         return Finding(True, f"all {len(wanted)} images are here")
     deadline = time.monotonic() + REGISTRY_TIMEOUT_S
-    unavailable = _not_in_registry(compose.runner, absent, deadline - REGISTRY_TIMEOUT_S / 2)
+    unavailable = _not_in_registry(compose.client, absent, deadline - REGISTRY_TIMEOUT_S / 2)
     if not unavailable:
         return Finding(True, f"{len(absent)} of {len(wanted)} images can be pulled")
     first = next(iter(unavailable))
@@ -119,10 +120,6 @@ def find_images(compose: Compose) -> Finding:
         f"{len(unavailable)} of {len(wanted)} images are neither here nor to be pulled ({names}); {refusal}",
         "give this machine access to a registry, or bring the images: make images-load FILE=",
     )
-
-
-def _is_here(runner: Runner, image: str) -> bool:
-    return runner.run(["docker", "image", "inspect", image]).returncode == 0
 
 
 class _Answered(Exception):
@@ -178,13 +175,13 @@ def read_images(compose: Compose, *, every_profile: bool = False) -> StackImages
     )
 
 
-def _not_in_registry(runner: Runner, images: Sequence[str], deadline: float) -> list[str]:
+def _not_in_registry(client: Client, images: Sequence[str], deadline: float) -> list[str]:
     def missing(image: str) -> bool:
         left = deadline - time.monotonic()
         if left <= 0:
             return True
         try:
-            return runner.run(["docker", "manifest", "inspect", image], timeout_s=left).returncode != 0
+            return client.run("manifest", "inspect", image, timeout_s=left).returncode != 0
         except StackError:
             return True
 

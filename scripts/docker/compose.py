@@ -20,7 +20,9 @@ from scripts.settings.profiles import REPLACED_BY, compose_profiles
 from scripts.settings.table import SETTINGS
 from scripts.settings.values import Settings
 
-from .identity import PROJECT_LABEL, claim_volumes
+from .client import PROGRAM, Client
+from .containers import Container
+from .identity import claim_volumes
 from .images_lock import pinned_environment
 from .limits import Capacity, capacity_of_engine, fitting_cpus
 
@@ -56,7 +58,7 @@ def size_file(layout: Layout, settings: Settings) -> Path:
 
 def compose_command(layout: Layout, settings: Settings) -> list[str]:
     """Return how every compose command of this stack begins; `.env` wins over the file of the size."""
-    command = ["docker", "compose", "--project-name", settings["COMPOSE_PROJECT_NAME"]]
+    command = [PROGRAM, "compose", "--project-name", settings["COMPOSE_PROJECT_NAME"]]
     for path in (size_file(layout, settings), layout.env_file):
         if path.exists():
             command += ["--env-file", str(path)]
@@ -76,15 +78,6 @@ def lowered_cpus(layout: Layout, settings: Settings, capacity: Capacity) -> dict
     path = size_file(layout, settings)
     size = read_env(path).values() if path.exists() else {}
     return fitting_cpus(size, settings.values, capacity.cpus)
-
-
-def parse_json_rows(text: str) -> list[dict[str, object]]:
-    """Return the rows of `docker compose ps --format json`: an array in old versions, a line each in new."""
-    stripped = text.strip()
-    if stripped.startswith("["):
-        rows: list[dict[str, object]] = json.loads(stripped)
-        return rows
-    return [json.loads(line) for line in stripped.splitlines() if line.strip()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,19 +165,22 @@ class Compose:
         """Make the volumes of `model`, marked as this stack's. Raises UsageError when they are another's."""
         claim_volumes(self.runner, self.layout, self.project, model)
 
-    def containers(self, *services: str) -> list[dict[str, object]]:
-        """Return the rows of `docker compose ps`, also of those that have ended."""
-        return parse_json_rows(self.checked("ps", "--all", "--format", "json", *services))
+    @property
+    def client(self) -> Client:
+        """What is asked of Docker beside compose."""
+        return Client(self.runner)
+
+    def containers(self) -> list[Container]:
+        """Return the containers of the stack by service, also those that have ended."""
+        return self.client.containers(self.project)
 
     def states(self) -> dict[str, tuple[str, str]]:
         """Return state and health of each service that has a container."""
-        rows = self.containers()
-        return {str(row["Service"]): (str(row["State"]), str(row.get("Health") or "")) for row in rows}
+        return {one.service: (one.state, one.health) for one in self.containers()}
 
     def volumes(self) -> list[str]:
         """Return the names of the volumes of the stack."""
-        argv = ["docker", "volume", "ls", "--quiet", "--filter", f"label={PROJECT_LABEL}={self.project}"]
-        return checked(argv, self.runner.run(argv)).stdout.split()
+        return self.client.volumes(self.project)
 
     def bundled(self) -> list[str]:
         """Return the stores that this stack runs itself."""
@@ -224,20 +220,11 @@ class Compose:
 
     def images(self) -> dict[str, str]:
         """Return the image of each container: its name, and the id of its content."""
-        found = {}
-        for row in self.containers():
-            argv = ["docker", "inspect", "--format", "{{.Config.Image}}@{{.Image}}", str(row["ID"])]
-            found[str(row["Service"])] = checked(argv, self.runner.run(argv)).stdout.strip()
-        return found
+        return {one.service: f"{one.image}@{one.image_id}" for one in self.containers()}
 
-    def variables(self, service: str) -> dict[str, str]:
+    def variables(self, service: str) -> Mapping[str, str]:
         """Return the environment that the container of a service was made with; empty where there is none."""
-        rows = self.containers(service)
-        if not rows:
-            return {}
-        argv = ["docker", "inspect", "--format", "{{json .Config.Env}}", str(rows[0]["ID"])]
-        found = json.loads(checked(argv, self.runner.run(argv)).stdout) or []
-        return dict(one.split("=", 1) for one in found if "=" in one)
+        return next((one.environment for one in self.containers() if one.service == service), {})
 
     def execute(self, service: str, argv: Sequence[str], stdin: str = "", timeout_s: float = LONG_S) -> str:
         """Run a program inside a service; return what it says."""

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
-
-from scripts.core.runner import Runner, checked
-from scripts.engines.base import Part
 
 # A container that ended so often with an error, and was started again, does not recover by waiting.
 CRASH_LOOP_RESTARTS = 3
@@ -20,6 +16,19 @@ PROJECT_LABEL = "com.docker.compose.project"
 SERVICE_LABEL = "com.docker.compose.service"
 NUMBER_LABEL = "com.docker.compose.container-number"
 ONEOFF_LABEL = "com.docker.compose.oneoff"
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A port of a container that can be reached on an address of its host."""
+
+    address: str
+    port: int
+    inside: int
+
+    def __str__(self) -> str:
+        """As people read it."""
+        return f"{self.address}:{self.port}->{self.inside}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +45,14 @@ class Container:
         error: why Docker could not start it, or empty.
         started: when it started last, or None.
         memory_limit: bytes; 0 without a limit.
-        ports: `address:port->port inside`.
+        cpu_limit: CPUs; 0 without a limit.
         last_probe: what its health check printed last.
         stays: whether Docker is told to keep it running, so that it is no one-shot service.
         cut_off: whether it is on none of the networks it was started with: its own check cannot see that.
         image: as Compose named it.
+        image_id: of its content.
         volumes: the volume in each directory, by its full name.
+        environment: its variables; secrets are among them.
     """
 
     id: str
@@ -55,17 +66,26 @@ class Container:
     error: str = ""
     started: datetime | None = None
     memory_limit: int = 0
-    ports: tuple[str, ...] = ()
+    cpu_limit: float = 0.0
+    ports: tuple[Published, ...] = ()
     last_probe: str = ""
     stays: bool = False
     cut_off: bool = False
     image: str = ""
+    image_id: str = ""
+    command: tuple[str, ...] = ()
     volumes: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def name(self) -> str:
         """The service; with the number of a replica beyond the first."""
         return self.service if self.number == 1 else f"{self.service}-{self.number}"
+
+    @property
+    def running(self) -> bool:
+        """Whether it runs."""
+        return self.state == "running"
 
     @property
     def done(self) -> bool:
@@ -75,7 +95,7 @@ class Container:
     @property
     def well(self) -> bool:
         """Whether it does what it should: it is healthy, or has ended well."""
-        runs = self.state == "running" and self.health in {"", "healthy"} and not self.cut_off
+        runs = self.running and self.health in {"", "healthy"} and not self.cut_off
         return self.done or runs
 
     @property
@@ -90,86 +110,50 @@ class Container:
         """Return its state in a few words."""
         if self.done:
             return "done"
-        words = self.health or self.state if self.state == "running" else self.state
+        words = self.health or self.state if self.running else self.state
         if self.state in {"exited", "restarting", "dead"}:
             words += f" with code {self.exit_code}"
         if self.out_of_memory:
             words += ", out of memory"
-        if self.cut_off and self.state == "running":
+        if self.cut_off and self.running:
             words += ", cut off the network"
         if self.restarts and not self.well:
             words += f", restarted {_times(self.restarts)}"
         return words
 
-    def part(self) -> Part:
-        """Return it as every engine describes its parts."""
-        return Part(
-            self.name,
-            self.state,
-            "cut off the network" if self.cut_off else self.health,
-            restarts=self.restarts,
-            started=self.started,
-            memory_limit_bytes=self.memory_limit,
-            ports=self.ports,
-        )
-
-
-def read_containers(runner: Runner, project: str) -> list[Container]:
-    """Return the containers of a stack by service, also those that have ended. Raises CommandFailed."""
-    filters = (f"label={PROJECT_LABEL}={project}", f"label={ONEOFF_LABEL}=False")
-    listing = ["docker", "ps", "--all", "--quiet", "--no-trunc"]
-    listing += [word for one in filters for word in ("--filter", one)]
-    ids = checked(listing, runner.run(listing)).stdout.split()
-    if not ids:
-        return []
-    # One that goes away in between is an error for `inspect`, but it still prints the others.
-    found = runner.run(["docker", "inspect", "--type", "container", *ids])
-    rows: list[Mapping[str, Any]] = json.loads(found.stdout or "[]")
-    return sorted((container_of(row) for row in rows), key=lambda one: (one.service, one.number))
-
 
 def container_of(row: Mapping[str, Any]) -> Container:
     """Return what `docker inspect` says of a container."""
-    state = row["State"]
+    state, config, host = row["State"], row["Config"], row["HostConfig"]
     health = state.get("Health") or {}
     probes = health.get("Log") or []
     return Container(
         id=row["Id"],
-        service=row["Config"]["Labels"][SERVICE_LABEL],
+        service=config["Labels"].get(SERVICE_LABEL) or row["Name"].lstrip("/"),
         state=state["Status"],
         health=(health.get("Status") or "").replace("none", ""),
-        number=int(row["Config"]["Labels"].get(NUMBER_LABEL) or 1),
+        number=int(config["Labels"].get(NUMBER_LABEL) or 1),
         exit_code=int(state.get("ExitCode") or 0),
         restarts=int(row.get("RestartCount") or 0),
         out_of_memory=bool(state.get("OOMKilled")),
         error=state.get("Error") or "",
         started=_moment(state.get("StartedAt") or ""),
-        memory_limit=int(row["HostConfig"].get("Memory") or 0),
+        memory_limit=int(host.get("Memory") or 0),
+        cpu_limit=(host.get("NanoCpus") or 0) / 1e9,
         ports=tuple(_ports(row.get("NetworkSettings", {}).get("Ports") or {})),
         last_probe=(probes[-1].get("Output") or "").strip() if probes else "",
-        stays=(row["HostConfig"].get("RestartPolicy") or {}).get("Name") in {"always", "unless-stopped"},
+        stays=(host.get("RestartPolicy") or {}).get("Name") in {"always", "unless-stopped"},
         cut_off=_is_cut_off(row),
-        image=row["Config"].get("Image") or "",
+        image=config.get("Image") or "",
+        image_id=row.get("Image") or "",
+        command=tuple(config.get("Cmd") or ()),
         volumes={
             mount["Destination"]: mount["Name"]
             for mount in row.get("Mounts") or ()
             if mount.get("Type") == "volume" and mount.get("Name")
         },
+        environment=dict(entry.partition("=")[::2] for entry in config.get("Env") or ()),
     )
-
-
-def read_memory(runner: Runner, containers: Sequence[Container]) -> dict[str, int]:
-    """Return the memory that each running container uses, in bytes. Takes two seconds."""
-    running = {one.id: one.name for one in containers if one.state == "running"}
-    if not running:
-        return {}
-    argv = ["docker", "stats", "--no-stream", "--no-trunc", "--format", "{{.ID}}\t{{.MemUsage}}", *running]
-    usage = {}
-    for line in checked(argv, runner.run(argv)).stdout.splitlines():
-        identifier, _, text = line.partition("\t")
-        if identifier in running and (used := parse_bytes(text.partition(" / ")[0])) is not None:
-            usage[running[identifier]] = used
-    return usage
 
 
 _UNITS = {
@@ -211,9 +195,9 @@ def _moment(text: str) -> datetime | None:
     return datetime.strptime(text[:19], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=UTC)
 
 
-def _ports(bindings: Mapping[str, Sequence[Mapping[str, str]] | None]) -> list[str]:
+def _ports(bindings: Mapping[str, Sequence[Mapping[str, str]] | None]) -> list[Published]:
     return [
-        f"{binding['HostIp']}:{binding['HostPort']}->{inside.partition('/')[0]}"
+        Published(binding["HostIp"], int(binding["HostPort"]), int(inside.partition("/")[0]))
         for inside, published in sorted(bindings.items())
         for binding in published or ()
     ]

@@ -17,6 +17,8 @@ from scripts.core import host
 from scripts.core.errors import StackError
 from scripts.core.runner import Runner
 
+from .client import Client
+
 TIMEOUT_S = 10.0
 # Where the images are when containerd keeps them, the default of new installations from Docker 29 on
 # (https://docs.docker.com/engine/storage/containerd/).
@@ -25,8 +27,6 @@ CONTAINERD_ROOT = "/var/lib/containerd"
 # (https://github.com/canonical/docker-snap/issues/188 and 334).
 SNAP_ROOT = "/var/snap/docker"
 SNAP_READS = Path("/home")
-# Where the client reaches the daemon, by DOCKER_HOST or the context in use.
-ENDPOINT = ("docker", "context", "inspect", "--format", "{{.Endpoints.docker.Host}}")
 _PUBLISHED = re.compile(r"(?P<address>\S+):(?P<first>\d+)(?:-(?P<last>\d+))?->")
 
 
@@ -84,13 +84,13 @@ class Daemon:
 
 def read_daemon(runner: Runner, environment: Mapping[str, str] | None = None) -> Daemon:
     """Return what the daemon that `environment` names (DOCKER_HOST) says; all unknown without an answer."""
+    client = Client(runner, environment, TIMEOUT_S)
     try:
-        done = runner.run(["docker", "info", "--format", "json"], env=environment, timeout_s=TIMEOUT_S)
+        done = client.run("info", "--format", "json")
         info: dict[str, Any] = json.loads(done.stdout) if done.returncode == 0 else {}
-        endpoint = runner.run(list(ENDPOINT), env=environment, timeout_s=TIMEOUT_S).stdout.strip()
+        return daemon_from(info, client.endpoint())
     except (StackError, ValueError):
         return Daemon()
-    return daemon_from(info, endpoint)
 
 
 def daemon_from(info: Mapping[str, Any], endpoint: str) -> Daemon:
@@ -121,7 +121,7 @@ def ports_of_containers(runner: Runner) -> dict[tuple[str, int], str]:
 
     Without its proxy program Docker forwards in the packet filter, and no process listens.
     """
-    done = runner.run(["docker", "ps", "--format", "{{.Names}}\t{{.Ports}}"])
+    done = Client(runner).run("ps", "--format", "{{.Names}}\t{{.Ports}}")
     found = {}
     for line in done.stdout.splitlines() if done.returncode == 0 else ():
         name, _, ports = line.partition("\t")

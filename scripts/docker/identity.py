@@ -17,11 +17,13 @@ from typing import Any
 
 from scripts.core.errors import StackError, UsageError
 from scripts.core.layout import Layout, write_private
-from scripts.core.runner import Runner, checked
+from scripts.core.runner import Runner
+
+from .client import Client
+from .containers import PROJECT_LABEL
 
 ID_LABEL = "langfuse-stack.id"
 CHECKOUT_LABEL = "langfuse-stack.checkout"
-PROJECT_LABEL = "com.docker.compose.project"
 VOLUME_LABEL = "com.docker.compose.volume"
 WORKING_DIR_LABEL = "com.docker.compose.project.working_dir"
 MOST_SHOWN = 4
@@ -129,12 +131,12 @@ def remains_of(runner: Runner, project: str, environment: Mapping[str, str] | No
     """Return what Docker has of that name; nothing where it does not answer, which others will say."""
     label = ("--filter", f"label={PROJECT_LABEL}={project}", "--format")
     texts = []
-    for argv in (
-        ["docker", "ps", "--all", *label, _columns(".Names", WORKING_DIR_LABEL)],
-        ["docker", "volume", "ls", *label, _columns(".Name", CHECKOUT_LABEL, ID_LABEL)],
+    for arguments in (
+        ("ps", "--all", *label, _columns(".Names", WORKING_DIR_LABEL)),
+        ("volume", "ls", *label, _columns(".Name", CHECKOUT_LABEL, ID_LABEL)),
     ):
         try:
-            done = runner.run(argv, env=environment)
+            done = Client(runner, environment).run(*arguments)
         except StackError:
             return Remains(unreachable=True)
         if done.returncode != 0:
@@ -228,18 +230,18 @@ def claim_volumes(runner: Runner, layout: Layout, project: str, model: Mapping[s
         UsageError: another has made one in the meantime.
         CommandFailed: Docker refuses.
     """
-    identity = keep_identity(layout, project)
+    identity, client = keep_identity(layout, project), Client(runner)
     there = {one.name for one in remains_of(runner, project).volumes}
     for key, volume in sorted(_volumes_to_make(model).items()):
         name = str(volume.get("name") or f"{project}_{key}")
         if name in there:
             continue
-        argv = ["docker", "volume", "create", "--label", f"{PROJECT_LABEL}={project}"]
-        argv += ["--label", f"{VOLUME_LABEL}={key}", "--label", f"{ID_LABEL}={identity.id}"]
-        argv += ["--label", f"{CHECKOUT_LABEL}={layout.root}", *_driver_options(volume), name]
-        checked(argv, runner.run(argv))
-        argv = ["docker", "volume", "inspect", "--format", f'{{{{index .Labels "{ID_LABEL}"}}}}', name]
-        owner = runner.run(argv).stdout.strip()
+        labels = ["--label", f"{PROJECT_LABEL}={project}"]
+        labels += ["--label", f"{VOLUME_LABEL}={key}", "--label", f"{ID_LABEL}={identity.id}"]
+        labels += ["--label", f"{CHECKOUT_LABEL}={layout.root}"]
+        client.text("volume", "create", *labels, *_driver_options(volume), name)
+        mark = f'{{{{index .Labels "{ID_LABEL}"}}}}'
+        owner = client.run("volume", "inspect", "--format", mark, name).stdout.strip()
         if owner not in ("", identity.id):
             require_own(runner, layout, project)
 

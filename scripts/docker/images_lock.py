@@ -23,6 +23,8 @@ from scripts.core.layout import Layout, write_private
 from scripts.core.runner import Runner
 from scripts.settings.envfile import read_env
 
+from .client import Client
+
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _RUN_BY = (
     *("Env", "Entrypoint", "Cmd", "User", "WorkingDir", "ExposedPorts", "Volumes", "Labels", "StopSignal"),
@@ -65,7 +67,7 @@ class LocalImage:
 
 def inspect_image(runner: Runner, reference: str) -> LocalImage | None:
     """Return what the engine knows of an image, or None when it is not here."""
-    done = runner.run(["docker", "image", "inspect", reference])
+    done = Client(runner).run("image", "inspect", reference)
     if done.returncode != 0:
         return None
     row = json.loads(done.stdout)[0]

@@ -8,6 +8,8 @@ from typing import Any
 
 from scripts.core.runner import Runner
 
+from .client import Client
+
 _SUFFIX = "_CPUS"
 
 
@@ -21,7 +23,7 @@ class Capacity:
 
 def capacity_of_engine(runner: Runner) -> Capacity:
     """Return what the engine says of itself."""
-    words = runner.run(["docker", "info", "--format", "{{.NCPU}} {{.MemTotal}}"]).stdout.split()
+    words = Client(runner).run("info", "--format", "{{.NCPU}} {{.MemTotal}}").stdout.split()
     numbers = [int(word) for word in words if word.isdigit()]
     return Capacity(*numbers) if len(numbers) == 2 else Capacity()
 

@@ -16,7 +16,7 @@ from scripts.core.layout import Layout, give_to, write_private
 from scripts.core.runner import Runner
 from scripts.core.waiting import Clock, Look, tail, wait_until
 from scripts.docker.compose import WEB, Compose, lowered_cpus
-from scripts.docker.containers import Container, read_containers, read_memory
+from scripts.docker.containers import Container
 from scripts.docker.daemon import Daemon, container_at, ports_of_containers, read_daemon
 from scripts.docker.failure import progress_of, start_failure
 from scripts.docker.identity import volumes_of_others
@@ -35,6 +35,7 @@ from .base import (
     EngineState,
     KnownTenancy,
     Obstacle,
+    Part,
     Progress,
     WantedMember,
     WantedProject,
@@ -70,6 +71,18 @@ def other_port_fix(
     return f"choose another port ({command}) or stop that, then repeat"
 
 
+def _part(container: Container) -> Part:
+    return Part(
+        container.name,
+        container.state,
+        "cut off the network" if container.cut_off else container.health,
+        restarts=container.restarts,
+        started=container.started,
+        memory_limit_bytes=container.memory_limit,
+        ports=tuple(map(str, container.ports)),
+    )
+
+
 def _uptime(containers: Sequence[Container]) -> float | None:
     """Return for how many seconds web has been running."""
     started = [one.started for one in containers if one.service == WEB and one.started]
@@ -100,9 +113,9 @@ class ComposeEngine:
 
     def state(self) -> EngineState:
         """See Engine."""
-        containers = self._containers()
+        containers = self.compose.containers()
         # A one-shot service that ended well is no part of what runs.
-        parts = tuple(one.part() for one in containers if not one.done)
+        parts = tuple(_part(one) for one in containers if not one.done)
         if not self._runs(containers):
             return EngineState(running=False, data=tuple(self.data()), parts=parts)
         with Api(self.local_url) as api:
@@ -125,7 +138,7 @@ class ComposeEngine:
 
     def memory(self) -> Mapping[str, int]:
         """See Engine."""
-        return read_memory(self.runner, self._containers())
+        return self.compose.client.memory(self.compose.containers())
 
     def obstacles(self) -> Sequence[Obstacle]:
         """See Engine."""
@@ -133,7 +146,7 @@ class ComposeEngine:
         config = self.compose.run("config", "--quiet")
         if config.returncode != 0:
             found.append(Obstacle(f"compose.yaml is not usable: {config.stderr.strip()}", "correct it"))
-        containers = self._containers()
+        containers = self.compose.containers()
         found += self._older_stores(containers)
         if config.returncode == 0 and self._runs(containers):
             return [*found, *self._other_version()]
@@ -258,7 +271,7 @@ class ComposeEngine:
 
     def start(self, init: Mapping[str, str]) -> bool:
         """See Engine."""
-        before, volumes = self._containers(), set(self.data())
+        before, volumes = self.compose.containers(), set(self.data())
         was_running = self._runs(before)
         if "monitoring" in compose_profiles(self.settings.values):
             self._let_exporter_read()
@@ -278,11 +291,11 @@ class ComposeEngine:
         Raises:
             EngineError: one did not come up; with its last log lines.
         """
-        self._start(init, self._containers(), services)
+        self._start(init, self.compose.containers(), services)
 
     def stop(self) -> bool:
         """See Engine."""
-        containers = self._containers()
+        containers = self.compose.containers()
         if containers:
             with self.progress.working("Stopping the containers"):
                 self.compose.checked("down")
@@ -393,32 +406,31 @@ class ComposeEngine:
             raise ProvisioningError(error.message, fix=error.fix, details=error.details) from error
         finally:
             # Not `stop`: on SIGTERM web waits for 110 s before it ends.
-            self.runner.run(["docker", "rm", "--force", container])
+            self.compose.client.run("rm", "--force", container)
 
     def _look_at(self, container: str) -> Look:
         template = "{{.State.Status}} {{if .State.Health}}{{.State.Health.Status}}{{end}}"
-        done = self.runner.run(["docker", "inspect", "--format", template, container])
+        done = self.compose.client.run("inspect", "--format", template, container)
         status, _, health = done.stdout.strip().partition(" ")
         dead = "" if status in {"created", "running"} else f"the container is {status or 'gone'}"
         return Look(done=health == "healthy", state=f"{status}, {health}", dead=dead)
 
     def _container_log(self, container: str) -> list[str]:
-        done = self.runner.run(["docker", "logs", "--tail", "15", container])
-        return tail(done.stdout + done.stderr)
+        return tail(self.compose.client.logs(container, "--tail", "15"))
 
     def _take_down(self, volumes_before: Set[str]) -> None:
         """Undo a start that failed: a database may be half made in the volumes that it has made itself.
 
         An image makes its database at the first start only, and takes what an interrupted one left for whole.
         """
-        served = any(one.service == WEB and one.health == "healthy" for one in self._containers())
+        served = any(one.service == WEB and one.health == "healthy" for one in self.compose.containers())
         self.progress.note("Taking down what was started; data that was there stays.")
         self.compose.run("down")
         made = {name.removeprefix("volume ") for name in set(self.data()) - volumes_before}
         # With web, somebody may have sent something already.
         if made and not served:
             made -= volumes_of_others(self.runner, self.layout, self.compose.project)
-            self.runner.run(["docker", "volume", "rm", *sorted(made)])
+            self.compose.client.run("volume", "rm", *sorted(made))
 
     def _let_exporter_read(self) -> None:
         """Make what its container mounts, and let its user read the keys of the projects."""
@@ -434,7 +446,7 @@ class ComposeEngine:
         with self.progress.steps("Starting the containers (the first start takes minutes)") as show:
 
             def look(said: str) -> None:
-                containers = self._containers()
+                containers = self.compose.containers()
                 show(progress_of(services, containers, said))
                 hopeless = [one for one in containers if one.hopeless and (one.id, one.started) not in old]
                 if hopeless:
@@ -443,7 +455,7 @@ class ComposeEngine:
             done = self.compose.watched(
                 look, *argv, extra=init, capacity=capacity, timeout_s=START_TIMEOUT_S + 60
             )
-            containers = self._containers()
+            containers = self.compose.containers()
             show(progress_of(services, containers, ""))
         if done.returncode != 0:
             raise self._start_failure([one for one in containers if not one.well], done.stderr)
@@ -467,9 +479,6 @@ class ComposeEngine:
     def _start_failure(self, guilty: Sequence[Container], said: str) -> StackError:
         reports = [(one, self._container_log(one.id)) for one in guilty]
         return start_failure(reports, said)
-
-    def _containers(self) -> list[Container]:
-        return read_containers(self.runner, self.compose.project)
 
     @staticmethod
     def _runs(containers: Sequence[Container]) -> bool:

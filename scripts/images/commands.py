@@ -8,8 +8,8 @@ from pathlib import Path
 
 from scripts.core.console import WAITING
 from scripts.core.errors import EXIT_OK, StackError, UsageError
-from scripts.core.runner import checked
 from scripts.docker.availability import StackImages, find_engine, read_images
+from scripts.docker.client import Client
 from scripts.docker.compose import Compose
 from scripts.docker.failure import pull_state
 from scripts.docker.images_lock import (
@@ -66,10 +66,10 @@ def save(context: Context, file: Path) -> int:
         raise UsageError(f"{file} exists.", fix="choose another name, or delete it first.")
     partial = file.with_name(f".{file.name}.partial")
     packed = file.with_name(f".{file.name}.packed")
-    argv = ["docker", "save", "--output", str(partial.resolve()), *here]
     try:
         with context.console.working(f"Writing {len(here)} images to {file}"):
-            checked(argv, context.runner.run(argv, timeout_s=ARCHIVE_TIMEOUT_S))
+            archive = str(partial.resolve())
+            compose.client.text("save", "--output", archive, *here, timeout_s=ARCHIVE_TIMEOUT_S)
             platform = next(iter(here.values())).platform
             ids = {reference: image.id for reference, image in here.items()}
             contents = {reference: image.content for reference, image in here.items()}
@@ -98,9 +98,9 @@ def load(context: Context, file: Path, *, dry_run: bool) -> int:
         )
         return EXIT_OK
     _require_engine(context)
-    argv = ["docker", "load", "--quiet", "--input", str(file.resolve())]
+    client = Client(context.runner, timeout_s=ARCHIVE_TIMEOUT_S)
     with context.console.working(f"Loading {len(manifest.images)} images"):
-        checked(argv, context.runner.run(argv, timeout_s=ARCHIVE_TIMEOUT_S))
+        client.text("load", "--quiet", "--input", str(file.resolve()))
     for reference, identifier in manifest.images.items():
         image = inspect_image(context.runner, reference)
         saved = Locked("", identifier, manifest.contents.get(reference, ""))

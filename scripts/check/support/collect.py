@@ -119,7 +119,7 @@ def _containers(facts: Facts) -> Mapping[str, Any]:
         containers = facts.of(Containers)
     except NotGathered as reason:
         return {"problem": str(reason)}
-    rows = {name: _plain(one) for name, one in containers.by_name.items()}
+    rows = {name: {"name": name, **_plain(one)} for name, one in containers.by_name.items()}
     for row in rows.values():
         # The values stand in the configuration, where they are told apart by name.
         row["environment"] = sorted(row["environment"])

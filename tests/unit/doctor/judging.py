@@ -9,11 +9,12 @@ from typing import Any, TypeVar
 from scripts.check.doctor.catalog import CHECKS
 from scripts.check.doctor.facts import NotGathered
 from scripts.check.doctor.model import Verdict
-from scripts.check.doctor.sources.containers import Container, Containers, Docker
+from scripts.check.doctor.sources.containers import Containers, Docker
 from scripts.check.doctor.sources.inside import Inside, Insides
 from scripts.check.doctor.sources.machine import Disk, Machine
 from scripts.check.doctor.sources.server import Server
 from scripts.check.doctor.sources.stack import Stack
+from scripts.docker.containers import Container
 from scripts.engines.base import GIB
 from scripts.settings.envfile import EnvFile
 from scripts.settings.table import SETTINGS
@@ -85,7 +86,6 @@ def container(service: str, **changed: Any) -> Container:
     """Return a container that runs and is healthy."""
     usual: dict[str, Any] = {
         "id": f"id-{service}",
-        "name": service,
         "service": service,
         "image": f"docker.io/acme/{service}:1.2.3",
         "image_id": f"sha256:{service}",

@@ -19,7 +19,7 @@ from scripts.check.doctor.sources.clickhouse import ClickHouse
 from scripts.check.doctor.sources.clock import Clock
 from scripts.check.doctor.sources.compose_model import ComposeModel
 from scripts.check.doctor.sources.configuration import Configuration
-from scripts.check.doctor.sources.containers import Container, docker_from
+from scripts.check.doctor.sources.containers import docker_from
 from scripts.check.doctor.sources.embedded import EmbeddedData
 from scripts.check.doctor.sources.files import Files
 from scripts.check.doctor.sources.flow import Media
@@ -29,6 +29,7 @@ from scripts.check.doctor.sources.objects import Objects
 from scripts.check.doctor.sources.pinned import PinnedImages
 from scripts.check.doctor.sources.postgres import Postgres
 from scripts.check.doctor.sources.valkey import Valkey
+from scripts.docker.containers import Container
 from scripts.docker.images_lock import Locked
 from scripts.docker.mounts import Problem
 from scripts.docker.pause import Rest
@@ -244,7 +245,7 @@ CASES: list[tuple[str, tuple[object, ...], Status, str]] = [
     ),
     (
         "docker.containers",
-        (containers(WEB, container("langfuse-worker", name="langfuse-worker-2", state="exited")),),
+        (containers(WEB, container("langfuse-worker", number=2, state="exited")),),
         FAILED,
         "langfuse-worker-2 is exited",
     ),

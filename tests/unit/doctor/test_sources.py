@@ -37,6 +37,7 @@ from scripts.check.doctor.sources.packages import differences
 from scripts.core.console import Console
 from scripts.core.errors import CommandTimedOut, StackError
 from scripts.core.runner import Completed
+from scripts.docker.containers import Published, container_of
 from scripts.engines.context import Context
 from tests.embedded.doctoring import time_server
 from tests.unit.scripts.fakes import FakeRunner, layout_in, settings_with
@@ -156,11 +157,11 @@ def test_a_container_is_read_from_what_docker_prints() -> None:
             "Ports": {"3000/tcp": [{"HostIp": "127.0.0.1", "HostPort": "3000"}], "9/udp": None}
         },
     }
-    found = containers.container_from(row)
+    found = container_of(row)
     assert (found.service, found.health, found.last_probe) == ("langfuse-web", "unhealthy", "refused")
     assert (found.memory_limit, found.cpu_limit, found.restarts) == (1024, 1.5, 2)
     assert found.environment == {"TZ": "UTC", "A": "b=c"}
-    assert found.ports == (containers.Published("127.0.0.1", 3000, 3000),)
+    assert found.ports == (Published("127.0.0.1", 3000, 3000),)
     assert found.started == datetime(2026, 11, 21, 7, tzinfo=UTC)
 
 

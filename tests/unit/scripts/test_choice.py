@@ -10,7 +10,7 @@ import pytest
 from scripts.core.errors import StackError, UsageError
 from scripts.core.runner import Completed
 from scripts.docker.availability import Finding, find_engine, find_images, read_images
-from scripts.docker.compose import Compose, parse_json_rows
+from scripts.docker.compose import Compose
 from scripts.engines.choice import Probes, choose_engine
 from scripts.settings.envfile import parse_env
 from scripts.settings.table import SETTINGS
@@ -250,12 +250,3 @@ def test_a_compose_file_that_cannot_be_read_is_no_stack() -> None:
     runner = FakeRunner({"config": Completed(15, "", "services.web must be a mapping\n")})
     finding = find_images(compose_with(runner))
     assert finding.reason == "compose.yaml is not usable: services.web must be a mapping"
-
-
-@pytest.mark.parametrize("text", ['[{"A": 1}, {"A": 2}]', '{"A": 1}\n{"A": 2}\n'])
-def test_rows_of_old_and_new_compose_are_read(text: str) -> None:
-    assert parse_json_rows(text) == [{"A": 1}, {"A": 2}]
-
-
-def test_no_rows_are_an_empty_list() -> None:
-    assert parse_json_rows("\n") == []

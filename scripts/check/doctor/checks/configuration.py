@@ -10,8 +10,9 @@ from scripts.check.doctor.facts import Facts, NotGathered
 from scripts.check.doctor.model import COMPOSE, Check, Repair, Verdict, failed, ok, skipped, warning
 from scripts.check.doctor.sources.compose_model import ComposeModel
 from scripts.check.doctor.sources.configuration import Configuration, stale_rules
-from scripts.check.doctor.sources.containers import Container, Containers
+from scripts.check.doctor.sources.containers import Containers
 from scripts.check.doctor.sources.stack import Stack
+from scripts.docker.containers import Container
 from scripts.engines.context import Context
 from scripts.settings.login_rules import login_problems
 from scripts.settings.server_variables import unknown_name_hint

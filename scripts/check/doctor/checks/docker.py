@@ -7,9 +7,10 @@ import re
 from scripts.check.doctor.facts import Facts, NotGathered
 from scripts.check.doctor.model import COMPOSE, Check, Verdict, failed, ok, skipped, warning
 from scripts.check.doctor.sources.compose_model import ComposeModel
-from scripts.check.doctor.sources.containers import Container, Containers, Docker
+from scripts.check.doctor.sources.containers import Containers, Docker
 from scripts.check.doctor.sources.inside import Insides
 from scripts.docker.availability import version_text
+from scripts.docker.containers import Container
 from scripts.docker.policy import ONE_SHOT
 
 from . import limits

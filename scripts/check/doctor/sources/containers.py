@@ -6,24 +6,22 @@ import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from scripts.check.doctor.facts import Facts, NotGathered, Surroundings
 from scripts.core.errors import CommandTimedOut, StackError
 from scripts.docker.availability import find_engine
-from scripts.docker.daemon import ENDPOINT, Daemon, daemon_from
+from scripts.docker.client import Client
+from scripts.docker.containers import PROJECT_LABEL, Container
+from scripts.docker.daemon import Daemon, daemon_from
 from scripts.docker.identity import other_owner, remains_of
 from scripts.docker.images_lock import content_of
 
 from .machine import Disk, disk_at
 
 TIMEOUT_S = 6.0
-SERVICE = "com.docker.compose.service"
-NUMBER = "com.docker.compose.container-number"
 MASQUERADE = "com.docker.network.bridge.enable_ip_masquerade"
-ONE_OFF = "com.docker.compose.oneoff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,56 +44,6 @@ class Docker:
     memory: int = 0
     limits: frozenset[str] = frozenset()
     disk: Disk | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """A port of a container that can be reached on an address of this machine."""
-
-    address: str
-    port: int
-    inside: int
-
-
-@dataclass(frozen=True, slots=True)
-class Container:
-    """A container of this stack.
-
-    Attributes:
-        name: of its service, with a number from the second replica on.
-        health: `healthy`, `unhealthy`, `starting`, or empty without a health check.
-        last_probe: what the last health check said.
-        memory_limit: in bytes, 0 for none; `cpu_limit` in CPUs, 0 for none.
-        environment: its variables; secrets are among them.
-    """
-
-    id: str
-    name: str
-    service: str
-    image: str
-    image_id: str
-    state: str
-    exit_code: int
-    health: str
-    last_probe: str
-    restarts: int
-    out_of_memory: bool
-    started: datetime | None
-    memory_limit: int
-    cpu_limit: float
-    command: tuple[str, ...]
-    ports: tuple[Published, ...]
-    environment: Mapping[str, str] = field(repr=False)
-
-    @property
-    def running(self) -> bool:
-        """Whether it runs."""
-        return self.state == "running"
-
-    @property
-    def done(self) -> bool:
-        """Whether it is a service that ends, and ended well."""
-        return self.state == "exited" and self.exit_code == 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,14 +78,12 @@ class Containers:
 
 def gather_docker(surroundings: Surroundings, _facts: Facts) -> Docker:
     """Return what the engine can."""
-    runner = surroundings.context.runner
-    finding = find_engine(runner)
+    finding = find_engine(surroundings.context.runner)
     if not finding.usable:
         return Docker(problem=finding.reason, fix=finding.fix)
-    info = _json(surroundings, ["docker", "info", "--format", "json"])
-    compose = runner.run(["docker", "compose", "version", "--short"], timeout_s=TIMEOUT_S).stdout.strip()
-    endpoint = runner.run(list(ENDPOINT), timeout_s=TIMEOUT_S).stdout.strip()
-    return docker_from(info, compose, endpoint)
+    client = _client(surroundings)
+    compose = client.run("compose", "version", "--short").stdout.strip()
+    return docker_from(_json(client, "info", "--format", "json"), compose, client.endpoint())
 
 
 def docker_from(info: Mapping[str, Any], compose: str, endpoint: str = "") -> Docker:
@@ -156,17 +102,13 @@ def docker_from(info: Mapping[str, Any], compose: str, endpoint: str = "") -> Do
 def gather_containers(surroundings: Surroundings, facts: Facts) -> Containers:
     """Return the containers and networks that carry the name of this stack."""
     require_docker(facts)
-    label = f"label=com.docker.compose.project={surroundings.settings['COMPOSE_PROJECT_NAME']}"
-    runner = surroundings.context.runner
-    listed = runner.run(["docker", "ps", "--all", "--quiet", "--filter", label], timeout_s=TIMEOUT_S)
-    ids = listed.stdout.split()
-    rows = _json(surroundings, ["docker", "inspect", *ids]) if ids else []
-    images = sorted({row["Image"] for row in rows})
-    found = _json(surroundings, ["docker", "image", "inspect", *images], tolerant=True) if images else []
-    names = runner.run(["docker", "network", "ls", "--quiet", "--filter", label], timeout_s=TIMEOUT_S)
-    networks = names.stdout.split()
-    described = _json(surroundings, ["docker", "network", "inspect", *networks]) if networks else []
-    containers = [container_from(row) for row in rows if row["Config"]["Labels"].get(ONE_OFF) != "True"]
+    client, project = _client(surroundings), surroundings.settings["COMPOSE_PROJECT_NAME"]
+    containers = client.containers(project)
+    images = sorted({one.image_id for one in containers})
+    found = _json(client, "image", "inspect", *images, tolerant=True) if images else []
+    label = f"label={PROJECT_LABEL}={project}"
+    networks = client.run("network", "ls", "--quiet", "--filter", label).stdout.split()
+    described = _json(client, "network", "inspect", *networks) if networks else []
     return Containers(
         by_name={container.name: container for container in containers},
         internal={_network(row): bool(row["Internal"]) for row in described},
@@ -185,34 +127,6 @@ def _other_owner(surroundings: Surroundings) -> str:
     return (owner.path or "an unknown checkout") if owner else ""
 
 
-def container_from(row: Mapping[str, Any]) -> Container:
-    """Return the facts in what `docker inspect` prints of a container."""
-    state, config, host = row["State"], row["Config"], row["HostConfig"]
-    health = state.get("Health") or {}
-    service = config["Labels"].get(SERVICE, row["Name"].lstrip("/"))
-    number = config["Labels"].get(NUMBER, "1")
-    probes = health.get("Log") or [{}]
-    return Container(
-        id=row["Id"],
-        name=service if number == "1" else f"{service}-{number}",
-        service=service,
-        image=config["Image"],
-        image_id=row["Image"],
-        state=state["Status"],
-        exit_code=state["ExitCode"],
-        health=health.get("Status", ""),
-        last_probe=str(probes[-1].get("Output", "")).strip(),
-        restarts=row["RestartCount"],
-        out_of_memory=bool(state.get("OOMKilled")),
-        started=_time(state.get("StartedAt", "")),
-        memory_limit=host.get("Memory") or 0,
-        cpu_limit=(host.get("NanoCpus") or 0) / 1e9,
-        command=tuple(config.get("Cmd") or ()),
-        ports=tuple(_ports(row["NetworkSettings"].get("Ports") or {})),
-        environment=dict(entry.partition("=")[::2] for entry in config.get("Env") or ()),
-    )
-
-
 def require_docker(facts: Facts) -> None:
     """Raise NotGathered when no engine answers."""
     docker = facts.of(Docker)
@@ -226,9 +140,8 @@ def run_inside(surroundings: Surroundings, container: Container, argv: Sequence[
     Raises:
         NotGathered: it failed, with the last line of its complaint; or it did not end in time.
     """
-    command = ["docker", "exec", "--interactive", container.id, *argv]
     try:
-        done = surroundings.context.runner.run(command, stdin=stdin, timeout_s=TIMEOUT_S)
+        done = _client(surroundings).run("exec", "--interactive", container.id, *argv, stdin=stdin)
     except CommandTimedOut as error:
         raise NotGathered(f"{container.service} does not answer within {TIMEOUT_S:.0f} s") from error
     if done.returncode != 0:
@@ -241,26 +154,15 @@ def _network(row: Mapping[str, Any]) -> str:
     return str(row["Labels"].get("com.docker.compose.network", row["Name"]))
 
 
-def _json(surroundings: Surroundings, argv: Sequence[str], *, tolerant: bool = False) -> Any:
-    done = surroundings.context.runner.run(argv, timeout_s=TIMEOUT_S)
+def _client(surroundings: Surroundings) -> Client:
+    return Client(surroundings.context.runner, timeout_s=TIMEOUT_S)
+
+
+def _json(client: Client, *arguments: str, tolerant: bool = False) -> Any:
+    done = client.run(*arguments)
     if done.returncode != 0 and not tolerant:
-        raise StackError(f"`{' '.join(argv[:3])}` fails: {done.stderr.strip()}")
+        raise StackError(f"`docker {' '.join(arguments[:2])}` fails: {done.stderr.strip()}")
     return json.loads(done.stdout or "[]")
-
-
-def _ports(ports: Mapping[str, Any]) -> Sequence[Published]:
-    return [
-        Published(binding["HostIp"], int(binding["HostPort"]), int(inside.partition("/")[0]))
-        for inside, bindings in ports.items()
-        for binding in bindings or ()
-    ]
-
-
-def _time(text: str) -> datetime | None:
-    if not text or text.startswith("0001"):
-        return None
-    # Nanoseconds are more than fromisoformat takes.
-    return datetime.fromisoformat(text[:19] + "+00:00")
 
 
 def _fullest_disk(daemon: Daemon) -> Disk | None:

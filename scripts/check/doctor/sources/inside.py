@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from scripts.check.doctor.facts import Facts, NotGathered, Surroundings
 from scripts.core.errors import StackError
+from scripts.docker.containers import Container
 
-from .containers import Container, Containers, run_inside
+from .containers import Containers, run_inside
 
 # The files of cgroup v2, or else those of v1 under the names of v2.
 _SCRIPT = """

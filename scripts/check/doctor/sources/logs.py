@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from scripts.check.doctor.facts import Facts, NotGathered, Surroundings
 from scripts.core.errors import StackError
+from scripts.docker.client import Client
 
 from .containers import Containers
 
@@ -61,17 +63,14 @@ def find(texts: Mapping[str, str]) -> dict[str, list[str]]:
 
 
 def _of_containers(surroundings: Surroundings, facts: Facts) -> dict[str, str]:
+    client = Client(surroundings.context.runner, timeout_s=TIMEOUT_S)
     texts: dict[str, str] = {}
     for service in ("langfuse-web", "langfuse-worker"):
         container = facts.of(Containers).by_name.get(service)
         if container is None:
             continue
-        argv = ["docker", "logs", "--since", "24h", "--tail", str(LINES), container.id]
-        try:
-            done = surroundings.context.runner.run(argv, timeout_s=TIMEOUT_S)
-        except StackError:
-            continue
-        texts[service] = done.stdout + done.stderr
+        with suppress(StackError):
+            texts[service] = client.logs(container.id, "--since", "24h", "--tail", str(LINES))
     if not texts:
         raise NotGathered("neither web nor worker has a log")
     return texts

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from scripts.check.doctor.facts import Facts, NotGathered, Surroundings
+from scripts.docker.containers import Container
 from scripts.stores.background import UNFINISHED
 
-from .containers import Container, Containers, run_inside
+from .containers import Containers, run_inside
 
 # Over TCP with the container's own password, as Langfuse logs in. It goes on after an error: a table may be
 # missing: each answer is one line of JSON behind its name.
