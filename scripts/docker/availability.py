@@ -28,11 +28,15 @@ MINIMUM_COMPOSE = (2, 25)
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Whether something can be used; `reason` says what was seen, `fix` what to do if it cannot."""
+    """Whether something can be used; `reason` says what was seen, `fix` what to do if it cannot.
+
+    With `answers` an engine can be used, and only Compose cannot.
+    """
 
     usable: bool
     reason: str
     fix: str = ""
+    answers: bool = False
 
 
 def find_engine(runner: Runner) -> Finding:
@@ -50,6 +54,7 @@ def find_engine(runner: Runner) -> Finding:
             False,
             "Docker has no compose plugin",
             f"install Docker Compose {version_text(MINIMUM_COMPOSE)} or later",
+            answers=True,
         )
     for name, said, minimum in (
         ("Docker", engine.stdout, MINIMUM_ENGINE),
@@ -59,7 +64,8 @@ def find_engine(runner: Runner) -> Finding:
             if is_podman(runner):
                 return Finding(False, "what answers as Docker is Podman", PODMAN_FIX)
             older = f"{name} {said.strip()} is older than {version_text(minimum)}"
-            return Finding(False, older, f"update {name} to {version_text(minimum)} or later")
+            fix = f"update {name} to {version_text(minimum)} or later"
+            return Finding(False, older, fix, answers=minimum is MINIMUM_COMPOSE)
     return Finding(True, f"Docker {engine.stdout.strip()} answers")
 
 

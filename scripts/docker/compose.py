@@ -100,16 +100,14 @@ class Compose:
         extra: Mapping[str, str] | None = None,
         stdin: str = "",
         timeout_s: float | None = None,
-        capacity: Capacity | None = None,
     ) -> Completed:
         """Run a compose command to its end; return the outcome, also that of a failure.
 
         Args:
             extra: variables beside those that every command gets.
             timeout_s: seconds; by default what is usual for that command.
-            capacity: of the engine, where it is known already.
         """
-        argv, environment = self._call(arguments, extra, capacity)
+        argv, environment = self._call(arguments, extra)
         limit = timeout_s or _TIMEOUTS_S.get(arguments[0], 60)
         return self.runner.run(argv, env=environment, stdin=stdin, timeout_s=limit)
 
@@ -141,7 +139,9 @@ class Compose:
     ) -> Completed:
         """Run a compose command as `run` does, and call `look` with what it said so far as it works.
 
-        Without `pinned` images are taken by their tag.
+        Args:
+            capacity: of the engine, where it is known already.
+            pinned: without it images are taken by their tag.
         """
         argv, environment = self._call(arguments, extra, capacity, pinned=pinned)
         limit = timeout_s or _TIMEOUTS_S.get(arguments[0], 60)

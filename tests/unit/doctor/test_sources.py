@@ -375,6 +375,27 @@ class TestGathering:
         gathering.close()
 
 
+@pytest.mark.parametrize(
+    ("engine", "compose", "problem", "answers"),
+    [
+        ("24.0.7", "2.26.1", "Docker 24.0.7 is older than 25.0", False),
+        ("26.1.5", "v2.20.3", "Docker Compose v2.20.3 is older than 2.25", True),
+        ("26.1.5", None, "Docker has no compose plugin", True),
+    ],
+)
+def test_a_compose_that_cannot_be_used_is_told_from_a_docker_that_cannot(
+    tmp_path: Path, engine: str, compose: str | None, problem: str, answers: bool
+) -> None:
+    runner = FakeRunner(
+        {
+            "docker version --format {{.Server": Completed(0, engine),
+            "compose version": Completed(0, compose) if compose else Completed(1, "", "unknown command"),
+        }
+    )
+    found = containers.gather_docker(surroundings(tmp_path, runner), None)  # type: ignore[arg-type]
+    assert (found.problem, found.answers) == (problem, answers)
+
+
 def test_a_docker_that_is_not_installed_is_a_fact_and_no_failure(tmp_path: Path) -> None:
     runner = FakeRunner({"docker": StackError("The program docker was not found.")})
     found = containers.gather_docker(surroundings(tmp_path, runner), None)  # type: ignore[arg-type]

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
 from scripts.check.doctor.facts import Facts, NotGathered
 from scripts.check.doctor.model import COMPOSE, Check, Verdict, failed, ok, skipped, warning
 from scripts.check.doctor.sources.compose_model import ComposeModel
 from scripts.check.doctor.sources.containers import Containers, Docker
 from scripts.check.doctor.sources.inside import Insides
-from scripts.docker.availability import version_text
+from scripts.docker.availability import MINIMUM_COMPOSE, version_text
 from scripts.docker.containers import Container
 from scripts.docker.policy import ONE_SHOT
 
@@ -19,16 +17,14 @@ from .host import judge_disk
 
 def _engine(facts: Facts) -> Verdict:
     docker = facts.of(Docker)
-    if docker.problem:
-        return failed(docker.problem, docker.fix)
-    text = f"Docker {docker.version}"
-    return ok(text) if _version(docker.version) >= limits.DOCKER_VERSION else failed(f"{text} is too old")
+    return failed(docker.problem, docker.fix) if docker.problem else ok(f"Docker {docker.version}")
 
 
 def _compose(facts: Facts) -> Verdict:
-    version = _usable(facts).compose
-    text = f"Compose {version}"
-    return ok(text) if _version(version) >= limits.COMPOSE_VERSION else failed(f"{text} is too old")
+    docker = facts.of(Docker)
+    if docker.problem and docker.answers:
+        return failed(docker.problem, docker.fix)
+    return ok(f"Compose {_usable(facts).compose}")
 
 
 def _limits(facts: Facts) -> Verdict:
@@ -192,10 +188,6 @@ def _state(one: Container) -> str:
     return f"{one.name} is {one.state}{f' with exit code {one.exit_code}' if one.exit_code else ''}"
 
 
-def _version(text: str) -> tuple[int, ...]:
-    return tuple(int(number) for number in re.findall(r"\d+", text)[:2])
-
-
 CHECKS = (
     Check(
         id="docker.engine",
@@ -207,8 +199,8 @@ CHECKS = (
     ),
     Check(
         id="docker.compose",
-        looks_at=f"Compose is {version_text(limits.COMPOSE_VERSION)} or later (named ports).",
-        fix=f"install the Compose plugin {version_text(limits.COMPOSE_VERSION)} or later",
+        looks_at=f"Compose is {version_text(MINIMUM_COMPOSE)} or later (named ports).",
+        fix=f"install the Compose plugin {version_text(MINIMUM_COMPOSE)} or later",
         page="reference/compose.md",
         judge=_compose,
         engines=COMPOSE,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from scripts.docker.availability import MINIMUM_COMPOSE, MINIMUM_ENGINE
 from scripts.engines.base import GIB, MIB
 
 # Of the disk: below the first it is a warning, below the second writes will soon fail.
@@ -23,9 +22,6 @@ SIZE_CPUS = {"ci": 2, "small": 2, "medium": 8, "large": 16}
 
 # Time to plan an upgrade before an image is out of support.
 SUPPORT_DAYS = 60
-
-DOCKER_VERSION = MINIMUM_ENGINE
-COMPOSE_VERSION = MINIMUM_COMPOSE
 
 CONTAINER_MEMORY_SHARE = 0.90
 HEAP_SHARES = (0.5, 0.85)

@@ -31,6 +31,7 @@ class Docker:
     Attributes:
         problem: why it cannot be used; the rest is empty then.
         fix: what to do about that.
+        answers: whether the engine itself can be used, so that the problem is that of Compose.
         compose: version of Compose.
         limits: what it can limit containers in: `memory`, `cpus`, `processes`.
         disk: file system of images and volumes; None where it is not on this machine.
@@ -38,6 +39,7 @@ class Docker:
 
     problem: str = ""
     fix: str = ""
+    answers: bool = False
     version: str = ""
     compose: str = ""
     cpus: int = 0
@@ -80,7 +82,7 @@ def gather_docker(surroundings: Surroundings, _facts: Facts) -> Docker:
     """Return what the engine can."""
     finding = find_engine(surroundings.context.runner)
     if not finding.usable:
-        return Docker(problem=finding.reason, fix=finding.fix)
+        return Docker(problem=finding.reason, fix=finding.fix, answers=finding.answers)
     client = _client(surroundings)
     compose = client.run("compose", "version", "--short").stdout.strip()
     return docker_from(_json(client, "info", "--format", "json"), compose, client.endpoint())
