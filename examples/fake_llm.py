@@ -4,7 +4,8 @@ It serves `POST /v1/chat/completions`, `POST /v1/responses` and `POST /v1/comple
 too, the first two with tool calls), `POST /v1/embeddings` and `GET /v1/models`. What it answers follows from
 the request alone:
 
-- the reply repeats the last user message: `You said: ...`;
+- the reply repeats the last user message: `You said: ...`, or `You said 2 times: ...`, so that whoever asks
+  again until the answer is longer comes to an end;
 - where a system message ends in a part `Context:`, the reply is its line that shares most words with the last
   user message, or `I do not know.`;
 - a request that offers tools, and has no tool result since the last user message, is answered with a call of
@@ -186,7 +187,8 @@ def reply_to(request: dict[str, Any]) -> str:
     if lines := context_of(messages):
         best, shared = most_alike(lines, question)
         return lines[best] if shared else UNKNOWN
-    return f"You said: {question}"
+    said = [text_of(message) for message in messages if message.get("role") == "user"].count(question)
+    return f"You said {said} times: {question}" if said > 1 else f"You said: {question}"
 
 
 def called_function(request: dict[str, Any]) -> dict[str, str] | None:

@@ -66,6 +66,12 @@ def test_it_repeats_the_question_and_counts_words(model: httpx.Client) -> None:
     assert found["usage"] == {"prompt_tokens": 3, "completion_tokens": 5, "total_tokens": 8}
 
 
+def test_it_says_how_often_it_was_asked_the_same(model: httpx.Client) -> None:
+    said = [{"role": "user", "content": text} for text in ("More", "Less", "More")]
+    answer = model.post("/chat/completions", json={"model": MODEL, "messages": said}).json()
+    assert answer["choices"][0]["message"]["content"] == "You said 2 times: More"
+
+
 def test_it_answers_with_the_line_of_the_context_that_fits_best(model: httpx.Client) -> None:
     system = "Help.\n\nContext:\nAthens lies in Greece.\n- Rome lies in Italy."
     assert text(model, "In which country does Rome lie?", system) == "Rome lies in Italy."
