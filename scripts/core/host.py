@@ -124,6 +124,14 @@ def command_line(pid: int) -> Sequence[str]:
         return []
 
 
+def environment_of(pid: int) -> Mapping[str, str] | None:
+    """Return the environment that a process was started with; None when it is gone, or somebody else's."""
+    try:
+        return psutil.Process(pid).environ()
+    except (psutil.Error, OSError):
+        return None
+
+
 def command_lines() -> Mapping[int, Sequence[str]]:
     """Return the arguments of all living processes that this user may look at, by process id."""
     found = {}

@@ -203,9 +203,14 @@ class EmbeddedEngine:
 
     def start(self, init: Mapping[str, str]) -> bool:
         """See Engine."""
-        if self.find():
+        running = self.find()
+        changed = self._changed(running) if running else []
+        if running and not changed:
             self._wait_until_ready(None)
             return False
+        if running:
+            self.progress.note(f"Restarting the engine: {', '.join(changed)} changed.")
+            self.stop()
         self._end_leftovers()
         log = self.layout.embedded_log
         log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -232,6 +237,21 @@ class EmbeddedEngine:
         # It outlives this process on purpose: without this, Popen complains about a child that still runs.
         process.returncode = 0
         return True
+
+    def _changed(self, process: Process) -> list[str]:
+        """Return the settings that a running engine was started with other values of."""
+        environment = host.environment_of(process.pid)
+        if environment is None:
+            return []
+        wanted = self._environment({})
+        return sorted(
+            setting.name
+            for setting in SETTINGS
+            if Reader.EMBEDDED in setting.used_by
+            # These make the first project, once.
+            and not setting.name.startswith("LANGFUSE_INIT_")
+            and wanted.get(setting.name, "") != environment.get(setting.name, setting.default or "")
+        )
 
     def stop(self) -> bool:
         """See Engine."""

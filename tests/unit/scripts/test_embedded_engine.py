@@ -75,6 +75,34 @@ def test_a_second_start_finds_it_running(engine: EmbeddedEngine) -> None:
     assert engine.find() == first
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "restarts"),
+    [
+        ("LANGFUSE_MIGRATION_V4_WRITE_MODE", "dual", True),
+        ("AUTH_DISABLE_SIGNUP", "false", True),
+        # What it does not read, and what makes the first project.
+        ("POSTGRES_BACKUP_PASSWORD", "ab" * 24, False),
+        ("LANGFUSE_INIT_PROJECT_NAME", "zeus", False),
+    ],
+)
+def test_a_second_start_with_other_settings_restarts_it(
+    engine: EmbeddedEngine, name: str, value: str, restarts: bool
+) -> None:
+    engine.start(KOSMOS.init_variables())
+    first = engine.find()
+    assert first is not None
+    engine.settings = settings_with(LANGFUSE_PORT=str(engine.port), **{name: value})
+    assert engine.start(KOSMOS.init_variables()) is restarts
+    second = engine.find()
+    assert second is not None
+    assert (second.pid != first.pid) is restarts
+    environment = host.environment_of(second.pid)
+    assert environment is not None
+    if restarts:
+        assert environment[name] == value
+        assert engine.start(KOSMOS.init_variables()) is False
+
+
 def test_a_stop_ends_the_process_and_a_second_stop_has_nothing_to_do(engine: EmbeddedEngine) -> None:
     engine.start(KOSMOS.init_variables())
     process = engine.find()
