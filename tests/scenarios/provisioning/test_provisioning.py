@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import io
-import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from scripts.engines.base import EngineName
 from scripts.engines.compose import ComposeEngine
 from scripts.run import up
 from scripts.settings.envfile import read_env
-from tests.scenarios.stack import ROOT, Stack
+from tests.scenarios.stack import Stack, other_checkout
 
 DESCRIPTION = """\
 organization: {id: acme, name: Acme}
@@ -104,22 +103,19 @@ class Described:
 
 
 @pytest.fixture(scope="module")
-def described(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Described:
-    """Return a stack that runs, as described."""
-    root = tmp_path_factory.mktemp("described")
-    for name in ("sizes", "content"):
-        shutil.copytree(ROOT / "config" / name, root / "config" / name)
-    (root / "config" / "stack.yaml").write_text(DESCRIPTION)
-    out = io.StringIO()
-    environment = {**stack.context.environment, "ZEUS_SECRET_KEY": ZEUS[1]}
-    context = replace(
-        stack.context,
-        layout=replace(stack.context.layout, root=root),
-        environment=environment,
-        console=Console(environment, out),
-    )
-    assert up.run(context) == 0
-    return Described(replace(stack, context=context), out)
+def described(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Described]:
+    """Return a stack that runs, as described, in a checkout of its own."""
+    other = other_checkout(stack, tmp_path_factory.mktemp("described"))
+    context, out = other.context, io.StringIO()
+    context.layout.stack_file.write_text(DESCRIPTION)
+    environment = {**context.environment, "ZEUS_SECRET_KEY": ZEUS[1]}
+    context = replace(context, environment=environment, console=Console(environment, out))
+    found = Described(replace(other, context=context), out)
+    try:
+        assert up.run(context) == 0
+        yield found
+    finally:
+        found.stack.destroy()
 
 
 def test_one_start_makes_all_projects_keys_and_content_and_then_nothing_is_left_to_do(
