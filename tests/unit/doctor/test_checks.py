@@ -249,6 +249,21 @@ CASES: list[tuple[str, tuple[object, ...], Status, str]] = [
         "no container",
     ),
     (
+        "docker.left",
+        (containers(WEB, container("grafana")), ComposeModel(services={"langfuse-web": {}})),
+        WARNING,
+        "grafana",
+    ),
+    (
+        "docker.left",
+        (
+            containers(WEB, container("grafana", state="exited", stays=True)),
+            ComposeModel(services={"langfuse-web": {}}),
+        ),
+        OK,
+        "no container is there",
+    ),
+    (
         "docker.containers",
         (containers(WEB, container("langfuse-worker", number=2, state="exited")),),
         FAILED,

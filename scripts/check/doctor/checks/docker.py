@@ -153,7 +153,8 @@ def _left(facts: Facts) -> Verdict:
     if not wanted:
         raise NotGathered("what should run is not known")
     have = facts.of(Containers).by_name
-    left = sorted(name for name, one in have.items() if one.service not in wanted and not one.done)
+    ended = {name for name, one in have.items() if one.state == "exited" and not one.exit_code}
+    left = sorted(name for name, one in have.items() if one.service not in wanted and name not in ended)
     if left:
         return warning(f"not asked for any more: {', '.join(left)}")
     return ok("no container is there that the settings do not ask for")
