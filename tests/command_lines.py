@@ -1,6 +1,6 @@
 """Watch the command lines of this machine: every user of a host sees them, so that no secret may be in one.
 
-Two ways, as each misses something. A process of its own reads /proc again and again: it sees the programs of
+Two ways, as each misses something. A separate process reads /proc again and again: it sees the programs of
 shells and containers, but not surely one that ends within a millisecond. A hook of Python's notes what each
 Python program starts: it misses nothing, but knows of Python only.
 """

@@ -31,7 +31,7 @@ class Call:
         words: what follows `python -m scripts`.
         ends: with which exit codes.
         prints: the secret that is its answer.
-        before: what stands in the shell before it.
+        before: what the shell has before it.
     """
 
     words: str
@@ -58,7 +58,7 @@ class Told:
     lines: set[str] = field(default_factory=set)
 
     def leaks(self, text: str, expected: str = "") -> list[str]:
-        """Return which secrets stand in a text in any way of writing, but the expected one."""
+        """Return which secrets are in a text in any way of writing, but the expected one."""
         known = {name: value for value, name in self.secrets.items() if not expected or expected not in name}
         return Redactor.of(known).leaks(text)
 
