@@ -7,8 +7,9 @@ from contextlib import nullcontext
 
 from scripts.api.client import Api
 from scripts.config.provision.applying import apply, refuse_other_secrets
+from scripts.core.confirmation import confirm
 from scripts.core.console import Console
-from scripts.core.errors import EXIT_DRIFT, EXIT_OK, EngineError, UsageError
+from scripts.core.errors import EXIT_DRIFT, EXIT_OK, EngineError
 from scripts.core.layout import only_one_verb
 from scripts.engines.base import Engine
 from scripts.engines.context import Context
@@ -47,7 +48,15 @@ def run(
             if dry_run:
                 return EXIT_DRIFT if check and any(plan.changes for plan in plans) else EXIT_OK
             count = len(tenancy.pruned) + sum(len(run.plan.deletions) for run in runs)
-            confirm_deletions(context.console, count, yes=yes)
+            if count:
+                what = "this object" if count == 1 else f"these {count} objects"
+                confirm(
+                    context.console,
+                    f"Delete {what} for good?",
+                    yes=yes,
+                    refusal="The deletion was not confirmed; nothing was changed.",
+                    fix="make bootstrap PRUNE=1 YES=1 asks nothing; without PRUNE nothing is deleted.",
+                )
             bootstrap.keep_new_keys()
             done, written = apply(context.console, bootstrap, engine, api, tenancy, runs)
     if not as_json and (done or written):
@@ -79,16 +88,3 @@ def show_plans(console: Console, plans: Sequence[ProjectPlan], *, as_json: bool)
     for text, style in show.lines(plans):
         console.styled(text, style)
     console.print(show.summary(plans))
-
-
-def confirm_deletions(console: Console, count: int, *, yes: bool) -> None:
-    """Ask before anything that no file describes is deleted. Raises UsageError without a yes."""
-    if not count or yes:
-        return
-    what = "this object" if count == 1 else f"these {count} objects"
-    answer = console.ask(f"Delete {what} for good? Type yes: ")
-    if answer != "yes":
-        raise UsageError(
-            "The deletion was not confirmed; nothing was changed.",
-            fix="make bootstrap PRUNE=1 YES=1 asks nothing; without PRUNE nothing is deleted.",
-        )

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from scripts.core.confirmation import confirm_name
 from scripts.core.errors import UsageError
 from scripts.core.layout import only_one_verb, write_private
 from scripts.docker.identity import Owner, other_owner, read_identity, remains_of, take_over
 from scripts.engines.base import EngineName
 from scripts.engines.context import Context
-
-from .destroy import require_confirmation
 
 
 def run(context: Context, *, yes: bool, dry_run: bool) -> int:
@@ -34,7 +33,7 @@ def run(context: Context, *, yes: bool, dry_run: bool) -> int:
     if dry_run:
         return 0
     if not yes:
-        require_confirmation(context, project, "make adopt YES=1", "nothing was taken over")
+        confirm_name(context.console, project, fix="make adopt YES=1", unchanged="nothing was taken over")
     with only_one_verb(context.layout):
         take_over(context.layout, project, remains)
         write_private(context.layout.engine_file, f"{EngineName.COMPOSE}\n")

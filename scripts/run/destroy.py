@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 
-from scripts.core.errors import UsageError
+from scripts.core.confirmation import confirm_name
 from scripts.core.layout import only_one_verb
 from scripts.engines import data_secrets
 from scripts.engines.context import Context
@@ -26,7 +26,8 @@ def run(context: Context, *, yes: bool, dry_run: bool) -> int:
     if dry_run:
         return 0
     if not yes:
-        require_confirmation(context, settings["COMPOSE_PROJECT_NAME"])
+        name = settings["COMPOSE_PROJECT_NAME"]
+        confirm_name(context.console, name, fix="make destroy YES=1", unchanged="nothing was deleted")
     with only_one_verb(layout):
         engine.destroy()
         data_secrets.forget(layout, engine.name, settings)
@@ -34,17 +35,3 @@ def run(context: Context, *, yes: bool, dry_run: bool) -> int:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     context.console.print(f"Deleted. {layout.shown(layout.env_file)} stays.")
     return 0
-
-
-def require_confirmation(
-    context: Context,
-    project_name: str,
-    fix: str = "make destroy YES=1",
-    unchanged: str = "nothing was deleted",
-) -> None:
-    """Return when the person types the name of the stack. Raises UsageError otherwise."""
-    answer = context.console.ask(f"Type {project_name} to go on: ")
-    if answer is None:
-        raise UsageError(f"Nobody is here to confirm; {unchanged}.", fix=fix)
-    if answer.strip() != project_name:
-        raise UsageError(f"That was not {project_name}; {unchanged}.")

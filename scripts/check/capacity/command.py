@@ -7,15 +7,15 @@ import math
 from dataclasses import asdict
 from pathlib import Path
 
+from scripts.check.capacity.lines import lines_of
 from scripts.core.errors import EXIT_OK, UsageError
 from scripts.engines.context import Context
 
-from .model import Load, Plan, plan_for
+from .model import Load, plan_for
 from .plot import disk_plot
 from .sizes import size_for
 
 _SOME = 1e-6
-_ROW = "{:<12} {:>8} {:>7} {:>8} {:>9}"
 
 
 def run(context: Context, load: Load, *, into: Path | None, as_json: bool) -> int:
@@ -34,37 +34,6 @@ def run(context: Context, load: Load, *, into: Path | None, as_json: bool) -> in
         if not as_json:
             context.console.print(f"Plot of the disks over time: {into}")
     return EXIT_OK
-
-
-def lines_of(plan: Plan, size: str | None) -> list[str]:
-    """Return what people read."""
-    load = plan.load
-    a_day = f"{load.spans_per_day:,.0f} a day, {load.payload_gib_per_day:,.1f} GiB"
-    lines = [
-        f"{load.spans_per_second:g} spans/s ({a_day}), peaks {load.peak:g} times that;",
-        f"kept {load.retention_days} days.",
-        "",
-        f"One host carries it: STACK_SIZE={size}."
-        if size
-        else "More than one host: see docs/how-to/scale-out.md and `make kubernetes-render`.",
-        "",
-        "On a cluster, where services do not share cores and memory:" if size else "On a cluster:",
-        _ROW.format("of each", "replicas", "cores", "GiB RAM", "GiB disk"),
-    ]
-    lines += [
-        _row(need.service, str(need.replicas), need.cores, need.memory_gib, need.disk_gib)
-        for need in plan.needs
-    ]
-    lines += [
-        _row("together", "", plan.cores, plan.memory_gib, plan.disk_gib),
-        f"Backups of {load.backup_days} days, on another host: {plan.backup_gib:,.0f} GiB.",
-        "What this rests on, and how to measure your own: docs/reference/capacity.md.",
-    ]
-    return lines
-
-
-def _row(name: str, replicas: str, cores: float, memory_gib: float, disk_gib: float) -> str:
-    return _ROW.format(name, replicas, f"{cores:g}", f"{memory_gib:g}", f"{disk_gib:,.0f}")
 
 
 def _check(load: Load) -> None:

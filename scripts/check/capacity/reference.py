@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .command import lines_of
+from scripts.check.capacity.lines import lines_of
+
 from .model import FACTS, Load, plan_for
 
 _EXAMPLE = Load(2.0, retention_days=30)

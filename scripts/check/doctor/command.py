@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from scripts.core.console import Console
-from scripts.core.errors import StackError, UsageError
+from scripts.core.confirmation import confirm
+from scripts.core.errors import StackError
 from scripts.core.layout import only_one_verb
 from scripts.engines.context import Context
 
@@ -70,7 +70,8 @@ def _mend(context: Context, results: Sequence[Result], *, dry_run: bool, yes: bo
         context.console.note(f"{result.check.id}: {_what(result.check)}")
     if dry_run:
         return False
-    _confirm(context.console, len(broken), yes=yes)
+    what = "this" if len(broken) == 1 else f"these {len(broken)} things"
+    confirm(context.console, f"Do {what}?", yes=yes, fix="make doctor FIX=1 YES=1 asks nothing.")
     with only_one_verb(context.layout):
         for result in broken:
             _apply(context, result.check)
@@ -88,11 +89,3 @@ def _apply(context: Context, check: Check) -> None:
 
 def _what(check: Check) -> str:
     return check.repair.what if check.repair else ""
-
-
-def _confirm(console: Console, count: int, *, yes: bool) -> None:
-    if yes or console.ask(f"Do {'this' if count == 1 else f'these {count} things'}? Type yes: ") == "yes":
-        return
-    raise UsageError(
-        "That was not confirmed; nothing was changed.", fix="make doctor FIX=1 YES=1 asks nothing."
-    )

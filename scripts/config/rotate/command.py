@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from functools import partial
 
 from scripts.config.provision.loading import load_stack
+from scripts.core.confirmation import confirm
 from scripts.core.console import Console
 from scripts.core.errors import EXIT_OK, StackError, UsageError
 from scripts.core.layout import only_one_verb
@@ -112,12 +113,6 @@ def show(console: Console, plan: Plan) -> None:
             ("On failure", "the former value is put back; make rotate UNDO=1 does so later"),
         ]
     )
-
-
-def confirm(console: Console, *, yes: bool) -> None:
-    """Ask. Raises UsageError without a yes."""
-    if not yes and console.ask("Go on? Type yes: ") != "yes":
-        raise UsageError("That was not confirmed; nothing was changed.", fix="YES=1 asks nothing.")
 
 
 def _undo(context: Context, *, yes: bool) -> int:

@@ -10,18 +10,13 @@ from datetime import UTC, datetime, timedelta
 from scripts.core.errors import EXIT_DRIFT, EXIT_FAILED, EXIT_OK, UsageError
 from scripts.core.heartbeats import record_success
 from scripts.core.layout import only_one_verb
+from scripts.data.reconcile.replay import look_at_compose, reconciler_of
 from scripts.data.transfer.remote import remote_of
-from scripts.docker.compose import require_bundled
 from scripts.engines.base import EngineName
 from scripts.engines.context import Context
-from scripts.settings.values import Settings
-from scripts.stores.clickhouse import ClickHouse
-from scripts.stores.postgres import Postgres
 
 from . import embedded
-from .compose import PATIENCE_S, Reconciler
 from .findings import Findings
-from .scores import find_scores, replay_scores
 
 GRACE = timedelta(minutes=1)
 """What is younger may still be on its way."""
@@ -80,45 +75,6 @@ def moment(text: str, now: datetime) -> datetime:
     except ValueError as error:
         raise UsageError(f"{text} is no time.", fix="such as 24h, 7d, or 2026-01-31T12:00:00Z.") from error
     return found if found.tzinfo else found.replace(tzinfo=UTC)
-
-
-def reconciler_of(context: Context, settings: Settings, rate: float = 100.0) -> Reconciler:
-    """Return what compares and replays for a compose stack.
-
-    Raises:
-        UsageError: a store of the stack is not run by it.
-    """
-    require_bundled(settings.values)
-    services = context.compose(settings)
-    return Reconciler(
-        settings,
-        Postgres(services),
-        ClickHouse(services, settings["CLICKHOUSE_DB"]),
-        context.engine(EngineName.COMPOSE, settings).local_url,
-        keys_per_second=rate,
-        patience_s=PATIENCE_S,
-    )
-
-
-def look_at_compose(
-    context: Context, settings: Settings, begin: datetime, end: datetime, *, rate: float, check: bool
-) -> Sequence[Findings]:
-    """Return what was found in all projects, and replayed unless only a check is wanted."""
-    reconciler = reconciler_of(context, settings, rate)
-    found = []
-    for project in reconciler.projects():
-        with context.console.working(f"Comparing {project}"):
-            findings = reconciler.find(project, begin, end)
-            find_scores(reconciler, findings, begin, end)
-        if findings.missing and not check:
-            with context.console.working(f"Replaying {len(findings.missing):,} batches of {project}"):
-                reconciler.replay(findings)
-        if findings.missing_scores and not check:
-            with context.console.working(f"Replaying {len(findings.missing_scores):,} scores of {project}"):
-                replay_scores(reconciler, findings)
-        if findings.batches or findings.scores:
-            found.append(findings)
-    return found
 
 
 def look_at_embedded(context: Context, begin: datetime, end: datetime) -> Sequence[Findings]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from scripts.core.confirmation import confirm
 from scripts.core.errors import EXIT_FAILED, EXIT_OK, EXIT_WARNINGS, UsageError
 from scripts.core.layout import only_one_verb
 from scripts.engines.base import EngineName
@@ -72,7 +73,7 @@ def run(
             f"Refused for {len(stops)} reason{'s' if len(stops) > 1 else ''}; nothing was changed.",
             details=stops,
         )
-    confirm(context, yes=yes)
+    confirm(context.console, yes=yes)
     with only_one_verb(context.layout):
         hands = hands_of(context, prepared.entry.engine, with_smoke=with_smoke)
         try:
@@ -96,7 +97,7 @@ def roll_back(context: Context, *, yes: bool, check: bool) -> int:
     context.console.rows(rollback_rows(context, entry))
     if check:
         return EXIT_OK
-    confirm(context, yes=yes)
+    confirm(context.console, yes=yes)
     with only_one_verb(context.layout):
         hands = hands_of(context, entry.engine, with_smoke=False)
         entry = execute.roll_back(context.layout, entry, hands, context.console.note)
@@ -182,12 +183,6 @@ def show(context: Context, prepared: Prepared) -> None:
             *(("Stop" if one.stops else "Note", one.line()) for one in prepared.findings),
         ]
     )
-
-
-def confirm(context: Context, *, yes: bool) -> None:
-    """Ask. Raises UsageError without a yes."""
-    if not yes and context.console.ask("Go on? Type yes: ") != "yes":
-        raise UsageError("That was not confirmed; nothing was changed.", fix="YES=1 asks nothing.")
 
 
 def hands_of(context: Context, engine: EngineName, *, with_smoke: bool) -> execute.Hands:

@@ -14,7 +14,7 @@ from scripts.data.backup.drivers.compose import EVENTS_WINDOW
 from scripts.data.backup.drivers.compose_exchange import start_stores
 from scripts.data.backup.manifest import Manifest
 from scripts.data.backup.proof import read_back
-from scripts.data.reconcile.command import look_at_compose
+from scripts.data.reconcile.replay import look_at_compose
 from scripts.docker.compose import WEB, WORKER, Compose
 from scripts.engines.compose import VERSION, ComposeEngine
 from scripts.engines.context import Context

@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from scripts.config.provision.tenancy import Bootstrap
+from scripts.core.confirmation import confirm
 from scripts.core.errors import EXIT_OK, StackError, UsageError
 from scripts.core.layout import only_one_verb
 from scripts.data.backup.drivers.compose_exchange import start_stores
@@ -29,7 +30,6 @@ from scripts.settings.values import Settings
 from scripts.stores.clickhouse import ClickHouse
 from scripts.stores.postgres import Postgres
 
-from .command import confirm
 from .levels import clickhouse_level
 
 KEPT = "before-repair"
@@ -209,7 +209,7 @@ def run(context: Context, *, yes: bool, dry_run: bool) -> int:
         )
     if dry_run:
         return EXIT_OK
-    confirm(context, yes=yes)
+    confirm(context.console, yes=yes)
     with only_one_verb(context.layout):
         if failed:
             repair.run_postgres(list(failed), then_web=not dirty)

@@ -11,14 +11,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from scripts.core.confirmation import confirm
 from scripts.core.errors import EXIT_OK, CommandFailed, StackError, UsageError
 from scripts.core.layout import only_one_verb
 from scripts.docker.compose import Compose
 from scripts.engines.base import EngineName
 from scripts.engines.context import Context
 from scripts.settings.values import Settings
-
-from .command import confirm
 
 SERVICE = "valkey"
 KEPT = "/data/appendonlydir.before-repair"
@@ -79,7 +78,7 @@ def run(context: Context, *, yes: bool, dry_run: bool) -> int:
     context.console.rows(plan_rows(problem))
     if dry_run:
         return EXIT_OK
-    confirm(context, yes=yes)
+    confirm(context.console, yes=yes)
     with only_one_verb(context.layout):
         queues.fix()
     if left := queues.problem():

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from scripts.data.reconcile import command as reconcile
-from scripts.data.reconcile.command import reconciler_of
+from scripts.data.reconcile.replay import reconciler_of
 from scripts.data.retention import erase
 from scripts.docker.compose import Compose
 from scripts.engines.base import EngineName

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scripts.data.reconcile.command import reconciler_of
+from scripts.data.reconcile.replay import reconciler_of
 from tests.scenarios.stack import Stack
 
 # As the server updates and deletes with CLICKHOUSE_USE_LIGHTWEIGHT_UPDATE and its delete mode, on a table

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.check.capacity.command import lines_of, run
+from scripts.check.capacity.command import run
+from scripts.check.capacity.lines import lines_of
 from scripts.check.capacity.model import Load, plan_for
 from scripts.check.capacity.plot import disk_plot
 from scripts.check.capacity.sizes import size_for

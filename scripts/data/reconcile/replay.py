@@ -1,0 +1,55 @@
+"""Compare the events bucket of the compose engine with what can be read, and replay what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from scripts.data.reconcile.compose import PATIENCE_S, Reconciler
+from scripts.data.reconcile.findings import Findings
+from scripts.data.reconcile.scores import find_scores, replay_scores
+from scripts.docker.compose import require_bundled
+from scripts.engines.base import EngineName
+from scripts.engines.context import Context
+from scripts.settings.values import Settings
+from scripts.stores.clickhouse import ClickHouse
+from scripts.stores.postgres import Postgres
+
+
+def reconciler_of(context: Context, settings: Settings, rate: float = 100.0) -> Reconciler:
+    """Return what compares and replays for a compose stack.
+
+    Raises:
+        UsageError: a store of the stack is not run by it.
+    """
+    require_bundled(settings.values)
+    services = context.compose(settings)
+    return Reconciler(
+        settings,
+        Postgres(services),
+        ClickHouse(services, settings["CLICKHOUSE_DB"]),
+        context.engine(EngineName.COMPOSE, settings).local_url,
+        keys_per_second=rate,
+        patience_s=PATIENCE_S,
+    )
+
+
+def look_at_compose(
+    context: Context, settings: Settings, begin: datetime, end: datetime, *, rate: float, check: bool
+) -> Sequence[Findings]:
+    """Return what was found in all projects, and replayed unless only a check is wanted."""
+    reconciler = reconciler_of(context, settings, rate)
+    found = []
+    for project in reconciler.projects():
+        with context.console.working(f"Comparing {project}"):
+            findings = reconciler.find(project, begin, end)
+            find_scores(reconciler, findings, begin, end)
+        if findings.missing and not check:
+            with context.console.working(f"Replaying {len(findings.missing):,} batches of {project}"):
+                reconciler.replay(findings)
+        if findings.missing_scores and not check:
+            with context.console.working(f"Replaying {len(findings.missing_scores):,} scores of {project}"):
+                replay_scores(reconciler, findings)
+        if findings.batches or findings.scores:
+            found.append(findings)
+    return found
