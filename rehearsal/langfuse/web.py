@@ -210,7 +210,8 @@ class Web:
     def _keep_connection(self, request: Request, body: Mapping[str, Any]) -> None:
         match = self._app.router.match(CONNECTIONS_PATH)
         assert match is not None
-        principal = self._engine.authenticator.principal(match.operations["PUT"], request.headers)
+        operation = match.operations["PUT"]
+        principal = self._engine.authenticator.principal(operation.access, operation.errors, request.headers)
         self._connections.keep(
             principal.project_id, body["provider"], body["adapter"], body["secretKey"], body.get("baseURL")
         )

@@ -24,7 +24,7 @@ def doctor(
     read_only: Annotated[bool, typer.Option("--read-only", help="Write nothing, no canary either.")] = False,
 ) -> None:
     """Look at everything; say what is wrong and how to mend it."""
-    from scripts.check.doctor import command
+    from .doctor import command
 
     execute(
         lambda context: command.run(
@@ -54,8 +54,9 @@ def capacity(
     as_json: AsJson = False,
 ) -> None:
     """Say how many cores, how much memory and disk a load needs, and which size carries it."""
-    from scripts.check.capacity import command
     from scripts.check.capacity.model import Load
+
+    from .capacity import command
 
     load = Load(
         spans_per_s, peak, payload_bytes, media_gib, retention_days, events_days, backup_days, available
@@ -68,6 +69,6 @@ def support_bundle(
     into: Annotated[Path | None, typer.Option(help="Archive to write; default below .stack/support.")] = None,
 ) -> None:
     """Write an archive for whoever helps: doctor, configuration, logs, statistics; no secrets."""
-    from scripts.check.support import command
+    from .support import command
 
     execute(lambda context: command.run(context, into=into))

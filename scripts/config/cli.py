@@ -73,7 +73,7 @@ def kubernetes_render(
     without_secrets: Annotated[bool, typer.Option(help="List their names for a secret manager.")] = False,
 ) -> None:
     """Write values for Langfuse's Helm chart and what a cluster needs around it, from the same settings."""
-    from scripts.config.kubernetes import command
+    from .kubernetes import command
 
     execute(
         lambda context: command.run(
@@ -100,7 +100,7 @@ def rotate(
     user: Annotated[str, typer.Option(help="Whose password; the admin's where left out.")] = "",
 ) -> None:
     """Give a secret a new value: show what that does, change it, prove it; NEW_VALUE sets the value."""
-    from scripts.config.rotate import command
+    from .rotate import command
 
     execute(
         lambda context: command.run(context, secret=secret, dry_run=dry_run, yes=yes, undo=undo, user=user)

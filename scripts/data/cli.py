@@ -16,7 +16,7 @@ app = typer.Typer()
 @app.command()
 def backup(dry_run: DryRun = False) -> None:
     """Save all stores, settings and keys as one encrypted set; works under load."""
-    from scripts.data.backup import backup as command
+    from .backup import backup as command
 
     execute(lambda context: command.run(context, dry_run=dry_run))
 
@@ -24,7 +24,7 @@ def backup(dry_run: DryRun = False) -> None:
 @app.command()
 def backups(as_json: AsJson = False) -> None:
     """List the backups."""
-    from scripts.data.backup import listing as command
+    from .backup import listing as command
 
     execute(lambda context: command.run(context, as_json=as_json))
 
@@ -37,7 +37,7 @@ def backup_verify(
     ] = False,
 ) -> None:
     """Prove that a backup restores: in a throw-away engine, compared by content."""
-    from scripts.data.backup import verify as command
+    from .backup import verify as command
 
     execute(lambda context: command.run(context, backup=backup, read_all=read_all))
 
@@ -51,7 +51,7 @@ def restore(
     smoke: Annotated[bool, typer.Option(help="Run the smoke tests at the end.")] = True,
 ) -> None:
     """Put a backup in place; what was there stays until the new state has proven itself."""
-    from scripts.data.backup import restore as command
+    from .backup import restore as command
 
     stores = [store for store in only.split(",") if store]
     execute(
@@ -72,7 +72,7 @@ def reconcile(
     show: Annotated[str, typer.Option(help="Id of a span or trace: print it as it was sent.")] = "",
 ) -> None:
     """Find what was acknowledged and cannot be read, and replay it."""
-    from scripts.data.reconcile import command
+    from .reconcile import command
 
     execute(lambda context: command.run(context, since=since, until=until, rate=rate, check=check, show=show))
 
@@ -87,7 +87,7 @@ def export(
     where: Annotated[list[str] | None, typer.Option(help="Filter such as from=2026-01-01T00:00:00Z.")] = None,
 ) -> None:
     """Write a project's data to files by day, with a checksummed manifest; a repeated call goes on."""
-    from scripts.data.transfer import export as command
+    from .transfer import export as command
 
     execute(
         lambda context: command.run(
@@ -110,7 +110,7 @@ def load(
     dry_run: DryRun = False,
 ) -> None:
     """Load an export into a project; ids stay."""
-    from scripts.data.transfer import load as command
+    from .transfer import load as command
 
     execute(
         lambda context: command.run(
@@ -122,7 +122,7 @@ def load(
 @app.command()
 def promote(dry_run: DryRun = False) -> None:
     """Move this stack from the embedded engine to the compose engine."""
-    from scripts.data.transfer import promote as command
+    from .transfer import promote as command
 
     execute(lambda context: command.run(context, dry_run=dry_run))
 
@@ -130,7 +130,7 @@ def promote(dry_run: DryRun = False) -> None:
 @app.command()
 def retention(apply: Apply = False) -> None:
     """Show the traces that config/retention.yaml lets go; with --apply, delete them."""
-    from scripts.data.retention import retention as command
+    from .retention import retention as command
 
     execute(lambda context: command.run(context, apply=apply))
 
@@ -146,7 +146,7 @@ def erase(
     by: Annotated[str, typer.Option(help="Who answers for it; named in the record.")] = "",
 ) -> None:
     """Show everything of a person, session, trace or tag; with --apply, delete it and leave a record."""
-    from scripts.data.retention import erase as command
+    from .retention import erase as command
 
     execute(lambda context: command.run(context, way=way, value=value, apply=apply, verify=verify, by=by))
 
@@ -160,7 +160,7 @@ def upgrade(
     allow: Annotated[str, typer.Option(help="Findings to go on in spite of, with commas.")] = "",
 ) -> None:
     """Go to another version: checked, backed up, proven; all the way back by itself when a step fails."""
-    from scripts.data.upgrade import command
+    from .upgrade import command
 
     allowed = [name for name in allow.split(",") if name]
     execute(
@@ -174,7 +174,7 @@ def rollback(
     yes: Yes = False,
 ) -> None:
     """Go back to before the last upgrade, finished or not."""
-    from scripts.data.upgrade import command
+    from .upgrade import command
 
     execute(lambda context: command.roll_back(context, yes=yes, check=check))
 
@@ -182,7 +182,7 @@ def rollback(
 @app.command()
 def repair_migration(dry_run: DryRun = False, yes: Yes = False) -> None:
     """Finish a migration that was left unfinished (P3009, "Dirty database version")."""
-    from scripts.data.upgrade import repair as command
+    from .upgrade import repair as command
 
     execute(lambda context: command.run(context, yes=yes, dry_run=dry_run))
 
@@ -190,6 +190,6 @@ def repair_migration(dry_run: DryRun = False, yes: Yes = False) -> None:
 @app.command()
 def repair_queues(dry_run: DryRun = False, yes: Yes = False) -> None:
     """Cut off what a power cut has left at the end of Valkey's file, which does not start with it."""
-    from scripts.data.upgrade import repair_queues as command
+    from .upgrade import repair_queues as command
 
     execute(lambda context: command.run(context, yes=yes, dry_run=dry_run))

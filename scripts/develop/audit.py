@@ -12,8 +12,9 @@ import httpx
 
 from scripts.core.errors import CommandFailed, StackError, UsageError
 from scripts.core.runner import Runner
-from scripts.develop.lock_files import lock_files
 from scripts.engines.context import Context
+
+from .lock_files import lock_files
 
 DATABASE = "https://api.osv.dev/v1/query"
 PROGRAM = Path(".venv-tools/bin/pip-audit")

@@ -15,9 +15,10 @@ from urllib.parse import quote
 import yaml
 
 from scripts.core.errors import EXIT_OK
-from scripts.develop.lock_files import lock_files
 from scripts.docker.images_lock import read_lock
 from scripts.engines.context import Context
+
+from .lock_files import lock_files
 
 # The packages that a stack runs with; those of other lock files test or build it.
 RUNTIME = frozenset({"requirements/runtime.lock", "requirements/exporter.lock"})

@@ -12,10 +12,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from scripts.docker.pause import begin_rest, end_rest, read_rest
-
 from . import guard
 from .compose import WORKER, Compose
+from .pause import begin_rest, end_rest, read_rest
 
 _GUARD_ENDS_S = 30.0
 

@@ -16,8 +16,9 @@ from scripts.core.console import Console
 from scripts.core.errors import EXIT_INTERRUPTED, StackError
 from scripts.core.layout import default_layout
 from scripts.core.runner import SubprocessRunner
-from scripts.engines.context import Context
-from scripts.engines.shell import own_environment
+
+from .context import Context
+from .shell import own_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from scripts.settings.profiles import split_list
-
 from .kinds import (
     ACCESS_KEY,
     BOOLEAN,
@@ -24,6 +22,7 @@ from .kinds import (
     url,
 )
 from .model import Computed, Group, Reader, SetBy, Setting, follows
+from .profiles import split_list
 
 ENGINES = (Reader.COMPOSE, Reader.EMBEDDED)
 COMPOSE_AND_SCRIPTS = (Reader.COMPOSE, Reader.SCRIPTS)

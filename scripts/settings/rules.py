@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
 
-from scripts.settings.profiles import REPLACED_BY, compose_profiles, split_list
-
 from .login_rules import login_problems
 from .problem import Problem
+from .profiles import REPLACED_BY, compose_profiles, split_list
 
 Values = Mapping[str, str]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from scripts.core.host import unprivileged_user
-from scripts.settings.profiles import EXTRAS
 
 from .backup_table import BACKUPS
 from .compose_table import (
@@ -38,6 +37,7 @@ from .kinds import (
 )
 from .model import Computed, Group, Reader, SetBy, Setting
 from .operations_table import OPERATIONS
+from .profiles import EXTRAS
 from .sizes_table import SIZES
 
 COMPOSE = (Reader.COMPOSE,)

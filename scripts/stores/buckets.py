@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from scripts.settings.values import Settings
-from scripts.stores.s3 import Bucket, Location
+
+from .s3 import Bucket, Location
 
 EVENTS, MEDIA, EXPORTS = "S3_EVENTS_BUCKET", "S3_MEDIA_BUCKET", "S3_EXPORTS_BUCKET"
 """The settings that name the buckets."""

@@ -13,9 +13,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from scripts.stores.s3 import Bucket, StoredObject
-
 from .errors import StoreError
+from .s3 import Bucket, StoredObject
 
 ROOT = "otel/"
 Batch = list[dict[str, Any]]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
-from scripts.stores.s3 import Bucket, StoredObject
+from .s3 import Bucket, StoredObject
 
 QUEUES = ("ingestion-queue", "secondary-ingestion-queue")
 """Through which scores go; where they are split into parts a number follows."""

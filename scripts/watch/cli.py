@@ -16,7 +16,7 @@ app = typer.Typer()
 @app.command()
 def alerts(dry_run: DryRun = False) -> None:
     """Check config/alerts.yaml and compile it for Prometheus and Alertmanager."""
-    from scripts.watch.alerts import command
+    from .alerts import command
 
     execute(lambda context: command.run(context, dry_run=dry_run))
 
@@ -27,7 +27,7 @@ def alerts_check(
     base_url: OtherEngine = "",
 ) -> None:
     """Evaluate all alerts now against the running engine."""
-    from scripts.watch.alerts import check as command
+    from .alerts import check as command
 
     execute(lambda context: command.run(context, project=project, base_url=base_url))
 
@@ -35,7 +35,7 @@ def alerts_check(
 @app.command()
 def exporter() -> None:
     """Serve Prometheus metrics about the server and the applications."""
-    from scripts.watch.exporter import command
+    from .exporter import command
 
     execute(command.run)
 
@@ -46,7 +46,7 @@ def dashboard(
     base_url: OtherEngine = "",
 ) -> None:
     """Write traffic, cost, quality and alerts as one HTML page."""
-    from scripts.watch.dashboard import command
+    from .dashboard import command
 
     execute(lambda context: command.run(context, output=output, base_url=base_url))
 
@@ -58,7 +58,7 @@ def report(
     base_url: OtherEngine = "",
 ) -> None:
     """Show cost, latency, errors and scores of 7 and 30 days; write them as CSV, JSON and an HTML page."""
-    from scripts.watch.report import command
+    from .report import command
 
     execute(lambda context: command.run(context, project=project, into=into, base_url=base_url))
 
@@ -66,6 +66,6 @@ def report(
 @app.command()
 def canary() -> None:
     """Write a span and a score, read them back, say how long that took."""
-    from scripts.watch.exporter import canary_verb as command
+    from .exporter import canary_verb as command
 
     execute(command.run)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from langfuse_embedded.http.operations import Access
+from langfuse_embedded.http.access import Access
 from langfuse_embedded.routes import all_operations, refused
 
 from .harness import DEFAULT_KEYS, RunningEngine

@@ -14,6 +14,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from langfuse_embedded.http.access import Access, ErrorStyle
+
 from . import routes
 from .engine import Engine
 from .errors import EngineError
@@ -35,7 +37,7 @@ from .http.errors import (
     scim_body,
     unstable_body,
 )
-from .http.operations import Access, ErrorStyle, Operation
+from .http.operations import Operation
 from .http.pace import Paced
 from .http.protocol import hang_up
 from .http.router import Router
@@ -152,10 +154,12 @@ class App:
         self._refuse_legacy(operation)
         try:
             self._refuse_lost_files(raw_path)
-            principal = self.engine.authenticator.principal(operation, request.headers)
+            principal = self.engine.authenticator.principal(
+                operation.access, operation.errors, request.headers
+            )
             with self.engine.intake.hold(principal.project_id) as hold:
                 response = await operation.handler(
-                    Call(self.engine, request, operation, match.params, principal, hold)
+                    Call(self.engine, request, operation.body_limit, match.params, principal, hold)
                 )
             if request.method not in _READS and self.engine.storage.is_gone():
                 # What was written went into a file that nobody will open again.

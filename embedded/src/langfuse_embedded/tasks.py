@@ -21,13 +21,14 @@ from typing import Any
 
 import orjson
 
-from langfuse_embedded.bounded import Bounded, Limits, Send
-from langfuse_embedded.json_schemas import errors_of
 from langfuse_embedded.pricing.patterns import InvalidPattern, bounded_javascript, bounded_pattern
-from langfuse_embedded.process_tree import end_with_parent
 from langfuse_embedded.store.database import open_database
 from langfuse_embedded.store.dataset_items import current_items
 from langfuse_embedded.store.writer.protocol import FAILED, TOO_COSTLY, Frame, encode, receive
+
+from .bounded import Bounded, Limits, Send
+from .json_schemas import errors_of
+from .process_tree import end_with_parent
 
 log = logging.getLogger("langfuse_embedded.tasks")
 

@@ -7,10 +7,10 @@ import math
 from dataclasses import asdict
 from pathlib import Path
 
-from scripts.check.capacity.lines import lines_of
 from scripts.core.errors import EXIT_OK, UsageError
 from scripts.engines.context import Context
 
+from .lines import lines_of
 from .model import Load, plan_for
 from .plot import disk_plot
 from .sizes import size_for

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scripts.check.capacity.model import Plan
+from .model import Plan
 
 _ROW = "{:<12} {:>8} {:>7} {:>8} {:>9}"
 

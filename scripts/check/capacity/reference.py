@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from scripts.check.capacity.lines import lines_of
-
+from .lines import lines_of
 from .model import FACTS, Load, plan_for
 
 _EXAMPLE = Load(2.0, retention_days=30)

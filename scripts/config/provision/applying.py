@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from scripts.api.client import Api
-from scripts.config.provision.run import ProjectRun, apply_all
-from scripts.config.provision.tenancy import Bootstrap, TenancyPlan
 from scripts.core.console import Console
 from scripts.engines import data_secrets
 from scripts.engines.base import Engine
 from scripts.engines.context import Context
 from scripts.settings.values import Settings
+
+from .run import ProjectRun, apply_all
+from .tenancy import Bootstrap, TenancyPlan
 
 
 def refuse_other_secrets(context: Context, engine: Engine, settings: Settings) -> None:

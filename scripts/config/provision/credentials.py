@@ -14,10 +14,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from scripts.config.provision.stack import DEFAULT_KEY, NamedKey, Project
 from scripts.core.errors import UsageError
 from scripts.core.layout import write_private
 from scripts.settings.envfile import read_env
+
+from .stack import DEFAULT_KEY, NamedKey, Project
 
 _ROTATION = "LANGFUSE_KEY_ROTATION"
 

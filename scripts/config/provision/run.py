@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from scripts.api.client import Api
-from scripts.config.provision.credentials import Credentials
 
 from .apply import apply_project
+from .credentials import Credentials
 from .kinds import KINDS
 from .plan import Desired, ProjectPlan, actual_state, plan_project
 from .resources import Change

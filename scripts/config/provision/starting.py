@@ -7,9 +7,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from scripts.api.client import Api
-from scripts.config.provision.applying import apply, refuse_other_secrets
-from scripts.config.provision.run import planned, unreadable
-from scripts.config.provision.tenancy import Bootstrap
 from scripts.core.errors import EngineError, StackError, UsageError
 from scripts.core.layout import only_one_verb, write_private
 from scripts.engines import data_secrets
@@ -20,6 +17,10 @@ from scripts.settings.rules import advice
 from scripts.settings.server_variables import unknown_name_hint
 from scripts.settings.table import GROUPS, SETTINGS
 from scripts.settings.values import Settings
+
+from .applying import apply, refuse_other_secrets
+from .run import planned, unreadable
+from .tenancy import Bootstrap
 
 
 def start_stack(context: Context) -> None:

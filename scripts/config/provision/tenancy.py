@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from scripts.api.client import Api
-from scripts.config.provision.credentials import Credentials, CredentialsStore, generated_key, key_in
 from scripts.core.errors import ProvisioningError, UsageError
 from scripts.engines.base import Engine, EngineName, KnownTenancy, WantedMember, WantedProject
 from scripts.engines.context import Context
 from scripts.settings.values import Settings
 
 from .content import has_content
+from .credentials import Credentials, CredentialsStore, generated_key, key_in
 from .loading import load_stack
 from .plan import Desired, Left, ProjectPlan, desired_state
 from .resources import Action as ContentAction

@@ -5,16 +5,16 @@ from __future__ import annotations
 from scripts.core.errors import EXIT_OK
 from scripts.core.heartbeats import record_success
 from scripts.core.layout import only_one_verb
-from scripts.data.backup.saving import capture, make_plan, store
-from scripts.data.backup.sets import (
-    content_text,
-    size_text,
-    staged,
-)
 from scripts.engines.context import Context
 
 from .manifest import Manifest
 from .repository import Saved
+from .saving import capture, make_plan, store
+from .sets import (
+    content_text,
+    size_text,
+    staged,
+)
 
 
 def run(context: Context, *, dry_run: bool) -> int:

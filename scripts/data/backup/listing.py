@@ -6,10 +6,10 @@ import json
 from collections.abc import Sequence
 
 from scripts.core.errors import EXIT_OK
-from scripts.data.backup.sets import size_text
 from scripts.engines.context import Context
 
 from .repository import Snapshot, open_repository
+from .sets import size_text
 
 
 def run(context: Context, *, as_json: bool) -> int:

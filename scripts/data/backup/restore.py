@@ -7,21 +7,6 @@ from dataclasses import replace
 
 from scripts.core.errors import EXIT_OK
 from scripts.core.layout import only_one_verb
-from scripts.data.backup.restoring import (
-    Plan,
-    fetch,
-    make_plan,
-    put_in_place,
-    refuse_newer,
-    show,
-    undo_unfinished,
-)
-from scripts.data.backup.sets import (
-    STORES,
-    require_space,
-    size_text,
-    staged,
-)
 from scripts.engines import data_secrets
 from scripts.engines.context import Context
 from scripts.engines.smoke import run_smoke_tests
@@ -31,6 +16,21 @@ from .drivers import driver_for
 from .errors import Refused
 from .manifest import (
     Manifest,
+)
+from .restoring import (
+    Plan,
+    fetch,
+    make_plan,
+    put_in_place,
+    refuse_newer,
+    show,
+    undo_unfinished,
+)
+from .sets import (
+    STORES,
+    require_space,
+    size_text,
+    staged,
 )
 
 

@@ -10,10 +10,16 @@ from pathlib import Path
 
 from scripts.core.errors import StackError
 from scripts.core.layout import write_private
-from scripts.data.backup.drivers import driver_for
 from scripts.data.backup.drivers.base import Driver
-from scripts.data.backup.errors import BackupError, Refused
-from scripts.data.backup.manifest import (
+from scripts.docker.images_lock import compose_files_variables
+from scripts.engines import data_secrets
+from scripts.engines.base import Engine, EngineName
+from scripts.engines.context import Context
+from scripts.settings.values import Settings
+
+from .drivers import driver_for
+from .errors import BackupError, Refused
+from .manifest import (
     NAME,
     Contents,
     Manifest,
@@ -22,10 +28,10 @@ from scripts.data.backup.manifest import (
     list_files,
     parse_manifest,
 )
-from scripts.data.backup.proof import read_back
-from scripts.data.backup.replacement import Replacement
-from scripts.data.backup.repository import Repository, Snapshot, choose, open_repository
-from scripts.data.backup.sets import (
+from .proof import read_back
+from .replacement import Replacement
+from .repository import Repository, Snapshot, choose, open_repository
+from .sets import (
     CONFIG,
     CREDENTIALS,
     SETTINGS,
@@ -33,11 +39,6 @@ from scripts.data.backup.sets import (
     content_text,
     size_text,
 )
-from scripts.docker.images_lock import compose_files_variables
-from scripts.engines import data_secrets
-from scripts.engines.base import Engine, EngineName
-from scripts.engines.context import Context
-from scripts.settings.values import Settings
 
 
 @dataclass(frozen=True, slots=True)

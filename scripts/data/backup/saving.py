@@ -9,23 +9,24 @@ from pathlib import Path
 
 from scripts.core.errors import UsageError
 from scripts.core.layout import write_private
-from scripts.data.backup.drivers import driver_for
 from scripts.data.backup.drivers.base import Driver
-from scripts.data.backup.errors import BackupError
-from scripts.data.backup.manifest import NAME, Manifest, list_files
-from scripts.data.backup.policy import POLICY_FILE, Policy, load_policy
-from scripts.data.backup.repository import Repository, Saved, open_repository
-from scripts.data.backup.sets import (
+from scripts.engines import data_secrets
+from scripts.engines.base import Engine
+from scripts.engines.context import Context
+from scripts.settings.values import Settings
+
+from .drivers import driver_for
+from .errors import BackupError
+from .manifest import NAME, Manifest, list_files
+from .policy import POLICY_FILE, Policy, load_policy
+from .repository import Repository, Saved, open_repository
+from .sets import (
     CONFIG,
     CREDENTIALS,
     SETTINGS,
     STORES,
     require_space,
 )
-from scripts.engines import data_secrets
-from scripts.engines.base import Engine
-from scripts.engines.context import Context
-from scripts.settings.values import Settings
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from scripts.core import host
-from scripts.data.backup.errors import BackupError
-from scripts.data.backup.manifest import KINDS, Contents
 from scripts.engines.base import MIB
+
+from .errors import BackupError
+from .manifest import KINDS, Contents
 
 STORES, SETTINGS, CONFIG, CREDENTIALS = "stores", "env", "config", "credentials"
 """The parts of a set."""

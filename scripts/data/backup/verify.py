@@ -12,14 +12,14 @@ from pathlib import Path
 from scripts.core.errors import EXIT_OK
 from scripts.core.heartbeats import record_success
 from scripts.core.layout import Layout
-from scripts.data.backup.restoring import fetch, make_plan, prove, refuse_newer, settings_after, show
-from scripts.data.backup.sets import CREDENTIALS, SETTINGS, STORES, require_space, size_text
 from scripts.docker.images_lock import compose_files_variables
 from scripts.engines.base import EngineName
 from scripts.engines.context import Context
 
 from .drivers import driver_for
 from .manifest import Manifest
+from .restoring import fetch, make_plan, prove, refuse_newer, settings_after, show
+from .sets import CREDENTIALS, SETTINGS, STORES, require_space, size_text
 
 
 def run(context: Context, *, backup: str, read_all: bool) -> int:

@@ -10,13 +10,13 @@ from datetime import UTC, datetime, timedelta
 from scripts.core.errors import EXIT_DRIFT, EXIT_FAILED, EXIT_OK, UsageError
 from scripts.core.heartbeats import record_success
 from scripts.core.layout import only_one_verb
-from scripts.data.reconcile.replay import look_at_compose, reconciler_of
 from scripts.data.transfer.remote import remote_of
 from scripts.engines.base import EngineName
 from scripts.engines.context import Context
 
 from . import embedded
 from .findings import Findings
+from .replay import look_at_compose, reconciler_of
 
 GRACE = timedelta(minutes=1)
 """What is younger may still be on its way."""

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from scripts.data.reconcile.compose import PATIENCE_S, Reconciler
-from scripts.data.reconcile.findings import Findings
-from scripts.data.reconcile.scores import find_scores, replay_scores
 from scripts.docker.compose import require_bundled
 from scripts.engines.base import EngineName
 from scripts.engines.context import Context
 from scripts.settings.values import Settings
 from scripts.stores.clickhouse import ClickHouse
 from scripts.stores.postgres import Postgres
+
+from .compose import PATIENCE_S, Reconciler
+from .findings import Findings
+from .scores import find_scores, replay_scores
 
 
 def reconciler_of(context: Context, settings: Settings, rate: float = 100.0) -> Reconciler:

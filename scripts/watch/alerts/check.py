@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 
 from scripts.core.errors import EXIT_FAILED, EXIT_OK, EXIT_WARNINGS
 from scripts.engines.context import Context
-from scripts.watch.alerts.readings import find, read_values, selected_keys
 
 from .document import load_alerts
 from .evaluate import Finding, State
 from .paths import alerts_file
 from .promql import number
+from .readings import find, read_values, selected_keys
 
 
 def run(context: Context, *, project: str, base_url: str) -> int:

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 
 from scripts.core.errors import EXIT_OK, EXIT_WARNINGS
 from scripts.engines.context import Context
-from scripts.watch.alerts.paths import write_compiled
 
 from .document import load_alerts
 from .model import AlertFile
-from .paths import alerts_file, compiled_routing, compiled_rules, secrets_dir
+from .paths import alerts_file, compiled_routing, compiled_rules, secrets_dir, write_compiled
 from .queries import plan_queries
 from .routing import actions_without_secret, alertmanager_file
 from .rules import rule_file

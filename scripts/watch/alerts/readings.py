@@ -8,11 +8,12 @@ from datetime import datetime
 
 from scripts.core.errors import UsageError
 from scripts.engines.context import Context
-from scripts.watch.alerts.evaluate import Finding, Values, evaluate
-from scripts.watch.alerts.model import AlertFile
-from scripts.watch.alerts.queries import plan_queries, values
-from scripts.watch.alerts.reader import ProjectKey, open_client, project_keys, read_answers
-from scripts.watch.alerts.series import all_series
+
+from .evaluate import Finding, Values, evaluate
+from .model import AlertFile
+from .queries import plan_queries, values
+from .reader import ProjectKey, open_client, project_keys, read_answers
+from .series import all_series
 
 TIMEOUT_S = 30.0
 

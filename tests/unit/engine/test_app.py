@@ -18,8 +18,9 @@ from langfuse_embedded import SERVER_VERSION
 from langfuse_embedded.app import App
 from langfuse_embedded.config import EngineConfig, InitialProject
 from langfuse_embedded.engine import Engine
+from langfuse_embedded.http.access import Access, ErrorStyle
 from langfuse_embedded.http.call import Call, json_response
-from langfuse_embedded.http.operations import Access, ErrorStyle, Operation
+from langfuse_embedded.http.operations import Operation
 from langfuse_embedded.http.router import Router
 from langfuse_embedded.store import tenancy
 

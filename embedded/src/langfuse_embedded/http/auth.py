@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from langfuse_embedded.store.tenancy import NOBODY, Principal
 
+from .access import Access, ErrorStyle
 from .errors import ApiError, Forbidden, InvalidRequest, NotFound, Unauthorized
-from .operations import Access, ErrorStyle, Operation
 
 if TYPE_CHECKING:
     from starlette.datastructures import Headers
@@ -46,20 +46,19 @@ class Authenticator:
         self._known.clear()
         return count
 
-    def principal(self, operation: Operation, headers: Headers) -> Principal:
-        """Return who may call `operation` with these headers.
+    def principal(self, access: Access, errors: ErrorStyle, headers: Headers) -> Principal:
+        """Return who may call an operation of that access with these headers.
 
         Raises:
             Unauthorized, Forbidden: with the text and status that the server uses for this case.
         """
-        access = operation.access
         if access is Access.PUBLIC:
             return NOBODY
         header = headers.get("authorization")
         if access is Access.ADMIN:
             self._require_admin(header)
             return NOBODY
-        named = operation.errors in (ErrorStyle.NAMED, ErrorStyle.CLASS_FIRST)
+        named = errors in (ErrorStyle.NAMED, ErrorStyle.CLASS_FIRST)
         if header is None:
             raise Unauthorized("No authorization header", named=named)
         attempted = header.startswith("Bearer ") and headers.get("x-langfuse-admin-api-key")

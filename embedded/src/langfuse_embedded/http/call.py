@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from langfuse_embedded.store.tenancy import Principal
 
     from .intake import Hold
-    from .operations import Operation
     from .schema import Schema
 
 _UNKNOWN = "unknown"
@@ -39,7 +38,8 @@ class Call:
 
     engine: Engine
     request: Request
-    operation: Operation
+    body_limit: int
+    """Of the operation, in bytes."""
     params: dict[str, str]
     principal: Principal
     hold: Hold
@@ -84,7 +84,7 @@ class Call:
         Raises:
             PayloadTooLarge: it is larger than the operation takes; nothing more is read.
         """
-        limit = limit or self.operation.body_limit
+        limit = limit or self.body_limit
         declared = self.request.headers.get("content-length", "")
         if declared.isdigit() and int(declared) > limit:
             raise _too_large(limit)

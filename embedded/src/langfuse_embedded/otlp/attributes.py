@@ -11,8 +11,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from langfuse_embedded.javascript.values import dumps
-from langfuse_embedded.otlp.batch import Attributes
-from langfuse_embedded.otlp.wire import parse_attribute
+
+from .batch import Attributes
+from .wire import parse_attribute
 
 _EXACT = 2**53
 _KEYLESS = "undefined"

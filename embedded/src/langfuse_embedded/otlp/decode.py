@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import zlib
 
-from langfuse_embedded.otlp.batch import Decoded, DecodeError, TooLarge
-from langfuse_embedded.otlp.from_json import decode_json
-from langfuse_embedded.otlp.from_protobuf import decode_protobuf
+from .batch import Decoded, DecodeError, TooLarge
+from .from_json import decode_json
+from .from_protobuf import decode_protobuf
 
 __all__ = ["DecodeError", "Decoded", "TooLarge", "decode_json", "decode_protobuf", "gunzip"]
 

@@ -7,7 +7,8 @@ from functools import lru_cache
 from typing import Any
 
 from langfuse_embedded.javascript.values import loads_or_none, truthy
-from langfuse_embedded.otlp.batch import Attributes
+
+from .batch import Attributes
 
 DEFAULT = "default"
 MAX_LENGTH = 40

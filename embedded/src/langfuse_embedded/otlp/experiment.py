@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from langfuse_embedded.javascript import dates
 from langfuse_embedded.javascript.values import string, truthy
-from langfuse_embedded.otlp.batch import Attributes
-from langfuse_embedded.otlp.event import Experiment
-from langfuse_embedded.otlp.metadata import flatten, from_prefix
+
+from .batch import Attributes
+from .event import Experiment
+from .metadata import flatten, from_prefix
 
 _PREFIX = "langfuse.experiment."
 

@@ -17,7 +17,8 @@ from langfuse_embedded.javascript.values import (
     truthy,
     whole_number,
 )
-from langfuse_embedded.otlp.batch import Attributes
+
+from .batch import Attributes
 
 _USER_ID = (
     "langfuse.user.id",

@@ -11,9 +11,10 @@ from typing import Any
 
 from langfuse_embedded.javascript.values import as_double, dumps, number, string
 from langfuse_embedded.lenient_json import loads
-from langfuse_embedded.otlp.batch import Attributes, Decoded, DecodeError, Resource, Scope, Span, SpanEvent
-from langfuse_embedded.otlp.rejection import Findings
-from langfuse_embedded.otlp.times import milliseconds_of_nanos
+
+from .batch import Attributes, Decoded, DecodeError, Resource, Scope, Span, SpanEvent
+from .rejection import Findings
+from .times import milliseconds_of_nanos
 
 _EXACT = 2**53
 _KEYLESS = "undefined"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from langfuse_embedded.otlp.attributes import attributes_of, clean
-from langfuse_embedded.otlp.batch import Decoded, DecodeError, Resource, Scope, Span, SpanEvent
-from langfuse_embedded.otlp.rejection import Findings
-from langfuse_embedded.otlp.wire import WireError, parse_export
+from .attributes import attributes_of, clean
+from .batch import Decoded, DecodeError, Resource, Scope, Span, SpanEvent
+from .rejection import Findings
+from .wire import WireError, parse_export
 
 
 def decode_protobuf(body: bytes | bytearray) -> Decoded:

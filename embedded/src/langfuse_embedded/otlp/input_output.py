@@ -14,9 +14,10 @@ from langfuse_embedded.javascript.values import (
     string,
     truthy,
 )
-from langfuse_embedded.otlp.batch import Attributes, SpanEvent
-from langfuse_embedded.otlp.key_kinds import SPREAD_MESSAGES, kinds_of
-from langfuse_embedded.otlp.unflatten import unflatten
+
+from .batch import Attributes, SpanEvent
+from .key_kinds import SPREAD_MESSAGES, kinds_of
+from .unflatten import unflatten
 
 
 class InputOutput(NamedTuple):

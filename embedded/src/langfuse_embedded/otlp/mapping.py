@@ -14,12 +14,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from langfuse_embedded.otlp import fields
-from langfuse_embedded.otlp.batch import Attributes, Decoded, Resource, Scope, Span
-from langfuse_embedded.otlp.environment import environment_of
-from langfuse_embedded.otlp.event import Event
-from langfuse_embedded.otlp.experiment import experiment
-from langfuse_embedded.otlp.input_output import input_and_output
-from langfuse_embedded.otlp.key_kinds import (
+
+from .batch import Attributes, Decoded, Resource, Scope, Span
+from .environment import environment_of
+from .event import Event
+from .experiment import experiment
+from .input_output import input_and_output
+from .key_kinds import (
     EXPERIMENT,
     FIRST_TOKEN,
     METADATA,
@@ -30,14 +31,14 @@ from langfuse_embedded.otlp.key_kinds import (
     TRACE,
     kinds_of,
 )
-from langfuse_embedded.otlp.metadata import Flat, flatten, unread_attributes, user_metadata
-from langfuse_embedded.otlp.model_parameters import model_parameters
-from langfuse_embedded.otlp.observation_type import observation_type
-from langfuse_embedded.otlp.times import completion_start_time
-from langfuse_embedded.otlp.tool_metadata import move_tools_into_input
-from langfuse_embedded.otlp.tools import Tools, may_call_tools, may_define_tools, parsed, tools_of
-from langfuse_embedded.otlp.trace_attributes import trace_attributes
-from langfuse_embedded.otlp.usage import cost_of, is_aggregating_agent, usage_of
+from .metadata import Flat, flatten, unread_attributes, user_metadata
+from .model_parameters import model_parameters
+from .observation_type import observation_type
+from .times import completion_start_time
+from .tool_metadata import move_tools_into_input
+from .tools import Tools, may_call_tools, may_define_tools, parsed, tools_of
+from .trace_attributes import trace_attributes
+from .usage import cost_of, is_aggregating_agent, usage_of
 
 _SURROUNDINGS = frozenset({"attributes", "resourceAttributes", "scope", "tools"})
 """Names in the metadata that mean something; attached by a sender, they need a closer look."""

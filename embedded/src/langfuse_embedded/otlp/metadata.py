@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from langfuse_embedded.javascript.values import MAX_DEPTH, InvalidJson, dumps, in_key_order, loads, truthy
-from langfuse_embedded.otlp.batch import Attributes
-from langfuse_embedded.otlp.key_kinds import METADATA, NOT_REPEATED, kinds_of_key
+
+from .batch import Attributes
+from .key_kinds import METADATA, NOT_REPEATED, kinds_of_key
 
 Flat = list[tuple[str, str]]
 """Dotted paths and raw texts, in stored order."""

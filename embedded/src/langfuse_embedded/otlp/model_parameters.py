@@ -6,8 +6,9 @@ from functools import lru_cache
 from typing import Any
 
 from langfuse_embedded.javascript.values import InvalidJson, dumps, loads, loads_or_none, string, truthy
-from langfuse_embedded.otlp.batch import Attributes
-from langfuse_embedded.otlp.key_kinds import PARAMETER
+
+from .batch import Attributes
+from .key_kinds import PARAMETER
 
 _EXPLICIT = "langfuse.observation.model.parameters"
 _SHORT = 1000

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from langfuse_embedded.javascript.values import string, whole_number
-from langfuse_embedded.otlp.batch import Attributes
+
+from .batch import Attributes
 
 _TYPES_BY_ATTRIBUTE: tuple[tuple[str, dict[str, str]], ...] = (
     (

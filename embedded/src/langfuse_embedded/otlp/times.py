@@ -7,7 +7,8 @@ from typing import Any
 
 from langfuse_embedded.javascript import dates
 from langfuse_embedded.javascript.values import InvalidJson, first_present, loads, number
-from langfuse_embedded.otlp.batch import Attributes
+
+from .batch import Attributes
 
 _MAX_DATE = 8_640_000_000_000_000
 """The last millisecond of a JavaScript date, and with a minus sign the first."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from langfuse_embedded.javascript.values import InvalidJson, dumps, loads, truthy
-from langfuse_embedded.otlp.tools import flat_definition, parsed
+
+from .tools import flat_definition, parsed
 
 _LISTS = (("ai.prompt.tools", True), ("gen_ai.tool.definitions", False))
 """Attributes that hold a list of definitions, and whether provider tools without a name count as such."""

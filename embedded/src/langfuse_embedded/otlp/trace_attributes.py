@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from langfuse_embedded.otlp.batch import Attributes
-from langfuse_embedded.otlp.event import TraceAttributes
-from langfuse_embedded.otlp.fields import text
-from langfuse_embedded.otlp.metadata import metadata_attributes, metadata_under
+from .batch import Attributes
+from .event import TraceAttributes
+from .fields import text
+from .metadata import metadata_attributes, metadata_under
 
 
 def trace_attributes(attributes: Attributes) -> TraceAttributes | None:

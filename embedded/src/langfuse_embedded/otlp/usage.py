@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from langfuse_embedded.javascript.values import InvalidJson, loads, truthy, whole_number
-from langfuse_embedded.otlp.batch import Attributes
-from langfuse_embedded.otlp.key_kinds import COST, USAGE
-from langfuse_embedded.otlp.usage_sources import Counts, ai_sdk_usage, genai_usage, genkit_usage, vertex_usage
+
+from .batch import Attributes
+from .key_kinds import COST, USAGE
+from .usage_sources import Counts, ai_sdk_usage, genai_usage, genkit_usage, vertex_usage
 
 MAX_UNITS = 2**63 - 1
 """What a 64-bit column holds."""

@@ -18,7 +18,8 @@ from langfuse_embedded.javascript.values import (
     truthy,
     whole_number,
 )
-from langfuse_embedded.otlp.batch import Attributes
+
+from .batch import Attributes
 
 Counts = dict[str, Any]
 

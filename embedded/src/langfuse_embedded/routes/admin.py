@@ -7,9 +7,10 @@ from typing import Any
 
 from starlette.responses import Response
 
+from langfuse_embedded.http.access import Access, ErrorStyle
 from langfuse_embedded.http.call import Call, json_response
 from langfuse_embedded.http.errors import InvalidData
-from langfuse_embedded.http.operations import Access, ErrorStyle, Operation
+from langfuse_embedded.http.operations import Operation
 from langfuse_embedded.http.schema import Array, Enum, Literal, Object, Schema, String, Tagged
 
 _INGESTION = "otel-ingestion-queue"

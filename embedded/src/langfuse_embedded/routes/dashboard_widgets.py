@@ -8,10 +8,11 @@ from typing import Any, ClassVar
 from starlette.responses import Response
 
 from langfuse_embedded.clock import iso
+from langfuse_embedded.http.access import ErrorStyle
 from langfuse_embedded.http.call import Call, json_response
 from langfuse_embedded.http.errors import ApiError, Conflict, NotFound
 from langfuse_embedded.http.filters import CONDITIONS
-from langfuse_embedded.http.operations import ErrorStyle, Operation
+from langfuse_embedded.http.operations import Operation
 from langfuse_embedded.http.pagination import Page
 from langfuse_embedded.http.schema import (
     MISSING,

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-import sqlite3
 from functools import partial
 from typing import Any
 
 from starlette.responses import Response
 
 from langfuse_embedded import ids
-from langfuse_embedded.clock import iso
 from langfuse_embedded.http.call import Call, json_response, json_rows
 from langfuse_embedded.http.errors import Conflict, InvalidRequest, NotFound
 from langfuse_embedded.http.lossless_json import parse_lossless
@@ -18,13 +16,13 @@ from langfuse_embedded.http.nesting import require_shallow
 from langfuse_embedded.http.operations import Operation
 from langfuse_embedded.http.pagination import PAGE_PARAMETERS, Page
 from langfuse_embedded.http.schema import Anything, CoercedDate, Enum, Object, String
+from langfuse_embedded.routes.shapes.dataset_items import shown_items
 from langfuse_embedded.store.dataset_items import DatasetItem, DatasetItemStore, ItemFilter, ItemValues
 from langfuse_embedded.store.datasets import Dataset
-from langfuse_embedded.store.media import MediaReference, media_of_items
+from langfuse_embedded.store.media import MediaReference
 from langfuse_embedded.store.media_references import find_references
 
 from .datasets import dataset_named
-from .media import shown_references
 
 # Control characters but tab, line feed, form feed and carriage return, which the server's store cannot hold.
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f]")
@@ -213,31 +211,6 @@ async def delete_item(call: Call) -> Response:
             raise NotFound(f"Dataset item with id {item_id} not found for project {call.project_id}")
         items.delete(call.project_id, item)
     return json_response({"message": "Dataset item successfully deleted"})
-
-
-def shown_items(
-    call: Call, items: list[DatasetItem], db: sqlite3.Connection | None = None
-) -> list[dict[str, Any]]:
-    """Return items as answers show them; a thread brings its connection."""
-    versions = [(item.id, item.valid_from) for item in items]
-    references = media_of_items(db or call.engine.state.db, call.project_id, versions)
-    return [
-        {
-            "id": item.id,
-            "datasetId": item.dataset_id,
-            "datasetName": item.dataset_name,
-            "status": item.status,
-            "input": item.input,
-            "expectedOutput": item.expected_output,
-            "metadata": item.metadata,
-            "sourceTraceId": item.source_trace_id,
-            "sourceObservationId": item.source_observation_id,
-            "createdAt": iso(item.created_at),
-            "updatedAt": iso(item.updated_at),
-            "mediaReferences": shown_references(call, references[item.id, item.valid_from]),
-        }
-        for item in items
-    ]
 
 
 OPERATIONS = [

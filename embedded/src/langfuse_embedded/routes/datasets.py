@@ -14,6 +14,7 @@ from langfuse_embedded.http.names import FOLDER_NAME
 from langfuse_embedded.http.operations import Operation
 from langfuse_embedded.http.pagination import PAGE_PARAMETERS, Page
 from langfuse_embedded.http.schema import Anything, Issues, Object, Record, String
+from langfuse_embedded.routes.shapes.dataset_items import shown_items
 from langfuse_embedded.store.dataset_items import DatasetItem
 from langfuse_embedded.store.datasets import Dataset
 
@@ -143,8 +144,6 @@ def _run_names(call: Call, dataset: Dataset) -> list[str]:
 
 async def get_first_dataset(call: Call) -> Response:
     """Return one dataset with its items and the names of its runs, for clients of version 1."""
-    from .dataset_items import shown_items
-
     dataset = dataset_named(call, call.params["datasetName"])
     items = shown_items(call, _active_items(call, dataset))
     return json_response({**shown_dataset(dataset), "items": items, "runs": _run_names(call, dataset)})

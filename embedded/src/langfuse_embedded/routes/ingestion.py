@@ -14,10 +14,11 @@ from typing import Any
 from starlette.responses import Response
 
 from langfuse_embedded import ids, updates
+from langfuse_embedded.http.access import Access, ErrorStyle
 from langfuse_embedded.http.breath import taking_turns
 from langfuse_embedded.http.call import Call, json_response
 from langfuse_embedded.http.errors import InvalidData
-from langfuse_embedded.http.operations import Access, ErrorStyle, Operation
+from langfuse_embedded.http.operations import Operation
 from langfuse_embedded.http.schema import Anything, Array, Object, Schema, Tagged
 from langfuse_embedded.store.score_rows import Score
 from langfuse_embedded.store.writer.legacy_events import OBSERVATION, RULES, TRACE

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
+from langfuse_embedded.http.access import Access, ErrorStyle
 from langfuse_embedded.http.call import Call, json_response
-from langfuse_embedded.http.operations import Access, ErrorStyle, Operation
+from langfuse_embedded.http.operations import Operation
 
 _NO_PLAN = {"error": "This feature is not available on your current plan."}
 

@@ -9,10 +9,11 @@ import orjson
 from starlette.responses import Response
 
 from langfuse_embedded.clock import iso
+from langfuse_embedded.http.access import Access
 from langfuse_embedded.http.call import Call, json_response
 from langfuse_embedded.http.errors import InvalidRequest, NotFound
 from langfuse_embedded.http.names import MAX_LENGTH
-from langfuse_embedded.http.operations import Access, Operation
+from langfuse_embedded.http.operations import Operation
 from langfuse_embedded.http.pagination import PAGE_PARAMETERS, Page
 from langfuse_embedded.http.schema import Array, Boolean, Enum, Issues, Object, Record, Schema, String, Union
 from langfuse_embedded.http.schema import Path as IssuePath

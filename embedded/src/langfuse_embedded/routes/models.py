@@ -8,10 +8,11 @@ from starlette.responses import Response
 
 from langfuse_embedded import ids
 from langfuse_embedded.clock import iso, iso_or_none
+from langfuse_embedded.http.access import Access
 from langfuse_embedded.http.call import Call, json_response
 from langfuse_embedded.http.errors import Forbidden, InvalidRequest, NotFound
 from langfuse_embedded.http.names import MAX_LENGTH as MAX_NAME
-from langfuse_embedded.http.operations import Access, Operation
+from langfuse_embedded.http.operations import Operation
 from langfuse_embedded.http.pagination import PAGE_PARAMETERS, Page
 from langfuse_embedded.http.schema import (
     Anything,

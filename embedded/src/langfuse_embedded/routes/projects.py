@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
+from langfuse_embedded.http.access import Access
 from langfuse_embedded.http.call import Call, json_response
 from langfuse_embedded.http.errors import Forbidden
-from langfuse_embedded.http.operations import Access, Operation
+from langfuse_embedded.http.operations import Operation
 
 
 async def get_projects(call: Call) -> Response:

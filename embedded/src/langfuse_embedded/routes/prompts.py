@@ -11,10 +11,11 @@ from urllib.parse import unquote
 from starlette.responses import Response
 
 from langfuse_embedded.clock import iso, now_ms
+from langfuse_embedded.http.access import ErrorStyle
 from langfuse_embedded.http.call import Call, json_response
 from langfuse_embedded.http.errors import Conflict, InvalidRequest, NotFound
 from langfuse_embedded.http.names import folder_name
-from langfuse_embedded.http.operations import ErrorStyle, Operation
+from langfuse_embedded.http.operations import Operation
 from langfuse_embedded.http.schema import (
     Anything,
     Array,

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
+from langfuse_embedded.http.access import Access, ErrorStyle
 from langfuse_embedded.http.call import Call
 from langfuse_embedded.http.errors import NotImplementedHere
-from langfuse_embedded.http.operations import Access, ErrorStyle, Handler, Operation
+from langfuse_embedded.http.operations import Handler, Operation
 
 _JUDGE = (
     "The embedded engine runs no evaluators: it calls no models and executes no code. Score from your own "

@@ -9,10 +9,11 @@ from starlette.responses import Response
 
 from langfuse_embedded import ids
 from langfuse_embedded.clock import iso, now_ms
+from langfuse_embedded.http.access import Access
 from langfuse_embedded.http.call import Call, json_response
 from langfuse_embedded.http.cursors import decode_cursor, encode_cursor
 from langfuse_embedded.http.errors import InvalidData
-from langfuse_embedded.http.operations import Access, Operation
+from langfuse_embedded.http.operations import Operation
 from langfuse_embedded.http.queries import (
     Cursor,
     EmptyIsAbsent,

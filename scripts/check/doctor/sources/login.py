@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from scripts.check.doctor.facts import Facts, NotGathered, Surroundings
-from scripts.check.doctor.sources.stack import Stack
 from scripts.settings.values import Settings
 
 from .containers import Containers, run_inside
+from .stack import Stack
 
 TIMEOUT_S = 4.0
 # Where a provider's issuer stands, and what has to be in its document for a sign-in.

@@ -6,15 +6,14 @@ from typing import Any
 
 import orjson
 
-from langfuse_embedded.store.writer.legacy_events import (
+from .context import WriteContext
+from .legacy_events import (
     OBSERVATION,
     TRACE,
     merged,
     observation_event,
     trace_event,
 )
-
-from .context import WriteContext
 from .observations import remove_observations, store_events
 from .protocol import Payload
 
