@@ -46,6 +46,9 @@ def test_json_is_indented_and_its_numbers_are_not_rounded() -> None:
             {"role": "assistant", "tool_calls": [{"function": {"name": HOSTILE, "arguments": HOSTILE}}]}
         ),
         json.dumps({"role": "assistant", "tool_calls": [HOSTILE, {"function": {"name": 1}}]}),
+        json.dumps([{"type": HOSTILE, "content": HOSTILE}]),
+        json.dumps([{"role": "a", "parts": [{"type": "tool_call", "name": HOSTILE, "arguments": HOSTILE}]}]),
+        json.dumps([{"role": "a", "parts": [{"type": "tool_call_response", "response": HOSTILE}]}]),
     ],
 )
 def test_no_markup_survives_in_any_place(text: str) -> None:
@@ -94,6 +97,90 @@ def test_tool_calls_show_their_name_and_parsed_arguments() -> None:
     (part,) = content.messages[0].parts
     assert part.caption == "tool call · track"
     assert part.html.striptags() == '{ "order": 4711 }'
+
+
+def _shown(value: object) -> list[tuple[str, list[tuple[str, str]]]]:
+    content = content_of(json.dumps(value))
+    assert content is not None
+    return [
+        (message.role, [(part.caption, str(part.html.striptags())) for part in message.parts])
+        for message in content.messages
+    ]
+
+
+def test_parts_of_the_genai_conventions_are_shown_as_a_chat() -> None:
+    assert _shown(
+        [
+            {"role": "user", "parts": [{"type": "text", "content": "Where is order 4711?"}]},
+            {
+                "role": "assistant",
+                "parts": [
+                    {"type": "reasoning", "content": "Ask the tool."},
+                    {"type": "tool_call", "id": "c1", "name": "track", "arguments": {"order": 4711}},
+                ],
+                "finish_reason": "tool_call",
+            },
+            {
+                "role": "tool",
+                "parts": [{"type": "tool_call_response", "id": "c1", "response": {"eta": None}}],
+            },
+            {"role": "tool", "parts": [{"type": "tool_call_response", "id": "c1", "result": "on its way"}]},
+            {"role": "user", "parts": [{"type": "uri", "uri": "https://acme.example/a.png"}]},
+        ]
+    ) == [
+        ("user", [("", "Where is order 4711?")]),
+        (
+            "assistant",
+            [
+                ("reasoning", "Ask the tool."),
+                ("tool call · track", '{ "order": 4711 }'),
+                ("further fields", '{ "finish_reason": "tool_call" }'),
+            ],
+        ),
+        ("tool", [("tool result", '{ "eta": null }')]),
+        ("tool", [("tool result", "on its way")]),
+        ("user", [("", '{ "type": "uri", "uri": "https://acme.example/a.png" }')]),
+    ]
+
+
+def test_parts_without_a_role_are_one_message() -> None:
+    instructions = [{"type": "text", "content": "Be brief."}, {"type": "text", "content": "Be kind."}]
+    assert _shown(instructions) == [("message", [("", "Be brief."), ("", "Be kind.")])]
+
+
+def test_parts_of_anthropic_show_calls_and_results() -> None:
+    call = {"type": "tool_use", "id": "c1", "name": "track", "input": {"order": 4711}}
+    result = {"type": "tool_result", "tool_use_id": "c1", "content": "on its way"}
+    assert _shown([{"role": "assistant", "content": [call]}, {"role": "user", "content": [result]}]) == [
+        ("assistant", [("tool call · track", '{ "order": 4711 }')]),
+        ("user", [("tool result", "on its way")]),
+    ]
+
+
+def test_a_chat_prompt_with_placeholders_is_a_chat() -> None:
+    prompt = [
+        {"type": "chatmessage", "role": "system", "content": "Be {{tone}}."},
+        {"type": "placeholder", "name": "history"},
+        {"role": "user", "content": "{{question}}"},
+    ]
+    assert _shown(prompt) == [
+        ("system", [("", "Be {{tone}}.")]),
+        ("placeholder · history", [("", "messages that the prompt is compiled with")]),
+        ("user", [("", "{{question}}")]),
+    ]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [{"type": "placeholder"}],
+        [{"type": "placeholder", "name": 1}],
+        [{"type": 1, "content": "x"}],
+        [{"type": "text", "content": None}],
+    ],
+)
+def test_what_is_only_like_a_part_stays_a_list(value: object) -> None:
+    assert _shown(value) == []
 
 
 def test_a_list_that_is_no_chat_stays_a_list() -> None:

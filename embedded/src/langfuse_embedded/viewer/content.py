@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from markupsafe import Markup, escape
 
@@ -15,6 +15,11 @@ MAX_CHARACTERS = 100_000
 """How much of a text a page shows; the whole is served beside it."""
 _MAX_MESSAGES = 200
 _WORDS = frozenset(("text", "input_text", "output_text"))
+# What messages say of themselves beside what they hold: prompts of Langfuse, the responses API.
+_PLAIN_TYPES = ("chatmessage", "message")
+# Parts of messages in the GenAI conventions of OpenTelemetry, and those of Anthropic, which mean the same.
+_CALLS = {"tool_call": "arguments", "tool_use": "input"}
+_RESULTS = {"tool_call_response": ("response", "result"), "tool_result": ("content",)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +78,37 @@ def _messages(value: Any) -> list[Message]:
         return [*found, Message("further fields", [_part(rest)])] if found and rest else found
     if isinstance(value, dict):
         return [_message(value)] if _is_message(value) else []
-    if isinstance(value, list) and value and all(_is_message(one) for one in value):
-        return [_message(one) for one in value]
+    if not isinstance(value, list) or not value:
+        return []
+    if all(_is_message(one) or _is_placeholder(one) for one in value):
+        return [_placeholder(one) if _is_placeholder(one) else _message(one) for one in value]
+    if all(_is_part(one) for one in value):
+        return [Message("message", [_content_part(one) for one in value])]
     return []
+
+
+def _is_text(value: Any) -> TypeGuard[str]:
+    return isinstance(value, str) and not isinstance(value, Literal)
+
+
+def _is_placeholder(value: Any) -> bool:
+    """Tell whether messages are to be filled in here when a prompt is compiled."""
+    return isinstance(value, dict) and value.get("type") == "placeholder" and _is_text(value.get("name"))
+
+
+def _placeholder(value: dict[str, Any]) -> Message:
+    return Message(f"placeholder · {value['name']}", [_plain("messages that the prompt is compiled with")])
+
+
+def _is_part(value: Any) -> bool:
+    """Tell whether a value is a part of a message by itself, as instructions to a model are sent."""
+    return isinstance(value, dict) and _is_text(value.get("type")) and _is_text(value.get("content"))
 
 
 def _is_message(value: Any) -> bool:
     return (
         isinstance(value, dict)
-        and isinstance(value.get("role"), str)
-        and not isinstance(value["role"], Literal)
+        and _is_text(value.get("role"))
         and not value.keys().isdisjoint(("content", "tool_calls", "parts"))
     )
 
@@ -92,7 +118,9 @@ def _message(value: dict[str, Any]) -> Message:
     rest = {
         name: one
         for name, one in value.items()
-        if name not in ("role", "content", "parts", "name", "tool_calls") and one not in (None, [], {})
+        if name not in ("role", "content", "parts", "name", "tool_calls")
+        and one not in (None, [], {})
+        and not (name == "type" and one in _PLAIN_TYPES)
     }
     calls = value.get("tool_calls")
     parts += [_tool_call(call) for call in (calls if isinstance(calls, list) else [])]
@@ -117,6 +145,17 @@ def _content_part(value: Any) -> Part:
     if isinstance(value, dict) and isinstance(value.get("text"), str) and value.keys() <= {"type", "text"}:
         kind = value.get("type", "text")
         return _plain(value["text"], "" if kind in _WORDS else str(kind))
+    kind = value.get("type") if isinstance(value, dict) else None
+    if not _is_text(kind):
+        return _part(value)
+    if _is_text(value.get("content")) and value.keys() <= {"type", "content"}:
+        return _parsed(value["content"], "" if kind in _WORDS else kind)
+    if kind in _CALLS and _is_text(value.get("name")):
+        return _tool_call({"name": value["name"], "arguments": value.get(_CALLS[kind])})
+    for name in _RESULTS.get(kind, ()):
+        if name in value:
+            result = value[name]
+            return _parsed(result, "tool result") if _is_text(result) else _part(result, "tool result")
     return _part(value)
 
 
