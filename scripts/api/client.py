@@ -40,7 +40,7 @@ class _Client:
     """What both clients have in common: whom they ask, as whom, and what an answer means."""
 
     def __init__(self, base_url: str, keys: Keys | None, advice: Advice) -> None:
-        self.base_url = base_url
+        self.base_url = base_url.rstrip("/")
         self._keys = keys
         self._advice = advice
 
@@ -116,7 +116,7 @@ class Api(_Client):
         any_certificate: bool = False,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        """Prepare calls of the server at `base_url`, which has no slash at its end.
+        """Prepare calls of the server at `base_url`.
 
         Args:
             base_url: where the server is.
@@ -134,7 +134,7 @@ class Api(_Client):
 
         super().__init__(base_url, keys, advice or Advice())
         self._http = httpx.Client(
-            base_url=base_url,
+            base_url=self.base_url,
             timeout=timeout_s,
             trust_env=uses_proxy(base_url),
             verify=not any_certificate,
@@ -337,7 +337,7 @@ class AsyncApi(_Client):
 
         super().__init__(base_url, None, Advice())
         self._http = httpx.AsyncClient(
-            base_url=base_url, timeout=timeout_s, trust_env=uses_proxy(base_url), transport=transport
+            base_url=self.base_url, timeout=timeout_s, trust_env=uses_proxy(base_url), transport=transport
         )
 
     async def __aenter__(self) -> Self:

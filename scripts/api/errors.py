@@ -50,6 +50,11 @@ class NoAnswer(ApiError):
         self.reason = f"{self.kind}: {error}"
         super().__init__(f"{call} got no answer ({self.reason}).", fix=fix)
 
+    @property
+    def timed_out(self) -> bool:
+        """Whether the time was over."""
+        return self.kind.endswith("Timeout")
+
 
 class UnexpectedAnswer(ApiError):
     """The server answered, but not as Langfuse does."""

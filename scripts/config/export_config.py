@@ -45,7 +45,7 @@ def _server(context: Context, project: str, base_url: str) -> Server:
                 f"The key for {base_url} is not set.",
                 fix="set LANGFUSE_PUBLIC_KEY and LANGFUSE_SECRET_KEY in the environment.",
             )
-        return Server(base_url.rstrip("/"), public, secret)
+        return Server(base_url, public, secret)
     store = CredentialsStore(context.layout.credentials_dir)
     known = store.projects()
     name = project or (known[0] if len(known) == 1 else "")

@@ -18,9 +18,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from scripts.api.keys import ProjectKey
 from scripts.watch.alerts.document import AlertFileError, load_alerts, parse_alerts
 from scripts.watch.alerts.evaluate import Finding
-from scripts.watch.alerts.reader import ProjectKey
 from scripts.watch.alerts.readings import find, read_values
 from scripts.watch.exporter.summary import summarize
 from scripts.watch.report.command import gather_reports

@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from scripts.watch.alerts.reader import MetricsError, ProjectKey
+from scripts.api.keys import ProjectKey
+from scripts.watch.alerts.reader import MetricsError
 from scripts.watch.report.command import gather_reports, write
 from scripts.watch.report.files import csv_files, json_of
 from scripts.watch.report.fixed import FixedCosts, FreeTier, Subscription

@@ -74,7 +74,7 @@ def remote_of(context: Context, project: str, base_url: str) -> Api:
             fix="make up, or set LANGFUSE_PUBLIC_KEY and LANGFUSE_SECRET_KEY together with BASE_URL.",
         )
     return Api(
-        base_url.rstrip("/"),
+        base_url,
         (public, secret),
         timeout_s=_TIMEOUT_S,
         attempts=ATTEMPTS,

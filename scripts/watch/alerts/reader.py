@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-import httpx
-
-from scripts.api.proxies import uses_proxy
+from scripts.api.client import AsyncApi
+from scripts.api.errors import ApiError, ErrorAnswer, NoAnswer
+from scripts.api.keys import ProjectKey
 from scripts.core.errors import StackError
-from scripts.settings.envfile import read_env
 
 from .catalog import of_agent
 from .queries import Answers, Query, Rows, Scope, agents_in, rows_of_agent
-
-METRICS = "/api/public/v2/metrics"
 
 
 class MetricsError(StackError):
@@ -31,49 +26,15 @@ class MetricsError(StackError):
         reason: one of `refused` (4xx), `failed` (5xx), `timeout`, `unreachable`, `malformed`.
     """
 
-    def __init__(self, project: str, reason: str, detail: str) -> None:
+    def __init__(self, project: str, error: Exception) -> None:
+        detail = f"{type(error).__name__} in the answer"
+        if isinstance(error, ApiError):
+            detail = error.message.rstrip(".")
         super().__init__(
             f"The metrics of project {project} cannot be read: {detail}.",
             fix="look at `make status` and `make logs`.",
         )
-        self.reason = reason
-
-
-@dataclass(frozen=True, slots=True)
-class ProjectKey:
-    """A project and its API key."""
-
-    project: str
-    public_key: str
-    secret_key: str = field(repr=False)
-
-    @property
-    def auth(self) -> tuple[str, str]:
-        """User and password of HTTP Basic."""
-        return self.public_key, self.secret_key
-
-
-def project_keys(directory: Path) -> list[ProjectKey]:
-    """Return the keys in a directory of credentials files, sorted by project."""
-    found = []
-    for path in sorted(directory.glob("*.env")):
-        values = read_env(path).values()
-        public, secret = values.get("LANGFUSE_PUBLIC_KEY"), values.get("LANGFUSE_SECRET_KEY")
-        if public and secret:
-            found.append(ProjectKey(path.stem, public, secret))
-    return found
-
-
-def why_no_keys(directory: Path) -> str:
-    """Return why a directory gives no keys, for people."""
-    if directory.exists() and not os.access(directory, os.R_OK | os.X_OK):
-        return f"user {os.getuid()} may not read the credentials in {directory}"
-    return f"there are no credentials in {directory}"
-
-
-def open_client(base_url: str, timeout_s: float) -> httpx.AsyncClient:
-    """Return a client for the server; the caller closes it."""
-    return httpx.AsyncClient(base_url=base_url, timeout=timeout_s, trust_env=uses_proxy(base_url))
+        self.reason = _reason(error)
 
 
 @dataclass(slots=True)
@@ -103,7 +64,7 @@ class KeptByAgent:
 
 
 async def read_answers(
-    client: httpx.AsyncClient,
+    client: AsyncApi,
     key: ProjectKey,
     queries: Sequence[Query],
     now: datetime,
@@ -119,7 +80,7 @@ async def read_answers(
         nonlocal asked
         asked += 1
         async with slots:
-            return await _ask(client, key, document)
+            return await ask_metrics(client, key, document)
 
     rows: dict[Scope, Rows] = {}
     for query in queries:  # one project asks one by one; projects run beside each other
@@ -140,18 +101,18 @@ async def read_answers(
     return Answers(rows, asked)
 
 
-async def _ask(client: httpx.AsyncClient, key: ProjectKey, document: dict[str, Any]) -> Rows:
+async def ask_metrics(client: AsyncApi, key: ProjectKey, document: Mapping[str, Any]) -> Rows:
+    """Return the answer to one query. Raises MetricsError."""
     try:
-        answer = await client.get(METRICS, params={"query": json.dumps(document)}, auth=key.auth)
-    except httpx.TimeoutException as error:
-        raise MetricsError(key.project, "timeout", f"no answer in time ({type(error).__name__})") from error
-    except httpx.TransportError as error:
-        raise MetricsError(key.project, "unreachable", f"{type(error).__name__}: {error}") from error
-    if answer.status_code != httpx.codes.OK:
-        reason = "refused" if answer.is_client_error else "failed"
-        raise MetricsError(key.project, reason, f"{answer.status_code} {' '.join(answer.text.split())[:300]}")
-    try:
-        rows: Rows = answer.json()["data"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise MetricsError(key.project, "malformed", f"{type(error).__name__} in the answer") from error
+        rows: Rows = (await client.get("v2/metrics", keys=key.keys, query=json.dumps(document)))["data"]
+    except (ApiError, KeyError, TypeError) as error:
+        raise MetricsError(key.project, error) from error
     return rows
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, NoAnswer):
+        return "timeout" if error.timed_out else "unreachable"
+    if isinstance(error, ErrorAnswer):
+        return "refused" if error.status < 500 else "failed"
+    return "malformed"

@@ -6,18 +6,18 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from scripts.api.client import AsyncApi
+from scripts.api.keys import ProjectKey, project_keys
 from scripts.core.errors import UsageError
 from scripts.engines.context import Context
 
 from .evaluate import Finding, Values, evaluate
 from .model import AlertFile
 from .queries import plan_queries, values
-from .reader import ProjectKey, open_client, project_keys, read_answers
+from .reader import read_answers
 from .series import all_series
 
 TIMEOUT_S = 30.0
-
-
 _IN_PARALLEL = 4
 
 
@@ -28,7 +28,7 @@ async def read_values(
     series = all_series(file)
     queries = plan_queries(series)
     slots = asyncio.Semaphore(_IN_PARALLEL)
-    async with open_client(base_url, TIMEOUT_S) as client:
+    async with AsyncApi(base_url, timeout_s=TIMEOUT_S) as client:
         answers = await asyncio.gather(
             *(read_answers(client, key, queries, now, slots=slots) for key in keys)
         )

@@ -13,12 +13,15 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import httpx
-
+from scripts.api.client import AsyncApi
+from scripts.api.errors import NoAnswer
+from scripts.api.keys import ProjectKey
 from scripts.watch.alerts.queries import CANARY_ENVIRONMENT
-from scripts.watch.alerts.reader import ProjectKey
+
+if TYPE_CHECKING:
+    import httpx
 
 SPAN_NAME = "canary"
 SCORE_NAME = "canary"
@@ -86,7 +89,7 @@ class Canary:
         slow_s: a run whose steps take longer together is slow.
     """
 
-    client: httpx.AsyncClient
+    client: AsyncApi
     key: ProjectKey
     deadline_s: float
     slow_s: float
@@ -132,7 +135,7 @@ class Canary:
         return run
 
     async def _write(self, path: str, body: dict[str, Any]) -> None:
-        answer = await self._call("POST", path, json=body)
+        answer = await self._call("POST", path, body=body)
         if not answer.is_success:
             raise _Failed(Result.REFUSED, f"{path} answers {answer.status_code}")
 
@@ -140,7 +143,7 @@ class Canary:
         deadline = time.monotonic() + self.deadline_s
         pause, seen = _FIRST_PAUSE_S, ""
         while True:
-            answer = await self._call("GET", path, params=parameters)
+            answer = await self._call("GET", path, query=parameters)
             if answer.is_success:
                 if any(row.get("id") == wanted for row in answer.json().get("data", ())):
                     return
@@ -154,10 +157,10 @@ class Canary:
 
     async def _call(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         try:
-            answer = await self.client.request(method, path, auth=self.key.auth, **arguments)
-        except httpx.TransportError as error:
-            raise _Failed(Result.UNREACHABLE, f"{path}: {type(error).__name__}") from error
-        if answer.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+            answer = await self.client.request(method, path, keys=self.key.keys, **arguments)
+        except NoAnswer as error:
+            raise _Failed(Result.UNREACHABLE, f"{path}: {error.kind}") from error
+        if answer.status_code in (401, 403):
             raise _Failed(Result.UNAUTHORIZED, f"{path} answers {answer.status_code}")
         return answer
 

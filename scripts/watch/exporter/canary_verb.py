@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
+from scripts.api.client import AsyncApi
+from scripts.api.keys import ProjectKey, project_keys, why_no_keys
 from scripts.core.errors import EXIT_FAILED, EXIT_OK, EXIT_WARNINGS, UsageError
 from scripts.engines.context import Context
-from scripts.watch.alerts.reader import ProjectKey, open_client, project_keys, why_no_keys
 
 from .canary import Canary, Result, Run
 from .config import ExporterConfig, exporter_config
@@ -38,5 +39,5 @@ def run(context: Context) -> int:
 
 
 async def _run(config: ExporterConfig, key: ProjectKey) -> Run:
-    async with open_client(config.base_url, config.timeout_s) as client:
+    async with AsyncApi(config.base_url, timeout_s=config.timeout_s) as client:
         return await Canary(client, key, config.canary_deadline_s, config.canary_slow_s).run()

@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-import httpx
-
+from scripts.api.client import AsyncApi
+from scripts.api.errors import ApiError
+from scripts.api.keys import ProjectKey, project_keys, why_no_keys
 from scripts.core.heartbeats import last_successes
 from scripts.data.reconcile.compose import Reconciler
 from scripts.data.reconcile.watch import Watch, try_run
@@ -21,14 +22,7 @@ from scripts.stores.postgres import Postgres
 from scripts.watch.alerts.document import AlertFileError, load_alerts
 from scripts.watch.alerts.model import AlertFile
 from scripts.watch.alerts.queries import Query, plan_queries, values
-from scripts.watch.alerts.reader import (
-    KeptByAgent,
-    MetricsError,
-    ProjectKey,
-    project_keys,
-    read_answers,
-    why_no_keys,
-)
+from scripts.watch.alerts.reader import KeptByAgent, MetricsError, read_answers
 from scripts.watch.alerts.series import Series, all_series
 
 from .canary import Canary
@@ -48,7 +42,7 @@ _PATIENCE_S = 20.0
 class Exporter:
     """Keeps the telemetry up to date. Failures are counted and logged, and never end it."""
 
-    def __init__(self, config: ExporterConfig, telemetry: Telemetry, client: httpx.AsyncClient) -> None:
+    def __init__(self, config: ExporterConfig, telemetry: Telemetry, client: AsyncApi) -> None:
         self._config = config
         self._telemetry = telemetry
         self._client = client
@@ -163,17 +157,15 @@ class Exporter:
 
     async def _look_at_health(self) -> None:
         try:
-            answer = await self._client.get(
-                "/api/public/health", params={"failIfDatabaseUnavailable": "true"}
-            )
+            answer = await self._client.request("GET", "health", query={"failIfDatabaseUnavailable": "true"})
             self._telemetry.server_up.set(answer.is_success)
             if answer.is_success:
                 self._server_seen.set()
             version = str(answer.json().get("version", ""))
             self._telemetry.observe_version(version, self._config.expected_version)
-        except (httpx.TransportError, ValueError, AttributeError) as error:
+        except (ApiError, ValueError, AttributeError) as error:
             self._telemetry.server_up.set(0)
-            self._failed("health", "unreachable", f"{type(error).__name__}: {error}")
+            self._failed("health", "unreachable", _text(error))
             return
         if date := answer.headers.get("date"):
             skew = (parsedate_to_datetime(date) - datetime.now(UTC)).total_seconds()
@@ -192,16 +184,13 @@ class Exporter:
             self._telemetry.certificate_expiry.labels(host).set(end)
 
     async def _look_at_queues(self) -> None:
-        headers = {"Authorization": f"Bearer {self._config.admin_api_key}"}
         try:
-            answer = await self._client.get("/api/admin/bullmq", headers=headers)
-            queues = answer.raise_for_status().json()
-            for queue in queues:
+            for queue in await self._client.get("/api/admin/bullmq", keys=self._config.admin_api_key):
                 for state, jobs in queue.get("jobCount", {}).items():
                     self._telemetry.queue_jobs.labels(queue["queueName"], state).set(jobs)
-        except (httpx.HTTPError, ValueError, AttributeError, KeyError, TypeError) as error:
+        except (ApiError, AttributeError, KeyError, TypeError) as error:
             self._telemetry.queue_jobs.clear()
-            self._failed("queues", "failed", f"{type(error).__name__}: {error}")
+            self._failed("queues", "failed", _text(error))
 
     def _failed(self, source: str, reason: str, detail: str) -> None:
         self._telemetry.failures.labels(source, reason).inc()
@@ -217,6 +206,10 @@ class Exporter:
                 log.exception("the exporter failed")
                 self._telemetry.failures.labels("exporter", "bug").inc()
             await asyncio.sleep(max(0.0, interval_s - (time.monotonic() - start)))
+
+
+def _text(error: Exception) -> str:
+    return error.message if isinstance(error, ApiError) else f"{type(error).__name__}: {error}"
 
 
 def _watch_of(config: ExporterConfig, last_canary: Callable[[], float | None]) -> Watch | None:

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from scripts.watch.alerts.reader import open_client
+from scripts.api.client import AsyncApi
 
 from .collect import Exporter
 from .config import ExporterConfig
@@ -29,7 +29,7 @@ def build_app(config: ExporterConfig) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        async with open_client(config.base_url, config.timeout_s) as client:
+        async with AsyncApi(config.base_url, timeout_s=config.timeout_s) as client:
             task = asyncio.create_task(Exporter(config, telemetry, client).forever())
             yield
             task.cancel()

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from scripts.api.client import AsyncApi
+from scripts.api.keys import ProjectKey
 from scripts.core.console import Console
 from scripts.core.errors import EXIT_OK
 from scripts.core.layout import write_private
 from scripts.engines.context import Context
-from scripts.watch.alerts.reader import ProjectKey, open_client
 from scripts.watch.alerts.readings import TIMEOUT_S, selected_keys
 
 from .files import csv_files, json_of
@@ -48,7 +49,7 @@ async def gather_reports(
     slots = asyncio.Semaphore(_IN_PARALLEL)
     # The first request that fails is told. Those beside it fail too, and nobody waits for them any more.
     asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
-    async with open_client(base_url, TIMEOUT_S) as client:
+    async with AsyncApi(base_url, timeout_s=TIMEOUT_S) as client:
         return await asyncio.gather(
             *(gather_report(key.project, asker(client, key, slots), now, costs) for key in keys)
         )

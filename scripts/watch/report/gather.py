@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 
-import httpx
-
+from scripts.api.client import AsyncApi
+from scripts.api.keys import ProjectKey
 from scripts.watch.alerts.catalog import Filter, of_agent
 from scripts.watch.alerts.queries import Rows
-from scripts.watch.alerts.reader import METRICS, MetricsError, ProjectKey
+from scripts.watch.alerts.reader import ask_metrics
 
 from . import queries
 from .compose import (
@@ -32,20 +31,12 @@ from .queries import AGENTS, CALLS, ROOTS, TOP_MODELS, TOP_TRENDS, WINDOWS, Docu
 Ask = Callable[[Document], Awaitable[Rows]]
 
 
-def asker(client: httpx.AsyncClient, key: ProjectKey, slots: asyncio.Semaphore) -> Ask:
+def asker(client: AsyncApi, key: ProjectKey, slots: asyncio.Semaphore) -> Ask:
     """Return a function that asks one project and raises MetricsError; `slots` bounds what runs at once."""
 
     async def ask(document: Document) -> Rows:
         async with slots:
-            try:
-                answer = await client.get(METRICS, params={"query": json.dumps(document)}, auth=key.auth)
-            except httpx.TransportError as error:
-                raise MetricsError(key.project, "unreachable", f"{type(error).__name__}: {error}") from error
-            if answer.status_code != httpx.codes.OK:
-                detail = f"{answer.status_code} {' '.join(answer.text.split())[:300]}"
-                raise MetricsError(key.project, "refused" if answer.is_client_error else "failed", detail)
-            rows: Rows = answer.json()["data"]
-            return rows
+            return await ask_metrics(client, key, document)
 
     return ask
 

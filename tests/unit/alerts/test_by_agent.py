@@ -9,9 +9,11 @@ from typing import Any
 
 import httpx
 
+from scripts.api.client import AsyncApi
+from scripts.api.keys import ProjectKey
 from scripts.watch.alerts.model import Window
 from scripts.watch.alerts.queries import AGENTS_ASKED, plan_queries, values
-from scripts.watch.alerts.reader import KeptByAgent, ProjectKey, read_answers
+from scripts.watch.alerts.reader import KeptByAgent, read_answers
 from scripts.watch.alerts.series import Series
 
 NOW = datetime(2026, 11, 10, 12, tzinfo=UTC)
@@ -49,8 +51,8 @@ def read(server: Server, project: str, kept: KeptByAgent | None) -> dict[Series,
 
     async def ask() -> dict[Series, dict[str, float]]:
         key = ProjectKey(project, "pk-lf-test-none", "sk-lf-test-none")
-        async with httpx.AsyncClient(
-            base_url="http://langfuse.example", transport=httpx.MockTransport(server)
+        async with AsyncApi(
+            "http://langfuse.example", timeout_s=5, transport=httpx.MockTransport(server)
         ) as client:
             slots = asyncio.Semaphore(1)
             answers = await read_answers(client, key, plan_queries(SERIES), NOW, slots=slots, kept=kept)

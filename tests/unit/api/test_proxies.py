@@ -12,10 +12,8 @@ import pytest
 
 from scripts.api.client import Api, AsyncApi
 from scripts.api.proxies import uses_proxy
-from scripts.watch.alerts.reader import open_client
 
 OPEN: dict[str, Callable[[str], Any]] = {
-    "alerts, report, dashboard": lambda url: open_client(url, 1),
     "the client": lambda url: Api(url)._http,
     "the client of many requests": lambda url: AsyncApi(url, timeout_s=1)._http,
 }

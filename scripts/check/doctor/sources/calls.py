@@ -9,8 +9,8 @@ from datetime import timedelta
 from itertools import combinations
 from typing import Any
 
+from scripts.api.keys import project_keys
 from scripts.check.doctor.facts import Facts, NotGathered, Surroundings
-from scripts.watch.alerts.reader import project_keys
 
 from .server import Server
 
@@ -65,7 +65,7 @@ def gather(surroundings: Surroundings, facts: Facts) -> Calls:
                     "fields": "core,basic,usage",
                 }
                 try:
-                    answer = client.get("/api/public/v2/observations", params=query, auth=key.auth)
+                    answer = client.get("/api/public/v2/observations", params=query, auth=key.keys)
                 except httpx.HTTPError as error:
                     raise NotGathered(f"observations cannot be read ({type(error).__name__})") from error
                 if not answer.is_success:

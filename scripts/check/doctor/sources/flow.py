@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from scripts.api.client import AsyncApi
+from scripts.api.keys import ProjectKey, project_keys
 from scripts.check.doctor.facts import Facts, NotGathered, Surroundings
-from scripts.watch.alerts.reader import ProjectKey, open_client, project_keys
 from scripts.watch.exporter.canary import Canary, Run
 
 from .containers import Containers, run_inside
@@ -53,7 +54,7 @@ def gather_flow(surroundings: Surroundings, facts: Facts) -> Flow:
 
 async def _canary(surroundings: Surroundings, key: ProjectKey) -> Run:
     slow = float(surroundings.settings.get("CANARY_SLOW_S") or DEADLINE_S)
-    async with open_client(surroundings.url(), TIMEOUT_S) as client:
+    async with AsyncApi(surroundings.url(), timeout_s=TIMEOUT_S) as client:
         return await Canary(client, key, DEADLINE_S, slow).run()
 
 
@@ -87,7 +88,7 @@ def _there_and_back(client: Any, surroundings: Surroundings, key: ProjectKey, co
         "sha256Hash": digest,
         "field": "metadata",
     }
-    asked = client.post(base, json=body, auth=key.auth)
+    asked = client.post(base, json=body, auth=key.keys)
     if not asked.is_success:
         return Media(f"POST /api/public/media answers {asked.status_code}", "ask")
     upload, media_id = asked.json().get("uploadUrl"), asked.json()["mediaId"]
@@ -105,8 +106,8 @@ def _there_and_back(client: Any, surroundings: Surroundings, key: ProjectKey, co
             "uploadHttpError": None,
             "uploadTimeMs": 0,
         }
-        client.patch(f"{base}/{media_id}", json=done, auth=key.auth).raise_for_status()
-    found = client.get(f"{base}/{media_id}", auth=key.auth)
+        client.patch(f"{base}/{media_id}", json=done, auth=key.keys).raise_for_status()
+    found = client.get(f"{base}/{media_id}", auth=key.keys)
     if not found.is_success:
         return Media(f"GET /api/public/media answers {found.status_code}", "ask")
     url = str(found.json()["url"])

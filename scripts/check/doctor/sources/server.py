@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from scripts.api.keys import ProjectKey, project_keys
 from scripts.check.doctor.facts import Facts, NotGathered, Surroundings
-from scripts.watch.alerts.reader import ProjectKey, project_keys
 
 TIMEOUT_S = 4.0
 
@@ -104,9 +104,9 @@ def _ask(surroundings: Surroundings, client: Any, url: str, ready: int, health: 
     working = next((key for key in project_keys(directory) if keys[key.project]), None)
     prices, legacy = None, 0
     if working:
-        models = client.get("/api/public/models", params={"limit": 1}, auth=working.auth)
+        models = client.get("/api/public/models", params={"limit": 1}, auth=working.keys)
         prices = int(models.json()["meta"]["totalItems"]) if models.is_success else None
-        legacy = client.get("/api/public/traces", params={"limit": 1}, auth=working.auth).status_code
+        legacy = client.get("/api/public/traces", params={"limit": 1}, auth=working.keys).status_code
     # httpx refuses to send a header that ends with a space.
     admin = {"Authorization": f"Bearer {surroundings.settings.get('ADMIN_API_KEY') or 'none'}"}
     queues = client.get("/api/admin/bullmq", headers=admin)
@@ -126,7 +126,7 @@ def _ask(surroundings: Surroundings, client: Any, url: str, ready: int, health: 
 
 
 def _project_of(client: Any, key: ProjectKey) -> str | None:
-    answer = client.get("/api/public/projects", auth=key.auth)
+    answer = client.get("/api/public/projects", auth=key.keys)
     if not answer.is_success:
         return None
     rows = answer.json().get("data") or [{}]

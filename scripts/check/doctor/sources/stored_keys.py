@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from scripts.api.keys import project_keys
 from scripts.check.doctor.facts import Facts, Surroundings
-from scripts.watch.alerts.reader import project_keys
 
 from .embedded import EmbeddedData
 from .postgres import Postgres
