@@ -361,7 +361,7 @@ FAULTS = [
         "refused at write_span: /api/public/otel/v1/traces answers 503",
     ),
     ("flow.score", "503:1@/api/public/scores", FAILED, "refused at write_score"),
-    ("flow.media", "503:1@/api/public/media", FAILED, "POST /api/public/media answers 503"),
+    ("flow.media", "503:1@/api/public/media", FAILED, "/api/public/media answers 503"),
     ("flow.visible", "slow:1:800ms@/api/public/otel", WARNING, "to be seen"),
 ]
 

@@ -9,12 +9,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-import httpx
 import orjson
 
+from scripts.api import signed_urls
 from scripts.api.client import Api, Row
-from scripts.api.errors import ObjectRefused
-from scripts.api.proxies import uses_proxy
+from scripts.api.errors import NoAnswer, ObjectRefused
 
 from .files import Manifest, Part, read_part, sha256
 from .remote import TransferError
@@ -90,16 +89,12 @@ def upload(remote: Api, source: Path, row: Row) -> bool:
         return False
     headers = {"content-type": str(row["contentType"]), "x-amz-checksum-sha256": str(row["sha256"])}
     try:
-        answer = httpx.put(
-            announced["uploadUrl"],
-            content=content,
-            headers=headers,
-            timeout=_TIMEOUT_S,
-            trust_env=uses_proxy(announced["uploadUrl"]),
+        answer = signed_urls.send(
+            "PUT", announced["uploadUrl"], content=content, headers=headers, timeout_s=_TIMEOUT_S
         )
-    except httpx.HTTPError as error:
+    except NoAnswer as error:
         raise TransferError(
-            f"Medium {row['id']} cannot be uploaded ({type(error).__name__}).",
+            f"Medium {row['id']} cannot be uploaded ({error.kind}).",
             fix="the object store must be reachable from here (S3_PUBLIC_ENDPOINT), then repeat.",
         ) from error
     report = {
@@ -141,18 +136,17 @@ def _place(kind: str, row: Row) -> Row:
 def _fetch(remote: Api, into: Path, media: str) -> Row:
     record = remote.get(f"media/{media}")
     try:
-        url = record["url"]
-        answer = httpx.get(url, timeout=_TIMEOUT_S, trust_env=uses_proxy(url))
-        content = answer.raise_for_status().content
-    except httpx.HTTPStatusError as error:
-        raise ObjectRefused(
-            f"The object store answers {error.response.status_code}", fix="upload it again, or leave it out."
-        ) from error
-    except httpx.HTTPError as error:
+        answer = signed_urls.send("GET", record["url"], timeout_s=_TIMEOUT_S)
+    except NoAnswer as error:
         raise TransferError(
-            f"Medium {media} cannot be read ({type(error).__name__}).",
+            f"Medium {media} cannot be read ({error.kind}).",
             fix="the object store must be reachable from here (S3_PUBLIC_ENDPOINT), then repeat.",
         ) from error
+    if not answer.is_success:
+        raise ObjectRefused(
+            f"The object store answers {answer.status_code}", fix="upload it again, or leave it out."
+        )
+    content = answer.content
     (into / FILES / media).write_bytes(content)
     return {
         "id": media,

@@ -9,6 +9,8 @@ from datetime import timedelta
 from itertools import combinations
 from typing import Any
 
+from scripts.api.client import Api
+from scripts.api.errors import ErrorAnswer, NoAnswer
 from scripts.api.keys import project_keys
 from scripts.check.doctor.facts import Facts, NotGathered, Surroundings
 
@@ -43,8 +45,6 @@ class Calls:
 
 def gather(surroundings: Surroundings, facts: Facts) -> Calls:
     """Return the last calls of all projects whose keys the server accepts."""
-    import httpx
-
     accepted = facts.of(Server).answering().keys or {}
     keys = [
         key for key in project_keys(surroundings.context.layout.credentials_dir) if accepted.get(key.project)
@@ -54,23 +54,23 @@ def gather(surroundings: Surroundings, facts: Facts) -> Calls:
     since = (surroundings.now - PERIOD).strftime("%Y-%m-%dT%H:%M:%SZ")
     count = 0
     twice: list[Twice] = []
-    with httpx.Client(base_url=surroundings.url(), timeout=TIMEOUT_S, trust_env=False) as client:
+    with Api(surroundings.url(), timeout_s=TIMEOUT_S) as api:
         for key in keys:
             rows: list[Row] = []
             for kind in _KINDS:
-                query = {
-                    "type": kind,
-                    "fromStartTime": since,
-                    "limit": str(CALLS_ASKED),
-                    "fields": "core,basic,usage",
-                }
                 try:
-                    answer = client.get("/api/public/v2/observations", params=query, auth=key.keys)
-                except httpx.HTTPError as error:
-                    raise NotGathered(f"observations cannot be read ({type(error).__name__})") from error
-                if not answer.is_success:
-                    raise NotGathered(f"GET /api/public/v2/observations answers {answer.status_code}")
-                rows += answer.json()["data"]
+                    rows += api.get(
+                        "v2/observations",
+                        keys=key.keys,
+                        type=kind,
+                        fromStartTime=since,
+                        limit=CALLS_ASKED,
+                        fields="core,basic,usage",
+                    )["data"]
+                except NoAnswer as error:
+                    raise NotGathered(f"observations cannot be read ({error.kind})") from error
+                except ErrorAnswer as error:
+                    raise NotGathered(f"GET /api/public/v2/observations answers {error.status}") from error
             count += len(rows)
             twice += reported_twice(key.project, rows)
     return Calls(count, twice)

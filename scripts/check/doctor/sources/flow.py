@@ -7,9 +7,10 @@ import base64
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from scripts.api.client import AsyncApi
+from scripts.api import signed_urls
+from scripts.api.client import Api, AsyncApi
+from scripts.api.errors import ApiError, NoAnswer
 from scripts.api.keys import ProjectKey, project_keys
 from scripts.check.doctor.facts import Facts, NotGathered, Surroundings
 from scripts.watch.exporter.canary import Canary, Run
@@ -60,25 +61,22 @@ async def _canary(surroundings: Surroundings, key: ProjectKey) -> Run:
 
 def gather_media(surroundings: Surroundings, facts: Facts) -> Media:
     """Return how the media file went. The same file all day: the store keeps one a day and no more."""
-    import httpx
-
     key = _key(surroundings, facts)
     content = f"written by make doctor on {surroundings.now:%Y-%m-%d}\n".encode()
-    with httpx.Client(timeout=MEDIA_TIMEOUT_S, trust_env=False) as client:
+    with Api(surroundings.url(), key.keys, timeout_s=MEDIA_TIMEOUT_S) as api:
         try:
-            media = _there_and_back(client, surroundings, key, content)
-        except httpx.HTTPError as error:
-            return Media(f"no answer ({type(error).__name__}: {error})", "ask")
+            media = _there_and_back(api, surroundings, key, content)
+        except NoAnswer as error:
+            return Media(f"no answer ({error.reason})", "ask")
+        except ApiError as error:
+            return Media(error.message.rstrip("."), "ask")
     if media.problem or not surroundings.is_compose:
         return media
     return Media("", "", media.url, _from_container(surroundings, facts, media.url))
 
 
-def _there_and_back(client: Any, surroundings: Surroundings, key: ProjectKey, content: bytes) -> Media:
+def _there_and_back(api: Api, surroundings: Surroundings, key: ProjectKey, content: bytes) -> Media:
     """Ask for a place, send, confirm, ask for the place to read, read, compare."""
-    import httpx
-
-    base = f"{surroundings.url()}/api/public/media"
     digest = base64.b64encode(hashlib.sha256(content).digest()).decode()
     trace = hashlib.sha256(f"doctor {key.project} {surroundings.now:%Y-%m-%d}".encode()).hexdigest()[:32]
     body = {
@@ -88,35 +86,32 @@ def _there_and_back(client: Any, surroundings: Surroundings, key: ProjectKey, co
         "sha256Hash": digest,
         "field": "metadata",
     }
-    asked = client.post(base, json=body, auth=key.keys)
-    if not asked.is_success:
-        return Media(f"POST /api/public/media answers {asked.status_code}", "ask")
-    upload, media_id = asked.json().get("uploadUrl"), asked.json()["mediaId"]
+    asked = api.post("media", body)
+    upload, one = asked.get("uploadUrl"), f"media/{asked['mediaId']}"
     if upload:
         headers = {"content-type": "text/plain", "x-amz-checksum-sha256": digest}
         try:
-            sent = client.put(upload, content=content, headers=headers)
-        except httpx.HTTPError as error:
-            return Media(f"{_place(upload)} does not answer ({type(error).__name__})", "send")
+            sent = signed_urls.send(
+                "PUT", upload, content=content, headers=headers, timeout_s=MEDIA_TIMEOUT_S
+            )
+        except NoAnswer as error:
+            return Media(f"{signed_urls.place(upload)} does not answer ({error.kind})", "send")
         if not sent.is_success:
-            return Media(f"{_place(upload)} answers {sent.status_code} to the upload", "send")
+            return Media(f"{signed_urls.place(upload)} answers {sent.status_code} to the upload", "send")
         done = {
             "uploadedAt": surroundings.now.isoformat().replace("+00:00", "Z"),
             "uploadHttpStatus": sent.status_code,
             "uploadHttpError": None,
             "uploadTimeMs": 0,
         }
-        client.patch(f"{base}/{media_id}", json=done, auth=key.keys).raise_for_status()
-    found = client.get(f"{base}/{media_id}", auth=key.keys)
-    if not found.is_success:
-        return Media(f"GET /api/public/media answers {found.status_code}", "ask")
-    url = str(found.json()["url"])
+        api.patch(one, done)
+    url = str(api.get(one)["url"])
     try:
-        read = client.get(url)
-    except httpx.HTTPError as error:
-        return Media(f"{_place(url)} does not answer ({type(error).__name__})", "read")
+        read = signed_urls.send("GET", url, timeout_s=MEDIA_TIMEOUT_S)
+    except NoAnswer as error:
+        return Media(f"{signed_urls.place(url)} does not answer ({error.kind})", "read")
     if read.content != content:
-        return Media(f"{_place(url)} answers {read.status_code}, not what was sent", "read")
+        return Media(f"{signed_urls.place(url)} answers {read.status_code}, not what was sent", "read")
     return Media("", "", url)
 
 
@@ -142,8 +137,3 @@ def _key(surroundings: Surroundings, facts: Facts) -> ProjectKey:
     if key is None:
         raise NotGathered("there is no API key that the server accepts")
     return key
-
-
-def _place(url: str) -> str:
-    """Return scheme and host of a signed URL; the rest of it gives access."""
-    return "/".join(url.split("/")[:3])

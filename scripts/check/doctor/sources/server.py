@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
+from scripts.api.client import Api
+from scripts.api.errors import NoAnswer
 from scripts.api.keys import ProjectKey, project_keys
 from scripts.check.doctor.facts import Facts, NotGathered, Surroundings
+
+if TYPE_CHECKING:
+    import httpx
 
 TIMEOUT_S = 4.0
 
@@ -63,22 +68,20 @@ class PublicUrl:
 
 def gather(surroundings: Surroundings, _facts: Facts) -> Server:
     """Return what the server of this stack answers."""
-    import httpx
-
     url = surroundings.url()
-    with httpx.Client(base_url=url, timeout=TIMEOUT_S, trust_env=False) as client:
+    with Api(url, timeout_s=TIMEOUT_S) as api:
         try:
-            ready = client.get("/api/public/ready")
-            health = client.get("/api/public/health", params={"failIfDatabaseUnavailable": "true"})
-        except httpx.HTTPError as error:
-            return Server(url, f"{url} does not answer ({type(error).__name__})")
+            ready = api.request("GET", "ready")
+            health = api.request("GET", "health", query={"failIfDatabaseUnavailable": "true"})
+        except NoAnswer as error:
+            return Server(url, f"{url} does not answer ({error.kind})")
         try:
-            return _ask(surroundings, client, url, ready.status_code, health)
-        except httpx.HTTPError as error:
+            return _ask(surroundings, api, ready.status_code, health)
+        except NoAnswer as error:
             # Health is right with a dead store behind it, and everything else hangs then.
             return Server(
                 url,
-                f"{url} answers health only, not requests ({type(error).__name__})",
+                f"{url} answers health only, not requests ({error.kind})",
                 ready.status_code,
                 health.status_code,
             )
@@ -86,32 +89,28 @@ def gather(surroundings: Surroundings, _facts: Facts) -> Server:
 
 def gather_public_url(surroundings: Surroundings, _facts: Facts) -> PublicUrl:
     """Return what answers at NEXTAUTH_URL."""
-    import httpx
-
     url = surroundings.settings.get("NEXTAUTH_URL")
     try:
         # What clients trust beyond that is the matter of the group tls.
-        with httpx.Client(timeout=TIMEOUT_S, verify=False, follow_redirects=True, trust_env=False) as client:  # noqa: S501
-            answer = client.get(f"{url}/api/public/health")
+        with Api(url, timeout_s=TIMEOUT_S, any_certificate=True) as api:
+            answer = api.request("GET", "health")
         return PublicUrl(url, _version(answer), "" if _version(answer) else f"answers {answer.status_code}")
-    except httpx.HTTPError as error:
-        return PublicUrl(url, "", f"does not answer ({type(error).__name__})")
+    except NoAnswer as error:
+        return PublicUrl(url, "", f"does not answer ({error.kind})")
 
 
-def _ask(surroundings: Surroundings, client: Any, url: str, ready: int, health: Any) -> Server:
+def _ask(surroundings: Surroundings, api: Api, ready: int, health: httpx.Response) -> Server:
     directory = surroundings.context.layout.credentials_dir
-    keys = {key.project: _project_of(client, key) for key in project_keys(directory)}
+    keys = {key.project: _project_of(api, key) for key in project_keys(directory)}
     working = next((key for key in project_keys(directory) if keys[key.project]), None)
     prices, legacy = None, 0
     if working:
-        models = client.get("/api/public/models", params={"limit": 1}, auth=working.keys)
+        models = api.request("GET", "models", query={"limit": 1}, keys=working.keys)
         prices = int(models.json()["meta"]["totalItems"]) if models.is_success else None
-        legacy = client.get("/api/public/traces", params={"limit": 1}, auth=working.keys).status_code
-    # httpx refuses to send a header that ends with a space.
-    admin = {"Authorization": f"Bearer {surroundings.settings.get('ADMIN_API_KEY') or 'none'}"}
-    queues = client.get("/api/admin/bullmq", headers=admin)
+        legacy = api.request("GET", "traces", query={"limit": 1}, keys=working.keys).status_code
+    queues = api.request("GET", "/api/admin/bullmq", keys=surroundings.settings.get("ADMIN_API_KEY"))
     return Server(
-        url,
+        api.base_url,
         "",
         ready,
         health.status_code,
@@ -121,33 +120,33 @@ def _ask(surroundings: Surroundings, client: Any, url: str, ready: int, health: 
         _queues(queues),
         queues.status_code,
         legacy,
-        _providers(client),
+        _providers(api),
     )
 
 
-def _project_of(client: Any, key: ProjectKey) -> str | None:
-    answer = client.get("/api/public/projects", auth=key.keys)
+def _project_of(api: Api, key: ProjectKey) -> str | None:
+    answer = api.request("GET", "projects", keys=key.keys)
     if not answer.is_success:
         return None
     rows = answer.json().get("data") or [{}]
     return str(rows[0].get("id", "")) or None
 
 
-def _queues(answer: Any) -> dict[str, dict[str, int]] | None:
+def _queues(answer: httpx.Response) -> dict[str, dict[str, int]] | None:
     if not answer.is_success:
         return None
     return {row["queueName"]: row["jobCount"] for row in answer.json() if row.get("jobCount")}
 
 
-def _providers(client: Any) -> frozenset[str] | None:
-    answer = client.get("/api/auth/providers")
+def _providers(api: Api) -> frozenset[str] | None:
+    answer = api.request("GET", "/api/auth/providers")
     if not answer.is_success or "json" not in answer.headers.get("content-type", ""):
         return None
     body = answer.json()
     return frozenset(body) if isinstance(body, dict) else None
 
 
-def _version(answer: Any) -> str:
+def _version(answer: httpx.Response) -> str:
     try:
         return str(answer.json().get("version", ""))
     except (ValueError, AttributeError):
