@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import quote
 
 from .errors import OF_ONE_OBJECT, Advice, ApiError, ErrorAnswer, NoAnswer, ObjectRefused, UnexpectedAnswer
-from .proxies import uses_proxy
+from .proxies import client_options
 
 if TYPE_CHECKING:
     import httpx
@@ -136,10 +136,9 @@ class Api(_Client):
         self._http = httpx.Client(
             base_url=self.base_url,
             timeout=timeout_s,
-            trust_env=uses_proxy(base_url),
-            verify=not any_certificate,
             follow_redirects=any_certificate,
             transport=transport,
+            **client_options(base_url, any_certificate=any_certificate),
         )
         self._over = threading.Event()
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="api")
@@ -337,7 +336,7 @@ class AsyncApi(_Client):
 
         super().__init__(base_url, None, Advice())
         self._http = httpx.AsyncClient(
-            base_url=self.base_url, timeout=timeout_s, trust_env=uses_proxy(base_url), transport=transport
+            base_url=self.base_url, timeout=timeout_s, transport=transport, **client_options(base_url)
         )
 
     async def __aenter__(self) -> Self:

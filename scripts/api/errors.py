@@ -74,3 +74,8 @@ class ErrorAnswer(ApiError):
 
 class ObjectRefused(ErrorAnswer):
     """The server does not give or take this one object."""
+
+
+def reason_of(error: Exception) -> str:
+    """Return why a call failed, or why its answer cannot be used, as a part of a sentence."""
+    return error.message.rstrip(".") if isinstance(error, ApiError) else f"{type(error).__name__}: {error}"

@@ -7,7 +7,16 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from typing import Any
 from urllib.parse import urlsplit
+
+
+def client_options(url: str, *, any_certificate: bool = False) -> dict[str, Any]:
+    """Return what a client of httpx is given for a URL. SSL_CERT_FILE counts also where no proxy does."""
+    import httpx
+
+    verify = False if any_certificate else httpx.create_ssl_context()
+    return {"trust_env": uses_proxy(url), "verify": verify}
 
 
 def uses_proxy(url: str) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from .errors import NoAnswer
-from .proxies import uses_proxy
+from .proxies import client_options
 
 if TYPE_CHECKING:
     import httpx
@@ -24,9 +24,8 @@ def send(
     import httpx
 
     try:
-        return httpx.request(
-            method, url, content=content, headers=headers, timeout=timeout_s, trust_env=uses_proxy(url)
-        )
+        with httpx.Client(timeout=timeout_s, **client_options(url)) as client:
+            return client.request(method, url, content=content, headers=headers)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise NoAnswer(f"{method} {place(url)}", error, fix="look at the object store.") from error
 

@@ -6,9 +6,10 @@ import socket
 import ssl
 import sys
 from collections.abc import Mapping, Sequence
+from urllib.parse import urlsplit
 
-import httpx
-
+from scripts.api.client import Api
+from scripts.api.errors import NoAnswer
 from scripts.core.errors import EXIT_FAILED, EXIT_OK, EXIT_USAGE
 
 from .base import EngineName
@@ -66,8 +67,9 @@ def unusable_here(url: str, *, public_authority: bool = False) -> str:
     authority of your own that this machine does not trust. Whatever else fails is for the tests to find.
     """
     try:
-        httpx.get(f"{url}/api/public/health", timeout=PROBE_TIMEOUT_S)
-    except httpx.ConnectError as error:
+        with Api(url, timeout_s=PROBE_TIMEOUT_S) as api:
+            api.request("GET", "health")
+    except NoAnswer as error:
         cause: BaseException | None = error
         while cause is not None:
             untrusted = (
@@ -75,9 +77,7 @@ def unusable_here(url: str, *, public_authority: bool = False) -> str:
             )
             if untrusted and not public_authority:
                 return "its certificate is not trusted here"
-            if isinstance(cause, socket.gaierror) and httpx.URL(url).host.endswith(".localhost"):
+            if isinstance(cause, socket.gaierror) and (urlsplit(url).hostname or "").endswith(".localhost"):
                 return "its name leads nowhere here"
             cause = cause.__cause__ or cause.__context__
-    except httpx.HTTPError:
-        return ""
     return ""

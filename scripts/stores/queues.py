@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import httpx
-
+from scripts.api.client import Api
+from scripts.api.errors import ApiError, reason_of
 from scripts.core.errors import EngineError
 
 _TIMEOUT_S = 20.0
@@ -20,17 +20,12 @@ def depths(base_url: str, admin_api_key: str) -> dict[str, int]:
         EngineError: the server does not say.
     """
     try:
-        answer = httpx.get(
-            f"{base_url}/api/admin/bullmq",
-            headers={"authorization": f"Bearer {admin_api_key}"},
-            timeout=_TIMEOUT_S,
-            trust_env=False,
-        )
-        rows: list[Mapping[str, Any]] = answer.raise_for_status().json()
+        with Api(base_url, admin_api_key, timeout_s=_TIMEOUT_S) as api:
+            rows: list[Mapping[str, Any]] = api.get("/api/admin/bullmq")
         found = {row["queueName"]: _jobs(row) for row in rows if "ingestion" in row["queueName"]}
-    except (httpx.HTTPError, ValueError, LookupError, TypeError) as error:
+    except (ApiError, LookupError, TypeError) as error:
         raise EngineError(
-            f"The queues of {base_url} cannot be read ({type(error).__name__}: {error}).",
+            f"The queues of {base_url} cannot be read ({reason_of(error)}).",
             fix="look at `make status`; ADMIN_API_KEY must be the one that the server runs with.",
         ) from error
     return {name: jobs for name, jobs in found.items() if jobs}

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from scripts.api.client import Api
+from scripts.api.errors import ApiError
 from scripts.core.errors import CommandFailed, StackError
 from scripts.core.runner import Completed
 from scripts.data.backup.errors import NoRepository, WrongPassword
@@ -92,14 +94,12 @@ class Stores:
 
     def takes_admin_key(self, url: str, key: str) -> bool:
         """Return whether the server takes an admin key."""
-        import httpx
-
-        headers = {"Authorization": f"Bearer {key}"}
         try:
-            answer = httpx.get(f"{url}/api/admin/bullmq", headers=headers, timeout=10, trust_env=False)
-        except httpx.HTTPError:
+            with Api(url, key, timeout_s=10) as api:
+                api.get("/api/admin/bullmq")
+        except ApiError:
             return False
-        return answer.status_code == httpx.codes.OK
+        return True
 
     def set_user_password(self, engine: EngineName, email: str, password: str) -> None:
         """Give a user a password.

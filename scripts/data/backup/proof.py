@@ -7,15 +7,16 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import urlsplit
 
-import httpx
-
-from scripts.settings.envfile import read_env
+from scripts.api import signed_urls
+from scripts.api.client import Api, segment
+from scripts.api.errors import ApiError, ErrorAnswer, reason_of
+from scripts.api.keys import project_keys
 
 from .manifest import Contents, Sample
 
-_TIMEOUT_S = 60.0
+TIMEOUT_S = 60.0
 _PAGE = 1000
 
 
@@ -29,32 +30,25 @@ def read_back(
     """
     problems: list[str] = []
     read = 0
-    for project in sorted({sample.project for sample in contents.samples}):
-        keys = read_env(credentials_dir / f"{project}.env").values()
-        public, secret = keys.get("LANGFUSE_PUBLIC_KEY"), keys.get("LANGFUSE_SECRET_KEY")
-        if not public or not secret:
+    wanted = {sample.project for sample in contents.samples}
+    for key in project_keys(credentials_dir):
+        if key.project not in wanted:
             continue
-        with project_client(base_url, keys) as client:
+        with Api(base_url, key.keys, timeout_s=TIMEOUT_S) as api:
             for sample in contents.samples:
-                if sample.project == project:
-                    problems += _problem(client, sample, live=live)
+                if sample.project == key.project:
+                    problems += _problem(api, sample, live=live)
                     read += 1
     return problems, read
 
 
-def project_client(base_url: str, keys: Mapping[str, str]) -> httpx.Client:
-    """Return a client with the key of a project; the caller closes it."""
-    auth = (keys["LANGFUSE_PUBLIC_KEY"], keys["LANGFUSE_SECRET_KEY"])
-    return httpx.Client(base_url=base_url, auth=auth, timeout=_TIMEOUT_S, trust_env=False)
-
-
-def read_facts(client: httpx.Client, sample: Sample) -> dict[str, Any]:
+def read_facts(api: Api, sample: Sample) -> dict[str, Any]:
     """Return what the API says now about the thing that a sample names: the facts that a manifest keeps.
 
     Raises:
-        httpx.HTTPError, ValueError, LookupError: it cannot be read.
+        ApiError, LookupError: it cannot be read.
     """
-    found = _READERS[sample.kind](client, sample)
+    found = _READERS[sample.kind](api, sample)
     return {name: found[name] for name in _FACTS[sample.kind] if name in found}
 
 
@@ -73,12 +67,12 @@ def has_grown(sample: Sample, found: Mapping[str, Any]) -> bool:
     return sample.kind == "trace" and int(found["observations"]) > int(sample.facts["observations"])
 
 
-def _problem(client: httpx.Client, sample: Sample, *, live: bool) -> list[str]:
+def _problem(api: Api, sample: Sample, *, live: bool) -> list[str]:
     name = f"{sample.kind} {sample.id} of {sample.project}"
     try:
-        found = _READERS[sample.kind](client, sample)
-    except (httpx.HTTPError, ValueError, LookupError) as error:
-        return [f"{name} cannot be read: {type(error).__name__}: {error}"]
+        found = _READERS[sample.kind](api, sample)
+    except (ApiError, LookupError) as error:
+        return [f"{name} cannot be read: {reason_of(error)}"]
     if live and has_grown(sample, found):
         return []
     return [
@@ -88,73 +82,64 @@ def _problem(client: httpx.Client, sample: Sample, *, live: bool) -> list[str]:
     ]
 
 
-def _get(client: httpx.Client, path: str, **query: str | int) -> Any:
-    return client.get(f"/api/public/{path}", params=query).raise_for_status().json()
-
-
-def _trace(client: httpx.Client, sample: Sample) -> Mapping[str, Any]:
-    observations: list[tuple[str, ...]] = []
-    cursor: dict[str, str] = {}
-    while True:
-        page = _get(
-            client,
-            "v2/observations",
-            traceId=sample.id,
-            fields="core,basic,io",
-            limit=_PAGE,
-            **cursor,
-        )
-        observations += [
-            (row["id"], row["name"], row["type"], row["input"] or "", row["output"] or "")
-            for row in page["data"]
-        ]
-        if "cursor" not in page["meta"]:
-            break
-        cursor = {"cursor": page["meta"]["cursor"]}
+def _trace(api: Api, sample: Sample) -> Mapping[str, Any]:
+    query = {"traceId": sample.id, "fields": "core,basic,io", "limit": _PAGE}
+    observations = [
+        (row["id"], row["name"], row["type"], row["input"] or "", row["output"] or "")
+        for page, _ in api.by_cursor("v2/observations", query)
+        for row in page
+    ]
     texts = [text for observation in sorted(observations) for text in observation]
     return {"observations": len(observations), "sha256": digest(texts)}
 
 
-def _score(client: httpx.Client, sample: Sample) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = _get(client, "v3/scores", id=sample.id, fields="core,details")["data"][0]
+def _score(api: Api, sample: Sample) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = api.get("v3/scores", id=sample.id, fields="core,details")["data"][0]
     return found
 
 
-def _prompt(client: httpx.Client, sample: Sample) -> Mapping[str, Any]:
+def _prompt(api: Api, sample: Sample) -> Mapping[str, Any]:
     version = sample.facts["version"]
-    path = f"v2/prompts/{quote(sample.id, safe='')}"
-    found: Mapping[str, Any] = _get(client, path, version=version, resolve="false")
+    path = f"v2/prompts/{segment(sample.id)}"
+    found: Mapping[str, Any] = api.get(path, version=version, resolve="false")
     return found
 
 
-def _dataset_item(client: httpx.Client, sample: Sample) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = _get(client, f"dataset-items/{quote(sample.id, safe='')}")
+def _dataset_item(api: Api, sample: Sample) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = api.get(f"dataset-items/{segment(sample.id)}")
     return found
 
 
-def _media(client: httpx.Client, sample: Sample) -> Mapping[str, Any]:
-    record = _get(client, f"media/{quote(sample.id, safe='')}")
-    content = _media_bytes(client, httpx.URL(record["url"]))
+def _media(api: Api, sample: Sample) -> Mapping[str, Any]:
+    record = api.get(f"media/{segment(sample.id)}")
+    content = _media_bytes(api, record["url"])
     return {**record, "sha256": base64.b64encode(hashlib.sha256(content).digest()).decode()}
 
 
-def _media_bytes(client: httpx.Client, url: httpx.URL) -> bytes:
+def _media_bytes(api: Api, url: str) -> bytes:
     """Return what a signed link leads to.
 
     A link into the engine names the public address of the stack, which need not be the engine under test.
     """
-    if url.path.startswith("/api/public/"):
-        return client.get(url.raw_path.decode()).raise_for_status().content
-    return httpx.get(url, timeout=_TIMEOUT_S, trust_env=False).raise_for_status().content
+    parts = urlsplit(url)
+    if parts.path.startswith("/api/public/"):
+        answer = api.request("GET", f"{parts.path}?{parts.query}")
+    else:
+        answer = signed_urls.send("GET", url, timeout_s=TIMEOUT_S)
+    if not answer.is_success:
+        raise ErrorAnswer(
+            f"{signed_urls.place(url)} answers {answer.status_code}.", status=answer.status_code
+        )
+    return answer.content
 
 
-def _llm_connection(client: httpx.Client, sample: Sample) -> Mapping[str, Any]:
-    rows = _get(client, "llm-connections", limit=100)["data"]
+def _llm_connection(api: Api, sample: Sample) -> Mapping[str, Any]:
+    rows = api.get("llm-connections", limit=100)["data"]
     found: Mapping[str, Any] = next(row for row in rows if row["provider"] == sample.id)
     return found
 
 
-_READERS: Mapping[str, Callable[[httpx.Client, Sample], Mapping[str, Any]]] = {
+_READERS: Mapping[str, Callable[[Api, Sample], Mapping[str, Any]]] = {
     "trace": _trace,
     "score": _score,
     "prompt": _prompt,

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-import httpx
-
+from scripts.api.client import Api
+from scripts.api.errors import ApiError, reason_of
+from scripts.api.keys import project_keys
 from scripts.core.errors import EngineError
-from scripts.settings.envfile import read_env
 
 from .manifest import Sample
-from .proof import project_client, read_facts
+from .proof import TIMEOUT_S, read_facts
 
 _SAMPLES = 3
 _PAGE = 100
@@ -25,35 +24,34 @@ def take_samples(base_url: str, credentials_dir: Path, media_ids: Sequence[tuple
         EngineError: the API does not give them.
     """
     samples: list[Sample] = []
-    for path in sorted(credentials_dir.glob("*.env")):
-        keys = read_env(path).values()
-        with project_client(base_url, keys) as client:
+    for key in project_keys(credentials_dir):
+        with Api(base_url, key.keys, timeout_s=TIMEOUT_S) as api:
             try:
-                wanted = [*_wanted(client, path.stem), *_media(path.stem, media_ids)]
-                samples += [Sample(one.kind, one.project, one.id, read_facts(client, one)) for one in wanted]
-            except (httpx.HTTPError, ValueError, LookupError) as error:
+                wanted = [*_wanted(api, key.project), *_media(key.project, media_ids)]
+                samples += [Sample(one.kind, one.project, one.id, read_facts(api, one)) for one in wanted]
+            except (ApiError, LookupError) as error:
                 raise EngineError(
-                    f"Project {path.stem} cannot be read ({type(error).__name__}: {error}).",
+                    f"Project {key.project} cannot be read ({reason_of(error)}).",
                     fix="look at `make status`; a key that the server does not know belongs out of "
-                    f"{path.name} (make bootstrap).",
+                    f"{key.project}.env (make bootstrap).",
                 ) from error
     return samples
 
 
-def _wanted(client: httpx.Client, project: str) -> Iterator[Sample]:
+def _wanted(api: Api, project: str) -> Iterator[Sample]:
     """Yield what to read; the facts of some say which of several is meant."""
-    page = _get(client, "v2/observations", fields="core,basic", limit=_PAGE)["data"]
+    page = api.get("v2/observations", fields="core,basic", limit=_PAGE)["data"]
     traces = list(dict.fromkeys(row["traceId"] for row in page))
     for trace in dict.fromkeys([*traces[:_SAMPLES], *traces[-1:]]):
         yield Sample("trace", project, trace, {})
-    for row in _get(client, "v3/scores", limit=_SAMPLES)["data"]:
+    for row in api.get("v3/scores", limit=_SAMPLES)["data"]:
         yield Sample("score", project, row["id"], {})
-    for row in _get(client, "v2/prompts", limit=_SAMPLES)["data"]:
+    for row in api.get("v2/prompts", limit=_SAMPLES)["data"]:
         for version in row["versions"][-_SAMPLES:]:
             yield Sample("prompt", project, row["name"], {"version": version})
-    for row in _get(client, "dataset-items", limit=_SAMPLES)["data"]:
+    for row in api.get("dataset-items", limit=_SAMPLES)["data"]:
         yield Sample("dataset_item", project, row["id"], {})
-    for row in _get(client, "llm-connections", limit=_SAMPLES)["data"]:
+    for row in api.get("llm-connections", limit=_SAMPLES)["data"]:
         yield Sample("llm_connection", project, row["provider"], {})
 
 
@@ -61,7 +59,3 @@ def _media(project: str, media_ids: Sequence[tuple[str, str]]) -> Iterator[Sampl
     mine = [media for owner, media in media_ids if owner == project]
     for media in mine[:_SAMPLES]:
         yield Sample("media", project, media, {})
-
-
-def _get(client: httpx.Client, path: str, **query: str | int) -> Any:
-    return client.get(f"/api/public/{path}", params=query).raise_for_status().json()

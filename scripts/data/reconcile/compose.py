@@ -16,8 +16,8 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-import httpx
-
+from scripts.api.client import Api
+from scripts.api.errors import ApiError, reason_of
 from scripts.settings.values import Settings
 from scripts.stores.buckets import EVENTS, open_bucket
 from scripts.stores.clickhouse import ClickHouse
@@ -37,6 +37,7 @@ from .findings import Findings
 
 KEYS_A_REPLAY = 200
 """Batches that are replayed before their spans are waited for; the server takes 1000."""
+_REPLAY_TIMEOUT_S = 120.0
 _THREADS = 16
 PATIENCE_S = 60.0
 """How long nothing more may arrive of what was replayed."""
@@ -181,17 +182,12 @@ class Reconciler:
             StackError: it does not queue all of them.
         """
         try:
-            answer = httpx.post(
-                f"{self.base_url}/api/admin/ingestion-replay",
-                json={"keys": list(keys)},
-                headers={"authorization": f"Bearer {self.settings['ADMIN_API_KEY']}"},
-                timeout=120,
-                trust_env=False,
-            ).raise_for_status()
-            queued, errors = answer.json()["queued"], answer.json().get("errors", [])
-        except (httpx.HTTPError, ValueError, LookupError) as error:
+            with Api(self.base_url, self.settings["ADMIN_API_KEY"], timeout_s=_REPLAY_TIMEOUT_S) as api:
+                answer = api.post("/api/admin/ingestion-replay", {"keys": list(keys)})
+            queued, errors = answer["queued"], answer.get("errors", [])
+        except (ApiError, LookupError, TypeError) as error:
             raise StoreError(
-                f"The server does not replay ({type(error).__name__}: {error}).",
+                f"The server does not replay ({reason_of(error)}).",
                 fix="look at `make status`, then repeat: what was replayed is not replayed again.",
             ) from error
         if queued != len(keys):

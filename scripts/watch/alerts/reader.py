@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from scripts.api.client import AsyncApi
-from scripts.api.errors import ApiError, ErrorAnswer, NoAnswer
+from scripts.api.errors import ApiError, ErrorAnswer, NoAnswer, reason_of
 from scripts.api.keys import ProjectKey
 from scripts.core.errors import StackError
 
@@ -27,11 +27,8 @@ class MetricsError(StackError):
     """
 
     def __init__(self, project: str, error: Exception) -> None:
-        detail = f"{type(error).__name__} in the answer"
-        if isinstance(error, ApiError):
-            detail = error.message.rstrip(".")
         super().__init__(
-            f"The metrics of project {project} cannot be read: {detail}.",
+            f"The metrics of project {project} cannot be read: {reason_of(error)}.",
             fix="look at `make status` and `make logs`.",
         )
         self.reason = _reason(error)

@@ -11,7 +11,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from scripts.api.client import AsyncApi
-from scripts.api.errors import ApiError
+from scripts.api.errors import ApiError, reason_of
 from scripts.api.keys import ProjectKey, project_keys, why_no_keys
 from scripts.core.heartbeats import last_successes
 from scripts.data.reconcile.compose import Reconciler
@@ -165,7 +165,7 @@ class Exporter:
             self._telemetry.observe_version(version, self._config.expected_version)
         except (ApiError, ValueError, AttributeError) as error:
             self._telemetry.server_up.set(0)
-            self._failed("health", "unreachable", _text(error))
+            self._failed("health", "unreachable", reason_of(error))
             return
         if date := answer.headers.get("date"):
             skew = (parsedate_to_datetime(date) - datetime.now(UTC)).total_seconds()
@@ -190,7 +190,7 @@ class Exporter:
                     self._telemetry.queue_jobs.labels(queue["queueName"], state).set(jobs)
         except (ApiError, AttributeError, KeyError, TypeError) as error:
             self._telemetry.queue_jobs.clear()
-            self._failed("queues", "failed", _text(error))
+            self._failed("queues", "failed", reason_of(error))
 
     def _failed(self, source: str, reason: str, detail: str) -> None:
         self._telemetry.failures.labels(source, reason).inc()
@@ -206,10 +206,6 @@ class Exporter:
                 log.exception("the exporter failed")
                 self._telemetry.failures.labels("exporter", "bug").inc()
             await asyncio.sleep(max(0.0, interval_s - (time.monotonic() - start)))
-
-
-def _text(error: Exception) -> str:
-    return error.message if isinstance(error, ApiError) else f"{type(error).__name__}: {error}"
 
 
 def _watch_of(config: ExporterConfig, last_canary: Callable[[], float | None]) -> Watch | None:

@@ -29,7 +29,7 @@ def raising(error: Exception) -> Callable[[httpx.Request], httpx.Response]:
         (lambda _: httpx.Response(401, json={}), "refused", "refuses the API key"),
         (lambda _: httpx.Response(503, text="in\nmaintenance"), "failed", "answers 503: in maintenance"),
         (lambda _: httpx.Response(200, text="<h1>Hello</h1>"), "malformed", "does not answer with JSON"),
-        (lambda _: httpx.Response(200, json={"rows": []}), "malformed", "KeyError in the answer"),
+        (lambda _: httpx.Response(200, json={"rows": []}), "malformed", "KeyError: 'data'"),
         (raising(httpx.ReadTimeout("slow")), "timeout", "got no answer (ReadTimeout: slow)"),
         (raising(httpx.ConnectError("no route")), "unreachable", "got no answer (ConnectError: no route)"),
     ],

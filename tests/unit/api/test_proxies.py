@@ -54,6 +54,17 @@ def _is_outside(address: str) -> bool:
 
 
 @pytest.mark.parametrize("who", OPEN)
+def test_calls_to_this_machine_do_not_even_read_what_the_proxy_is(
+    who: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SOCKS needs a package that is not here; ALL_PROXY is often of that kind."""
+    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:1080")
+    assert OPEN[who]("http://127.0.0.1:3000")
+    with pytest.raises(ImportError):
+        OPEN[who]("https://langfuse.example")
+
+
+@pytest.mark.parametrize("who", OPEN)
 def test_everybody_who_reads_a_server_follows_the_rule(who: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.acme.example:3128")
     monkeypatch.setenv("HTTP_PROXY", "http://proxy.acme.example:3128")

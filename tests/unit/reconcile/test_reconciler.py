@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -80,14 +81,17 @@ class World:
         return httpx.Response(200)
 
     # As the server:
-    def post(self, _: str, **options: Any) -> httpx.Response:
-        keys = options["json"]["keys"]
+    def api(self, *_: Any, **__: Any) -> AbstractContextManager[World]:
+        return nullcontext(self)
+
+    def post(self, path: str, body: Mapping[str, list[str]]) -> Any:
+        assert path == "/api/admin/ingestion-replay"
+        keys = body["keys"]
         self.replays.append(keys)
         if not self.writes_nothing:
             sent = [one for key in keys for one in spans_of(orjson.loads(self.objects[key]))]
             self.rows += [one for one in sent if one not in self.refused]
-        answer = {"queued": 0 if self.queues_nothing else len(keys), "skipped": 0, "errors": []}
-        return httpx.Response(200, json=answer, request=httpx.Request("POST", "http://127.0.0.1"))
+        return {"queued": 0 if self.queues_nothing else len(keys), "skipped": 0, "errors": []}
 
     def keep(self, name: str, *ids: tuple[str, str]) -> str:
         """Keep a batch of spans in the bucket; return its key."""
@@ -100,7 +104,7 @@ class World:
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     made = World()
     monkeypatch.setattr(compose, "open_bucket", made.bucket)
-    monkeypatch.setattr(compose.httpx, "post", made.post)
+    monkeypatch.setattr(compose, "Api", made.api)
     return made
 
 
