@@ -46,6 +46,8 @@ def connections_in(text: str) -> set[str]:
     """Return the functions and classes that open a connection, by the last part of their names."""
     tree = ast.parse(text)
     names = names_in(tree)
+    if not names:
+        return set()
     found = set()
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call):
