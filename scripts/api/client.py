@@ -45,20 +45,11 @@ class _Client:
         self._advice = advice
 
     def _request(
-        self,
-        path: str,
-        query: Mapping[str, Any] | None = None,
-        body: object = None,
-        keys: Keys | None = None,
+        self, path: str, query: Mapping[str, Any] | None = None, body: object = None, keys: Keys | None = None
     ) -> dict[str, Any]:
         given = {name: value for name, value in (query or {}).items() if value is not None}
-        return {
-            # A path with a slash at its beginning is a whole one.
-            "url": path if path.startswith("/") else f"/api/public/{path}",
-            "params": given or None,
-            "json": body,
-            "headers": _authorization(self._keys if keys is None else keys),
-        }
+        headers = _authorization(self._keys if keys is None else keys)
+        return {"url": _whole(path), "params": given or None, "json": body, "headers": headers}
 
     @contextmanager
     def _errors(self, method: str, path: str) -> Iterator[None]:
@@ -93,8 +84,7 @@ class _Client:
             raise UnexpectedAnswer(f"{call} does not answer with JSON.", fix=self._advice.away) from error
 
     def _call_text(self, method: str, path: str) -> str:
-        whole = path if path.startswith("/") else f"/api/public/{path}"
-        return f"{method} {self.base_url}{whole}"[:300]
+        return f"{method} {self.base_url}{_whole(path)}"[:300]
 
 
 class Api(_Client):
@@ -116,17 +106,14 @@ class Api(_Client):
         any_certificate: bool = False,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        """Prepare calls of the server at `base_url`.
+        """Prepare calls of the server at `base_url`, with `keys` where a call names no others.
 
         Args:
-            base_url: where the server is.
-            keys: for all calls that do not name others.
             timeout_s: for each attempt.
             attempts: how often a call is made while the server cannot be connected to or asks to come again.
             repeatable: whether everything that is sent may arrive twice. Then a call is made again also after
                 an error of the server and after a connection that broke.
             concurrency: how many things `each` does at once.
-            advice: what errors say you can do.
             any_certificate: find out who answers at all: take any certificate, and follow redirects.
             transport: what takes the place of the network.
         """
@@ -157,16 +144,10 @@ class Api(_Client):
         self._http.close()
 
     def request(self, method: str, path: str, **what: Any) -> httpx.Response:
-        """Return the answer, whatever its status is.
+        """Return the answer, whatever its status is. `what` are query, body (for JSON) and keys.
 
-        Args:
-            method: of HTTP.
-            path: below `/api/public/`, or a whole one with a slash at its beginning.
-            what: `query`, `body` (for JSON) and `keys`.
-
-        Raises:
-            NoAnswer: there is none, after all attempts.
-            ObjectRefused: the path is too long.
+        The path is below `/api/public/`, or begins with a slash. Raises NoAnswer; ObjectRefused for a path
+        that is too long.
         """
         with self._errors(method, path):
             arguments = self._request(path, **what)
@@ -178,13 +159,9 @@ class Api(_Client):
         """Return the JSON of the answer; None for the statuses in `also`. Raises ApiError."""
         return self._content(self.request(method, path, **what), method, path, also)
 
-    def get(self, path: str, *, keys: Keys | None = None, **query: Any) -> Any:
-        """Return the answer to a read. Raises ApiError."""
-        return self.call("GET", path, query=query, keys=keys)
-
-    def get_or_none(self, path: str, **query: Any) -> Any:
-        """Return the answer to a read, or None when there is nothing. Raises ApiError."""
-        return self.call("GET", path, query=query, also=(404,))
+    def get(self, path: str, *, keys: Keys | None = None, also: Sequence[int] = (), **query: Any) -> Any:
+        """Return the answer to a read; None for the statuses in `also`. Raises ApiError."""
+        return self.call("GET", path, query=query, keys=keys, also=also)
 
     def post(self, path: str, body: object, *, also: Sequence[int] = ()) -> Any:
         """Create something; None for the statuses in `also`. Raises ApiError."""
@@ -263,12 +240,7 @@ class Api(_Client):
             return f"no answer ({error.kind})"
         if answer.status_code == 200:
             return ""
-        try:
-            said = _parsed(answer.content)["status"]
-        except (ValueError, KeyError, TypeError):
-            said = ""
-        shown = f": {said}" if said and isinstance(said, str) else ""
-        return f"/api/public/ready answers {answer.status_code}{shown}"
+        return f"/api/public/ready answers {answer.status_code}: {_message(answer)}".rstrip(": ")
 
     def version(self) -> str:
         """Return the version of the server, or an empty string when it does not say."""
@@ -355,6 +327,10 @@ class AsyncApi(_Client):
         return self._content(await self.request("GET", path, query=query, keys=keys), "GET", path)
 
 
+def _whole(path: str) -> str:
+    return path if path.startswith("/") else f"/api/public/{path}"
+
+
 def segment(name: str) -> str:
     """Return a name as one segment of a path."""
     return quote(name, safe="")
@@ -409,7 +385,7 @@ def _message(answer: httpx.Response) -> str:
         return " ".join(answer.text.split())[:500]
     if not isinstance(content, dict):
         return str(content)[:500]
-    message, details = str(content.get("message") or ""), content.get("error")
+    message, details = str(content.get("message") or content.get("status") or ""), content.get("error")
     more = "" if details in (None, "", message) else details
     return f"{message} {more}".strip()[:1500]
 

@@ -9,7 +9,6 @@ ApiError                 a call of Langfuse's API failed
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scripts.core.errors import StackError
@@ -20,13 +19,7 @@ OF_ONE_OBJECT = frozenset({400, 404, 409, 413, 414, 415, 422, 431, 500})
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What a command says you can do when a call fails.
-
-    Attributes:
-        key: the server refuses the key.
-        refused: it answers with another error.
-        away: it does not answer.
-    """
+    """What you can do when the server refuses the key, answers with another error, or does not answer."""
 
     key: str = "check the key."
     refused: str = "look at `make logs`."
@@ -50,11 +43,6 @@ class NoAnswer(ApiError):
         self.reason = f"{self.kind}: {error}"
         super().__init__(f"{call} got no answer ({self.reason}).", fix=fix)
 
-    @property
-    def timed_out(self) -> bool:
-        """Whether the time was over."""
-        return self.kind.endswith("Timeout")
-
 
 class UnexpectedAnswer(ApiError):
     """The server answered, but not as Langfuse does."""
@@ -67,8 +55,8 @@ class ErrorAnswer(ApiError):
         status: the HTTP status; 0 where the request could not be sent.
     """
 
-    def __init__(self, message: str, *, status: int = 0, fix: str = "", details: Sequence[str] = ()) -> None:
-        super().__init__(message, fix=fix, details=details)
+    def __init__(self, message: str, *, status: int = 0, fix: str = "") -> None:
+        super().__init__(message, fix=fix)
         self.status = status
 
 

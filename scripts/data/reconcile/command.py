@@ -81,6 +81,6 @@ def look_at_embedded(context: Context, begin: datetime, end: datetime) -> Sequen
     """Return what was found in all projects that this stack has a key for."""
     found = []
     for path in sorted(context.layout.credentials_dir.glob("*.env")):
-        with remote_of(context, path.stem, "") as remote, context.console.working(f"Comparing {path.stem}"):
+        with remote_of(context, path.stem) as remote, context.console.working(f"Comparing {path.stem}"):
             found.append(embedded.find(remote, path.stem, begin, end))
     return found

@@ -48,11 +48,6 @@ def projects_of(context: Context) -> list[str]:
     return sorted(path.stem for path in context.layout.credentials_dir.glob("*.env"))
 
 
-def open_project(context: Context, project: str) -> Api:
-    """Return a project of this stack."""
-    return remote_of(context, project, "")
-
-
 def observations(remote: Api, conditions: Sequence[Row], **query: str) -> Iterator[Row]:
     """Yield the observations that fit all conditions of the JSON filter."""
     wanted = {**_QUERY, **query}
@@ -114,7 +109,7 @@ def delete(
     doomed = with_unfinished(context, {name: one.doomed(names) for name, one in subjects.items()})
     write_private(unfinished(context), json.dumps({name: asdict(one) for name, one in doomed.items()}))
     for project, subject in subjects.items():
-        with open_project(context, project) as remote, context.console.working(f"Deleting in {project}"):
+        with remote_of(context, project) as remote, context.console.working(f"Deleting in {project}"):
             ids = list(subject.traces)
             for begin in range(0, len(ids), BATCH):
                 remote.delete("traces", {"traceIds": ids[begin : begin + BATCH]}, also=())

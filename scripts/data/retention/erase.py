@@ -11,6 +11,7 @@ from typing import Any
 from scripts.api.client import Api
 from scripts.core.errors import EXIT_FAILED, EXIT_OK, UsageError
 from scripts.core.layout import only_one_verb, write_private
+from scripts.data.transfer.remote import remote_of
 from scripts.docker.compose import require_bundled
 from scripts.engines.base import EngineName
 from scripts.engines.context import Context
@@ -19,7 +20,7 @@ from scripts.stores.identifiers import Needles, keyed_hash
 from scripts.stores.postgres import Postgres
 
 from .compose_purge import Doomed
-from .deletion import Subject, delete, observations, open_project, projects_of, whole_traces
+from .deletion import Subject, delete, observations, projects_of, whole_traces
 from .rules import RETENTION_FILE, load_retention
 from .search import KEPT, Place, search
 
@@ -48,7 +49,7 @@ def run(context: Context, *, way: str, value: str, apply: bool, by: str, verify:
     with only_one_verb(context.layout):
         subjects = {}
         for project in projects_of(context):
-            with open_project(context, project) as remote:
+            with remote_of(context, project) as remote:
                 subjects[project] = find(remote, way, value)
         held = sum(hold.keeps(trace) for subject in subjects.values() for trace in subject.traces.values())
         for project, subject in subjects.items():
@@ -138,7 +139,7 @@ def remaining(context: Context, way: str, value: str) -> Mapping[str, Subject]:
     """Return what can still be found."""
     found = {}
     for project in projects_of(context):
-        with open_project(context, project) as remote:
+        with remote_of(context, project) as remote:
             found[project] = find(remote, way, value)
     return found
 

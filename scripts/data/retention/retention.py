@@ -9,18 +9,10 @@ from scripts.api.client import Api
 from scripts.core.errors import EXIT_OK
 from scripts.core.heartbeats import record_success
 from scripts.core.layout import only_one_verb
+from scripts.data.transfer.remote import remote_of
 from scripts.engines.context import Context
 
-from .deletion import (
-    BATCH,
-    Subject,
-    delete,
-    observations,
-    open_project,
-    projects_of,
-    unfinished,
-    whole_traces,
-)
+from .deletion import BATCH, Subject, delete, observations, projects_of, unfinished, whole_traces
 from .rules import RETENTION_FILE, Retention, load_retention
 
 
@@ -31,7 +23,7 @@ def run(context: Context, *, apply: bool, now: datetime | None = None) -> int:
     with only_one_verb(context.layout):
         subjects = {}
         for project in projects_of(context):
-            with open_project(context, project) as remote:
+            with remote_of(context, project) as remote:
                 subjects[project] = expired(remote, project, rules, now or datetime.now(UTC))
         show(context, subjects, apply=apply)
         if not apply:

@@ -312,7 +312,7 @@ def _datasets(one: Import, rows: Iterator[Row]) -> None:
             body[name] = parsed(row.get(name))
         wanted = {name: value for name, value in body.items() if value is not None}
         with one.each(f"dataset {row['name']}"):
-            there = one.remote.get_or_none(f"v2/datasets/{segment(str(row['name']))}")
+            there = one.remote.get(f"v2/datasets/{segment(str(row['name']))}", also=(404,))
             if not _has(there, wanted):
                 one.remote.post("v2/datasets", wanted)
                 one.count("datasets")
@@ -327,7 +327,7 @@ def _dataset_items(one: Import, rows: Iterator[Row]) -> None:
                 body[name] = _json_value(row[name])
         # Each write makes a new version of the item.
         with one.each(f"dataset item {row['id']}"):
-            there = one.remote.get_or_none(f"dataset-items/{segment(str(row['id']))}")
+            there = one.remote.get(f"dataset-items/{segment(str(row['id']))}", also=(404,))
             if not _has(there, body):
                 one.remote.post("dataset-items", body)
                 one.count("dataset_items")

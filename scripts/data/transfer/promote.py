@@ -84,7 +84,7 @@ def wait_until_there(context: Context, project: str, exported: Path) -> None:
     if manifest is None:
         raise TransferError(f"{exported} is gone.", fix="repeat make promote.")
     wanted = manifest.rows("observations")
-    with remote_of(context, project, "") as remote:
+    with remote_of(context, project) as remote:
 
         def look() -> Look:
             pages = remote.by_cursor("v2/observations", {"fields": "core", "limit": 1000})

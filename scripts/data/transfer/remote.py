@@ -50,7 +50,7 @@ def observations_of(remote: Api, traces: Sequence[str], **query: str) -> Iterato
         yield page
 
 
-def remote_of(context: Context, project: str, base_url: str) -> Api:
+def remote_of(context: Context, project: str, base_url: str = "") -> Api:
     """Return a project of this stack, or of another server with its key in the environment.
 
     Raises:
@@ -74,10 +74,5 @@ def remote_of(context: Context, project: str, base_url: str) -> Api:
             fix="make up, or set LANGFUSE_PUBLIC_KEY and LANGFUSE_SECRET_KEY together with BASE_URL.",
         )
     return Api(
-        base_url,
-        (public, secret),
-        timeout_s=_TIMEOUT_S,
-        attempts=ATTEMPTS,
-        repeatable=True,
-        advice=_ADVICE,
+        base_url, (public, secret), timeout_s=_TIMEOUT_S, attempts=ATTEMPTS, repeatable=True, advice=_ADVICE
     )

@@ -109,7 +109,7 @@ async def ask_metrics(client: AsyncApi, key: ProjectKey, document: Mapping[str, 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, NoAnswer):
-        return "timeout" if error.timed_out else "unreachable"
+        return "timeout" if error.kind.endswith("Timeout") else "unreachable"
     if isinstance(error, ErrorAnswer):
         return "refused" if error.status < 500 else "failed"
     return "malformed"

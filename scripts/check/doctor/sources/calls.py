@@ -45,12 +45,7 @@ class Calls:
 
 def gather(surroundings: Surroundings, facts: Facts) -> Calls:
     """Return the last calls of all projects whose keys the server accepts."""
-    accepted = facts.of(Server).answering().keys or {}
-    keys = [
-        key for key in project_keys(surroundings.context.layout.credentials_dir) if accepted.get(key.project)
-    ]
-    if not keys:
-        raise NotGathered("there is no API key that the server accepts")
+    keys = facts.of(Server).accepted(project_keys(surroundings.context.layout.credentials_dir))
     since = (surroundings.now - PERIOD).strftime("%Y-%m-%dT%H:%M:%SZ")
     count = 0
     twice: list[Twice] = []

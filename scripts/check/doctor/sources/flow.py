@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from scripts.api import signed_urls
@@ -127,13 +126,6 @@ def _from_container(surroundings: Surroundings, facts: Facts, url: str) -> str:
 def _key(surroundings: Surroundings, facts: Facts) -> ProjectKey:
     if surroundings.read_only:
         raise NotGathered("it would write to the server")
-    server = facts.of(Server).answering()
-    accepted: Mapping[str, str | None] = server.keys or {}
-    keys = [
-        key for key in project_keys(surroundings.context.layout.credentials_dir) if accepted.get(key.project)
-    ]
+    keys = facts.of(Server).accepted(project_keys(surroundings.context.layout.credentials_dir))
     wanted = surroundings.settings.get("CANARY_PROJECT")
-    key = next((key for key in keys if key.project == wanted), next(iter(keys), None))
-    if key is None:
-        raise NotGathered("there is no API key that the server accepts")
-    return key
+    return next((key for key in keys if key.project == wanted), keys[0])

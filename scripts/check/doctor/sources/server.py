@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -50,6 +50,13 @@ class Server:
         if self.problem:
             raise NotGathered(self.problem)
         return self
+
+    def accepted(self, keys: Sequence[ProjectKey]) -> list[ProjectKey]:
+        """Return the keys that it accepts. Raises NotGathered where there are none."""
+        found = [key for key in keys if (self.answering().keys or {}).get(key.project)]
+        if not found:
+            raise NotGathered("there is no API key that the server accepts")
+        return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,7 @@ class DatasetItems:
         ]
         rows += [
             row
-            for row in server.each(lambda key: server.get_or_none(f"{_PATH}/{segment(key)}"), hidden)
+            for row in server.each(lambda key: server.get(f"{_PATH}/{segment(key)}", also=(404,)), hidden)
             if row
         ]
         return [_found(row) for row in rows]

@@ -239,7 +239,7 @@ def _read(server: Server, row: Body, wanted: Wanted | None) -> Found:
     read: dict[int, Body] = {}
 
     def take(**query: Any) -> None:
-        one = server.get_or_none(f"{_PATH}/{segment(name)}", resolve="false", **query)
+        one = server.get(f"{_PATH}/{segment(name)}", resolve="false", **query, also=(404,))
         if one:
             read[one["version"]] = _version(one)
 
