@@ -59,7 +59,7 @@ PAGES = {
     ),
     INSTRUMENT: r"Turntables have a warranty.*You said: How long is the warranty\?",
     ACROSS: r"same trace: True\nsame trace: true\n",
-    CUSTOMERS: r"nothing.*customer,usd,tokens,calls\ncustomer-17,0\.0",
+    CUSTOMERS: r"nothing.*customer,usd,tokens,calls\n.*customer-17,0\.0",
     "ask-your-traces.md": (
         r"last seven days cost\?\n  1 rows, first: \{'sum_totalCost'.*agent succeeds\?\n  [12]\d rows.*"
         r"people use it\?\n  1 rows"
