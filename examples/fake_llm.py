@@ -6,6 +6,7 @@ the request alone:
 
 - the reply repeats the last user message: `You said: ...`, or `You said 2 times: ...`, so that whoever asks
   again until the answer is longer comes to an end;
+- a sum such as `1 + 1 =` is answered with its result (`+`, `-` or `*` of two whole numbers);
 - where a system message ends in a part `Context:`, the reply is its line that shares most words with the last
   user message, or `I do not know.`;
 - a request that offers tools, and has no tool result since the last user message, is answered with a call of
@@ -52,6 +53,7 @@ STOP_WORDS = frozenset(
     )
 )
 FAILURE = re.compile(r"fail with ([45]\d\d)")
+CALCULATION = re.compile(r"\s*(-?\d{1,9})\s*([-+*])\s*(-?\d{1,9})\s*=\s*")
 FAMILIES = re.compile(
     r"(?:[\w-]+/)?(gpt-|chatgpt-|o[1-9]\b|text-embedding-|davinci|babbage|claude-|gemini-|mistral|mixtral|llama"
     r"|deepseek-|qwen|grok-|command|fake)"
@@ -177,6 +179,12 @@ def json_for(form: dict[str, Any], question: str) -> str:
     return json.dumps(fitting(schema, judgement, schema))
 
 
+def calculated(one: str, operator: str, other: str) -> int:
+    """Return the result of a calculation with two whole numbers."""
+    first, second = int(one), int(other)
+    return {"+": first + second, "-": first - second, "*": first * second}[operator]
+
+
 def reply_to(request: dict[str, Any]) -> str:
     """Return the text that answers a chat request."""
     messages = request["messages"]
@@ -187,6 +195,8 @@ def reply_to(request: dict[str, Any]) -> str:
     if lines := context_of(messages):
         best, shared = most_alike(lines, question)
         return lines[best] if shared else UNKNOWN
+    if calculation := CALCULATION.fullmatch(question):
+        return str(calculated(*calculation.groups()))
     said = [text_of(message) for message in messages if message.get("role") == "user"].count(question)
     return f"You said {said} times: {question}" if said > 1 else f"You said: {question}"
 
@@ -241,6 +251,7 @@ def answer_to(request: dict[str, Any]) -> dict[str, Any]:
         "object": "chat.completion",
         "created": CREATED,
         "model": request["model"],
+        "service_tier": "default",
         "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": finish}],
         "usage": {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written},
     }

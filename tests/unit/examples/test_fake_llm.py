@@ -66,6 +66,14 @@ def test_it_repeats_the_question_and_counts_words(model: httpx.Client) -> None:
     assert found["usage"] == {"prompt_tokens": 3, "completion_tokens": 5, "total_tokens": 8}
 
 
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [("1 + 1 = ", "2"), ("7*6=", "42"), ("3 - -4 =", "7"), ("1 + 1", "You said: 1 + 1")],
+)
+def test_it_calculates_what_ends_in_an_equals_sign(model: httpx.Client, question: str, answer: str) -> None:
+    assert text(model, question) == answer
+
+
 def test_it_says_how_often_it_was_asked_the_same(model: httpx.Client) -> None:
     said = [{"role": "user", "content": text} for text in ("More", "Less", "More")]
     answer = model.post("/chat/completions", json={"model": MODEL, "messages": said}).json()
