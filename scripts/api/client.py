@@ -14,7 +14,16 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import quote
 
-from .errors import OF_ONE_OBJECT, Advice, ApiError, ErrorAnswer, NoAnswer, ObjectRefused, UnexpectedAnswer
+from .errors import (
+    OF_ONE_OBJECT,
+    Advice,
+    ApiError,
+    ErrorAnswer,
+    NoAnswer,
+    ObjectRefused,
+    UnexpectedAnswer,
+    reason_of,
+)
 from .proxies import client_options
 
 if TYPE_CHECKING:
@@ -292,7 +301,7 @@ class Api(_Client):
             self.call("POST", "/api/admin/api-keys", body=body, keys=admin_api_key)
         except ApiError as error:
             raise ApiError(
-                f"The key cache of {self.base_url} could not be emptied ({error.message}).",
+                f"The key cache of {self.base_url} could not be emptied ({reason_of(error)}).",
                 fix="wait five minutes, then run make bootstrap.",
             ) from error
 

@@ -297,3 +297,57 @@ def test_help_does_without_httpx() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert "Usage: " in done.stdout
     assert done.stderr.strip() == "set()"
+
+
+@pytest.mark.parametrize("command", ["scripts.run.up", "scripts.run.smoke", "scripts.config.bootstrap"])
+def test_a_check_that_fails_before_a_server_is_asked_does_without_httpx(command: str) -> None:
+    program = f"import sys, {command}; print({{'httpx', 'tenacity'}} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_a_cache_of_keys_that_is_not_emptied_says_why_and_what_helps(stub: Stub) -> None:
+    stub.answer = lambda _path: (401, {}, {})
+    with stub.api() as api, pytest.raises(ApiError) as caught:
+        api.forget_rejected_keys("admin-key-test")
+    assert caught.value.message == (
+        f"The key cache of {stub.url} could not be emptied ({stub.url} refuses the API key)."
+    )
+    assert "wait five minutes" in caught.value.fix
+    assert stub.authorizations == ["Bearer admin-key-test"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "version", "ready"),
+    [
+        ((200, {"status": "OK", "version": "4.59.0"}, {}), "4.59.0", ""),
+        ((503, {"status": "starting"}, {}), "", "/api/public/ready answers 503: starting"),
+        ((500, {}, {}), "", "/api/public/ready answers 500"),
+        ((200, b"<h1>Hello</h1>", {}), "", ""),
+        ((200, ["4.59.0"], {}), "", ""),
+    ],
+)
+def test_health_is_what_the_server_says(stub: Stub, answer: Answer, version: str, ready: str) -> None:
+    stub.answer = lambda _path: answer
+    with stub.api() as api:
+        assert (api.version(), api.ready()) == (version, ready)
+
+
+def test_a_server_that_is_away_is_not_ready() -> None:
+    with Api("http://127.0.0.1:9") as api:
+        assert (api.version(), api.ready()) == ("", "no answer (ConnectError)")
+
+
+@pytest.mark.parametrize("body", [{"data": []}, {"rows": 1}, ["a"], {"data": [{"name": "kosmos"}]}])
+def test_a_key_is_of_no_project_only_when_the_server_refuses_it(stub: Stub, body: object) -> None:
+    with stub.api() as api:
+        stub.answer = lambda _path: (401, {}, {})
+        assert api.project_of() is None
+        stub.answer = lambda _path: (200, {"data": [{"id": "kosmos"}]}, {})
+        assert api.project_of() == "kosmos"
+        stub.answer = lambda _path: (200, body, {})
+        with pytest.raises(UnexpectedAnswer, match="does not answer as Langfuse does"):
+            api.project_of()
+        stub.answer = lambda _path: (503, {}, {})
+        with pytest.raises(ErrorAnswer, match="answers 503"):
+            api.project_of()
