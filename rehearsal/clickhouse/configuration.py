@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -24,6 +25,18 @@ def read_users(path: Path, environment: Mapping[str, str]) -> dict[str, str]:
     if not users:
         raise BadConfiguration(f"{path} names no user")
     return users
+
+
+def read_grants(path: Path) -> dict[str, frozenset[str]]:
+    """Return what users may do that may not do everything, such as SELECT."""
+    grants: dict[str, frozenset[str]] = {}
+    for file in sorted(path.glob("*.xml")):
+        for user in _root(file).findall("./users/*"):
+            queries = [query.text or "" for query in user.findall("grants/query")]
+            if queries:
+                given = [re.findall(r"[A-Z]+(?= ON|,)", query.removeprefix("GRANT")) for query in queries]
+                grants[user.tag] = frozenset(privilege for some in given for privilege in some)
+    return grants
 
 
 def read_profile(path: Path, environment: Mapping[str, str]) -> dict[str, str]:

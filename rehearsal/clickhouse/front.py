@@ -22,12 +22,21 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from .configuration import BadConfiguration, engine_configuration, read_profile, read_timezone, read_users
+from .configuration import (
+    BadConfiguration,
+    engine_configuration,
+    read_grants,
+    read_profile,
+    read_timezone,
+    read_users,
+)
 
 CONFIGURATION = Path("/etc/clickhouse-server")
 DATA = Path("/var/lib/clickhouse/data")
 ENGINE_CONFIGURATION = Path("/tmp/engine.xml")  # noqa: S108 - memory of the container
 HTTP_PORT, NATIVE_PORT, METRICS_PORT = 8123, 9000, 9363
+DENIED = "Code: 497. DB::Exception: {user}: Not enough privileges. (ACCESS_DENIED)\n"
+_READS = frozenset(("SELECT", "WITH", "SHOW", "DESCRIBE", "EXISTS", "EXPLAIN"))
 AUTHENTICATION_FAILED = "Code: 516. DB::Exception: {user}: Authentication failed: password is incorrect, or there is no user with such name. (AUTHENTICATION_FAILED)\n"  # noqa: E501
 _METRICS = (
     "SELECT 'ClickHouseMetrics_' || metric AS name, toFloat64(value) AS value FROM system.metrics"
@@ -44,11 +53,23 @@ class Front(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, users: Mapping[str, str], session: Any, port: int = HTTP_PORT) -> None:
+    def __init__(
+        self,
+        users: Mapping[str, str],
+        session: Any,
+        port: int = HTTP_PORT,
+        grants: Mapping[str, frozenset[str]] | None = None,
+    ) -> None:
         super().__init__(("0.0.0.0", port), Handler)  # noqa: S104 - inside a container
-        self.users = users
+        self.users, self.grants = users, grants or {}
         self._session = session
         self._parameters = threading.Lock()
+
+    def allows(self, user: str, sql: str) -> bool:
+        """Return whether a user may run a statement of this kind."""
+        granted = self.grants.get(user)
+        first = (sql.split(maxsplit=1) or [""])[0].upper()
+        return granted is None or first in granted or ("SELECT" in granted and first in _READS)
 
     def knows(self, user: str, password: str) -> bool:
         """Return whether these are the name and password of a user."""
@@ -91,6 +112,10 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(403, AUTHENTICATION_FAILED.format(user=user).encode(), code="516")
             return
         parts = [part for part in (arguments.get("query", ""), body.decode()) if part]
+        sql = "\n".join(parts)
+        if not self.server.allows(user, sql):
+            self._answer(500, DENIED.format(user=user).encode(), code="497")
+            return
         parameters = {
             name.removeprefix("param_"): value
             for name, value in arguments.items()
@@ -98,7 +123,7 @@ class Handler(BaseHTTPRequestHandler):
         }
         form = self.headers.get("x-clickhouse-format") or arguments.get("default_format") or "TabSeparated"
         try:
-            result = self.server.run("\n".join(parts), form, parameters)
+            result = self.server.run(sql, form, parameters)
         except Exception as error:  # noqa: BLE001 - whatever the engine refuses is the answer to this query
             found = _ERROR_CODE.search(str(error))
             self._answer(500, f"{error}\n".encode(), code=found[1] if found else "1001")
@@ -184,7 +209,7 @@ def main() -> None:
 
     session = Session(f"{DATA}?config-file={ENGINE_CONFIGURATION}")
     set_profile(session, read_profile(CONFIGURATION / "users.d", os.environ))
-    front = Front(users, session)
+    front = Front(users, session, grants=read_grants(CONFIGURATION / "users.d"))
     native = socketserver.ThreadingTCPServer(("0.0.0.0", NATIVE_PORT), socketserver.BaseRequestHandler)  # noqa: S104
     for beside in (native, Metrics(front)):
         threading.Thread(target=beside.serve_forever, daemon=True).start()

@@ -258,7 +258,7 @@ EXTERNAL_STORES = Group(
         ),
         Setting(
             name="CLICKHOUSE_USER",
-            description="Its user. The bundled ClickHouse knows `langfuse` only.",
+            description="Its user. The bundled ClickHouse knows `langfuse` for the server.",
             kind=IDENTIFIER,
             default="langfuse",
             set_by=SetBy.FILE,

@@ -53,6 +53,8 @@ _ONLY_EXTERNAL: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("DIRECT_URL", "", ("DATABASE_URL",)),
     ("CLICKHOUSE_MIGRATION_URL", "", ("CLICKHOUSE_URL",)),
     ("CLICKHOUSE_USER", "langfuse", ("CLICKHOUSE_URL",)),
+    ("CLICKHOUSE_READER_USER", "langfuse_monitor", ("CLICKHOUSE_URL",)),
+    ("CLICKHOUSE_READER_PASSWORD", "", ("CLICKHOUSE_URL",)),
     ("CLICKHOUSE_DB", "default", ("CLICKHOUSE_URL",)),
     ("CLICKHOUSE_MIGRATION_SSL", "false", ("CLICKHOUSE_URL",)),
     ("CLICKHOUSE_CLUSTER_ENABLED", "false", ("CLICKHOUSE_URL",)),

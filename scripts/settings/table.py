@@ -345,16 +345,42 @@ def _exporter_user(_values: Mapping[str, str]) -> str:
     return f"{user}:{group}"
 
 
+def _clickhouse_reader(values: Mapping[str, str]) -> str:
+    return values["CLICKHOUSE_USER"] if values.get("CLICKHOUSE_URL") else "langfuse_monitor"
+
+
+def _clickhouse_reader_password(values: Mapping[str, str]) -> str:
+    return values.get("CLICKHOUSE_PASSWORD" if values.get("CLICKHOUSE_URL") else "MONITOR_PASSWORD", "")
+
+
 _MONITORING = Group(
     "Monitoring",
     (
         Setting(
             name="MONITOR_PASSWORD",
-            description="Password of `langfuse_monitor`, which reads the statistics of PostgreSQL and the "
-            "metrics of Grafana.",
+            description="Password of `langfuse_monitor`, which reads statistics of PostgreSQL and Valkey, "
+            "tables of ClickHouse and metrics of Grafana.",
             kind=hex_secret(16),
             generate=random_hex(24),
             set_by=SetBy.GENERATED,
+            secret=True,
+        ),
+        Setting(
+            name="CLICKHOUSE_READER_USER",
+            description="User with which the exporter reads ClickHouse. Of an external ClickHouse, one that "
+            "has SELECT and OPTIMIZE on CLICKHOUSE_DB is enough.",
+            kind=IDENTIFIER,
+            default=Computed("langfuse_monitor; with CLICKHOUSE_URL ${CLICKHOUSE_USER}", _clickhouse_reader),
+            set_by=SetBy.FILE,
+        ),
+        Setting(
+            name="CLICKHOUSE_READER_PASSWORD",
+            description="Its password.",
+            kind=PASSWORD,
+            default=Computed(
+                "${MONITOR_PASSWORD}; with CLICKHOUSE_URL ${CLICKHOUSE_PASSWORD}", _clickhouse_reader_password
+            ),
+            set_by=SetBy.FILE,
             secret=True,
         ),
         Setting(

@@ -103,7 +103,8 @@ ROTATABLE: tuple[Rotatable, ...] = (
     ),
     Rotatable(
         names=("MONITOR_PASSWORD",),
-        effect="Monitoring starts anew; programs of yours that read metrics need the new password.",
+        effect="Programs that read your metrics need the new password. Monitoring, ClickHouse and Valkey "
+        f"start anew. {_PAUSE}",
         engines=COMPOSE,
     ),
     Rotatable(

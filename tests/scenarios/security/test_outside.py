@@ -207,6 +207,73 @@ def test_no_store_answers_without_its_password_or_to_a_wrong_one(
         assert answers["s3"][password].startswith("403"), answers["s3"]
 
 
+def as_monitor(engine: docker.DockerClient, stack: Stack, *command: str) -> str:
+    """Return what Valkey says to the user of its exporter."""
+    script = 'REDISCLI_AUTH=$MONITOR_PASSWORD exec valkey-cli --no-auth-warning --user langfuse_monitor "$@"'
+    return in_container(engine, stack, "valkey", "sh", "-c", script, "valkey-cli", *command).strip()
+
+
+def test_monitoring_reads_figures_of_valkey_and_no_key_setting_or_command(
+    engine: docker.DockerClient, stack: Stack
+) -> None:
+    assert "redis_version" in as_monitor(engine, stack, "INFO", "server")
+    assert as_monitor(engine, stack, "SLOWLOG", "LEN").isdigit()
+    for command in (
+        ("KEYS", "*"),
+        ("GET", "x"),
+        ("SET", "x", "1"),
+        ("CONFIG", "GET", "requirepass"),
+        ("SLOWLOG", "GET"),
+        ("MONITOR",),
+        ("EVAL", "return 1", "0"),
+        ("ACL", "LIST"),
+        ("SHUTDOWN",),
+    ):
+        assert as_monitor(engine, stack, *command).startswith("NOPERM"), command
+
+
+def test_monitoring_reads_clickhouse_and_changes_no_row_or_table(
+    engine: docker.DockerClient, stack: Stack
+) -> None:
+    def ask(user: str, password: str, statement: str) -> str:
+        script = (
+            f'printf %s "$1" | CLICKHOUSE_USER={user} CLICKHOUSE_PASSWORD=${password} clickhouse-client 2>&1'
+            " || true"
+        )
+        return in_container(engine, stack, "clickhouse", "sh", "-c", script, "sh", statement).strip()
+
+    def monitor(statement: str) -> str:
+        return ask("langfuse_monitor", "MONITOR_PASSWORD", statement)
+
+    create = "CREATE TABLE monitored (a Int8) ENGINE = MergeTree ORDER BY a"
+    assert "ACCESS_DENIED" in monitor(create)
+    assert ask("langfuse", "CLICKHOUSE_PASSWORD", create) == ""
+    try:
+        assert monitor("SELECT count() FROM monitored") == "0"
+        assert monitor("OPTIMIZE TABLE monitored FINAL") == ""
+        for statement in (
+            "INSERT INTO monitored VALUES (1)",
+            "ALTER TABLE monitored DELETE WHERE 1",
+            "TRUNCATE TABLE monitored",
+            "DROP TABLE monitored",
+            "BACKUP TABLE monitored TO Disk('backups', 'x')",
+        ):
+            assert "ACCESS_DENIED" in monitor(statement), statement
+    finally:
+        ask("langfuse", "CLICKHOUSE_PASSWORD", "DROP TABLE monitored")
+
+
+def test_the_exporters_have_no_password_of_the_server(engine: docker.DockerClient, stack: Stack) -> None:
+    env = stack.env()
+    for service, name in (
+        ("exporter", "CLICKHOUSE_PASSWORD"),
+        ("valkey-exporter", "REDIS_AUTH"),
+        ("postgres-exporter", "POSTGRES_APP_PASSWORD"),
+    ):
+        variables = container(engine, stack, service).attrs["Config"]["Env"]
+        assert [one.partition("=")[0] for one in variables if env[name] in one] == [], service
+
+
 def test_without_a_key_the_published_side_gives_nothing_but_health(stack: Stack) -> None:
     environment = stack.context.environment
     web = f"http://127.0.0.1:{environment['LANGFUSE_PORT']}"

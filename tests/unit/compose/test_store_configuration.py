@@ -15,6 +15,7 @@ CONFIG = ROOT / "config"
 # S314 is about data of somebody else; these are files of this repository.
 SERVER = ET.parse(CONFIG / "clickhouse" / "config.d" / "langfuse.xml").getroot()  # noqa: S314
 USERS = ET.parse(CONFIG / "clickhouse" / "users.d" / "langfuse.xml").getroot()  # noqa: S314
+MONITOR = ET.parse(CONFIG / "clickhouse" / "users.d" / "monitor.xml").getroot()  # noqa: S314
 
 # The log tables that the default configuration of ClickHouse 26.4 creates or offers.
 SYSTEM_LOGS = {
@@ -23,6 +24,10 @@ SYSTEM_LOGS = {
     *("query_views_log", "session_log", "zookeeper_log", "s3queue_log", "asynchronous_insert_log"),
     *("blob_storage_log", "query_log", "part_log", "error_log", "backup_log"),
 }
+
+
+def from_environment(root: ET.Element) -> set[str]:
+    return {name for node in root.iter() if (name := node.get("from_env"))}
 
 
 def setting(path: str) -> str:
@@ -65,11 +70,36 @@ def test_the_profilers_are_off_and_the_user_without_a_password_is_gone() -> None
     assert [user.tag for user in USERS.findall("users/*")] == ["default", "langfuse"]
 
 
+def test_monitoring_reads_the_tables_of_langfuse_and_merges_their_parts() -> None:
+    monitor = MONITOR.find("users/langfuse_monitor")
+    assert monitor is not None
+    assert [query.text for query in monitor.findall("grants/query")] == [
+        "GRANT SELECT, OPTIMIZE ON default.*"
+    ]
+    # ClickHouse refuses a user that has both.
+    assert monitor.find("access_management") is None
+    profile = MONITOR.find(f"profiles/{monitor.findtext('profile')}")
+    assert profile is not None
+    assert profile.findtext("profile") == "default", "with its limits of memory"
+    assert profile.find("constraints/max_memory_usage/readonly") is not None
+
+
+def test_a_container_without_the_password_of_monitoring_has_no_such_user() -> None:
+    """One of an older compose.yaml: ClickHouse takes a variable that is not set for an empty password."""
+    assert from_environment(MONITOR) == {"MONITOR_PASSWORD"}
+    assert "MONITOR_PASSWORD" not in from_environment(USERS)
+
+
 def test_every_value_that_clickhouse_takes_from_its_environment_is_given(render: Render) -> None:
-    wanted = {name for root in (SERVER, USERS) for node in root.iter() if (name := node.get("from_env"))}
+    wanted = {*from_environment(SERVER), *from_environment(USERS), *from_environment(MONITOR)}
     given = render()["services"]["clickhouse"]["environment"]
     assert {
-        *("CLICKHOUSE_PASSWORD", "CLICKHOUSE_MAX_MEMORY_BYTES", "CLICKHOUSE_MARK_CACHE_BYTES"),
+        *(
+            "CLICKHOUSE_PASSWORD",
+            "MONITOR_PASSWORD",
+            "CLICKHOUSE_MAX_MEMORY_BYTES",
+            "CLICKHOUSE_MARK_CACHE_BYTES",
+        ),
         "CLICKHOUSE_MAX_QUERY_MEMORY_BYTES",
     } == wanted
     assert wanted <= set(given)

@@ -10,6 +10,7 @@ import pytest
 from rehearsal.clickhouse.configuration import (
     BadConfiguration,
     engine_configuration,
+    read_grants,
     read_timezone,
     read_users,
 )
@@ -17,9 +18,11 @@ from rehearsal.clickhouse.configuration import (
 CONFIGURATION = Path(__file__).resolve().parents[3] / "config" / "clickhouse"
 
 
-def test_the_configuration_of_the_stack_has_one_user_and_utc() -> None:
-    users = read_users(CONFIGURATION / "users.d", {"CLICKHOUSE_PASSWORD": "obviously-fake"})
-    assert users == {"langfuse": "obviously-fake"}
+def test_the_configuration_of_the_stack_has_a_server_a_reader_and_utc() -> None:
+    environment = {"CLICKHOUSE_PASSWORD": "obviously-fake", "MONITOR_PASSWORD": "fake-too"}
+    users = read_users(CONFIGURATION / "users.d", environment)
+    assert users == {"langfuse": "obviously-fake", "langfuse_monitor": "fake-too"}
+    assert read_grants(CONFIGURATION / "users.d") == {"langfuse_monitor": {"SELECT", "OPTIMIZE"}}
     assert read_timezone(CONFIGURATION / "config.d") == "UTC"
 
 

@@ -71,3 +71,23 @@ def test_only_the_users_of_the_configuration_are_known(
     front: Front, user: str, password: str, known: bool
 ) -> None:
     assert front.knows(user, password) is known
+
+
+@pytest.mark.parametrize(
+    ("statement", "allowed"),
+    [
+        ("SELECT 1", True),
+        (" with x as (select 1) select * from x", True),
+        ("optimize table t final", True),
+        ("INSERT INTO t VALUES (1)", False),
+        ("DROP TABLE t", False),
+        ("", False),
+    ],
+)
+def test_a_user_with_grants_does_no_more_than_they_say(statement: str, allowed: bool) -> None:
+    front = Front({}, Session(), port=0, grants={"langfuse_monitor": frozenset({"SELECT", "OPTIMIZE"})})
+    try:
+        assert front.allows("langfuse_monitor", statement) is allowed
+        assert front.allows("langfuse", statement)
+    finally:
+        front.server_close()
