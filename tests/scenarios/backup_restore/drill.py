@@ -73,10 +73,13 @@ def seed(stack: Stack, observations: int) -> None:
     spans = 5
     with client(stack, "kosmos") as kosmos, client(stack, "zeus") as zeus:
         names = fill(kosmos, traces=observations // spans, spans=spans)
-        fill(zeus, traces=2)
+        fill(zeus, traces=2, spans=spans)
         for trace in (names[0], names[len(names) // 2], names[-1]):
             wait_for(kosmos, trace, spans)
         wait_for_count(kosmos, observations)
+        wait_for_count(zeus, 2 * spans)
+        for api in (kosmos, zeus):
+            poll(lambda api=api: bool(everything(api)["scores"]), "the score")  # type: ignore[misc]
 
 
 def client(stack: Stack, project: str) -> httpx.Client:
