@@ -9,6 +9,7 @@ from typing import Protocol
 
 from scripts.config.provision.tenancy import Bootstrap
 from scripts.core.errors import StackError
+from scripts.docker.compose import WORKER
 from scripts.engines.base import Engine, EngineName
 from scripts.engines.context import Context
 from scripts.settings.envfile import write_values
@@ -67,6 +68,9 @@ class RealHands:
         engine = self._engine(plan)
         if plan.engine is EngineName.EMBEDDED:
             engine.stop()  # it reads its settings when it starts; Compose sees by itself who has to
+        else:
+            # It writes what it holds in memory, which it could not once a store has the new password.
+            self.context.compose(self._settings()).stop(WORKER)
         engine.start(Bootstrap.load(self.context, self._settings()).init_variables())
 
     def _verify(self, plan: Plan) -> None:
