@@ -1,4 +1,4 @@
-## A target is a verb of `python -m scripts` in an environment of its own: .venv, installed when a lock file changes.
+## A target is a command of `python -m scripts` in an environment of its own: .venv, installed when a lock file changes.
 ## A line `target: ... ## Group: text` is shown by `make help`.
 
 SHELL := /bin/sh

@@ -2,8 +2,8 @@
 
     python -m benchmarks.data_safety [--spans 1000000]
 
-A stack of its own in a temporary directory, filled with the load of `benchmarks/load.py`; the verbs run as an
-operator runs them, restic included. Peak memory is that of the export's own process.
+A stack of its own in a temporary directory, filled with the load of `benchmarks/load.py`; the commands run as
+an operator runs them, restic included. Peak memory is that of the export's own process.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def measure(stack: Stack, spans: int, directory: Path, table: Table) -> None:
-    """Add a row for each verb."""
+    """Add a row for each command."""
 
     def row(what: str, seconds: float, size: int = 0) -> None:
         sizes = (f"{size / 2**20:.0f} MiB", f"{size / spans:.0f}") if size else ("", "")

@@ -4,7 +4,7 @@
 
 A stack of its own in a temporary directory. The configuration is files as teams have them: prompts of about
 1.5 KB, a third of them chat and some including others, datasets of 500 items of about 0.7 KB in JSONL. The
-verbs run in this process; what an operator waits for is 0.4 s more, the start of Python.
+commands run in this process; what an operator waits for is 0.4 s more, the start of Python.
 """
 
 from __future__ import annotations
@@ -53,12 +53,12 @@ def main() -> None:
 
 
 def measure(stack: Stack, content: Path, table: Table) -> None:
-    """Add a row for each verb."""
+    """Add a row for each command."""
 
-    def row(what: str, verb: Callable[[], int]) -> None:
+    def row(what: str, command: Callable[[], int]) -> None:
         begin = len(stack.screen.out.getvalue())
         began = time.monotonic()
-        assert verb() == 0
+        assert command() == 0
         seconds = time.monotonic() - began
         said = SUMMARY.findall(stack.screen.out.getvalue()[begin:])
         table.add_row(what, f"{seconds:.1f}", said[-1] if said else "")

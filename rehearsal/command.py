@@ -32,7 +32,7 @@ INSTALL_BOOTSTRAP = (
 
 
 def run(context: Context, *, yes: bool, arguments: Sequence[str]) -> int:
-    """The verb. `arguments` go to pytest."""
+    """The command. `arguments` go to pytest."""
     installations = missing_programs(context)
     if installations:
         require_consent(context, installations, yes=yes)

@@ -1,1 +1,1 @@
-"""The verbs that run a Langfuse stack: `python -m scripts VERB`, one module per verb."""
+"""The commands that run a Langfuse stack: `python -m scripts COMMAND`, one module per command."""

@@ -1,4 +1,4 @@
-"""Verbs that look for faults and limits."""
+"""Commands that look for faults and limits."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The command line: what each verb is called and takes, in the groups of `make help`.
+"""The command line: what each command is called and takes, in the groups of `make help`.
 
-The work is in one module or package per verb, imported when the verb is called.
+The work is in one module or package per command, imported when the command is called.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ for group in (run, config, images, data, watch, check, develop):
 
 @app.callback()
 def _langfuse_stack() -> None:
-    """Run a Langfuse stack. `make` shows the same verbs as short targets."""
+    """Run a Langfuse stack. `make` shows the same commands as short targets."""
 
 
 def main() -> None:
-    """Run the verb that the arguments name; tell a wrong call as any other error, exit code 2."""
+    """Run the command that the arguments name; tell a wrong call as any other error, exit code 2."""
     try:
         sys.exit(app(sys.argv[1:] or ["--help"], prog_name=PROGRAM, standalone_mode=False))
     except typer.TyperException as error:

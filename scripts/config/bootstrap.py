@@ -10,7 +10,7 @@ from scripts.config.provision.applying import apply, refuse_other_secrets
 from scripts.core.confirmation import confirm
 from scripts.core.console import Console
 from scripts.core.errors import EXIT_DRIFT, EXIT_OK, EngineError
-from scripts.core.layout import only_one_verb
+from scripts.core.layout import only_one_command
 from scripts.engines.base import Engine
 from scripts.engines.context import Context
 from scripts.settings.values import Settings
@@ -30,12 +30,12 @@ def run(
     yes: bool = False,
     as_json: bool = False,
 ) -> int:
-    """The verb: plan, show, apply. With `check`, a plan with changes ends with exit code 3."""
+    """The command: plan, show, apply. With `check`, a plan with changes ends with exit code 3."""
     settings = context.settings()
     bootstrap = Bootstrap.load(context, settings)
     engine = running_engine(context, settings)
     refuse_other_secrets(context, engine, settings)
-    lock = nullcontext() if dry_run else only_one_verb(context.layout)
+    lock = nullcontext() if dry_run else only_one_command(context.layout)
     with lock, Api(engine.local_url) as api:
         bootstrap = bootstrap.with_current_keys()
         with context.console.working("Comparing"):

@@ -1,4 +1,4 @@
-"""Verbs about configuration, secrets and what is carried to another host."""
+"""Commands about configuration, secrets and what is carried to another host."""
 
 from __future__ import annotations
 

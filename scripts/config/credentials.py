@@ -60,7 +60,7 @@ FORMATS: Mapping[str, Callable[[str, Variables], str]] = {
 
 
 def run(context: Context, *, project: str, key: str, file_format: str) -> int:
-    """The verb. Raises UsageError for a project, key or format that does not exist."""
+    """The command. Raises UsageError for a project, key or format that does not exist."""
     if file_format not in FORMATS:
         raise UsageError(f"There is no format {file_format!r}.", fix=f"use one of {', '.join(FORMATS)}.")
     layout = context.layout

@@ -14,7 +14,7 @@ from .provision.server import Server
 
 
 def run(context: Context, *, into: Path, project: str, base_url: str) -> int:
-    """The verb. Another server takes its key from LANGFUSE_PUBLIC_KEY and LANGFUSE_SECRET_KEY."""
+    """The command. Another server takes its key from LANGFUSE_PUBLIC_KEY and LANGFUSE_SECRET_KEY."""
     if into.exists() and (not into.is_dir() or any(into.iterdir())):
         raise UsageError(f"{into} exists already.", fix="name a new or empty directory with INTO=.")
     with _server(context, project, base_url) as server, context.console.working("Reading"):

@@ -17,7 +17,7 @@ from .provision.loading import load_stack
 
 
 def run(context: Context) -> int:
-    """The verb. Every file is looked at; exit code 2 when one of them has faults."""
+    """The command. Every file is looked at; exit code 2 when one of them has faults."""
     code = EXIT_OK
     for check in (stack, alerts, retention, backups, costs):
         try:

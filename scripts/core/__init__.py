@@ -1,1 +1,1 @@
-"""What several verbs share."""
+"""What several commands share."""

@@ -30,7 +30,7 @@ RIGHT_COLUMNS = frozenset({"Memory MiB", "Restarts"})
 
 
 class Console:
-    """Output of one verb: results on `out`, progress and complaints on `err`."""
+    """Output of one command: results on `out`, progress and complaints on `err`."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""The errors of the verbs: a message says what happened, where, and what to do.
+"""The errors of the commands: a message says what happened, where, and what to do.
 
 StackError               expected failure; exit code 1
 ├── UsageError           wrong call or wrong configuration, nothing was changed; exit code 2

@@ -99,7 +99,7 @@ class Layout:
 
     @property
     def resting_worker_file(self) -> Path:
-        """There while a verb has the worker stopped, or after that verb was killed (core/resting.py)."""
+        """There while a command has paused the worker, or after it was killed (docker/pause.py)."""
         return self.stack_dir / "worker-rests"
 
     @property
@@ -109,7 +109,7 @@ class Layout:
 
     @property
     def lock_file(self) -> Path:
-        """Held by the verb that changes the stack."""
+        """Held by the command that changes the stack."""
         return self.stack_dir / "lock"
 
     def shown(self, path: Path) -> str:
@@ -124,11 +124,11 @@ def default_layout(root: Path, environment: Mapping[str, str]) -> Layout:
 
 
 @contextmanager
-def only_one_verb(layout: Layout) -> Iterator[None]:
-    """Hold the stack for this process: two verbs that change it must not run at once.
+def only_one_command(layout: Layout) -> Iterator[None]:
+    """Hold the stack for this process: two commands that change it must not run at once.
 
     Raises:
-        StackError: another verb is at work, or the directory cannot be written.
+        StackError: another command is at work, or the directory cannot be written.
     """
     try:
         layout.stack_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -144,7 +144,7 @@ def only_one_verb(layout: Layout) -> Iterator[None]:
         except OSError:
             lock.seek(0)
             raise StackError(
-                f"Another verb (process {lock.read().strip() or 'unknown'}) is changing this stack.",
+                f"Another command (process {lock.read().strip() or 'unknown'}) is changing this stack.",
                 fix="wait until it is done, then repeat.",
             ) from None
         lock.truncate(0)

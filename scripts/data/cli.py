@@ -1,4 +1,4 @@
-"""Verbs that keep data safe, move it and delete it."""
+"""Commands that keep data safe, move it and delete it."""
 
 from __future__ import annotations
 

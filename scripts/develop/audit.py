@@ -37,7 +37,7 @@ class Vulnerability:
 
 
 def run(context: Context, *, database: str, required: bool) -> int:
-    """The verb: 0 nothing known, or skipped without the database (1 where it is `required`); 1 vulnerable.
+    """The command: 0 nothing known, or skipped without the database (1 where it is `required`); 1 vulnerable.
 
     Raises:
         UsageError: the scanner is not installed.

@@ -1,4 +1,4 @@
-"""Verbs for work on this repository."""
+"""Commands for work on this repository."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def stale_documents(root: Path) -> list[str]:
 
 
 def run(context: Context, *, check: bool) -> int:
-    """The verb: write the stale documents. Raises StackError with `check` when there are any."""
+    """The command: write the stale documents. Raises StackError with `check` when there are any."""
     root = context.layout.root
     stale = stale_documents(root)
     if check and stale:

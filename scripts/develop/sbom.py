@@ -30,7 +30,7 @@ Component = dict[str, Any]
 
 
 def run(context: Context, *, output: Path) -> int:
-    """The verb. Raises SettingsError for settings from which the images do not follow."""
+    """The command. Raises SettingsError for settings from which the images do not follow."""
     root = context.layout.root
     settings = context.settings()
     components = [

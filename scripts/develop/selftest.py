@@ -51,7 +51,7 @@ class Outcome:
 
 
 def run(context: Context, *, sdk4_python: Path) -> int:
-    """The verb. Runs every part, also after a failure."""
+    """The command. Runs every part, also after a failure."""
     clean = replace(context, environment=environment_of_tests(context))
     outcomes = [*test_running_stack(context)]
     outcomes += [_timed(clean, "unit and engine tests", [sys.executable, *OWN_TESTS])]

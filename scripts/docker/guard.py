@@ -1,8 +1,8 @@
-"""Start the worker again when the verb that stopped it is killed: a process that outlives it.
+"""Start the worker again when the command that stopped it is killed: a process that outlives it.
 
 Run as a file, with nothing but the standard library: MARK LOCK COMMAND... It waits for the end of its input.
-A word on it means that the verb has done so itself; none, that it is gone. The lock is that of all verbs
-(`only_one_verb`): one that has come since may have started the worker, and removed the mark.
+A word on it means that the command has done so itself; none, that it is gone. The lock is that of all
+commands (`only_one_command`): one that has come since may have started the worker, and removed the mark.
 """
 
 import fcntl

@@ -1,4 +1,4 @@
-"""The mark of a verb that has stopped the worker for a moment: who starts it when that verb is killed."""
+"""The mark of a command that has paused the worker: who starts it again when that command is killed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Rest:
     """A worker that rests.
 
     Attributes:
-        process: the verb that has stopped it, and starts it again.
+        process: the command that has stopped it, and starts it again.
         since: when, ISO 8601 in UTC.
     """
 
@@ -24,7 +24,7 @@ class Rest:
 
     @property
     def abandoned(self) -> bool:
-        """Whether that verb is gone: nobody but a later one starts the worker."""
+        """Whether that command is gone: nobody but a later one starts the worker."""
         try:
             os.kill(self.process, 0)
         except ProcessLookupError:
@@ -36,7 +36,7 @@ class Rest:
     def text(self) -> str:
         """Say it for people."""
         if self.abandoned:
-            return f"a verb that was killed has stopped langfuse-worker at {self.since}: make up starts it"
+            return f"a command that was killed has stopped langfuse-worker at {self.since}: make up starts it"
         return f"langfuse-worker rests for a backup (process {self.process}, since {self.since})"
 
 

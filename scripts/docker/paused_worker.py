@@ -1,6 +1,6 @@
-"""Let the worker rest while stores are copied, and see that it works again, whatever becomes of the verb.
+"""Let the worker rest while stores are copied, and see that it works again, whatever becomes of the command.
 
-A verb that is killed cannot start it. So there is a guard, a process that does so when the verb is gone.
+A command that is killed cannot start it. So there is a guard, a process that does so when it is gone.
 Where the guard was killed too (the machine went down, systemd ended the whole service) a mark on disk stays:
 `up` and the next backup start the worker, `status` and `doctor` name it.
 """
@@ -38,7 +38,7 @@ def worker_at_rest(services: Compose) -> Iterator[None]:
 
 
 def wake_worker(services: Compose) -> bool:
-    """Start a worker that a killed verb has left stopped; return whether there was one.
+    """Start a worker that a killed command has left stopped; return whether there was one.
 
     The caller holds the stack.
 
@@ -65,7 +65,7 @@ def _guarded(services: Compose) -> Iterator[None]:
         stderr=subprocess.DEVNULL,
         env=environment,
         cwd=layout.root,
-        # Ctrl-C and the end of a terminal are for the verb, which then starts the worker itself.
+        # Ctrl-C and the end of a terminal are for the command, which then starts the worker itself.
         start_new_session=True,
     )
     try:

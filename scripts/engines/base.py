@@ -1,4 +1,4 @@
-"""What the verbs ask of an engine."""
+"""What the commands ask of an engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Load what every verb works with: layout, settings, desired state, engine."""
+"""Load what every command works with: layout, settings, desired state, engine."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .embedded import EmbeddedEngine
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The surroundings of a verb."""
+    """The surroundings of a command."""
 
     layout: Layout
     environment: Mapping[str, str]
@@ -54,7 +54,7 @@ class Context:
         )
 
     def lenient_settings(self) -> Settings:
-        """Return the settings for verbs that must also work with a damaged `.env`."""
+        """Return the settings for commands that must also work with a damaged `.env`."""
         return load_settings_leniently(SETTINGS, self.env_file() or EnvFile(), self.environment)
 
     def secrets(self) -> Mapping[str, str]:

@@ -225,7 +225,7 @@ class EmbeddedEngine:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # so that Ctrl-C reaches the verb alone
+                start_new_session=True,  # so that Ctrl-C reaches the command alone
             )
         try:
             with self.progress.working("Starting the embedded engine"):
@@ -309,8 +309,8 @@ class EmbeddedEngine:
     def _provision(self, rows: Sequence[Mapping[str, object]], what: str) -> None:
         self._ask("provision", "".join(json.dumps(row) + "\n" for row in rows), what)
 
-    def _ask(self, verb: str, stdin: str, what: str) -> str:
-        argv = [self.python, "-m", self.module, verb, "--data-dir", str(self.layout.embedded_dir)]
+    def _ask(self, command: str, stdin: str, what: str) -> str:
+        argv = [self.python, "-m", self.module, command, "--data-dir", str(self.layout.embedded_dir)]
         done = self.runner.run(argv, env=self._environment({}), stdin=stdin)
         if done.returncode != 0:
             raise ProvisioningError(

@@ -1,4 +1,4 @@
-"""Run one verb: what it works with, how its errors are told, which exit code they have."""
+"""Run one command: what it works with, how its errors are told, which exit code they have."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ _ADVICE = {
 }
 
 
-def execute(verb: Callable[[Context], int]) -> NoReturn:
-    """Run a verb and end with its exit code: 0 done, 1 failed, 2 wrong use, 130 interrupted."""
+def execute(command: Callable[[Context], int]) -> NoReturn:
+    """Run a command and end with its exit code: 0 done, 1 failed, 2 wrong use, 130 interrupted."""
     # A cancelled CI job and a closed terminal clean up as Ctrl-C does; under nohup the latter is ignored.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
@@ -43,7 +43,7 @@ def execute(verb: Callable[[Context], int]) -> NoReturn:
         environment = own_environment(layout, os.environ)
         for text in environment.warnings:
             console.warn(text)
-        code = verb(Context(layout, environment.values, console, SubprocessRunner(ROOT)))
+        code = command(Context(layout, environment.values, console, SubprocessRunner(ROOT)))
     except StackError as error:
         console.error(error)
         code = error.exit_code

@@ -25,7 +25,7 @@ BLOCK = 1024 * 1024
 
 
 def run(context: Context, *, file: Path, key: Path | None, with_images: bool | None) -> int:
-    """The verb.
+    """The command.
 
     Args:
         context: the surroundings.

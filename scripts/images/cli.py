@@ -1,4 +1,4 @@
-"""Verbs that bring and pin the images of the compose stack."""
+"""Commands that bring and pin the images of the compose stack."""
 
 from __future__ import annotations
 
@@ -20,33 +20,33 @@ ImagesFile = Annotated[Path, typer.Argument(help="File of the images.")]
 @app.command()
 def pull() -> None:
     """Bring the images of the compose stack: pulled, or built from this repository."""
-    from scripts.images import commands as verbs
+    from scripts.images import commands
 
-    execute(verbs.pull)
+    execute(commands.pull)
 
 
 @app.command()
 def lock(dry_run: DryRun = False) -> None:
     """Resolve the digests of the images and write images.lock, which up uses from then on."""
-    from scripts.images import commands as verbs
+    from scripts.images import commands
 
-    execute(lambda context: verbs.lock(context, dry_run=dry_run))
+    execute(lambda context: commands.lock(context, dry_run=dry_run))
 
 
 @carried.command("save")
 def images_save(file: ImagesFile) -> None:
     """Write all images of the stack into one file with checksums."""
-    from scripts.images import commands as verbs
+    from scripts.images import commands
 
-    execute(lambda context: verbs.save(context, file))
+    execute(lambda context: commands.save(context, file))
 
 
 @carried.command("load")
 def images_load(file: ImagesFile, dry_run: DryRun = False) -> None:
     """Check such a file, then put its images into the Docker engine."""
-    from scripts.images import commands as verbs
+    from scripts.images import commands
 
-    execute(lambda context: verbs.load(context, file, dry_run=dry_run))
+    execute(lambda context: commands.load(context, file, dry_run=dry_run))
 
 
 @carried.command("check")

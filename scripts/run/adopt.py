@@ -6,14 +6,14 @@ from pathlib import Path
 
 from scripts.core.confirmation import confirm_name
 from scripts.core.errors import UsageError
-from scripts.core.layout import only_one_verb, write_private
+from scripts.core.layout import only_one_command, write_private
 from scripts.docker.identity import Owner, other_owner, read_identity, remains_of, take_over
 from scripts.engines.base import EngineName
 from scripts.engines.context import Context
 
 
 def run(context: Context, *, yes: bool, dry_run: bool) -> int:
-    """The verb. Changes nothing in Docker: from then on this checkout may act on what is there."""
+    """The command. Changes nothing in Docker: from then on this checkout may act on what is there."""
     project = context.lenient_settings()["COMPOSE_PROJECT_NAME"]
     remains = remains_of(context.runner, project, context.environment)
     if remains.unreachable:
@@ -34,7 +34,7 @@ def run(context: Context, *, yes: bool, dry_run: bool) -> int:
         return 0
     if not yes:
         confirm_name(context.console, project, fix="make adopt YES=1", unchanged="nothing was taken over")
-    with only_one_verb(context.layout):
+    with only_one_command(context.layout):
         take_over(context.layout, project, remains)
         write_private(context.layout.engine_file, f"{EngineName.COMPOSE}\n")
     context.console.print("Taken over. make up starts it, make destroy deletes it.")

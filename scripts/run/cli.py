@@ -1,4 +1,4 @@
-"""Verbs that start, show and stop a stack."""
+"""Commands that start, show and stop a stack."""
 
 from __future__ import annotations
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import shutil
 
 from scripts.core.confirmation import confirm_name
-from scripts.core.layout import only_one_verb
+from scripts.core.layout import only_one_command
 from scripts.engines import data_secrets
 from scripts.engines.context import Context
 
 
 def run(context: Context, *, yes: bool, dry_run: bool) -> int:
-    """The verb. `.env` stays: it holds the operator's settings, and secrets that backups need."""
+    """The command. `.env` stays: it holds the operator's settings, and secrets that backups need."""
     settings = context.lenient_settings()
     engine = context.current_engine(settings)
     layout = context.layout
@@ -28,7 +28,7 @@ def run(context: Context, *, yes: bool, dry_run: bool) -> int:
     if not yes:
         name = settings["COMPOSE_PROJECT_NAME"]
         confirm_name(context.console, name, fix="make destroy YES=1", unchanged="nothing was deleted")
-    with only_one_verb(layout):
+    with only_one_command(layout):
         engine.destroy()
         data_secrets.forget(layout, engine.name, settings)
         for path in own:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from scripts.core.layout import only_one_verb
+from scripts.core.layout import only_one_command
 from scripts.engines.context import Context
 
 
 def run(context: Context) -> int:
-    """The verb. Safe to repeat."""
+    """The command. Safe to repeat."""
     engine = context.current_engine(context.lenient_settings())
-    with only_one_verb(context.layout):
+    with only_one_command(context.layout):
         stopped = engine.stop()
     if stopped:
         context.console.print(f"Stopped the {engine.name} engine; its data stays for the next make up.")

@@ -6,6 +6,6 @@ from scripts.engines.context import Context
 
 
 def run(context: Context, *, service: str, lines: int, follow: bool) -> int:
-    """The verb."""
+    """The command."""
     engine = context.current_engine(context.lenient_settings())
     return engine.follow_logs(lines=lines, follow=follow, service=service)

@@ -18,7 +18,7 @@ HEADS = ("Service", "State", "Up for", "Restarts", "Memory MiB", "Reached at")
 
 
 def run(context: Context, *, as_json: bool) -> int:
-    """The verb. Exit code 0: runs and is healthy; 1: otherwise."""
+    """The command. Exit code 0: runs and is healthy; 1: otherwise."""
     settings = context.lenient_settings()
     engine = context.current_engine(settings)
     state = engine.state()

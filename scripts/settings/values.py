@@ -73,7 +73,7 @@ def load_settings(
 def load_settings_leniently(
     settings: Sequence[Setting], env_file: EnvFile, environment: Mapping[str, str]
 ) -> Settings:
-    """Return the values, defaults in the place of wrong ones: for verbs that look at a stack or stop it."""
+    """Return the values, defaults in place of wrong ones: for commands that look at a stack or stop it."""
     values, _, _ = _merge(settings, env_file, environment, {})
     return Settings(values)
 

@@ -1,4 +1,4 @@
-"""Verbs that measure and alert."""
+"""Commands that measure and alert."""
 
 from __future__ import annotations
 
@@ -66,6 +66,6 @@ def report(
 @app.command()
 def canary() -> None:
     """Write a span and a score, read them back, say how long that took."""
-    from .exporter import canary_verb as command
+    from .exporter import canary_command as command
 
     execute(command.run)

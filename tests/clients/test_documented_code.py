@@ -110,14 +110,14 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         (root / name).symlink_to(PYTHON.parents[1])
     if PACKAGES.is_dir():
         (root / "node_modules").symlink_to(PACKAGES)
-    verb = f"{shlex.join([sys.executable, '-c', IN_ROOT, str(root)])}"
+    command = f"{shlex.join([sys.executable, '-c', IN_ROOT, str(root)])}"
     bin_directory = root / "bin"
     bin_directory.mkdir()
-    # The real Makefile, but its environment is installed already and its verbs work on this directory.
+    # The real Makefile, but its environment is installed already and its commands work on this directory.
     make = ["make", "--no-print-directory", "-f", str(REPOSITORY / "Makefile"), "-o", ".venv/.runtime"]
     (bin_directory / "make").write_text(
         f"#!/bin/sh\ncd {shlex.quote(str(REPOSITORY))}\nexport PYTHONPATH=$PWD PATH=/usr/bin:/bin\n"
-        f'exec {shlex.join(make)} RUN={shlex.quote(verb)} "$@"\n'
+        f'exec {shlex.join(make)} RUN={shlex.quote(command)} "$@"\n'
     )
     (bin_directory / "make").chmod(0o755)
     environment = {

@@ -34,7 +34,7 @@ from .test_media import Upload
 
 @dataclass
 class Stack:
-    """One stack on the embedded engine, driven by the verbs as an operator does."""
+    """One stack on the embedded engine, driven by the commands as an operator does."""
 
     context: Context
     screen: Screen

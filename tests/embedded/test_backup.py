@@ -19,7 +19,7 @@ import pytest
 from scripts.core import host
 from scripts.core.errors import EngineError, StackError, UsageError
 from scripts.core.heartbeats import heartbeats_dir, last_successes
-from scripts.core.layout import only_one_verb
+from scripts.core.layout import only_one_command
 from scripts.core.runner import Completed, Runner, SubprocessRunner
 from scripts.data.backup import listing, saving, verify
 from scripts.data.backup.errors import BackupError, NoRepository, Refused, RepositoryError, WrongPassword
@@ -517,10 +517,10 @@ stack.restore(replace_data=True) if sys.argv[3] == "restore" else stack.back_up(
 """
 
 
-def run_killed(stack: Stack, place: str, verb: str) -> None:
-    """Run a verb in a process of its own that ends without any cleaning up when it comes to `place`."""
+def run_killed(stack: Stack, place: str, command: str) -> None:
+    """Run a command in a process of its own that ends without any cleaning up when it comes to `place`."""
     done = subprocess.run(
-        [sys.executable, "-c", KILL, str(stack.layout.root), place, verb],
+        [sys.executable, "-c", KILL, str(stack.layout.root), place, command],
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
@@ -576,8 +576,8 @@ def test_what_was_there_comes_back_after_a_restore_was_killed(stack: Stack) -> N
     assert engine.obstacles() == []
 
 
-def test_two_verbs_do_not_run_at_once(stack: Stack) -> None:
-    with only_one_verb(stack.layout), pytest.raises(StackError, match="Another verb"):
+def test_two_commands_do_not_run_at_once(stack: Stack) -> None:
+    with only_one_command(stack.layout), pytest.raises(StackError, match="Another command"):
         stack.back_up()
 
 

@@ -1,4 +1,4 @@
-"""Keys, members and projects by the verbs on the embedded engine: rotation with overlap, roles, metadata."""
+"""Keys, members and projects on the embedded engine: rotation with overlap, roles, metadata."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from scripts.core.errors import (
     StackFileError,
     UsageError,
 )
-from scripts.core.layout import Layout, only_one_verb
+from scripts.core.layout import Layout, only_one_command
 from scripts.core.runner import SubprocessRunner
 from scripts.develop.selftest import free_port
 from scripts.engines.context import Context
@@ -44,7 +44,7 @@ class Stack:
     """A stack of one's own: a configuration, an engine that is started by `up`, and what was printed."""
 
     def __init__(self, directory: Path) -> None:
-        # The verbs find config/ below the root, and the engine's package on the Python path.
+        # The commands find config/ below the root, and the engine's package on the Python path.
         self.root = directory
         copy_of_example(directory / "config")
         shutil.copytree(REPOSITORY / "config" / "sizes", directory / "config" / "sizes")
@@ -356,7 +356,7 @@ def test_a_key_that_is_still_in_use_is_not_revoked_after_a_crash_between_two_fil
 
 
 def test_a_second_bootstrap_at_the_same_time_is_refused(untouched: Stack) -> None:
-    with only_one_verb(untouched.layout), pytest.raises(StackError, match="Another verb"):
+    with only_one_command(untouched.layout), pytest.raises(StackError, match="Another command"):
         bootstrap.run(untouched.context, dry_run=False)
 
 

@@ -303,8 +303,10 @@ def test_a_project_without_data_has_a_report_that_says_so(engine: RunningEngine)
     assert json.loads(json_of(empty))["windows"][0]["averages"] == []
 
 
-def test_the_verb_prints_tables_and_says_where_the_files_are(engine: RunningEngine, tmp_path: Path) -> None:
-    keys = engine.provision("by-verb")
+def test_the_command_prints_tables_and_says_where_the_files_are(
+    engine: RunningEngine, tmp_path: Path
+) -> None:
+    keys = engine.provision("by-command")
     write_keys(tmp_path / ".stack" / "credentials", [keys])
     done = subprocess.run(
         [sys.executable, "-c", IN_ROOT, str(tmp_path), "report", "--base-url", engine.base_url],

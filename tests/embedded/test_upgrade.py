@@ -28,7 +28,7 @@ FAILS = "create table rehearsed (name text) strict;\ninsert into absent values (
 
 
 class Killed(BaseException):
-    """Ends the verb where it is."""
+    """Ends the command where it is."""
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A compose stack of its own for one scenario, driven through the same verbs as `make`."""
+"""A compose stack of its own for one scenario, driven through the same commands as `make`."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ class Stack:
     context: Context
 
     def up(self) -> None:
-        """Run the verb. Raises StackError."""
+        """Run the command. Raises StackError."""
         assert up.run(self.context) == 0
 
     def down(self) -> None:
-        """Run the verb. Raises StackError."""
+        """Run the command. Raises StackError."""
         assert down.run(self.context) == 0
 
     def destroy(self) -> None:
-        """Run the verb. Raises StackError."""
+        """Run the command. Raises StackError."""
         assert destroy.run(self.context, yes=True, dry_run=False) == 0
 
     def smoke(self, arguments: Sequence[str] = ()) -> int:
@@ -57,7 +57,7 @@ class Stack:
         return smoke.run(self.context, arguments=["-q", *arguments])
 
     def engine(self) -> Engine:
-        """Return the engine that the verbs use."""
+        """Return the engine that the commands use."""
         return self.context.engine(EngineName.COMPOSE, self.context.lenient_settings())
 
     def state(self) -> EngineState:

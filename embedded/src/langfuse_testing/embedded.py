@@ -214,9 +214,9 @@ class EmbeddedLangfuse(LangfuseServer):
         return LangfuseFailed(f"The engine on {self.data_dir} {what}. Its log ends:\n{tail}")
 
 
-def engine_command(verb: str, data_dir: Path, *options: str) -> list[str]:
-    """Return the argv of an engine verb."""
-    return [sys.executable, "-m", "langfuse_embedded", verb, "--data-dir", str(data_dir), *options]
+def engine_command(command: str, data_dir: Path, *options: str) -> list[str]:
+    """Return the argv of an engine command."""
+    return [sys.executable, "-m", "langfuse_embedded", command, "--data-dir", str(data_dir), *options]
 
 
 def _pump(stream: IO[str], lines: queue.Queue[str]) -> None:

@@ -1,1 +1,1 @@
-"""How much machine a load needs: a calculation, its sources, a verb and a plot."""
+"""How much machine a load needs: a calculation, its sources, a command and a plot."""

@@ -19,7 +19,7 @@ _SOME = 1e-6
 
 
 def run(context: Context, load: Load, *, into: Path | None, as_json: bool) -> int:
-    """The verb. Exit code 0. Raises UsageError when the load makes no sense."""
+    """The command. Exit code 0. Raises UsageError when the load makes no sense."""
     _check(load)
     plan = plan_for(load)
     size = size_for(plan, context.layout.root / "config" / "sizes")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from scripts.core.confirmation import confirm
 from scripts.core.errors import StackError
-from scripts.core.layout import only_one_verb
+from scripts.core.layout import only_one_command
 from scripts.engines.context import Context
 
 from .catalog import chosen
@@ -28,7 +28,7 @@ def run(
     yes: bool = False,
     read_only: bool = False,
 ) -> int:
-    """The verb. Exit code 0: all well; 1: a check failed; 2: wrong use; 3: warnings only."""
+    """The command. Exit code 0: all well; 1: a check failed; 2: wrong use; 3: warnings only."""
     checks = chosen(only.replace(",", " ").split())
     results, seconds = look(context, checks, read_only=read_only, everything=not only)
     if fix:
@@ -72,7 +72,7 @@ def _mend(context: Context, results: Sequence[Result], *, dry_run: bool, yes: bo
         return False
     what = "this" if len(broken) == 1 else f"these {len(broken)} things"
     confirm(context.console, f"Do {what}?", yes=yes, fix="make doctor FIX=1 YES=1 asks nothing.")
-    with only_one_verb(context.layout):
+    with only_one_command(context.layout):
         for result in broken:
             _apply(context, result.check)
     return True

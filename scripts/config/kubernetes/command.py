@@ -42,7 +42,7 @@ def run(
     replicas: tuple[int, int, int],
     disks_gib: tuple[int, int],
 ) -> int:
-    """The verb. Zeros among replicas and disks mean those of the size. Exit code 0: all was written.
+    """The command. Zeros among replicas and disks mean those of the size. Exit code 0: all was written.
 
     Raises:
         SettingsError: a setting is missing, or fits one host only.

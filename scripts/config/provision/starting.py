@@ -8,7 +8,7 @@ from pathlib import Path
 
 from scripts.api.client import Api
 from scripts.core.errors import EngineError, StackError, UsageError
-from scripts.core.layout import only_one_verb, write_private
+from scripts.core.layout import only_one_command, write_private
 from scripts.engines import data_secrets
 from scripts.engines.base import Engine, EngineName
 from scripts.engines.context import Context
@@ -44,7 +44,7 @@ def start_stack(context: Context) -> None:
     refuse_obstacles(engine)
 
     # Impact.
-    with only_one_verb(context.layout):
+    with only_one_command(context.layout):
         write_env(context, env_change)
         bootstrap = bootstrap.with_current_keys()
         bootstrap.keep_new_keys()

@@ -189,7 +189,7 @@ class Bootstrap:
         return cls(stack, settings, store, secrets, desired).with_current_keys()
 
     def with_current_keys(self) -> Bootstrap:
-        """Return the same with the keys that there are now: another verb may have made some meanwhile."""
+        """Return the same with the keys that there are now: another command may have made some meanwhile."""
         base_url = self.settings["NEXTAUTH_URL"]
         credentials = tuple(
             self.store.load(project, base_url, self.secrets, key)

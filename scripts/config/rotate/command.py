@@ -11,7 +11,7 @@ from scripts.config.provision.loading import load_stack
 from scripts.core.confirmation import confirm
 from scripts.core.console import Console
 from scripts.core.errors import EXIT_OK, StackError, UsageError
-from scripts.core.layout import only_one_verb
+from scripts.core.layout import only_one_command
 from scripts.engines.context import Context
 from scripts.settings.kinds import random_hex
 
@@ -34,7 +34,7 @@ def run(
     undo: bool = False,
     user: str = "",
 ) -> int:
-    """The verb. On any failure the former value is put back."""
+    """The command. On any failure the former value is put back."""
     if undo:
         return _undo(context, yes=yes)
     if not secret:
@@ -67,7 +67,7 @@ def run(
     if dry_run:
         return EXIT_OK
     confirm(context.console, yes=yes)
-    with only_one_verb(context.layout):
+    with only_one_command(context.layout):
         rotate(context, plan, RealHands(context, email))
     context.console.print(f"{plan.names}: done. Put the former value back: make rotate UNDO=1")
     return EXIT_OK
@@ -138,7 +138,7 @@ def _undo(context: Context, *, yes: bool) -> int:
     plan = Plan(first.secret, entry.changes, first.engine, first.running, first.steps).undone()
     context.console.print(f"{plan.names} gets the value back that it had before.")
     confirm(context.console, yes=yes)
-    with only_one_verb(context.layout):
+    with only_one_command(context.layout):
         execute(plan, RealHands(context, _admin(context)), partial(_say, context.console))
         journal.forget(context.layout)
     context.console.print(f"{plan.names}: as before.")
@@ -159,7 +159,7 @@ def _reset_password(context: Context, secret: str, user: str, *, yes: bool, dry_
         return EXIT_OK
     confirm(context.console, yes=yes)
     password = given or random_hex(12)()
-    with only_one_verb(context.layout):
+    with only_one_command(context.layout):
         Stores(context, settings).set_user_password(engine.name, user, password)
     context.console.rows([("Password", "as given" if given else password)])
     return EXIT_OK

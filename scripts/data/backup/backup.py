@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from scripts.core.errors import EXIT_OK
 from scripts.core.heartbeats import record_success
-from scripts.core.layout import only_one_verb
+from scripts.core.layout import only_one_command
 from scripts.engines.context import Context
 
 from .manifest import Manifest
@@ -18,9 +18,9 @@ from .sets import (
 
 
 def run(context: Context, *, dry_run: bool) -> int:
-    """The verb. Works beside a running engine; safe to repeat after any interruption."""
+    """The command. Works beside a running engine; safe to repeat after any interruption."""
     settings = context.settings()
-    with only_one_verb(context.layout):
+    with only_one_command(context.layout):
         plan = make_plan(context, settings, create=not dry_run)
         context.console.note(f"{plan.engine.name} engine, {size_text(plan.driver.size())} of data")
         context.console.note(f"Repository: {plan.repository.location}")

@@ -13,7 +13,7 @@ from .sets import size_text
 
 
 def run(context: Context, *, as_json: bool) -> int:
-    """The verb. Shows complete backups only."""
+    """The command. Shows complete backups only."""
     snapshots = open_repository(context, context.lenient_settings()).snapshots()
     if as_json:
         context.console.print(json.dumps([row(snapshot) for snapshot in snapshots], indent=2))

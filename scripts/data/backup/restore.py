@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from scripts.core.errors import EXIT_OK
-from scripts.core.layout import only_one_verb
+from scripts.core.layout import only_one_command
 from scripts.engines import data_secrets
 from scripts.engines.context import Context
 from scripts.engines.smoke import run_smoke_tests
@@ -43,8 +43,8 @@ def run(
     with_smoke: bool,
     only: Sequence[str] = (),
 ) -> int:
-    """The verb. Refuses before it touches anything; a failure leaves what was there."""
-    with only_one_verb(context.layout):
+    """The command. Refuses before it touches anything; a failure leaves what was there."""
+    with only_one_command(context.layout):
         if dry_run:
             return look(context, backup, replace_data=replace_data, only=only)
         undo_unfinished(context)

@@ -189,7 +189,7 @@ def start_again(context: Context, engine: Engine) -> None:
 
 
 def point_here(credentials: Path, url: str) -> None:
-    """Let restored credentials name this stack: as they are they lead verbs to the one they come from."""
+    """Let restored credentials name this stack: as they are they lead commands to the one they come from."""
     for path in credentials.rglob("*.env*"):
         lines = [
             f"{name}={url}" if name in ("LANGFUSE_BASE_URL", "LANGFUSE_HOST") else line

@@ -23,7 +23,7 @@ from .sets import CREDENTIALS, SETTINGS, STORES, require_space, size_text
 
 
 def run(context: Context, *, backup: str, read_all: bool) -> int:
-    """The verb. Touches neither the stack nor its data; exit code 1 when the backup is no good."""
+    """The command. Touches neither the stack nor its data; exit code 1 when the backup is no good."""
     plan = make_plan(context, context.lenient_settings(), backup)
     show(context, plan)
     refuse_newer(plan)

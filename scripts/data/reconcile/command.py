@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from scripts.core.errors import EXIT_DRIFT, EXIT_FAILED, EXIT_OK, UsageError
 from scripts.core.heartbeats import record_success
-from scripts.core.layout import only_one_verb
+from scripts.core.layout import only_one_command
 from scripts.data.transfer.remote import remote_of
 from scripts.engines.base import EngineName
 from scripts.engines.context import Context
@@ -26,13 +26,13 @@ _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
 def run(context: Context, *, since: str, until: str, rate: float, check: bool, show: str = "") -> int:
-    """The verb. Exit code 3 with `check` when something is missing; a repeated call replays nothing twice."""
+    """The command. Exit code 3 with `check` when something is missing; nothing is replayed twice."""
     if show:
         return show_span(context, show, since)
     settings = context.settings()
     now = datetime.now(UTC)
     begin, end = moment(since, now), moment(until, now) if until else now - GRACE
-    with only_one_verb(context.layout):
+    with only_one_command(context.layout):
         if context.current_engine(settings).name is EngineName.EMBEDDED:
             found = look_at_embedded(context, begin, end)
         else:

@@ -10,7 +10,7 @@ from typing import Any
 
 from scripts.api.client import Api
 from scripts.core.errors import EXIT_FAILED, EXIT_OK, UsageError
-from scripts.core.layout import only_one_verb, write_private
+from scripts.core.layout import only_one_command, write_private
 from scripts.data.transfer.remote import remote_of
 from scripts.docker.compose import require_bundled
 from scripts.engines.base import EngineName
@@ -42,11 +42,11 @@ def run(context: Context, *, way: str, value: str, apply: bool, by: str, verify:
             f"{way or 'The subject'} is empty.", fix=f"give one of {', '.join(WAYS)}, with a value."
         )
     if verify and not apply:
-        with only_one_verb(context.layout):
+        with only_one_command(context.layout):
             needles = Needles.of([*names_of(way, value), *ids_of_records(context, settings, way, value)])
             return show_search(context, search_stores(context, settings, needles))
     hold = load_retention(context.layout.root / RETENTION_FILE, RETENTION_FILE).hold
-    with only_one_verb(context.layout):
+    with only_one_command(context.layout):
         subjects = {}
         for project in projects_of(context):
             with remote_of(context, project) as remote:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from scripts.api.client import Api
 from scripts.core.errors import EXIT_OK
 from scripts.core.heartbeats import record_success
-from scripts.core.layout import only_one_verb
+from scripts.core.layout import only_one_command
 from scripts.data.transfer.remote import remote_of
 from scripts.engines.context import Context
 
@@ -17,10 +17,10 @@ from .rules import RETENTION_FILE, Retention, load_retention
 
 
 def run(context: Context, *, apply: bool, now: datetime | None = None) -> int:
-    """The verb. Without `apply` it only shows what would go."""
+    """The command. Without `apply` it only shows what would go."""
     settings = context.settings()
     rules = load_retention(context.layout.root / RETENTION_FILE, RETENTION_FILE)
-    with only_one_verb(context.layout):
+    with only_one_command(context.layout):
         subjects = {}
         for project in projects_of(context):
             with remote_of(context, project) as remote:

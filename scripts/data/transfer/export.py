@@ -34,7 +34,7 @@ def run(
     kinds: Sequence[str],
     where: Sequence[str],
 ) -> int:
-    """The verb. No kinds are all of them; `where` are filters such as `environment=production`."""
+    """The command. No kinds are all of them; `where` are filters such as `environment=production`."""
     kinds = kinds or list(KINDS)
     filters = read_filters(where)
     unknown = [kind for kind in kinds if kind not in KINDS]

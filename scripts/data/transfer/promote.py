@@ -22,7 +22,7 @@ _READABLE_S = 1800.0
 
 
 def run(context: Context, *, dry_run: bool) -> int:
-    """The verb. The embedded engine's data stays where it is; after a failure it is the engine again."""
+    """The command. The embedded engine's data stays where it is; after a failure it is the engine again."""
     settings = context.settings()
     source = context.engine(EngineName.EMBEDDED, settings)
     projects = sorted(path.stem for path in context.layout.credentials_dir.glob("*.env"))

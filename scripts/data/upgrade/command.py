@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from scripts.core.confirmation import confirm
 from scripts.core.errors import EXIT_FAILED, EXIT_OK, EXIT_WARNINGS, UsageError
-from scripts.core.layout import only_one_verb
+from scripts.core.layout import only_one_command
 from scripts.engines.base import EngineName
 from scripts.engines.compose import VERSION
 from scripts.engines.context import Context
@@ -48,7 +48,7 @@ def run(
     with_smoke: bool = True,
     allow: Collection[str] = (),
 ) -> int:
-    """The verb `upgrade`.
+    """The command `upgrade`.
 
     Exit codes with `check`: 0 it may begin, or nothing is to do; 1 something stands in the way; 3 it may
     begin, and something should be known before.
@@ -74,7 +74,7 @@ def run(
             details=stops,
         )
     confirm(context.console, yes=yes)
-    with only_one_verb(context.layout):
+    with only_one_command(context.layout):
         hands = hands_of(context, prepared.entry.engine, with_smoke=with_smoke)
         try:
             seconds = execute.upgrade(context.layout, prepared.entry, hands, context.console.note)
@@ -86,7 +86,7 @@ def run(
 
 
 def roll_back(context: Context, *, yes: bool, check: bool) -> int:
-    """The verb `rollback`: to before the last upgrade. With `check` it only shows what it would do."""
+    """The command `rollback`: to before the last upgrade. With `check` it only shows what it would do."""
     entry = journal.read(context.layout)
     if entry is None:
         raise UsageError(
@@ -98,7 +98,7 @@ def roll_back(context: Context, *, yes: bool, check: bool) -> int:
     if check:
         return EXIT_OK
     confirm(context.console, yes=yes)
-    with only_one_verb(context.layout):
+    with only_one_command(context.layout):
         hands = hands_of(context, entry.engine, with_smoke=False)
         entry = execute.roll_back(context.layout, entry, hands, context.console.note)
     context.console.print(f"{entry.old} is back. {_after(context, entry)}")

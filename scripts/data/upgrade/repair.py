@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from scripts.config.provision.tenancy import Bootstrap
 from scripts.core.confirmation import confirm
 from scripts.core.errors import EXIT_OK, StackError, UsageError
-from scripts.core.layout import only_one_verb
+from scripts.core.layout import only_one_command
 from scripts.data.backup.drivers.compose_exchange import start_stores
 from scripts.docker.compose import WEB, WORKER, Compose, require_bundled
 from scripts.engines.base import EngineName
@@ -183,7 +183,7 @@ class Repair:
 
 
 def run(context: Context, *, yes: bool, dry_run: bool) -> int:
-    """The verb."""
+    """The command."""
     settings = context.settings()
     if context.current_engine(settings).name is not EngineName.COMPOSE:
         raise UsageError("The embedded engine has no such migrations.", fix="make doctor")
@@ -210,7 +210,7 @@ def run(context: Context, *, yes: bool, dry_run: bool) -> int:
     if dry_run:
         return EXIT_OK
     confirm(context.console, yes=yes)
-    with only_one_verb(context.layout):
+    with only_one_command(context.layout):
         if failed:
             repair.run_postgres(list(failed), then_web=not dirty)
         if dirty:

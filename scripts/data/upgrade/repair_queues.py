@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from scripts.core.confirmation import confirm
 from scripts.core.errors import EXIT_OK, CommandFailed, StackError, UsageError
-from scripts.core.layout import only_one_verb
+from scripts.core.layout import only_one_command
 from scripts.docker.compose import Compose
 from scripts.engines.base import EngineName
 from scripts.engines.context import Context
@@ -79,7 +79,7 @@ def run(context: Context, *, yes: bool, dry_run: bool) -> int:
     if dry_run:
         return EXIT_OK
     confirm(context.console, yes=yes)
-    with only_one_verb(context.layout):
+    with only_one_command(context.layout):
         queues.fix()
     if left := queues.problem():
         raise StackError(

@@ -17,7 +17,7 @@ from .readings import find, read_values, selected_keys
 
 
 def run(context: Context, *, project: str, base_url: str) -> int:
-    """The verb. Exit code 0: nothing fires; 1: something fires; 3: there is no data at all."""
+    """The command. Exit code 0: nothing fires; 1: something fires; 3: there is no data at all."""
     path = alerts_file(context)
     file = load_alerts(path, context.layout.shown(path))
     keys = selected_keys(context, project)

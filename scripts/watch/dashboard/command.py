@@ -18,7 +18,7 @@ from .page import Numbers, render
 
 
 def run(context: Context, *, output: Path | None, base_url: str) -> int:
-    """The verb. Exit code 0: the page was written."""
+    """The command. Exit code 0: the page was written."""
     path = alerts_file(context)
     file = load_alerts(path, context.layout.shown(path))
     keys = selected_keys(context, "")

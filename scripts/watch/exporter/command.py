@@ -12,7 +12,7 @@ from .config import exporter_config
 
 
 def run(context: Context) -> int:
-    """The verb. A faulty alerts file is refused at the start; later ones are reported and ignored."""
+    """The command. A faulty alerts file is refused at the start; later ones are reported and ignored."""
     from .server import serve
 
     config = exporter_config(context)

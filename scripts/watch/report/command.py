@@ -26,14 +26,14 @@ _IN_PARALLEL = 4
 
 
 def run(context: Context, *, project: str, into: Path | None, base_url: str) -> int:
-    """The verb. Exit code 0: every report was written."""
+    """The command. Exit code 0: every report was written."""
     keys = selected_keys(context, project)
     costs = load_fixed_costs(context.layout.root / COSTS_FILE, COSTS_FILE)
     url = base_url or context.current_engine(context.lenient_settings()).local_url
     with context.console.working(f"Reading {'one project' if len(keys) == 1 else f'{len(keys)} projects'}"):
         reports = asyncio.run(gather_reports(url, keys, datetime.now(UTC), costs))
     directory = into or context.layout.stack_dir / "report"
-    for report in reports:  # before anything is shown: a pager that ends early takes the verb with it
+    for report in reports:  # before anything is shown: a pager that ends early takes the command with it
         write(report, directory / report.project)
     for report in reports:
         show(context.console, report)

@@ -1,4 +1,4 @@
-"""What the drills share: verbs as functions, something of everything as data, and its content as a hash."""
+"""What the drills share: commands as functions, data with something of everything, its content as a hash."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ RESTORE_PHASES = (
     "scripts.stores.clickhouse:ClickHouse.restore",
     "scripts.data.backup.restoring:prove",
 )
-# Runs a verb that ends without any cleaning up when it comes to a place, alone or with what it has started.
+# Runs a command that ends without cleaning up when it comes to a place, alone or with what it has started.
 KILL = """
 import importlib, os, sys
 from pathlib import Path
@@ -42,7 +42,7 @@ from scripts.engines.context import Context
 from scripts.core.layout import Layout
 from scripts.core.runner import SubprocessRunner
 
-env_file, stack_dir, verb, place, what = sys.argv[1:]
+env_file, stack_dir, command, place, what = sys.argv[1:]
 
 def killed(*_, **__):
     for child in psutil.Process().children() if what == "machine" else ():
@@ -58,19 +58,19 @@ setattr(target, last, killed)
 root = Path.cwd()
 layout = Layout(root, Path(env_file), Path(stack_dir))
 context = Context(layout, os.environ, Console(), SubprocessRunner(root))
-if verb == "restore":
+if command == "restore":
     restore.run(context, backup="latest", dry_run=False, replace_data=True, with_smoke=False)
 else:
     backup.run(context, dry_run=False)
 """
 
 
-def run_killed(stack: Stack, verb: str, place: str, what: str = "process") -> None:
+def run_killed(stack: Stack, command: str, place: str, what: str = "process") -> None:
     """Run `backup` or `restore` until it comes to `place`, where it is killed."""
     layout = stack.context.layout
-    argv = [sys.executable, "-c", KILL, str(layout.env_file), str(layout.stack_dir), verb, place, what]
+    argv = [sys.executable, "-c", KILL, str(layout.env_file), str(layout.stack_dir), command, place, what]
     done = subprocess.run(argv, env=dict(stack.context.environment), cwd=ROOT, check=False)
-    assert done.returncode == 9, f"{verb} did not come to {place}"
+    assert done.returncode == 9, f"{command} did not come to {place}"
 
 
 def backups_of(stack: Stack) -> list[str]:

@@ -61,7 +61,7 @@ class Described:
         self.file.write_text(text.replace(old, new))
 
     def bootstrap(self, *, prune: bool = False) -> str:
-        """Run the verb; return what it printed."""
+        """Run the command; return what it printed."""
         begin = len(self.out.getvalue())
         assert bootstrap.run(self.stack.context, dry_run=False, prune=prune, yes=True) == 0
         return self.out.getvalue()[begin:]

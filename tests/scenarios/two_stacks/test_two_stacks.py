@@ -16,9 +16,9 @@ from tests.scenarios.stack import ROOT, Stack, export, new_id, other_checkout, r
 def refuse_everything(other: Stack, owner: Stack) -> None:
     """Assert that another checkout of that name starts, stops and deletes nothing, and names the owner."""
     before = owner.leftovers()
-    for verb in (other.up, other.down, other.destroy):
+    for command in (other.up, other.down, other.destroy):
         with pytest.raises(UsageError, match="not those of this checkout; nothing was changed") as caught:
-            verb()
+            command()
         paths = (other.context.layout.root, owner.context.layout.root)
         assert all(str(path) in line for path, line in zip(paths, caught.value.details, strict=False))
     assert owner.leftovers() == before
@@ -29,8 +29,8 @@ def test_a_name_in_the_shell_does_not_lead_to_another_stack(shared: Stack, tmp_p
     """A checkout whose shell carries the name and files of another project touches nothing of it."""
     other = other_checkout(shared, tmp_path / "checkout")
     environment = {**other.context.environment, "COMPOSE_FILE": str(ROOT / "compose.yaml")}
-    for verb in (["down"], ["destroy", "--yes"]):
-        argv = [sys.executable, "-m", "scripts", *verb]
+    for command in (["down"], ["destroy", "--yes"]):
+        argv = [sys.executable, "-m", "scripts", *command]
         done = subprocess.run(
             argv, cwd=other.context.layout.root, env=environment, capture_output=True, text=True, check=False
         )

@@ -1,4 +1,4 @@
-"""What the drills of upgrades share: verbs as functions, what can be read, and steps that fail on purpose."""
+"""What the drills of upgrades share: commands as functions, what can be read, steps that fail on purpose."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ OLD, NEW, FAILING = "4.59.0", "4.60.0", "4.61.0"
 
 
 class Killed(BaseException):
-    """Ends the verb where it is."""
+    """Ends the command where it is."""
 
 
 def upgrade(stack: Stack, to: str = "", *, check: bool = False, smoke: bool = False, allow: str = "") -> int:
-    """Run the verb without a question; return its exit code."""
+    """Run the command without a question; return its exit code."""
     return command.run(
         stack.context, to=to, check=check, yes=True, with_smoke=smoke, allow=[allow] if allow else []
     )
 
 
 def roll_back(stack: Stack) -> int:
-    """Run the verb without a question; return its exit code."""
+    """Run the command without a question; return its exit code."""
     return command.roll_back(stack.context, yes=True, check=False)
 
 

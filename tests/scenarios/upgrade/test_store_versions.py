@@ -61,7 +61,7 @@ def test_a_store_moves_into_a_volume_of_its_own_and_back(
     file.write_text(override_of(store), encoding="utf-8")
     moved = stack.with_files(file)
 
-    verbs: dict[str, Callable[[], object]] = {
+    commands: dict[str, Callable[[], object]] = {
         "make backup": lambda: back_up(stack),
         "# compose.override.yaml": lambda: None,
         f"make restore ONLY={store} REPLACE=1": lambda: _ok(bring_back(moved, replace_data=True, only=store)),
@@ -70,7 +70,7 @@ def test_a_store_moves_into_a_volume_of_its_own_and_back(
         ),
     }
     for command in commands_for(store):
-        verbs[command]()
+        commands[command]()
     assert f"{stack.name}_{volume_of(store)}" in stack.leftovers()["volumes"]
     assert content_hash(moved) == before
 

@@ -56,8 +56,8 @@ def test_a_page_has_all_sections_with_text(page: Path) -> None:
 def test_a_page_names_only_commands_settings_and_files_that_exist(page: Path) -> None:
     text = page.read_text()
     assert set(re.findall(r"`make ([a-z-]+)", text)) <= targets()
-    verbs = set(get_command(app).commands)  # type: ignore[attr-defined]
-    assert set(re.findall(r"python -m scripts ([a-z-]+)", text)) <= verbs
+    commands = set(get_command(app).commands)  # type: ignore[attr-defined]
+    assert set(re.findall(r"python -m scripts ([a-z-]+)", text)) <= commands
     settings = {setting.name for setting in SETTINGS} | SERVER_VARIABLES
     named = set(re.findall(r"`([A-Z][A-Z0-9]*_[A-Z0-9_]+)`", text))
     assert named <= settings

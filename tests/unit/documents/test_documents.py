@@ -1,4 +1,4 @@
-"""What the documents name exists: targets, variables, verbs, flags, files, links."""
+"""What the documents name exists: targets, variables, commands, flags, files, links."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SECRET_SETTINGS = frozenset(
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
-# What a document may name though it is not in the repository: made by the reader or by a verb, or upstream's.
+# What a document may name though it is not in the repository: made by the reader or a command, or upstream's.
 MADE = (
     "config/alertmanager/secrets",
     "config/caddy/certificates",
@@ -118,15 +118,15 @@ def test_every_target_and_its_variables_exist(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
-def test_every_verb_and_flag_exists(page: Path) -> None:
+def test_every_command_and_flag_exists(page: Path) -> None:
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     wrong = []
     for code in code_of(page):
-        for verb, rest in re.findall(r"python -m scripts ([a-z][a-z-]*)([^;&|#]*)", code):
-            if verb not in commands:
-                wrong.append(f"python -m scripts {verb}")
+        for name, rest in re.findall(r"python -m scripts ([a-z][a-z-]*)([^;&|#]*)", code):
+            if name not in commands:
+                wrong.append(f"python -m scripts {name}")
                 continue
-            command = commands[verb]
+            command = commands[name]
             known = {
                 option
                 for one in (command, *getattr(command, "commands", {}).values())
@@ -134,7 +134,7 @@ def test_every_verb_and_flag_exists(page: Path) -> None:
                 for option in (*parameter.opts, *parameter.secondary_opts)
             }
             flags = [] if command.ignore_unknown_options else re.findall(r"(?<!\S)--[a-z][a-z-]*", rest)
-            wrong += [f"{verb} {flag}" for flag in flags if flag not in known]
+            wrong += [f"{name} {flag}" for flag in flags if flag not in known]
     assert wrong == []
 
 
@@ -186,7 +186,7 @@ def test_a_page_that_names_what_does_not_exist_would_be_found(tmp_path: Path) ->
     )
     for test in (
         test_every_target_and_its_variables_exist,
-        test_every_verb_and_flag_exists,
+        test_every_command_and_flag_exists,
         test_every_variable_exists,
         test_every_link_leads_somewhere,
         test_every_file_exists,

@@ -1,4 +1,4 @@
-"""A checkout with settings of its own, and what the verb renders from it."""
+"""A checkout with settings of its own, and what the command renders from it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ WITHIN_REACH = {
 
 
 class Checkout:
-    """A directory with the files that the verb reads, and made-up secrets in `.env`."""
+    """A directory with the files that the command reads, and made-up secrets in `.env`."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -54,7 +54,7 @@ class Checkout:
         path.write_text("\n".join(lines) + "\n")
 
     def render(self, **options: Any) -> dict[str, str]:
-        """Return the text of each file that the verb writes."""
+        """Return the text of each file that the command writes."""
         into = self.root / "out"
         shutil.rmtree(into, ignore_errors=True)
         chosen: dict[str, Any] = {

@@ -1,1 +1,1 @@
-"""Tests of the verbs and what they share."""
+"""Tests of the commands and what they share."""

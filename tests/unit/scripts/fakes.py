@@ -1,4 +1,4 @@
-"""Stand-ins for the world around the verbs: a runner that records, a clock that jumps, a quiet console."""
+"""Stand-ins for the world around the commands: a runner that records, a clock that jumps, a quiet console."""
 
 from __future__ import annotations
 

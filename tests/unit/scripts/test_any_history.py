@@ -22,8 +22,8 @@ from scripts.develop.selftest import free_port
 
 from .fakes import Screen, layout_in
 from .histories import MISHAPS, History, NoWayOut, history
+from .test_commands import FakeContext
 from .test_stack_file import GOOD
-from .test_verbs import FakeContext
 
 HISTORIES = int(os.environ.get("LANGFUSE_HISTORIES", "6"))
 SEED = int(os.environ.get("LANGFUSE_HISTORIES_SEED", "20261130"))

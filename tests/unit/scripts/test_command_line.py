@@ -35,12 +35,12 @@ def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
 
 
 def exit_code_of(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> int:
-    def verb(_context: Context) -> int:
+    def command(_context: Context) -> int:
         raise error
 
     monkeypatch.setattr(execution.signal, "signal", lambda *_: None)
     with pytest.raises(typer.Exit) as caught:
-        execution.execute(verb)
+        execution.execute(command)
     return caught.value.exit_code
 
 
@@ -82,11 +82,11 @@ def test_a_place_that_cannot_be_used_is_named_with_the_reason_and_a_fix(
 
 
 def test_an_error_of_the_system_without_a_place_is_a_fault_of_ours_and_shows_where() -> None:
-    def verb(_context: Context) -> int:
+    def command(_context: Context) -> int:
         raise OSError(errno.EBADF, "Bad file descriptor")
 
     with pytest.raises(OSError, match="Bad file descriptor"):
-        execution.execute(verb)
+        execution.execute(command)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_wrong_calls_exit_with_2_and_say_why(arguments: tuple[str, ...], why: st
     assert why in done.stderr
 
 
-def test_without_a_verb_the_verbs_are_listed() -> None:
+def test_without_a_command_the_commands_are_listed() -> None:
     done = python()
     assert done.returncode == 0
     assert re.search(r"^ +up +Start Langfuse", done.stdout, re.MULTILINE)
@@ -181,11 +181,11 @@ def test_help_of_make_explains_every_target_in_a_terminal_of_80_columns() -> Non
     assert [line for line in done.stdout.splitlines() if len(line) > 80] == []
 
 
-def test_every_verb_in_the_makefile_exists() -> None:
-    verbs = set(re.findall(r"\$\(RUN\) ([a-z][a-z-]*)", (ROOT / "Makefile").read_text()))
+def test_every_command_in_the_makefile_exists() -> None:
+    commands = set(re.findall(r"\$\(RUN\) ([a-z][a-z-]*)", (ROOT / "Makefile").read_text()))
     known = set(get_command(app).commands)  # type: ignore[attr-defined]
-    assert len(verbs) >= 9
-    assert verbs - known == set()
+    assert len(commands) >= 9
+    assert commands - known == set()
 
 
 def test_a_python_that_does_not_run_is_passed_over(tmp_path: Path) -> None:

@@ -377,11 +377,13 @@ def test_destroying_deletes_the_volumes(tmp_path: Path) -> None:
     assert runner.lines() == [f"{COMPOSE} down --timeout 0 --volumes --remove-orphans"]
 
 
-@pytest.mark.parametrize("verb", ["stop", "destroy"])
-def test_stopping_means_services_too_that_the_settings_ask_for_no_longer(tmp_path: Path, verb: str) -> None:
+@pytest.mark.parametrize("command", ["stop", "destroy"])
+def test_stopping_means_services_too_that_the_settings_ask_for_no_longer(
+    tmp_path: Path, command: str
+) -> None:
     runner = FakeRunner(docker_shows(container("langfuse-web")))
     engine = make_engine(tmp_path, runner)
-    engine.stop() if verb == "stop" else engine.destroy()
+    engine.stop() if command == "stop" else engine.destroy()
     environment = runner.environments[-1]
     assert environment is not None
     assert environment["COMPOSE_PROFILES"] == "*"
@@ -549,7 +551,7 @@ def test_a_service_that_somebody_has_stopped_is_named_although_it_ended_well(tmp
     engine.layout.stack_dir.mkdir(exist_ok=True)
     engine.layout.resting_worker_file.write_text('{"process": 2147483647, "since": "02:05"}')
     assert engine.state().detail == (
-        "not healthy: langfuse-worker; a verb that was killed has stopped langfuse-worker at 02:05: "
+        "not healthy: langfuse-worker; a command that was killed has stopped langfuse-worker at 02:05: "
         "make up starts it"
     )
 

@@ -117,11 +117,11 @@ def test_a_stack_of_another_checkout_is_refused_with_both_paths(
     assert "make adopt" in caught.value.fix
 
 
-@pytest.mark.parametrize("verb", ["down", "destroy"])
-def test_nothing_of_another_checkout_is_stopped_or_deleted(here: Layout, other: Layout, verb: str) -> None:
+@pytest.mark.parametrize("command", ["down", "destroy"])
+def test_nothing_of_another_checkout_is_stopped_or_deleted(here: Layout, other: Layout, command: str) -> None:
     context = context_of(here, started(other))
     with pytest.raises(UsageError, match="not those of this checkout"):
-        down.run(context) if verb == "down" else destroy.run(context, yes=True, dry_run=False)
+        down.run(context) if command == "down" else destroy.run(context, yes=True, dry_run=False)
     runner = context.runner
     assert isinstance(runner, FakeRunner)
     assert [line.split()[1:3] for line in runner.lines()] == [["ps", "--all"], ["volume", "ls"]]

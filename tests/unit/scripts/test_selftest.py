@@ -21,8 +21,8 @@ from scripts.settings.envfile import read_env
 from scripts.settings.values import Settings
 
 from .fakes import FakeRunner, Screen, layout_in
+from .test_commands import FakeContext
 from .test_stack_file import GOOD
-from .test_verbs import FakeContext
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,7 +126,7 @@ def test_a_wrong_secret_is_never_shown(name: str) -> None:
     assert secret not in str(caught.value)
 
 
-def test_verbs_that_stop_a_stack_work_with_defaults_in_the_place_of_wrong_values() -> None:
+def test_commands_that_stop_a_stack_work_with_defaults_in_the_place_of_wrong_values() -> None:
     settings = load_settings_leniently(SETTINGS, parse_env("LANGFUSE_PORT=x\nS3_PORT=9190\nnonsense\n"), {})
     assert settings.integer("LANGFUSE_PORT") == 3000
     assert settings.integer("S3_PORT") == 9190

@@ -1,4 +1,4 @@
-"""The verbs `trust` and `reload-tls`: what they call, write and refuse."""
+"""The commands `trust` and `reload-tls`: what they call, write and refuse."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def test_reload_sends_the_signal_that_reads_files_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize("changed", [{"STACK_PROFILES": ""}, {"ENGINE": "embedded"}])
 def test_a_stack_without_https_is_told_how_to_get_it(tmp_path: Path, changed: dict[str, str]) -> None:
     runner = FakeRunner()
-    for verb in (certificates.trust, certificates.reload_tls):
+    for command in (certificates.trust, certificates.reload_tls):
         with pytest.raises(UsageError) as caught:
-            verb(context_with(tmp_path / verb.__name__, runner, Screen(), **changed))
+            command(context_with(tmp_path / command.__name__, runner, Screen(), **changed))
         assert "STACK_PROFILES" in caught.value.fix
     assert [line for line in runner.lines() if "--filter" not in line] == []

@@ -94,7 +94,7 @@ def test_the_same_content_has_the_same_number_and_another_has_another() -> None:
     assert sbom.as_document(images[:1], "0.1.0", MOMENT)["serialNumber"] != first
 
 
-def test_the_verb_writes_the_file_and_counts_what_is_in_it(tmp_path: Path) -> None:
+def test_the_command_writes_the_file_and_counts_what_is_in_it(tmp_path: Path) -> None:
     (tmp_path / "compose.yaml").write_text(COMPOSE)
     (tmp_path / "pyproject.toml").write_text('[project]\nversion = "0.1.0"\n')
     (tmp_path / "requirements").mkdir()

@@ -1,4 +1,4 @@
-"""A worker that was stopped for a backup is started again, also when the verb or the machine is killed."""
+"""A worker that was stopped for a backup is started again, also when the command or the machine is killed."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from scripts.docker.pause import Rest, begin_rest, read_rest
 from scripts.docker.paused_worker import wake_worker, worker_at_rest
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-# What a verb does, as a process that can be killed.
-VERB = """
+# What a command does, as a process that can be killed.
+COMMAND = """
 import sys
 from pathlib import Path
 from tests.unit.stores.test_resting import FakeServices, layout_in
-from scripts.core.layout import only_one_verb
+from scripts.core.layout import only_one_command
 from scripts.docker.paused_worker import worker_at_rest
 
 services = FakeServices(layout_in(Path(sys.argv[1])))
-with only_one_verb(services.layout), worker_at_rest(services):
+with only_one_command(services.layout), worker_at_rest(services):
     print("at rest", flush=True)
     sys.stdin.read()
 """
@@ -80,11 +80,11 @@ def services(tmp_path: Path) -> Any:
 
 
 @pytest.fixture
-def verb(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """A verb that has stopped the worker."""
+def command(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """A command that has stopped the worker."""
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     with subprocess.Popen(
-        [sys.executable, "-c", VERB, str(tmp_path)],
+        [sys.executable, "-c", COMMAND, str(tmp_path)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -136,14 +136,16 @@ def test_a_worker_that_does_not_start_keeps_the_mark(services: Any, monkeypatch:
     assert read_rest(services.layout) is not None
 
 
-def test_the_guard_starts_it_when_the_verb_is_killed(services: Any, verb: subprocess.Popen[str]) -> None:
-    os.killpg(verb.pid, signal.SIGKILL)
+def test_the_guard_starts_it_when_the_command_is_killed(
+    services: Any, command: subprocess.Popen[str]
+) -> None:
+    os.killpg(command.pid, signal.SIGKILL)
     eventually(lambda: read_rest(services.layout) is None, "nobody has started the worker")
     assert services.said() == [STOPPED, "restart langfuse-worker by the guard"]
 
 
 @pytest.mark.parametrize("code", [0, 1])
-def test_the_guard_waits_for_other_verbs_and_keeps_the_mark_when_it_fails(services: Any, code: int) -> None:
+def test_the_guard_waits_for_other_commands_and_keeps_the_mark_if_it_fails(services: Any, code: int) -> None:
     begin_rest(services.layout)
     with services.layout.lock_file.open("a+") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -158,7 +160,7 @@ def test_the_guard_waits_for_other_verbs_and_keeps_the_mark_when_it_fails(servic
     assert services.layout.resting_worker_file.exists() == bool(code)
 
 
-def test_the_guard_leaves_it_to_a_verb_that_has_come_since(services: Any) -> None:
+def test_the_guard_leaves_it_to_a_command_that_has_come_since(services: Any) -> None:
     begin_rest(services.layout)
     with services.layout.lock_file.open("a+") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -171,12 +173,12 @@ def test_the_guard_leaves_it_to_a_verb_that_has_come_since(services: Any) -> Non
     assert services.said() == ["restart langfuse-worker"]
 
 
-def test_where_the_guard_was_killed_as_well_a_later_verb_starts_it(
-    services: Any, verb: subprocess.Popen[str]
+def test_where_the_guard_was_killed_as_well_a_later_command_starts_it(
+    services: Any, command: subprocess.Popen[str]
 ) -> None:
-    os.kill(guard_of(verb.pid), signal.SIGKILL)
-    verb.kill()
-    verb.wait()
+    os.kill(guard_of(command.pid), signal.SIGKILL)
+    command.kill()
+    command.wait()
     rest = read_rest(services.layout)
     assert rest is not None
     assert rest.abandoned
@@ -209,8 +211,8 @@ def guard_with(services: Any, code: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, guard.__file__, *files, *command], stdin=subprocess.PIPE)
 
 
-def guard_of(verb: int) -> int:
-    """Return the process that a verb has started."""
-    found = Path(f"/proc/{verb}/task/{verb}/children").read_text().split()
+def guard_of(command: int) -> int:
+    """Return the process that a command has started."""
+    found = Path(f"/proc/{command}/task/{command}/children").read_text().split()
     assert len(found) == 1
     return int(found[0])

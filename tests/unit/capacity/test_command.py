@@ -1,4 +1,4 @@
-"""The capacity verb: the size it recommends, what it writes, what it refuses."""
+"""The capacity command: the size it recommends, what it writes, what it refuses."""
 
 from __future__ import annotations
 

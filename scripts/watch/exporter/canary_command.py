@@ -14,7 +14,7 @@ from .config import ExporterConfig, exporter_config
 
 
 def run(context: Context) -> int:
-    """The verb. Exit code 0: all was read back; 1: something failed; 3: it was slow."""
+    """The command. Exit code 0: all was read back; 1: something failed; 3: it was slow."""
     config = exporter_config(context)
     keys = project_keys(config.credentials_dir)
     key = next(

@@ -18,7 +18,7 @@ from .seeding import Seed, make_seed, push
 
 pytestmark = pytest.mark.slow
 
-Verb = Callable[..., subprocess.CompletedProcess[str]]
+Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
@@ -30,8 +30,8 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def verb(root: Path) -> Verb:
-    """A function that runs a verb in that directory."""
+def command(root: Path) -> Command:
+    """A function that runs a command in that directory."""
 
     def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -64,9 +64,9 @@ def seeded(tmp_path_factory: pytest.TempPathFactory, seed: Seed) -> Iterator[Run
 
 
 def test_alerts_check_fires_exactly_where_the_raw_data_cross_a_threshold(
-    seeded: RunningEngine, seed: Seed, verb: Verb
+    seeded: RunningEngine, seed: Seed, command: Command
 ) -> None:
-    done = verb("alerts-check", "--base-url", seeded.base_url)
+    done = command("alerts-check", "--base-url", seeded.base_url)
     assert done.returncode == 1, done.stdout + done.stderr
     firing = {line.split()[2] for line in done.stdout.splitlines() if line.startswith("FIRING")}
     scores = seed.scores
@@ -88,29 +88,29 @@ def test_alerts_check_fires_exactly_where_the_raw_data_cross_a_threshold(
 
 
 def test_alerts_check_of_an_empty_project_says_that_there_is_no_data(
-    verb: Verb, engine: RunningEngine
+    command: Command, engine: RunningEngine
 ) -> None:
-    done = verb("alerts-check", "--base-url", engine.base_url)
+    done = command("alerts-check", "--base-url", engine.base_url)
     assert done.returncode == 3, done.stdout + done.stderr
 
 
-def test_alerts_check_of_a_dead_server_says_what_to_do(verb: Verb) -> None:
-    done = verb("alerts-check", "--base-url", "http://127.0.0.1:9")
+def test_alerts_check_of_a_dead_server_says_what_to_do(command: Command) -> None:
+    done = command("alerts-check", "--base-url", "http://127.0.0.1:9")
     assert done.returncode == 1
     assert "The metrics of project kosmos-support cannot be read" in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_alerts_check_of_an_unknown_project_is_wrong_use(verb: Verb) -> None:
-    done = verb("alerts-check", "--project", "hermes")
+def test_alerts_check_of_an_unknown_project_is_wrong_use(command: Command) -> None:
+    done = command("alerts-check", "--project", "hermes")
     assert done.returncode == 2
     assert "no credentials of project hermes" in done.stderr
 
 
 def test_the_page_shows_the_numbers_computed_from_the_raw_data(
-    seeded: RunningEngine, seed: Seed, verb: Verb, root: Path
+    seeded: RunningEngine, seed: Seed, command: Command, root: Path
 ) -> None:
-    done = verb("dashboard", "--base-url", seeded.base_url)
+    done = command("dashboard", "--base-url", seeded.base_url)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.strip() == ".stack/dashboard.html"
     page = (root / ".stack" / "dashboard.html").read_text()
@@ -123,7 +123,7 @@ def test_the_page_shows_the_numbers_computed_from_the_raw_data(
 
 
 def test_names_from_traces_cannot_put_markup_into_the_page(
-    engine: RunningEngine, verb: Verb, root: Path
+    engine: RunningEngine, command: Command, root: Path
 ) -> None:
     from .spans import send, span, trace_id
 
@@ -133,17 +133,17 @@ def test_names_from_traces_cannot_put_markup_into_the_page(
         "langfuse.observation.cost_details": '{"total": 1}',
     }
     send(engine.client, span(trace_id(), "answer", attributes=attributes))
-    assert verb("dashboard", "--base-url", engine.base_url).returncode == 0
+    assert command("dashboard", "--base-url", engine.base_url).returncode == 0
     page = (root / ".stack" / "dashboard.html").read_text()
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
 
 
 def test_the_written_pages_fit_every_width_and_scroll_what_is_wider(
-    seeded: RunningEngine, verb: Verb, root: Path, open_browser: Open
+    seeded: RunningEngine, command: Command, root: Path, open_browser: Open
 ) -> None:
     for name in ("dashboard", "report"):
-        assert verb(name, "--base-url", seeded.base_url).returncode == 0
+        assert command(name, "--base-url", seeded.base_url).returncode == 0
     pages = [root / ".stack" / "dashboard.html", *(root / ".stack" / "report").glob("*/report.html")]
     assert len(pages) == 2
     browser = open_browser(True)
@@ -158,38 +158,38 @@ def test_the_written_pages_fit_every_width_and_scroll_what_is_wider(
     assert [entry["message"] for entry in browser.get_log("browser")] == []
 
 
-def test_alerts_compiles_and_warns_of_missing_secrets(verb: Verb, root: Path) -> None:
+def test_alerts_compiles_and_warns_of_missing_secrets(command: Command, root: Path) -> None:
     (root / "config" / "prometheus" / "rules" / "alerts.yaml").unlink()
-    first = verb("alerts")
+    first = command("alerts")
     assert first.returncode == 3
     assert "rules/alerts.yaml: written" in first.stderr
     assert "action slack_notify cannot send" in first.stderr
     assert "secrets/slack_webhook_url is missing" in first.stderr
     for name in ("slack_webhook_url", "pagerduty_routing_key"):
         (root / "config" / "alertmanager" / "secrets" / name).write_text("x")
-    second = verb("alerts")
+    second = command("alerts")
     assert second.returncode == 0
     assert "rules/alerts.yaml: unchanged" in second.stderr
     (root / "config" / "alertmanager" / "secrets" / "pagerduty_routing_key").write_text("\n")
-    third = verb("alerts")
+    third = command("alerts")
     assert third.returncode == 3
     assert "secrets/pagerduty_routing_key is empty" in third.stderr
 
 
-def test_a_faulty_file_is_refused_and_the_compiled_rules_stay(verb: Verb, root: Path) -> None:
+def test_a_faulty_file_is_refused_and_the_compiled_rules_stay(command: Command, root: Path) -> None:
     rules = root / "config" / "prometheus" / "rules" / "alerts.yaml"
     before = rules.read_text()
     path = root / "config" / "alerts.yaml"
     path.write_text(path.read_text().replace("condition: avg < 0.7\n", "condition: avrg < 0.7\n"))
-    done = verb("alerts")
+    done = command("alerts")
     assert done.returncode == 2
     assert "config/alerts.yaml:" in done.stderr
     assert "unknown variable avrg" in done.stderr
     assert rules.read_text() == before
 
 
-def test_the_canary_tells_how_long_each_step_took(verb: Verb, engine: RunningEngine) -> None:
-    done = verb("canary", EXPORTER_LANGFUSE_URL=engine.base_url)
+def test_the_canary_tells_how_long_each_step_took(command: Command, engine: RunningEngine) -> None:
+    done = command("canary", EXPORTER_LANGFUSE_URL=engine.base_url)
     assert done.returncode == 0, done.stdout + done.stderr
     assert [line.split()[0] for line in done.stdout.splitlines()] == [
         "write_span",
@@ -199,8 +199,8 @@ def test_the_canary_tells_how_long_each_step_took(verb: Verb, engine: RunningEng
     ]
 
 
-def test_a_canary_that_gets_no_answer_names_the_step(verb: Verb) -> None:
-    done = verb("canary", EXPORTER_LANGFUSE_URL="http://127.0.0.1:9")
+def test_a_canary_that_gets_no_answer_names_the_step(command: Command) -> None:
+    done = command("canary", EXPORTER_LANGFUSE_URL="http://127.0.0.1:9")
     assert done.returncode == 1
     assert "unreachable at write_span" in done.stdout
     assert "fix: make doctor" in done.stderr

@@ -1,4 +1,4 @@
-"""The verbs from first start to destruction, with a small program in the place of the engine."""
+"""The commands from first start to destruction, with a small program in the place of the engine."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from scripts.core.errors import (
     StackError,
     UsageError,
 )
-from scripts.core.layout import only_one_verb
+from scripts.core.layout import only_one_command
 from scripts.core.runner import Completed, SubprocessRunner
 from scripts.develop.selftest import free_port
 from scripts.engines.base import Engine, EngineName
@@ -393,10 +393,10 @@ def test_destroy_of_nothing_says_so(context: FakeContext, screen: Screen) -> Non
     assert screen.out.getvalue() == "There is nothing to delete.\n"
 
 
-def test_two_verbs_at_once_are_refused(context: FakeContext) -> None:
+def test_two_commands_at_once_are_refused(context: FakeContext) -> None:
     with (
-        only_one_verb(context.layout),
-        pytest.raises(StackError, match=f"Another verb \\(process {os.getpid()}\\)"),
+        only_one_command(context.layout),
+        pytest.raises(StackError, match=f"Another command \\(process {os.getpid()}\\)"),
     ):
         up.run(context)
 
