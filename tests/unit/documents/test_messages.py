@@ -29,7 +29,7 @@ EVERYWHERE = frozenset({"STACK_DIR", "PYTHON", "LANGFUSE_PUBLIC_KEY", "LANGFUSE_
 # Words of other programs: errors of ClickHouse, the resolver and the server, variables of psql and libpq.
 OF_PROGRAMS = frozenset(
     {
-        *("AUTHENTICATION_FAILED", "TOO_MANY_UNEXPECTED_DATA_PARTS", "EAI_AGAIN", "API_KEY"),
+        *("ACCESS_DENIED", "AUTHENTICATION_FAILED", "TOO_MANY_UNEXPECTED_DATA_PARTS", "EAI_AGAIN", "API_KEY"),
         *("ON_ERROR_STOP", "SHELL_ERROR", "PGCONNECT_TIMEOUT"),
     }
 )
