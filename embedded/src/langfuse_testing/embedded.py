@@ -20,6 +20,8 @@ import httpx
 
 from .server import Keys, LangfuseFailed, LangfuseServer
 
+LOGIN = ("zeus@acme.example", "test-password")
+"""E-mail and password for the viewer."""
 DEFAULT_KEYS = Keys("kosmos-support", "pk-lf-test-kosmos", "sk-lf-test-kosmos")
 
 _START_SECONDS = 20.0
@@ -140,9 +142,9 @@ class EmbeddedLangfuse(LangfuseServer):
             "LANGFUSE_INIT_PROJECT_NAME": "kosmos",
             "LANGFUSE_INIT_PROJECT_PUBLIC_KEY": self.keys.public_key,
             "LANGFUSE_INIT_PROJECT_SECRET_KEY": self.keys.secret_key,
-            "LANGFUSE_INIT_USER_EMAIL": "zeus@acme.example",
+            "LANGFUSE_INIT_USER_EMAIL": LOGIN[0],
             "LANGFUSE_INIT_USER_NAME": "Zeus",
-            "LANGFUSE_INIT_USER_PASSWORD": "test-password",
+            "LANGFUSE_INIT_USER_PASSWORD": LOGIN[1],
             **self.settings,
         }
 

@@ -1,4 +1,4 @@
-"""pytest fixtures: put `pytest_plugins = ["langfuse_testing.plugin"]` into your top `conftest.py`."""
+"""pytest fixtures; pytest finds them where the distribution is installed, in a checkout `-p` names them."""
 
 from __future__ import annotations
 
