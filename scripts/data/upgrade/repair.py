@@ -47,7 +47,7 @@ _FAILED = (
 _INVALID_INDEXES = (
     "SELECT to_json(i.indexrelid::regclass::text) FROM pg_index i"
     " JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace"
-    " WHERE NOT i.indisvalid AND n.nspname = 'public' ORDER BY 1;"
+    " WHERE NOT i.indisvalid AND n.nspname = 'public' ORDER BY i.indexrelid::regclass::text;"
 )
 
 
