@@ -443,7 +443,7 @@ def test_old_data_without_a_backup_is_a_warning(own_stack: Stack) -> None:
     assert "make backup" in complaint.fix
 
 
-class TestVerb:
+class TestCommand:
     """What people and programs get."""
 
     def run(self, stack: Stack, **arguments: object) -> tuple[int, str, str]:

@@ -129,7 +129,9 @@ OF_OTHERS = {
     "LANGFUSE_E2E_READ_TIMEOUT_SECONDS": "tests of the official SDK",
     "LANGFUSE_E2E_READ_INTERVAL_SECONDS": "tests of the official SDK",
     "REDIS_ADDR": "redis_exporter",
+    "REDIS_USER": "redis_exporter",
     "REDIS_PASSWORD": "redis_exporter",
+    "REDIS_EXPORTER_CONFIG_COMMAND": "redis_exporter",
 }
 
 

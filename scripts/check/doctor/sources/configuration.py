@@ -10,6 +10,7 @@ from scripts.config.provision.loading import load_stack
 from scripts.core.errors import StackError
 from scripts.engines.context import Context
 from scripts.settings.envfile import EnvFile
+from scripts.settings.model import Computed
 from scripts.settings.table import SETTINGS
 from scripts.watch.alerts.document import load_alerts
 from scripts.watch.alerts.paths import alerts_file, compiled_routing, compiled_rules, secrets_dir
@@ -60,6 +61,8 @@ def gather(surroundings: Surroundings, _facts: Facts) -> Configuration:
     except StackError as error:
         stack_fault = _text(error)
     alerts_fault, stale, mute = _alerts(context)
+    # A value that follows from others is not a secret besides them.
+    given = {*context.environment, *(surroundings.env_file or EnvFile()).values()}
     return Configuration(
         problems=() if surroundings.env_fault else _problems(context),
         env_exists=surroundings.env_file is not None or bool(surroundings.env_fault),
@@ -73,7 +76,9 @@ def gather(surroundings: Surroundings, _facts: Facts) -> Configuration:
         secrets={
             setting.name: surroundings.settings.get(setting.name)
             for setting in SETTINGS
-            if setting.secret and surroundings.settings.get(setting.name)
+            if setting.secret
+            and surroundings.settings.get(setting.name)
+            and (setting.name in given or not isinstance(setting.default, Computed))
         },
     )
 
