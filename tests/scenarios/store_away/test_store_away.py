@@ -218,7 +218,7 @@ def test_one_row_that_clickhouse_refuses_holds_nobody_up_and_is_named(
         assert export(client, trace, others).status_code == 200
         assert wait_readable(client, trace, set(others), 60.0) == set()
         assert poison not in readable(client, trace)
-        monkeypatch.setattr(command, "PATIENCE_S", 3.0)
+        monkeypatch.setattr("scripts.data.reconcile.replay.PATIENCE_S", 3.0)
         assert reconcile(seen, since=begin.isoformat()) == EXIT_FAILED
         assert f"{trace}/{poison}" in screen.err.getvalue()
         assert command.run(seen.context, since="1h", until="", rate=100, check=False, show=poison) == EXIT_OK
