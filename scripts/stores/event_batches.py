@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import binascii
 from collections.abc import Callable, Container, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import orjson
@@ -41,11 +41,15 @@ def objects_between(
         StackError: the object store fails.
     """
     folder = f"{ROOT}{project}/"
-    last = minute(until) if until else "9"
-    for found in bucket.objects(folder, after=f"{folder}{minute(since)}" if since else ""):
-        if found.key.removeprefix(folder)[: len("YYYY/MM/DD/HH/MM")] > last:
+    first, last = minute(since) if since else "", minute(until) if until else "9"
+    # After the folder of the minute before: SeaweedFS leaves out all that is in a folder whose name is given.
+    after = f"{folder}{minute(since - timedelta(minutes=1))}" if since else ""
+    for found in bucket.objects(folder, after=after):
+        folder_of_it = found.key.removeprefix(folder)[: len("YYYY/MM/DD/HH/MM")]
+        if folder_of_it > last:
             return
-        yield found
+        if folder_of_it >= first:
+            yield found
 
 
 def minute(moment: datetime) -> str:

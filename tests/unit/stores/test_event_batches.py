@@ -34,8 +34,9 @@ def batch(*spans: dict[str, Any]) -> list[dict[str, Any]]:
 class Store:
     """A bucket in memory."""
 
-    def __init__(self, *keys: str) -> None:
+    def __init__(self, *keys: str, by_folder: bool = False) -> None:
         self.objects = dict.fromkeys(keys, b"")
+        self.by_folder = by_folder
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         key = request.url.path.removeprefix("/events/")
@@ -47,6 +48,8 @@ class Store:
             after = request.url.params.get("start-after", "")
             prefix = request.url.params["prefix"]
             found = [one for one in sorted(self.objects) if one.startswith(prefix) and one > after]
+            if self.by_folder:  # SeaweedFS: what is in a folder of that name is not after it
+                found = [one for one in found if not one.startswith(f"{after}/")]
             time = "<LastModified>2026-01-02T03:04:05.000Z</LastModified>"
             rows = "".join(f"<Contents><Key>{one}</Key><Size>1</Size>{time}</Contents>" for one in found)
             return httpx.Response(200, text=f"<R>{rows}</R>")
@@ -95,10 +98,11 @@ def test_an_object_without_them_is_left_alone() -> None:
     assert store.objects == {"k": b""}
 
 
-def test_a_window_holds_its_first_and_last_minute() -> None:
+@pytest.mark.parametrize("by_folder", [False, True], ids=["S3", "SeaweedFS"])
+def test_a_window_holds_its_first_and_last_minute(*, by_folder: bool) -> None:
     minutes = ("2026/01/31/23/58", "2026/01/31/23/59", "2026/02/01/00/00", "2026/02/01/00/01")
     mine = [f"otel/kosmos/{minute}/a.json" for minute in minutes]
-    store = Store(*mine, "otel/zeus/2026/02/01/00/00/b.json")
+    store = Store(*mine, "otel/zeus/2026/02/01/00/00/b.json", by_folder=by_folder)
     since, until = datetime(2026, 1, 31, 23, 59, 30, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC)
     with store.open() as bucket:
         keys = [found.key for found in objects_between(bucket, "kosmos", since, until)]
