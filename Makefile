@@ -196,7 +196,7 @@ fake-llm: .venv/.runtime ## Develop: a stand-in for an OpenAI-compatible server 
 ## Shell scripts are found by their first line.
 lint: .venv/.dev .venv-tools/.runtime ## Develop: style, shell, Dockerfiles, CI, generated documents
 	@.venv/bin/ruff check --quiet . && .venv/bin/ruff format --quiet --check . && $(RUN) docs --check
-	@git grep -lE '^#!.*[/ ](ba)?sh$$' | xargs .venv-tools/bin/shellcheck
+	@git grep -lE '^#!.*[/ ](ba)?sh$$' -- ':!*.py' | xargs .venv-tools/bin/shellcheck
 	@git ls-files '*Dockerfile' | xargs .venv-tools/bin/hadolint
 	@.venv-tools/bin/zizmor --offline --quiet --no-progress .github
 
