@@ -38,8 +38,8 @@ LIMIT_S = 1200.0
 
 def main(arguments: list[str]) -> int:
     """Run the tests with both Pythons at once; return an exit code."""
-    # A cancelled job cleans up as Ctrl-C does. A job in the background ignores Ctrl-C, which all that it starts
-    # would inherit: tests send it.
+    # A cancelled job cleans up as Ctrl-C does. A job in the background ignores Ctrl-C, and all that it starts
+    # inherits that: tests send it.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     here = pythons()
