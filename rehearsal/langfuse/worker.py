@@ -109,6 +109,10 @@ class Worker:
             return
         taken = self._queues.take(TAKE_TIMEOUT_S)
         if taken is None:
+            # No job is at hand here, so one among those taken went into a connection that was cut. BullMQ
+            # finds it when its lock has ended, after 30 s.
+            if count := self._queues.recover():
+                log.info("%d jobs that were taken over a lost connection go back", count)
             return
         queue, text = taken
         job = json.loads(text)
