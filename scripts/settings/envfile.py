@@ -29,6 +29,10 @@ _ASSIGNMENT = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=(.*)")
 _OFFERED = re.compile(r"\s*#\s?([A-Z][A-Z0-9_]*)=")
 _NOTE_AT_END = re.compile(r"\s+#.*$")
 _EMPTY_QUOTES = frozenset({'""', "''"})
+# As Compose reads it: nothing in single quotes is replaced, and a backslash is one but before a quote
+# (compose-go, dotenv/parser.go, extractVarValue).
+_QUOTED = re.compile(r"\s*'((?:\\.|[^'\\])*)'\s*(?:#.*)?")
+_NEEDS_QUOTES = re.compile(r"""[\s$#'"\\`]""")
 _BYTE_ORDER_MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"
 # As editors count lines: str.splitlines() also ends one at a form feed or a line separator.
 _LINE = re.compile(r"([^\r\n]*)(\r\n|\r|\n|\Z)")
@@ -36,11 +40,16 @@ _LINE = re.compile(r"([^\r\n]*)(\r\n|\r|\n|\Z)")
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """One `NAME=value` line. Quotes stay: whether they belong there is for the check of values to say."""
+    """One `NAME=value` line. Double quotes stay: that they are wrong is for the check of values to say.
+
+    Attributes:
+        literal: whether the value stands in single quotes, in which Compose replaces nothing.
+    """
 
     name: str
     value: str
     line: int
+    literal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +86,37 @@ def parse_env(text: str) -> EnvFile:
         if NOT_UTF_8 in line and not line.lstrip().startswith("#"):
             unreadable.append(number)
         elif match := _ASSIGNMENT.fullmatch(line):
-            value = _NOTE_AT_END.sub("", match[2]).strip()
-            assignments.append(Assignment(match[1], "" if value in _EMPTY_QUOTES else value, number))
+            assignments.append(_assignment(match[1], match[2], number))
         elif match := _OFFERED.match(line):
             offered.add(match[1])
         elif line.strip() and not line.lstrip().startswith("#"):
             unreadable.append(number)
     return EnvFile(tuple(assignments), frozenset(offered), tuple(unreadable))
+
+
+def _assignment(name: str, text: str, line: int) -> Assignment:
+    if quoted := _QUOTED.fullmatch(text):
+        return Assignment(name, quoted[1].replace("\\'", "'"), line, literal=True)
+    value = _NOTE_AT_END.sub("", text).strip()
+    return Assignment(name, "" if value in _EMPTY_QUOTES else value, line)
+
+
+def written(value: str) -> str:
+    """Return a value as it stands in an env file: in single quotes where Compose would change it.
+
+    Raises:
+        StackError: no way of writing it gives it back.
+    """
+    if not _NEEDS_QUOTES.search(value):
+        return value
+    quoted = "'" + value.replace("'", "\\'") + "'"
+    if "\n" in value or "\r" in value or _assignment("", quoted, 0).value != value:
+        raise StackError(
+            "A value with a line break, or with a backslash before a quote or at its end, cannot stand in an "
+            "env file.",
+            fix="choose another value.",
+        )
+    return quoted
 
 
 def read_env(path: Path) -> EnvFile:
@@ -110,7 +143,7 @@ def with_values(text: str, values: Mapping[str, str]) -> str:
         for number, (line, end) in enumerate(_LINE.findall(text), start=1)
     ]
     text = "".join(lines)
-    absent = [f"{name}={value}\n" for name, value in values.items() if name not in counting]
+    absent = [f"{name}={written(value)}\n" for name, value in values.items() if name not in counting]
     if absent and text and not text.endswith("\n"):
         text += "\n"
     return text + "".join(absent)
@@ -118,8 +151,8 @@ def with_values(text: str, values: Mapping[str, str]) -> str:
 
 def _with_value(line: str, value: str) -> str:
     name, _, old = line.partition("=")
-    note = _NOTE_AT_END.search(old)
-    return f"{name}={value}{note[0] if note else ''}"
+    note = None if _QUOTED.fullmatch(old) else _NOTE_AT_END.search(old)
+    return f"{name}={written(value)}{note[0] if note else ''}"
 
 
 def setting_lines(setting: Setting, value: str | None) -> Iterator[str]:
@@ -137,7 +170,7 @@ def new_env_text(groups: Sequence[Group], values: Mapping[str, str]) -> str:
     """Return the text of a new env file: every setting explained, those in `values` active."""
     lines = [
         "## Settings of this stack. A line with ## explains, one with # is a setting at its default:",
-        "## remove the # to change it. Values are taken as they stand, so no quotes.",
+        "## remove the # to change it. A value with $, #, quotes or spaces stands in single quotes.",
         "## All of them on one page: docs/reference/environment.md",
     ]
     for group in groups:

@@ -9,6 +9,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+# From compose files and guides on the web, langfuse's own among them.
+WELL_KNOWN = frozenset(
+    {
+        "mysecret", "mysalt", "myredissecret", "miniosecret", "minio", "minioadmin", "postgres", "clickhouse",
+        "password", "password1", "passw0rd", "changeme", "change-me", "secret", "admin", "admin123",
+        "langfuse", "letmein", "12345678", "123456789", "qwertyui", "test-password", "changemeplease",
+    }
+)  # fmt: skip
+# A secret is random when this many different characters are in it; 24 random hex digits have 12 on average.
+FEWEST_CHARACTERS = 5
+
 
 @dataclass(frozen=True, slots=True)
 class Flaw:
@@ -158,6 +169,18 @@ def hex_secret(size: int, *, exact: bool = False) -> Kind:
     return Kind(f"hex, {'' if exact else '>= '}{digits} digits", check)
 
 
+def _own_secret(value: str) -> Flaw | None:
+    if any(not character.isprintable() for character in value):
+        return Flaw("contains a character that cannot be printed", "write one line of text")
+    return None
+
+
+def is_weak(value: str) -> bool:
+    """Return whether a secret is a well-known one, or made of very few different characters."""
+    plain = value.lower()
+    return plain in WELL_KNOWN or len(set(plain)) < FEWEST_CHARACTERS or plain == "0123456789abcdef" * 4
+
+
 def _ip_address(value: str) -> Flaw | None:
     try:
         ipaddress.ip_address(value)
@@ -167,6 +190,8 @@ def _ip_address(value: str) -> Flaw | None:
 
 
 TEXT = text()
+# The server takes any text for SALT and NEXTAUTH_SECRET (web/src/env.mjs:49-52, :99-104 at v4.16.0).
+OWN_SECRET = Kind("text, best 32 random bytes", _own_secret)
 PASSWORD = text("password, >= 8 characters", min_length=8)
 PORT = integer(1, 65535, "port")
 BOOLEAN = choice("true", "false")

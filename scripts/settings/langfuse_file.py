@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from .envfile import EnvFile
+from .envfile import Assignment, EnvFile
 from .problem import Problem
 from .server_variables import nearest_name, server_variable, server_variables
 
@@ -43,15 +43,14 @@ def langfuse_file_problems(
                 Problem(one.name, place, f"is set in line {first[one.name]} already", "keep one of the two")
             )
         first.setdefault(one.name, one.line)
-        fault = _fault(one.name, one.value, settings, decided)
+        fault = _fault(one, settings, decided)
         if fault:
             problems.append(Problem(one.name, place, *fault))
     return problems
 
 
-def _fault(
-    name: str, value: str, settings: Collection[str], decided: Collection[str]
-) -> tuple[str, str] | None:
+def _fault(one: Assignment, settings: Collection[str], decided: Collection[str]) -> tuple[str, str] | None:
+    name, value = one.name, one.value
     if name in settings:
         return "has no effect in this file", "move it to .env"
     if name in decided:
@@ -59,10 +58,10 @@ def _fault(
             "has no effect here: compose.yaml sets it",
             "see what sets it there; another value belongs into compose.override.yaml",
         )
-    if value[0] in "\"'" or value[-1] in "\"'":
+    if not one.literal and (value[0] in "\"'" or value[-1] in "\"'"):
         return "is wrapped in quotes", "remove the quotes"
-    if "$" in value:
-        return "contains $, which Docker Compose replaces", "use another character (%24 in a URL)"
+    if not one.literal and "$" in value:
+        return "contains $, which Docker Compose replaces", "put the value in single quotes"
     variable = server_variable(name)
     if variable is None:
         real = {one for one in server_variables() if not one.endswith("*")}

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
 
+from .kinds import is_weak
 from .login_rules import login_problems
 from .problem import Problem
 from .profiles import REPLACED_BY, compose_profiles, split_list
@@ -75,6 +76,7 @@ _DATABASES = ("DATABASE_URL", "DIRECT_URL")
 # What Prisma knows; it takes anything else for `prefer`, which goes on without TLS.
 # https://www.prisma.io/docs/orm/overview/databases/postgresql#arguments
 _SSL_MODES = ("disable", "prefer", "require")
+_SECRETS_OF_LANGFUSE = ("NEXTAUTH_SECRET", "SALT", "ENCRYPTION_KEY")
 _MAIL = ("EMAIL_FROM_ADDRESS", "SMTP_CONNECTION_URL")
 _FOR_PEOPLE = ("NEXTAUTH_URL", "S3_PUBLIC_ENDPOINT")
 _BUCKETS = ("S3_EVENTS_BUCKET", "S3_MEDIA_BUCKET", "S3_EXPORTS_BUCKET")
@@ -99,6 +101,12 @@ def broken_rules(values: Values, places: Mapping[str, str], further: Values | No
 def advice(values: Values) -> list[str]:
     """Return what works, but hardly as it is meant, a sentence each."""
     found = []
+    weak = [name for name in _SECRETS_OF_LANGFUSE if values.get(name) and is_weak(values[name])]
+    if weak:
+        found.append(
+            f"{' and '.join(weak)} {'is' if len(weak) == 1 else 'are'} well known or of very few characters: "
+            "whoever reads the guides can guess it. Which ones can be changed: docs/how-to/rotate.md."
+        )
     mail = [name for name in _MAIL if values.get(name)]
     if len(mail) == 1:
         other = next(name for name in _MAIL if name not in mail)

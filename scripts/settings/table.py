@@ -21,6 +21,7 @@ from .kinds import (
     EMAIL,
     IDENTIFIER,
     IP_ADDRESS,
+    OWN_SECRET,
     PASSWORD,
     PORT,
     PROJECT_NAME,
@@ -152,7 +153,7 @@ _SECRETS = Group(
         Setting(
             name="NEXTAUTH_SECRET",
             description="Signs login sessions; a new value signs everybody out.",
-            kind=hex_secret(32),
+            kind=OWN_SECRET,
             generate=random_hex(32),
             set_by=SetBy.GENERATED,
             secret=True,
@@ -162,7 +163,7 @@ _SECRETS = Group(
             name="SALT",
             description="Part of the fast hash of every API key. After a change the first call with each key "
             "is slower, and makes its hash anew.",
-            kind=hex_secret(16),
+            kind=OWN_SECRET,
             generate=random_hex(32),
             set_by=SetBy.GENERATED,
             secret=True,

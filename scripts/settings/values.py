@@ -105,7 +105,8 @@ def _merge(
     generated: Mapping[str, str],
 ) -> tuple[dict[str, str], list[Problem], dict[str, str]]:
     """Return the right values (a default replaces a wrong one), what is wrong, and where given ones stand."""
-    lines = {one.name: one.line for one in env_file.assignments if one.value}
+    given = {one.name: one for one in env_file.assignments if one.value}
+    lines = {name: one.line for name, one in given.items()}
     in_file = env_file.values()
     values: dict[str, str] = {}
     problems: list[Problem] = []
@@ -120,7 +121,8 @@ def _merge(
             value = ""
         if not value and setting.in_env_file:
             value, place = in_file.get(setting.name, ""), f".env:{lines.get(setting.name, 0)}"
-        flaws = _flaws(setting, value, place) if value else []
+        literal = place.startswith(".env") and setting.name in given and given[setting.name].literal
+        flaws = _flaws(setting, value, place, literal=literal) if value else []
         if flaws or not value:
             value = generated.get(setting.name, "") or _default(setting, values)
         else:
@@ -168,12 +170,12 @@ def _without_effect(setting: Setting, in_file: Mapping[str, str], lines: Mapping
     return [Problem(setting.name, place, reason, fix)]
 
 
-def _flaws(setting: Setting, value: str, place: str) -> list[Problem]:
-    if value[0] in "\"'" or value[-1] in "\"'":
+def _flaws(setting: Setting, value: str, place: str, *, literal: bool) -> list[Problem]:
+    if not literal and (value[0] in "\"'" or value[-1] in "\"'"):
         reason, fix = "is wrapped in quotes, which would become part of the value", "remove the quotes"
         return [Problem(setting.name, place, reason, fix)]
-    if "$" in value and place.startswith(".env"):
-        reason, fix = "contains $, which Docker Compose replaces", "use another character (%24 in a URL)"
+    if "$" in value and place.startswith(".env") and not literal:
+        reason, fix = "contains $, which Docker Compose replaces", "put the value in single quotes"
         return [Problem(setting.name, place, reason, fix)]
     flaw = setting.kind.check(value)
     return [Problem(setting.name, place, flaw.reason, flaw.fix)] if flaw else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -487,6 +488,21 @@ def test_with_another_salt_every_key_goes_on_working(stack: Stack) -> None:
     down.run(stack.context)
     assert up.run(stack.context) == 0
     assert said not in " ".join(stack.err.getvalue().split())
+
+
+@pytest.mark.parametrize("secret", ["mysalt", "Zm9v+/b4ckZ2FyeQ==", """a$b ${SALT} 'c' "d" # `e`=+/"""])
+def test_secrets_are_taken_as_the_server_takes_them(stack: Stack, secret: str) -> None:
+    keys = stack.keys("kosmos")
+    write_values(stack.layout.env_file, {"SALT": secret, "NEXTAUTH_SECRET": secret})
+    down.run(stack.context)
+    assert up.run(stack.context) == 0
+    assert stack.status(keys) == 200
+    with closing(sqlite3.connect(stack.layout.embedded_dir / "state.db")) as db:
+        query = "select secret_hash from api_keys where public_key = ?"
+        [(stored,)] = db.execute(query, (keys[0],)).fetchall()
+    half = hashlib.sha256(secret.encode()).hexdigest()
+    assert stored == hashlib.sha256(f"{keys[1]}{half}".encode()).hexdigest()
+    assert ("well known" in stack.err.getvalue()) == (secret == "mysalt")
 
 
 def spoil(stack: Stack, *public_keys: str) -> None:

@@ -73,7 +73,8 @@ def forms_of(value: str) -> Iterator[str]:
     """Yield the ways in which programs write a value: as it is, in URLs, JSON, HTML, base64, hexadecimal."""
     if len(value) < SHORTEST:
         return
-    plain = {value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], html.escape(value)}
+    plain = {value, value.replace("'", "\\'"), html.escape(value)}  # the second in single quotes of .env
+    plain |= {json.dumps(value, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)}
     plain |= {json.dumps(form)[1:-1] for form in set(plain)}  # JSON within JSON, as logs have it
     for encoded in (
         quote(value, safe=""),

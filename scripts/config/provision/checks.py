@@ -56,10 +56,12 @@ def _unique_projects(stack: Stack, places: PlaceOf) -> Iterator[str]:
         seen: set[str] = set()
         for number, project in enumerate(stack.projects):
             value = getattr(project, field)
-            if value in seen:
+            # The id is the name of a credentials file, and some file systems ignore case.
+            known = value.lower() if field == "id" else value
+            if known in seen:
                 place = places.of(project, field)
                 yield f"{place}: projects[{number}].{field} {value!r} is used twice; choose another"
-            seen.add(value)
+            seen.add(known)
 
 
 def _unique_keys(stack: Stack, places: PlaceOf) -> Iterator[str]:

@@ -194,9 +194,9 @@ def stem_of(project: Project, key: NamedKey) -> str:
 
 def project_in(stem: str) -> str:
     """Return the id of the project that the file of a key belongs to."""
-    return stem.removeprefix("keys/").partition(".")[0]
+    return stem.removeprefix("keys/").rpartition(".")[0] if stem.startswith("keys/") else stem
 
 
 def key_in(stem: str) -> str:
     """Return the name of the key that a file contains."""
-    return stem.removeprefix("keys/").partition(".")[2] or DEFAULT_KEY
+    return stem.rpartition(".")[2] if stem.startswith("keys/") else DEFAULT_KEY

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from .source import Loc, Source, dotted
 
-_NAME_RULE = "use letters, digits, - and _ only, beginning with a letter or digit (project ids in lower case)"
+_NAME_RULE = "use letters, digits, -, _ and . only, beginning with a letter or digit"
 _TYPES = {
     "string_type": "write text here (a number needs quotes)",
     "float_type": "write a number here",

@@ -41,7 +41,8 @@ _REPLAY_TIMEOUT_S = 120.0
 _THREADS = 16
 PATIENCE_S = 60.0
 """How long nothing more may arrive of what was replayed."""
-_PROJECT = re.compile(r"[A-Za-z0-9_-]+")
+# What the server reads as a project in the key of a batch (ingestion/eventBucketPath.ts:22 at v4.16.0).
+_PROJECT = re.compile(r"[^/]+", re.DOTALL)
 
 
 @dataclass(slots=True)

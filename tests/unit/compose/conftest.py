@@ -28,7 +28,7 @@ Render = Callable[..., dict[str, Any]]
 
 
 @cache
-def _without_compose() -> str:
+def without_compose() -> str:
     """Why `docker compose` cannot be used here, or an empty string."""
     if not shutil.which("docker"):
         return "docker is not installed"
@@ -43,11 +43,11 @@ def _generated() -> str:
 
 
 def run_config(text: str, *arguments: str, without: str = "") -> subprocess.CompletedProcess[str]:
-    """Run `docker compose config` on a fresh `.env` to which `text` is added, lacking one variable and no other.
+    """Run `docker compose config` on a fresh `.env` with `text` added to it, lacking one variable no more.
 
-    What is derived from the variable stays: Compose names one missing variable, and of several not always the same.
+    What is derived from the variable stays: Compose names one missing variable, not always the same one.
     """
-    if reason := _without_compose():
+    if reason := without_compose():
         pytest.skip(f"{reason}: compose.yaml cannot be read as Docker Compose reads it")
     settings = load_settings(SETTINGS, parse_env("\n".join([*_generated().splitlines(), text])), {})
     environment = compose_environment({"PATH": os.environ["PATH"], "HOME": "/nonexistent"}, settings)

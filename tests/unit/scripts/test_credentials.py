@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.config.provision.credentials import CredentialsStore
-from scripts.config.provision.stack import FixedKey, Project
+from scripts.config.provision.credentials import CredentialsStore, key_in, project_in
+from scripts.config.provision.stack import FixedKey, NamedKey, Project
 from scripts.core.errors import UsageError
 
 URL = "http://localhost:3000"
@@ -60,6 +60,20 @@ def test_a_new_url_keeps_the_key_and_changes_the_file(tmp_path: Path) -> None:
     assert (moved.public_key, moved.secret_key) == (made.public_key, made.secret_key)
     assert store.keep_verified(moved) is True
     assert "LANGFUSE_BASE_URL=https://langfuse.acme.example\n" in store.path("kosmos").read_text()
+
+
+def test_a_project_may_be_called_as_the_server_allows(tmp_path: Path) -> None:
+    project = Project(id="Acme.One", name="Acme One", keys=[NamedKey(), NamedKey(name="ci")])
+    store = CredentialsStore(tmp_path)
+    made = [store.load(project, URL, {}, key) for key in project.all_keys]
+    for one in made:
+        store.keep_verified(one)
+    assert [one.stem for one in made] == ["Acme.One", "keys/Acme.One.ci"]
+    assert [(project_in(one.stem), key_in(one.stem)) for one in made] == [
+        ("Acme.One", "default"), ("Acme.One", "ci")
+    ]  # fmt: skip
+    assert store.projects() == ["Acme.One"]
+    assert {one.project_id for one in store.others(())} == {"Acme.One"}
 
 
 def test_a_fixed_key_takes_its_secret_from_the_environment(tmp_path: Path) -> None:

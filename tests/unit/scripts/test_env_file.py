@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import stat
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from scripts.core.errors import StackError
 from scripts.settings.envfile import (
     EnvChange,
     EnvFileChanged,
@@ -15,6 +17,7 @@ from scripts.settings.envfile import (
     plan_env_change,
     read_env,
     write_env_change,
+    write_values,
 )
 from scripts.settings.kinds import TEXT, hex_secret, random_hex
 from scripts.settings.model import Group, SetBy, Setting
@@ -48,10 +51,47 @@ def now() -> datetime:
         ("A=", ""),
         ("A=x=y", "x=y"),
         ('A="1"', '"1"'),
+        ("A='a # b' # why", "a # b"),
+        (r"A='it\'s \n' ", r"it's \n"),
+        ("A='open", "'open"),
     ],
 )
 def test_an_assignment_is_read_as_it_stands(line: str, value: str) -> None:
     assert parse_env(line).values() == {"A": value}
+
+
+HOSTILE = (
+    "a$b",
+    "$$ ${HOME}",
+    "it's",
+    'say "no"',
+    " space ",
+    "a # b",
+    "a=b+c/d==",
+    r"back\slash\n",
+    "`id`",
+    "'",
+)
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_any_value_of_one_line_is_read_as_it_was_written(tmp_path: Path, value: str) -> None:
+    path = tmp_path / ".env"
+    path.write_text("SALT=old # mine\n")
+    write_values(path, {"SALT": value, "KEY": value})
+    write_values(path, {"SALT": value})
+    found = read_env(path)
+    assert found.values() == {"SALT": value, "KEY": value}
+    assert "# mine" in path.read_text() or "#" in value or "'" in path.read_text()
+    settings = (replace(SALT, kind=TEXT), replace(KEY, kind=TEXT))
+    assert dict(load_settings(settings, found, {}).values) == found.values()
+
+
+@pytest.mark.parametrize("value", ["a\nb", "a\\", "a\\'b"])
+def test_a_value_that_no_line_can_hold_is_refused(tmp_path: Path, value: str) -> None:
+    with pytest.raises(StackError, match="cannot stand in an env file"):
+        write_values(tmp_path / ".env", {"SALT": value})
+    assert not (tmp_path / ".env").exists()
 
 
 def test_comments_are_offers_and_other_lines_are_unreadable() -> None:

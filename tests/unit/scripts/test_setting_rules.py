@@ -219,6 +219,9 @@ def test_a_password_that_splits_its_url_is_refused_and_not_shown(
         ("STACK_PROFILES=tls\nTLS_BIND_ADDRESS=0.0.0.0\n", ["TLS_BIND_ADDRESS=0.0.0.0 opens the stack"]),
         ("TLS_BIND_ADDRESS=0.0.0.0\n", []),
         ("EMAIL_FROM_ADDRESS=a@acme.example\n", ["EMAIL_FROM_ADDRESS alone sends no mail"]),
+        (f"SALT=mysalt\nENCRYPTION_KEY={'0' * 64}\n", ["SALT and ENCRYPTION_KEY are well known or of very"]),
+        ("NEXTAUTH_SECRET=mysecret\n", ["NEXTAUTH_SECRET is well known or of very"]),
+        ("SALT=T2JzZXJ2ZSBtZSwgYnV0IG5ldmVyIGd1ZXNzIG1lIQ==\n", []),
         ("", []),
     ],
 )
@@ -249,7 +252,7 @@ def settings_problems(directory: Path, langfuse: str, env: str = "") -> list[str
         ("LANGFUSE_S3_EVENT_UPLOAD_BUCKET=mine", "has no effect here: compose.yaml sets it"),
         ("LANGFUSE_INIT_PROJECT_PUBLIC_KEY=pk", "has no effect here: compose.yaml sets it"),
         ("nonsense", "a line (.env.langfuse:1): is not NAME=value"),
-        ("CLICKHOUSE_CLUSTER_NAME='acme'", "is wrapped in quotes; remove the quotes"),
+        ('CLICKHOUSE_CLUSTER_NAME="acme"', "is wrapped in quotes; remove the quotes"),
         ("CLICKHOUSE_CLUSTER_NAME=$ACME", "contains $, which Docker Compose replaces"),
         ("AUTH_SSO_TIMEOUT=soon", "'soon' is not a number"),
         ("AUTH_COGNITO_CLIENT_AUTH_METHOD=basic", "is not one of its values"),

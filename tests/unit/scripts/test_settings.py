@@ -67,7 +67,8 @@ def test_names_of_settings_are_unique() -> None:
         ("ENCRYPTION_KEY=abcd", "has 4 characters", "exactly 64 hexadecimal digits: openssl rand -hex 32"),
         (f"ENCRYPTION_KEY={'ab' * 33}", "has 66 characters", "exactly 64"),
         (f"ENCRYPTION_KEY={'xy' * 32}", "characters other than 0-9 and a-f", "openssl rand -hex 32"),
-        ("SALT=ab", "has 2 characters", "at least 32"),
+        ("ADMIN_API_KEY=ab", "has 2 characters", "at least 32"),
+        ("SALT=a\tb", "cannot be printed", "one line of text"),
         ("LANGFUSE_PORT=70000", "70000 is out of range", "from 1 to 65535"),
         ("LANGFUSE_PORT=0", "0 is out of range", "from 1 to 65535"),
         ("LANGFUSE_PORT=web", "'web' is not a whole number", "from 1 to 65535"),
@@ -79,14 +80,14 @@ def test_names_of_settings_are_unique() -> None:
         ("NEXTAUTH_URL=https://acme.example/", "has a path or a slash at the end", "end it after the host"),
         ("LANGFUSE_INIT_USER_PASSWORD=short", "has 5 characters", "at least 8"),
         ('LANGFUSE_PORT="3100"', "is wrapped in quotes", "remove the quotes"),
-        ("LANGFUSE_VERSION='4.59.0'", "is wrapped in quotes", "remove the quotes"),
+        ("LANGFUSE_VERSION='4'", "is not an exact version", "all three numbers"),
         ("LANGFUSE_VERSION=4", "is not an exact version", "all three numbers"),
         ("ENGINE=docker", "'docker' is not known", "one of compose, embedded"),
         ("STACK_SIZE=huge", "'huge' is not known", "one of ci, small, medium, large"),
         ("AUTH_DISABLE_SIGNUP=yes", "'yes' is not known", "one of true, false"),
         ("COMPOSE_PROJECT_NAME=My Stack", "not a name that Docker Compose takes", "lower-case"),
         ("INGEST_LAG_MS=-1", "-1 is out of range", "from 0 to"),
-        ("NEXTAUTH_COOKIE_NAME_SUFFIX=a$b", "contains $", "use another character"),
+        ("NEXTAUTH_COOKIE_NAME_SUFFIX=a$b", "contains $", "put the value in single quotes"),
         ("LANGFUSE_INIT_ORG_ID=acme", "has no effect here", "config/stack.yaml"),
         ("STACK_DIR=/data", "is not read from this file", "set it in the environment"),
         ("S3_PORT=3000", "cannot share a port", "change one of them"),
@@ -119,7 +120,7 @@ def test_a_name_that_is_set_twice_is_reported_with_both_lines() -> None:
 
 @pytest.mark.parametrize("name", [setting.name for setting in SETTINGS if setting.secret])
 def test_a_wrong_secret_is_never_shown(name: str) -> None:
-    secret = "s3cr-t!"
+    secret = "s3c-t\a!"
     with pytest.raises(SettingsError) as caught:
         load_settings(SETTINGS, parse_env(f"{name}={secret}\n"), {})
     assert name in str(caught.value)

@@ -18,19 +18,10 @@ from scripts.check.doctor.sources.stored_keys import StoredKeys
 from scripts.config.rotate.catalog import REFUSED
 from scripts.engines.context import Context
 from scripts.settings.envfile import FILE_MODE
+from scripts.settings.kinds import is_weak
 
 from . import limits
 
-# From compose files and guides on the web, langfuse's own among them.
-WELL_KNOWN = frozenset(
-    {
-        "mysecret", "mysalt", "myredissecret", "miniosecret", "minio", "minioadmin", "postgres", "clickhouse",
-        "password", "password1", "passw0rd", "changeme", "change-me", "secret", "admin", "admin123",
-        "langfuse", "letmein", "12345678", "123456789", "qwertyui", "test-password", "changemeplease",
-    }
-)  # fmt: skip
-# A secret is random when this many different characters are in it; 24 random hex digits have 12 on average.
-FEWEST_CHARACTERS = 5
 # The parts of a URL are no secrets of their own.
 _URLS = ("_URL", "_STRING")
 
@@ -82,12 +73,6 @@ def _weak(facts: Facts) -> Verdict:
             refusal.instead if refusal else f"make rotate SECRET={weak[0]}",
         )
     return ok("no secret is well known or monotonous")
-
-
-def is_weak(value: str) -> bool:
-    """Return whether a secret is a well-known one, or made of very few different characters."""
-    plain = value.lower()
-    return plain in WELL_KNOWN or len(set(plain)) < FEWEST_CHARACTERS or plain == "0123456789abcdef" * 4
 
 
 def _distinct(facts: Facts) -> Verdict:
