@@ -354,6 +354,10 @@ def _hostile_everything(engine: RunningEngine) -> list[str]:
 
     return [
         "/traces",
+        "/traces?with=experiments",
+        "/observations",
+        f"/observations?{'&'.join(f'{name}={quoted(HOSTILE)}' for name in ('model', 'tag', 'score'))}",
+        "/users",
         f"/traces/{trace}",
         f"/traces/{quoted(odd)}?observation={quoted(HOSTILE)}",
         f"/traces?{'&'.join(f'{name}={quoted(HOSTILE)}' for name in ('text', 'name', 'user', 'tag'))}",
@@ -379,11 +383,14 @@ class _Markup(HTMLParser):
         self.elements: set[str] = set()
         self.attributes: set[str] = set()
         self.texts: list[str] = []
+        self.scripts: list[list[tuple[str, str | None]]] = []
         self.feed(page)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.add(tag)
         self.attributes |= {name for name, _ in attrs}
+        if tag == "script":
+            self.scripts.append(attrs)
 
     def handle_data(self, data: str) -> None:
         self.texts.append(data)
@@ -395,7 +402,11 @@ def test_no_markup_of_a_client_reaches_any_page(engine: RunningEngine, visit: ht
         answer = visit.get(PROJECT + path)
         assert answer.status_code in (200, 404), path
         markup = _Markup(answer.text)
-        assert not markup.elements & {"script", "img", "iframe", "style", "object", "embed", "base"}, path
+        assert not markup.elements & {"img", "iframe", "style", "object", "embed", "base"}, path
+        # The engine's own script, from its own address, and no other.
+        ((source, defer),) = markup.scripts
+        assert re.fullmatch(r"/viewer/script-[0-9a-f]{16}\.js", source[1] or ""), path
+        assert defer == ("defer", None)
         assert not [name for name in markup.attributes if name.startswith("on") or name == "style"], path
         shown += any("<script>" in text or "onmouseover" in text for text in markup.texts)
     assert shown >= 12, "the hostile texts are shown, as text"

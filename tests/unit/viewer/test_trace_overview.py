@@ -1,4 +1,4 @@
-"""A search of traces ends at its deadline and leaves its connection usable."""
+"""A search for a text ends at its deadline and leaves its connection usable."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 from langfuse_embedded.store.database import migrate, open_database
+from langfuse_embedded.store.observation_query import ObservationReader
 from langfuse_embedded.store.trace_overview import (
     OverviewQuery,
     SearchTooSlow,
     find_overview,
     session_figures,
 )
+from langfuse_embedded.viewer.text_search import with_text
 
 TRACES = 5000
 
@@ -48,16 +50,17 @@ def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def test_a_search_is_given_up_at_its_deadline(connection: sqlite3.Connection) -> None:
-    query = OverviewQuery(project=1, limit=10, user_id="nobody")
-    with pytest.raises(SearchTooSlow):
-        find_overview(connection, query, seconds=0)
-    assert find_overview(connection, query, seconds=60) == []
+    ObservationReader(connection)
+    keys = [f"t{n}" for n in range(TRACES)]
+    with pytest.raises(SearchTooSlow, match="shorter range of time"):
+        with_text(connection, 1, keys, "nowhere", 10, seconds=0)
+    assert with_text(connection, 1, keys, "nowhere", 10, seconds=60) == []
 
 
 def test_a_broken_store_is_not_called_slow(connection: sqlite3.Connection) -> None:
     connection.execute("drop table observations")
     with pytest.raises(sqlite3.OperationalError, match="no such table"):
-        find_overview(connection, OverviewQuery(project=1, limit=10), seconds=60)
+        find_overview(connection, OverviewQuery(project=1, session_id="", limit=10), seconds=60)
 
 
 def test_a_session_without_observations_has_no_figures(connection: sqlite3.Connection) -> None:

@@ -118,6 +118,11 @@ class ObservationReader:
         self._blocks.register()
         connection.create_function("has_words", 3, has_words, deterministic=True)
 
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The connection that it reads over."""
+        return self._db
+
     def find(self, query: ObservationQuery, most_bytes: int | None = None) -> list[StoredObservation]:
         """Return observations, newest first.
 
@@ -181,6 +186,16 @@ class ObservationReader:
             (project, pack(trace_id), horizon if horizon is not None else 2**63 - 1),
         ).fetchall()
         return self._with_bodies(rows) if with_bodies else [StoredObservation(row) for row in rows]
+
+    def numbered(self, project: int, numbers: Sequence[int]) -> list[StoredObservation]:
+        """Return the observations with these numbers, in their order, without those that are gone."""
+        marks = ", ".join("?" * len(numbers))
+        rows = self._db.execute(
+            f"select {_SELECT} from observations o where o.project = ? and o.seq in ({marks})",
+            (project, *numbers),
+        ).fetchall()
+        found = {one.row["seq"]: one for one in self._with_bodies(rows)}
+        return [found[number] for number in numbers if number in found]
 
     def one(
         self, project: int, observation_id: str, *, trace_id: str | None = None, horizon: int | None = None

@@ -1,7 +1,6 @@
-"""The list of traces that people browse: newest first, a page at a time, by an index.
+"""The traces of a session in order, a page at a time, by an index.
 
 A trace is listed where its first observation stands, so each has one place, also one whose root never came.
-What a filter asks for may be said by any observation of the trace.
 """
 
 from __future__ import annotations
@@ -21,17 +20,17 @@ from .traces import find_trace_row
 
 _SAME_TRACE = "select 1 from observations e where e.project = o.project and e.trace_id = o.trace_id"
 _FIRST = f"not exists ({_SAME_TRACE} and e.seq <= ? and (e.start_time, e.seq) < (o.start_time, o.seq))"
-_CONTAINS = "instr(lower({}), lower(?)) > 0"
-_TEXT_PARTS = (
-    "e.name",
-    "body_text(e.block, b.body, e.position, 'input')",
-    "body_text(e.block, b.body, e.position, 'output')",
-)
 _STEPS_BETWEEN_CHECKS = 10_000
 
 
 class SearchTooSlow(Exception):
-    """The search was given up at its deadline."""
+    """The search was given up at its deadline. The text is for whoever searches."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The search was given up after some seconds. Choose a shorter range of time, or another filter"
+            " beside the text."
+        )
 
 
 class TracePlace(NamedTuple):
@@ -43,36 +42,21 @@ class TracePlace(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class OverviewQuery:
-    """A page of traces. Empty texts and ``None`` ask for nothing.
+    """A page of the traces of a session.
 
     Attributes:
         project: the project's key in the rows.
+        session_id: what an observation of the trace names.
         limit: how many traces at most.
         after: the last trace of the page before.
-        oldest_first: the other way round, for a session that is read from its beginning.
         horizon: rows beyond this number of the sequence are not visible yet.
-        name: part of the trace's name, in any case.
-        user_id, session_id, environment, tag, level: what an observation of the trace has.
-        text: part of a name, an input or an output, in any case.
-        whole: put input and output together from all observations of a trace, instead of the root's.
-        since, before: bounds of the start, Unix milliseconds; the second one is exclusive.
     """
 
     project: int
+    session_id: str
     limit: int
     after: TracePlace | None = None
-    oldest_first: bool = False
-    whole: bool = False
     horizon: int | None = None
-    name: str = ""
-    user_id: str = ""
-    session_id: str = ""
-    environment: str = ""
-    tag: str = ""
-    level: str = ""
-    text: str = ""
-    since: int | None = None
-    before: int | None = None
 
     @property
     def upto(self) -> int:
@@ -84,7 +68,8 @@ class OverviewQuery:
 class TraceOverview:
     """A trace in a list, and how many observations, errors and warnings it has.
 
-    `row` has the columns of the view (`store.traces`), `body` its input and output (`OverviewQuery.whole`).
+    `row` has the columns of the view (`store.traces`), `body` its input and output, put together from all its
+    observations.
     """
 
     row: sqlite3.Row
@@ -108,17 +93,18 @@ class TraceOverview:
 def find_overview(
     connection: sqlite3.Connection, query: OverviewQuery, seconds: float
 ) -> list[TraceOverview]:
-    """Return a page of traces. The connection has the functions that `ObservationReader` registers.
+    """Return a page of traces, the oldest first.
+
+    The connection has the functions that `ObservationReader` registers.
 
     Raises:
         SearchTooSlow: it took longer than `seconds`.
     """
     where = _where(query)
-    direction = "asc" if query.oldest_first else "desc"
-    with _deadline(connection, seconds):
+    with deadline(connection, seconds):
         rows = connection.execute(
             f"select o.trace_id, o.name from observations o where {where.sql}"
-            f" order by o.start_time {direction}, o.trace_id {direction} limit ?",
+            " order by o.start_time, o.trace_id limit ?",
             (*where.values, query.limit),
         ).fetchall()
     found = []
@@ -126,24 +112,52 @@ def find_overview(
     for first in rows:
         row = find_trace_row(connection, query.project, unpack(first["trace_id"]), query.horizon)
         if row is not None:  # else deleted in between
-            body = _body(connection, blocks, query, row)
+            body = trace_body(connection, blocks, query.project, row["id"], query.horizon, parts_count=True)
             counts = _counts(connection, query, row["id"])
             found.append(TraceOverview(row, row["name"] or first["name"], body, *counts))
     return found
 
 
-def _body(
-    connection: sqlite3.Connection, blocks: BlockReader, query: OverviewQuery, row: sqlite3.Row
-) -> Body | None:
-    if query.whole:
-        return trace_body(connection, blocks, query.project, row["id"], query.horizon, parts_count=True)
-    root = connection.execute(
-        "select block, position from observations where seq = ?", (row["root"],)
+def turns_before(connection: sqlite3.Connection, query: OverviewQuery) -> int:
+    """Return how many traces of the session come before the page."""
+    if query.after is None:
+        return 0
+    row = connection.execute(
+        "select count(*) from (select min(o.start_time) as began, o.trace_id from observations o"
+        " where o.project = ? and o.seq <= ? and o.trace_id in (select s.trace_id from observations s"
+        " where s.project = ? and s.session_id = ? and s.session_id <> '') group by o.trace_id"
+        " having (began, o.trace_id) <= (?, ?))",
+        (
+            query.project,
+            query.upto,
+            query.project,
+            query.session_id,
+            query.after.start_time,
+            pack(query.after.trace_id),
+        ),
     ).fetchone()
-    try:
-        return blocks.body(root["block"], root["position"]) if root else None
-    except LookupError:
-        return None  # deleted in between
+    number: int = row[0]
+    return number
+
+
+@dataclass(frozen=True, slots=True)
+class FirstError:
+    """The first observation of a trace with the level `ERROR`."""
+
+    id: str
+    name: str
+    message: str
+
+
+def first_error(connection: sqlite3.Connection, project: int, trace_id: str, upto: int) -> FirstError | None:
+    """Return the first error of a trace, or ``None``; rows beyond `upto` are not visible yet."""
+    row = connection.execute(
+        "select span_id, name, status_message from observations"
+        " where project = ? and trace_id = ? and seq <= ? and level = 'ERROR'"
+        " order by start_time, seq limit 1",
+        (project, pack(trace_id), upto),
+    ).fetchone()
+    return FirstError(unpack(row["span_id"]), row["name"], row["status_message"]) if row else None
 
 
 def _counts(connection: sqlite3.Connection, query: OverviewQuery, trace_id: Any) -> tuple[int, int, int]:
@@ -158,43 +172,17 @@ def _counts(connection: sqlite3.Connection, query: OverviewQuery, trace_id: Any)
 def _where(query: OverviewQuery) -> Where:
     where = Where()
     where.add("o.project = ? and o.seq <= ?", query.project, query.upto)
-    if query.since is not None:
-        where.add("o.start_time >= ?", query.since)
-    if query.before is not None:
-        where.add("o.start_time < ?", query.before)
     if query.after is not None:
-        sign = ">" if query.oldest_first else "<"
         # The first term alone leads through the index.
-        where.add(f"o.start_time {sign}= ?", query.after.start_time)
-        where.add(
-            f"(o.start_time, o.trace_id) {sign} (?, ?)", query.after.start_time, pack(query.after.trace_id)
-        )
-    if query.session_id:
-        where.add(
-            "o.trace_id in (select s.trace_id from observations s"
-            " where s.project = ? and s.session_id = ? and s.session_id <> '')",
-            query.project,
-            query.session_id,
-        )
+        where.add("o.start_time >= ?", query.after.start_time)
+        where.add("(o.start_time, o.trace_id) > (?, ?)", query.after.start_time, pack(query.after.trace_id))
+    where.add(
+        "o.trace_id in (select s.trace_id from observations s"
+        " where s.project = ? and s.session_id = ? and s.session_id <> '')",
+        query.project,
+        query.session_id,
+    )
     where.add(_FIRST, query.upto)
-    for term, value in (
-        ("e.user_id = ?", query.user_id),
-        ("e.environment = ?", query.environment),
-        ("e.level = ?", query.level),
-        ("exists (select 1 from json_each(e.tags) t where t.value = ?)", query.tag),
-    ):
-        if value:
-            where.add(f"exists ({_SAME_TRACE} and {term})", value)
-    if query.name:
-        named = " or ".join(_CONTAINS.format(f"e.{column}") for column in ("trace_name", "name"))
-        where.add(
-            f"exists ({_SAME_TRACE} and (e.trace_name <> '' or e.parent_span_id is null) and ({named}))",
-            *[query.name] * 2,
-        )
-    if query.text:
-        found = " or ".join(_CONTAINS.format(part) for part in _TEXT_PARTS)
-        joined = _SAME_TRACE.replace(" where", " join blocks b on b.id = e.block where")
-        where.add(f"exists ({joined} and ({found}))", *[query.text] * len(_TEXT_PARTS))
     return where
 
 
@@ -230,7 +218,8 @@ def session_figures(
 
 
 @contextmanager
-def _deadline(connection: sqlite3.Connection, seconds: float) -> Iterator[None]:
+def deadline(connection: sqlite3.Connection, seconds: float) -> Iterator[None]:
+    """Interrupt what SQLite does in the block after so many seconds. Raises SearchTooSlow."""
     end = time.monotonic() + seconds
     connection.set_progress_handler(lambda: time.monotonic() > end, _STEPS_BETWEEN_CHECKS)
     try:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from langfuse_embedded.clock import now_ms
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NOTHING = "—"
 
@@ -31,6 +33,22 @@ def moment(ms: int | None) -> str:
     except OverflowError:
         return f"{ms} ms"
     return text.removesuffix("+00:00")
+
+
+def ago(ms: int | None, now: int | None = None) -> str:
+    """Return how long ago a moment was, in its largest unit: `12 s ago`, `3 min ago`, `5 h ago`, `2 d ago`.
+
+    Empty for what lies ahead, and for more than a year.
+    """
+    if ms is None:
+        return ""
+    seconds = ((now_ms() if now is None else now) - ms) // 1000
+    if seconds < 0 or seconds >= 366 * 86_400:
+        return ""
+    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds // length} {unit} ago"
+    return f"{seconds} s ago"
 
 
 def count(number: int | None) -> str:

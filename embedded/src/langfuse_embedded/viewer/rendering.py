@@ -1,4 +1,4 @@
-"""Templates and the stylesheet, with the headers that keep a page to itself."""
+"""Templates, the stylesheet and the script, with the headers that keep a page to itself."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from langfuse_embedded.clock import iso_or_none
 from . import formats, urls
 
 _POLICY = (
-    "default-src 'none'; style-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; "
-    "frame-ancestors 'none'"
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; "
+    "media-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 _SECURITY_HEADERS = {
     "content-security-policy": _POLICY,
@@ -26,14 +26,15 @@ _SECURITY_HEADERS = {
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
 }
+_ASSETS = (("style", "css", "text/css"), ("script", "js", "text/javascript"))
 
 
 class Renderer:
     """Turns templates into answers. Every value is escaped; a name that is missing is an error."""
 
     def __init__(self) -> None:
-        self._style = resources.files(__package__).joinpath("style.css").read_bytes()
-        self.style_path = f"/viewer/style-{hashlib.sha256(self._style).hexdigest()[:16]}.css"
+        self.assets = {path: (content, kind) for path, content, kind in map(_asset, _ASSETS)}
+        style_path, script_path = self.assets
         self._environment = Environment(
             loader=PackageLoader(__package__, "templates"),
             autoescape=True,
@@ -43,7 +44,8 @@ class Renderer:
             lstrip_blocks=True,
         )
         self._environment.globals |= {
-            "style_path": self.style_path,
+            "style_path": style_path,
+            "script_path": script_path,
             "project_url": urls.project_url,
             "trace_url": urls.trace_url,
             "sign_out": urls.SIGN_OUT,
@@ -55,6 +57,7 @@ class Renderer:
             "count": formats.count,
             "usd": formats.usd,
             "one_line": formats.one_line,
+            "ago": formats.ago,
         }
 
     def page(self, template: str, values: dict[str, Any], status: int = 200) -> Response:
@@ -71,10 +74,17 @@ class Renderer:
         response.headers["cache-control"] = "private, no-store"
         return response
 
-    def stylesheet(self) -> Response:
-        """Return the stylesheet. Its address changes with it, so it may be kept for ever."""
+    def asset(self, path: str) -> Response:
+        """Return the stylesheet or the script. Its address changes with it, so it may be kept for ever."""
+        content, media_type = self.assets[path]
         headers = {
             "cache-control": "public, max-age=31536000, immutable",
             "x-content-type-options": "nosniff",
         }
-        return Response(self._style, media_type="text/css; charset=utf-8", headers=headers)
+        return Response(content, media_type=f"{media_type}; charset=utf-8", headers=headers)
+
+
+def _asset(asset: tuple[str, str, str]) -> tuple[str, bytes, str]:
+    name, extension, media_type = asset
+    content = resources.files(__package__).joinpath(f"{name}.{extension}").read_bytes()
+    return f"/viewer/{name}-{hashlib.sha256(content).hexdigest()[:16]}.{extension}", content, media_type

@@ -11,7 +11,19 @@ from starlette.responses import RedirectResponse, Response
 from langfuse_embedded.engine import Engine
 from langfuse_embedded.http.router import Router
 
-from . import datasets, experiments, home, login, prompts, scores, sessions, single_sign_on, traces
+from . import (
+    datasets,
+    experiments,
+    home,
+    login,
+    observations,
+    prompts,
+    scores,
+    sessions,
+    single_sign_on,
+    traces,
+    users,
+)
 from .login_cookie import LoginCookie
 from .rendering import Renderer
 from .urls import sign_in_url
@@ -19,7 +31,7 @@ from .visit import Page, PageRefused, View, Visit, not_found
 
 log = logging.getLogger(__name__)
 
-_MODULES = (home, traces, sessions, scores, prompts, datasets, experiments)
+_MODULES = (home, traces, observations, sessions, users, scores, prompts, datasets, experiments)
 
 
 class Viewer:
@@ -36,8 +48,8 @@ class Viewer:
 
     async def respond(self, request: Request, raw_path: str) -> Response | None:
         """Return what answers a request, or ``None`` when no page has this path."""
-        if raw_path == self._renderer.style_path:
-            return self._renderer.stylesheet()
+        if raw_path in self._renderer.assets:
+            return self._renderer.asset(raw_path)
         match = self._router.match(raw_path)
         if match is None:
             return None

@@ -11,103 +11,104 @@ import orjson
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import PlainTextResponse, RedirectResponse
 
+from langfuse_embedded.clock import iso
 from langfuse_embedded.routes.shapes.observations import metadata_of
 from langfuse_embedded.store.observation_query import StoredObservation
 from langfuse_embedded.store.score_rows import StoredScore
 from langfuse_embedded.store.scores import ScoreQuery, find_scores
-from langfuse_embedded.store.trace_overview import (
-    OverviewQuery,
-    SearchTooSlow,
-    TraceOverview,
-    TracePlace,
-    find_overview,
-)
 from langfuse_embedded.store.traces import find_trace_row
 
 from .content import content_of, content_of_value
+from .formats import one_line
+from .list_page import ListPage
+from .score_values import score_text, scores_of_traces
+from .tables import TRACES, Keyed
 from .trace_tree import Tree, tree_of
-from .urls import project_url, trace_url
-from .visit import Answer, Page, PageRefused, View, Visit, not_found, whole_number
+from .urls import trace_url
+from .visit import Answer, Page, View, Visit, not_found
 
-LEVELS = ("DEBUG", "DEFAULT", "WARNING", "ERROR")
-_PAGE_SIZE = 50
-_SEARCH_SECONDS = 5.0
 _TREE_ROWS = 1000
 _MAX_SCORES = 1000
-_TEXT_FILTERS = ("text", "name", "user", "session", "environment", "tag", "level", "from", "to")
+_CSV = (
+    "id", "name", "start_time", "latency_ms", "observations", "errors", "total_tokens", "cost_usd", "user",
+    "session", "environment", "tags", "scores",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class TraceRow:
+    """A trace in the list. `preview` is the beginning of its output, or else of its input."""
+
+    figures: Keyed
+    name: str
+    user_id: str
+    session_id: str
+    environment: str
+    tags: Sequence[str]
+    preview: str
+    scores: Sequence[StoredScore]
 
 
 async def trace_list(visit: Visit) -> Answer:
-    """Show traces, newest first."""
+    """Show traces, newest first or in the order asked for; or give them as a file."""
     if peeked := visit.text("peek"):
         # The server opens a trace beside the list at this address.
         observation = visit.text("observation")
         return RedirectResponse(trace_url(visit.project_id, peeked, observation), 303)
-    filters = {name: visit.text(name) for name in _TEXT_FILTERS}
-    query = OverviewQuery(
-        project=visit.project_key,
-        limit=_PAGE_SIZE + 1,
-        after=place_of(visit.text("after")),
-        horizon=visit.engine.events.horizon(),
-        name=filters["name"],
-        user_id=filters["user"],
-        session_id=filters["session"],
-        environment=filters["environment"],
-        tag=filters["tag"],
-        level=filters["level"],
-        text=filters["text"],
-        since=visit.moment("from"),
-        before=visit.moment("to"),
-    )
-    found = await overview(visit, query)
-    page = found[:_PAGE_SIZE]
-    following = place_text(page[-1].place) if len(found) > _PAGE_SIZE else None
-    values = {
-        "section": "traces",
-        "traces": page,
-        "filters": filters,
-        "is_filtered": any(filters.values()),
-        "levels": LEVELS,
-        "is_first_page": query.after is None,
-        "first_url": project_url(visit.project_id, "traces", **filters),
-        "next_url": project_url(visit.project_id, "traces", **filters, after=following),
-        "has_next": following is not None,
+    page = ListPage(visit, TRACES)
+
+    def read() -> tuple[list[TraceRow], dict[str, Any]]:
+        query = page.query()
+        part = page.slice(query)
+        rows = _trace_rows(visit, page, part.rows)
+        if page.is_csv:
+            return rows, {}
+        return rows, page.values(part, query) | {"has_any": bool(rows) or _has_any(visit, page.project)}
+
+    rows, values = await visit.read(read)
+    if page.is_csv:
+        return page.csv(_CSV, [_cells(one) for one in rows])
+    return View("traces.html", values | {"rows": rows, "base_url": visit.public_url})
+
+
+def _has_any(visit: Visit, project: int) -> bool:
+    with visit.engine.events.connection() as connection:
+        found = connection.execute("select 1 from observations where project = ? limit 1", (project,))
+        return found.fetchone() is not None
+
+
+def _trace_rows(visit: Visit, page: ListPage, found: Sequence[Keyed]) -> list[TraceRow]:
+    details = {
+        row[0]: row[1:]
+        for row in visit.engine.metrics.rows(
+            "select id, name, user_id, session_id, environment, tags, root from traces"
+            " where project = $project and id in (select unnest($ids))",
+            {"project": page.project, "ids": [one.key for one in found]},
+            horizon=page.horizon,
+        )
     }
-    return View("traces.html", values)
+    with visit.engine.events.observations_in_thread() as reader:
+        scores = scores_of_traces(reader.connection, page.project, [one.key for one in found], page.horizon)
+        roots = [row[5] for row in details.values() if row[5] is not None]
+        bodies = {} if page.is_csv else {one.trace_id: one for one in reader.numbered(page.project, roots)}
+    rows = []
+    for one in found:
+        name, user, session, environment, tags, _ = details.get(one.key, ("", "", "", "", [], None))
+        root = bodies.get(one.key)
+        body = root.body if root else None
+        preview = one_line(body.output, 140) or one_line(body.input, 140) if body else ""
+        own = scores.get((one.key, None), [])
+        rows.append(TraceRow(one, name, user, session, environment, tags, preview, own))
+    return rows
 
 
-async def overview(visit: Visit, query: OverviewQuery) -> list[TraceOverview]:
-    """Return a page of traces, read in a thread.
-
-    Raises:
-        PageRefused: the search took too long.
-    """
-
-    def search() -> list[TraceOverview]:
-        with visit.engine.events.connection() as connection:
-            return find_overview(connection, query, _SEARCH_SECONDS)
-
-    try:
-        return await run_in_threadpool(search)
-    except SearchTooSlow:
-        raise PageRefused(
-            503,
-            "This search takes too long",
-            f"It was given up after {_SEARCH_SECONDS:g} seconds. Narrow the range of time (from, to), or "
-            "filter by session: both have an index.",
-        ) from None
-
-
-def place_of(text: str) -> TracePlace | None:
-    """Return the place that `place_text` wrote, ``None`` for anything else."""
-    moment, _, trace_id = text.partition("-")
-    start_time = whole_number(moment)
-    return TracePlace(start_time, trace_id) if start_time is not None and trace_id else None
-
-
-def place_text(place: TracePlace) -> str:
-    """Return a place as a query parameter."""
-    return f"{place.start_time}-{place.trace_id}"
+def _cells(one: TraceRow) -> list[Any]:
+    it = one.figures
+    scores = "; ".join(f"{score['name']}={score_text(score)}" for score in one.scores)
+    return [
+        it.key, one.name, iso(it.began), it.ended - it.began, it.observations, it.errors, it.tokens, it.cost,
+        one.user_id, one.session_id, one.environment, "; ".join(one.tags), scores,
+    ]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from urllib.parse import quote, urlencode
 
 SIGN_IN = "/auth/sign-in"
@@ -11,7 +12,11 @@ START = "/api/auth/signin/custom"
 CALLBACK = "/api/auth/callback/custom"
 
 
-def project_url(project_id: str, *segments: str | int, **query: str | int | None) -> str:
+Parameter = str | int | Sequence[str] | None
+"""A query parameter; one with several values is repeated."""
+
+
+def project_url(project_id: str, *segments: str | int, **query: Parameter) -> str:
     """Return the address of a page of a project; parameters that are empty are left out."""
     path = "/".join(quote(str(segment), safe="") for segment in ("project", project_id, *segments))
     return f"/{path}{_query(query)}"
@@ -33,6 +38,6 @@ def safe_target(target: str) -> str:
     return target if is_path and "\\" not in target and target.isprintable() else "/"
 
 
-def _query(parameters: dict[str, str | int | None]) -> str:
-    given = {name: value for name, value in parameters.items() if value not in (None, "")}
-    return f"?{urlencode(given)}" if given else ""
+def _query(parameters: Mapping[str, Parameter]) -> str:
+    given = {name: value for name, value in parameters.items() if value not in (None, "", [], ())}
+    return f"?{urlencode(given, doseq=True, errors='replace')}" if given else ""

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from langfuse_embedded.engine import Engine
+from langfuse_embedded.http.errors import Unavailable
+from langfuse_embedded.store.deadline import QueryTooLong
 from langfuse_embedded.store.tenancy import Project, User
+from langfuse_embedded.store.trace_overview import SearchTooSlow
 
 _MAX_DIGITS = 15
+Result = TypeVar("Result")
 
 
 class PageRefused(Exception):
@@ -70,6 +74,19 @@ class Visit:
     def public_url(self) -> str:
         """What the addresses of this installation begin with."""
         return self.engine.config.public_url or str(self.request.base_url).rstrip("/")
+
+    async def read(self, read: Callable[[], Result]) -> Result:
+        """Return what `read` returns; it runs in one of the project's threads.
+
+        Raises:
+            PageRefused: it takes too long, or too much is being read for the project already.
+        """
+        try:
+            return await self.engine.reads.run(self.project_id, read)
+        except (QueryTooLong, SearchTooSlow) as error:
+            raise PageRefused(503, "This takes too long", str(error)) from None
+        except Unavailable as busy:
+            raise PageRefused(503, "Busy", str(busy)) from None
 
     def text(self, name: str) -> str:
         """Return a query parameter without spaces around it; empty when it is missing."""

@@ -1,0 +1,176 @@
+"""A page of a list: rows in order, facets with counts, chips, and the addresses that change any of them."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.responses import Response
+
+from .filters import FILTERS, NOISE, RANGES, Filters
+from .paging import PAGE_SIZE
+from .tables import FacetValue, Order, Query, Table
+from .text_search import MOST_CANDIDATES, with_text
+from .urls import Parameter, project_url
+from .visit import Visit
+
+MOST_CSV_ROWS = 10_000
+_MOST_PAGES = 2000
+# What a spreadsheet takes for the beginning of a formula.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+@dataclass(frozen=True, slots=True)
+class Facet:
+    """The values of a filter with their counts, and the address of the list with each of them toggled."""
+
+    name: str
+    label: str
+    values: Sequence[tuple[FacetValue, bool, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The head of a column: its label, the address that sorts by it, and how it is sorted, in ARIA's words."""
+
+    label: str
+    url: str
+    sorted: str
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """The rows of a page (of observations their numbers), whether more follow, and how many are known."""
+
+    rows: Sequence[Any]
+    has_next: bool
+    total: int | None
+
+
+class ListPage:
+    """One visit of a list."""
+
+    def __init__(self, visit: Visit, table: Table) -> None:
+        self._visit, self._table = visit, table
+        self.filters = Filters.of(visit)
+        self.order = Order.of(visit.text("sort"), table.sorts)
+        self.number = visit.number("page", 1, _MOST_PAGES)
+        self.is_csv = visit.text("format") == "csv"
+        events = visit.engine.events
+        self.project, self.horizon = visit.project_key, events.horizon()
+
+    def url(self, query: Mapping[str, Parameter] | None = None, **more: Parameter) -> str:
+        """Return the address of the list with these filters (default: the present ones)."""
+        given = {**(self.filters.query() if query is None else query), "sort": self.order.text, **more}
+        return project_url(self._visit.project_id, self._table.name, **given)
+
+    def query(self) -> Query:
+        """Return what reads the rows; use it in a thread."""
+
+        def run(sql: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
+            return self._visit.engine.metrics.rows(sql, values, horizon=self.horizon)
+
+        return Query(self._table, self.filters, self.project, run)
+
+    def slice(self, query: Query) -> Slice:
+        """Return the rows of the page, in a thread.
+
+        Raises:
+            SearchTooSlow: the text was not found in time.
+        """
+        limit, offset = (MOST_CSV_ROWS, 0) if self.is_csv else (PAGE_SIZE, (self.number - 1) * PAGE_SIZE)
+        text = self.filters.texts["text"]
+        if not text:
+            rows = self._read(query, limit + 1, offset)
+            return Slice(rows[:limit], len(rows) > limit, None if self.is_csv else query.total())
+        rows = self._read(query, MOST_CANDIDATES, 0)
+        keys = [row.key for row in rows] if self._table.key else rows
+        with self._visit.engine.events.observations_in_thread() as reader:
+            found = with_text(reader.connection, self.project, keys, text, offset + limit + 1)
+        by_key = dict(zip(keys, rows, strict=True))
+        page = [by_key[key] for key in found[offset:]]
+        return Slice(page[:limit], len(page) > limit, len(found) if len(found) <= offset + limit else None)
+
+    def _read(self, query: Query, limit: int, offset: int) -> Sequence[Any]:
+        read: Callable[..., Sequence[Any]] = query.keyed if self._table.key else query.numbers
+        return read(self.order, limit, offset)
+
+    def facets(self, query: Query) -> list[Facet]:
+        """Return the facets that have a value, in a thread."""
+        found = []
+        for name in self._table.facets:
+            chosen = self.filters.chosen.get(name, ())
+            values = [
+                (one, one.value in chosen, self.url(self.filters.toggled(name, one.value)))
+                for one in query.facet(name)
+            ]
+            if len(values) > 1 or chosen or name in ("type", "environment", "score"):
+                found.append(Facet(name, FILTERS[name].label, values))
+        return [one for one in found if one.values]
+
+    def values(self, part: Slice, query: Query) -> dict[str, Any]:
+        """Return what the template `lists.html` shows around the rows, in a thread."""
+        filters, number = self.filters, self.number
+        shown = filters.query()
+        hidden = query.environments()
+        noise = [
+            (kind, count, self.url({**shown, "with": [*filters.shown_noise, kind]}))
+            for kind, names in NOISE.items()
+            if (count := sum(hidden.get(name, 0) for name in names))
+        ]
+        first = (number - 1) * PAGE_SIZE
+        page = {
+            "filters": filters,
+            "texts": filters.texts,
+            "ranges": RANGES,
+            "kept": [
+                (name, value)
+                for name, values in shown.items()
+                if name not in filters.texts
+                for value in values
+            ],
+            "sort": self.order.text,
+            "chips": [(label, value, self.url(query)) for label, value, query in filters.chips()],
+            "noise": noise,
+            "shown_noise": [
+                (kind, self.url({**shown, "with": [one for one in filters.shown_noise if one != kind]}))
+                for kind in filters.shown_noise
+            ],
+            "facets": self.facets(query),
+            "clear_url": project_url(self._visit.project_id, self._table.name),
+            "csv_url": self.url(format="csv"),
+            "paging": {
+                "total": part.total,
+                "first_row": first + 1 if part.rows else 0,
+                "last_row": first + len(part.rows),
+                "previous_url": self.url(page=number - 1 if number > 2 else None) if number > 1 else None,
+                "next_url": self.url(page=number + 1) if part.has_next else None,
+            },
+            "heads": {column: self._head(column) for column in self._table.sorts},
+        }
+        return {"section": self._table.name, "page": page}
+
+    def _head(self, column: str) -> Head:
+        flipped = self.order.flipped(column)
+        now = "none" if column != self.order.column else "ascending" if self.order.ascending else "descending"
+        return Head(column, self.url(sort=flipped.text), now)
+
+    def csv(self, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Response:
+        """Return rows as a file. What a spreadsheet takes for a formula begins with an apostrophe there."""
+        text = io.StringIO()
+        writer = csv.writer(text)
+        writer.writerow(columns)
+        writer.writerows([[_cell(value) for value in row] for row in rows])
+        headers = {"content-disposition": f'attachment; filename="{self._table.name}.csv"'}
+        body = text.getvalue().encode("utf-8", "replace")
+        return Response(body, media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def _cell(value: Any) -> Any:
+    if value is None:
+        return ""
+    is_formula = isinstance(value, str) and value.startswith(_FORMULA)
+    return f"'{value}" if is_formula else value

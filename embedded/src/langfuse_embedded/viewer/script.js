@@ -1,0 +1,57 @@
+// Pages are complete without this: keys for moving about, and a look for the first trace.
+"use strict";
+
+(() => {
+  const rows = () => [...document.querySelectorAll("[data-rows] tbody tr")];
+  const help = "/ search, j and k next and previous row, Enter open, ? this list";
+  let current = -1;
+
+  function move(step) {
+    const all = rows();
+    if (!all.length) return;
+    all[current]?.classList.remove("current");
+    current = Math.max(0, Math.min(all.length - 1, current + step));
+    const row = all[current];
+    row.classList.add("current");
+    row.querySelector("a")?.focus({ preventScroll: true });
+    row.scrollIntoView({ block: "nearest" });
+  }
+
+  function showHelp() {
+    const shown = document.querySelector(".keys");
+    if (shown) return shown.remove();
+    const note = document.createElement("p");
+    note.className = "keys";
+    note.setAttribute("role", "status");
+    note.textContent = `Keys: ${help}.`;
+    document.body.append(note);
+  }
+
+  document.addEventListener("keydown", (event) => {
+    const typing = event.target.closest?.("input, textarea, select");
+    if (event.key === "Escape") {
+      document.querySelector(".keys")?.remove();
+      if (typing) typing.blur();
+      return;
+    }
+    if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
+    const search = document.querySelector("[data-search]");
+    if (event.key === "/" && search) {
+      event.preventDefault();
+      search.focus();
+      search.select();
+    } else if (event.key === "j") move(1);
+    else if (event.key === "k") move(-1);
+    else if (event.key === "?") showHelp();
+  });
+
+  if (document.querySelector("[data-refresh]")) {
+    const look = async () => {
+      const answer = await fetch(location.href, { credentials: "same-origin" });
+      const text = answer.ok ? await answer.text() : "";
+      if (text && !text.includes("data-refresh")) location.reload();
+      else setTimeout(look, 2000);
+    };
+    setTimeout(look, 2000);
+  }
+})();

@@ -1,0 +1,281 @@
+"""Lists of observations, and of what they make together (traces, sessions, users), in SQL.
+
+The columns of `metrics.duckdb` answer what an index cannot: any order, any filter, and how often each value
+of a filter occurs. Long texts are not there: rows come back by number or id, and the record has the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from .filters import FILTERS, Filters, Values
+
+FACET_VALUES = 12
+_LATENCY = "o.end_time - o.start_time"
+
+
+class Run(Protocol):
+    """Runs a statement of DuckDB with its values and returns its rows."""
+
+    def __call__(self, sql: str, values: dict[str, Any]) -> list[tuple[Any, ...]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A column to sort by, and the direction."""
+
+    column: str
+    ascending: bool = False
+
+    @classmethod
+    def of(cls, text: str, columns: Mapping[str, str]) -> Order:
+        """Return the order that a parameter such as `latency` or `latency.asc` names; else newest first."""
+        column, _, direction = text.partition(".")
+        return cls(column, direction == "asc") if column in columns else cls("time")
+
+    @property
+    def text(self) -> str:
+        """The query parameter; empty for the default."""
+        return "" if self == Order("time") else f"{self.column}.asc" if self.ascending else self.column
+
+    def flipped(self, column: str) -> Order:
+        """Return what a click on the head of a column asks for: its largest first, then its smallest."""
+        return Order(column, self.column == column and not self.ascending)
+
+    @property
+    def direction(self) -> str:
+        """The direction in SQL."""
+        return "asc" if self.ascending else "desc"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A kind of list.
+
+    Attributes:
+        name: the segment of its address, which is what it lists.
+        sorts: what it can be sorted by, as SQL over a row of the list.
+        facets: filters that are offered with counts.
+        key: SQL of what observations are put together by; empty for observations themselves.
+        counts_all: a row counts all its observations, if it fits; else only those that fit. A trace that has
+            an error has its whole cost; what a user cost this week is what the observations of this week did.
+    """
+
+    name: str
+    sorts: Mapping[str, str]
+    facets: Sequence[str]
+    key: str = ""
+    counts_all: bool = True
+
+    @property
+    def named(self) -> str:
+        """The column that "name contains" looks at: of what is put together, the name of the trace."""
+        return "o.trace_name" if self.key else "o.name"
+
+
+_SUMS = {
+    "time": "began",
+    "latency": "ended - began",
+    "tokens": "tokens",
+    "cost": "cost",
+    "observations": "observations",
+    "errors": "errors",
+    "traces": "traces",
+}
+_SHARED = ("level", "environment", "trace", "model", "tag", "score", "prompt")
+OBSERVATIONS = Table(
+    "observations",
+    {
+        "time": "o.start_time",
+        "latency": _LATENCY,
+        "first": "o.completion_start_time - o.start_time",
+        "tokens": "o.total_tokens",
+        "cost": "o.total_cost",
+        "name": "lower(o.name)",
+    },
+    ("type", "level", "called", "model", "environment", "tag", "score", "prompt", "tool"),
+)
+TRACES = Table("traces", _SUMS, _SHARED, "o.trace_id")
+SESSIONS = Table("sessions", _SUMS, ("level", "environment", "trace", "tag", "score"), "o.session_id")
+USERS = Table(
+    "users", _SUMS, ("level", "environment", "trace", "model", "tag"), "o.user_id", counts_all=False
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Keyed:
+    """A row of a list of what observations make together. Times are Unix milliseconds, the cost is in USD."""
+
+    key: str
+    began: int
+    ended: int
+    observations: int
+    traces: int
+    errors: int
+    warnings: int
+    tokens: int
+    cost: float
+
+
+@dataclass(frozen=True, slots=True)
+class FacetValue:
+    """A value of a filter, and how many rows of the list have it."""
+
+    value: str
+    count: int
+
+
+class Query:
+    """One table under some filters. It runs in a thread."""
+
+    def __init__(self, table: Table, filters: Filters, project: int, run: Run) -> None:
+        self._table, self._filters, self._project, self._run = table, filters, project, run
+
+    def total(self) -> int:
+        """Return how many rows there are on all pages."""
+        values = Values()
+        source = self._source(values)
+        return int(self._rows(f"select count(*) from ({source})", values)[0][0])
+
+    def numbers(self, order: Order, limit: int, offset: int = 0) -> list[int]:
+        """Return the numbers of observations in order."""
+        values = Values()
+        sql = f"{self._source(values)} order by {self._order(order, 'o.start_time', 'o.seq')}"
+        return [row[0] for row in self._rows(f"{sql} limit {limit} offset {offset}", values)]
+
+    def keyed(self, order: Order, limit: int, offset: int = 0) -> list[Keyed]:
+        """Return rows of what observations make together, in order."""
+        values = Values()
+        sql = f"select * from ({self._source(values)}) order by {self._order(order, 'began', 'key')}"
+        rows = self._rows(f"{sql} limit {limit} offset {offset}", values)
+        return [Keyed(*row[:9]) for row in rows]
+
+    def facet(self, name: str) -> list[FacetValue]:
+        """Return the most frequent values of a filter among rows that fit all others; chosen ones always."""
+        values, table = Values(), self._table
+        chosen = values.bind(list(self._filters.chosen.get(name, ())))
+        counted = "count(*)" if not table.key else "count(distinct k)"
+        source = self._facet_source(name, values)
+        rows = self._rows(
+            f"select v, {counted} as n from ({source}) where v <> '' group by v"
+            f" order by v in (select unnest({chosen})) desc, n desc, v limit {FACET_VALUES}",
+            values,
+        )
+        found = [FacetValue(*row) for row in rows]
+        missing = set(self._filters.chosen.get(name, ())) - {one.value for one in found}
+        return [*found, *(FacetValue(value, 0) for value in sorted(missing))]
+
+    def environments(self) -> dict[str, int]:
+        """Return how many rows each environment has that would be left out as noise."""
+        names = self._filters.hidden_environments
+        if not names:
+            return {}
+        values, table = Values(), self._table
+        counted = f"count(distinct {table.key})" if table.key else "count(*)"
+        mark = values.bind(names)
+        where = " and ".join(
+            [
+                *self._bounds(values),
+                f"o.environment in (select unnest({mark}))",
+                *([f"{table.key} <> ''"] if table.key else []),
+            ]
+        )
+        return dict(
+            self._rows(
+                f"select o.environment, {counted} from observations o where {where} group by 1", values
+            )
+        )
+
+    def _facet_source(self, name: str, values: Values) -> str:
+        one, table = FILTERS[name], self._table
+        key = f", {table.key} as k" if table.key else ""
+        if table.key and table.counts_all:
+            where = ["o.project = $project", f"{table.key} <> ''"]
+            if others := self._grouped(values, but=name):
+                where.append(f"{table.key} in (select key from ({others}))")
+        else:
+            where = self._fitting(values, but=name)
+        condition = " and ".join(where)
+        if name == "score":
+            return (
+                f"select distinct s.name as v, o.seq{key} from observations o"
+                " join scores s on s.project = $project and s.trace_id = o.trace_id"
+                " and (s.observation_id = o.id or (s.observation_id is null and"
+                f" o.parent_id = '')) where {condition}"
+            )
+        value = f"unnest({one.sql})" if one.is_list else one.sql
+        return f"select {value} as v{key} from observations o where {condition}"
+
+    def _fitting(self, values: Values, but: str = "") -> list[str]:
+        """Return the conditions of observations that fit by themselves."""
+        key = self._table.key
+        own = [f"{key} <> ''"] if key else []
+        return [
+            *self._bounds(values),
+            *own,
+            *self._filters.conditions(values, name=self._table.named, but=but),
+        ]
+
+    def _source(self, values: Values) -> str:
+        if self._table.key:
+            return self._grouped(values, always=True)
+        return f"select o.seq from observations o where {' and '.join(self._fitting(values))}"
+
+    def _bounds(self, values: Values) -> list[str]:
+        found = ["o.project = $project"]
+        if self._filters.since is not None:
+            found.append(f"o.start_time >= {values.bind(self._filters.since)}")
+        if self._filters.before is not None:
+            found.append(f"o.start_time < {values.bind(self._filters.before)}")
+        return found
+
+    def _grouped(self, values: Values, *, but: str = "", always: bool = False) -> str:
+        """Return the statement that puts observations together; nothing where all of them count anyway.
+
+        Each filter may be met by another observation. A row is in a range of time where its first one is.
+        """
+        key, filters = self._table.key, self._filters
+        if not self._table.counts_all:
+            return self._sums(
+                f"(select * from observations o where {' and '.join(self._fitting(values))}) o", []
+            )
+        conditions = filters.conditions(values, name=self._table.named, but=but)
+        having = [f"bool_or(c{number})" for number in range(len(conditions))]
+        where = ["o.project = $project", f"{key} <> ''"]
+        if filters.since is not None:
+            having.append(f"min(o.start_time) >= {values.bind(filters.since)}")
+        if filters.before is not None:
+            having.append(f"min(o.start_time) < {values.bind(filters.before)}")
+        if filters.since is not None or filters.before is not None:
+            # What has no observation in the range is not looked at: most of the data, usually.
+            among = " and ".join(self._bounds(values))
+            where.append(f"{key} in (select {key} from observations o where {among})")
+        if not (having or always):
+            return ""
+        columns = "".join(f", {condition} as c{number}" for number, condition in enumerate(conditions))
+        inner = f"(select o.*{columns} from observations o where {' and '.join(where)}) o"
+        return self._sums(inner, having)
+
+    def _sums(self, source: str, having: Sequence[str]) -> str:
+        key = self._table.key
+        return (
+            f"select {key} as key, min(o.start_time) as began,"
+            " max(greatest(o.start_time, coalesce(o.end_time, o.start_time))) as ended,"
+            " count(*) as observations,"
+            f" {'1' if self._table is TRACES else 'count(distinct o.trace_id)'} as traces,"
+            " count(*) filter (where o.level = 'ERROR') as errors,"
+            " count(*) filter (where o.level = 'WARNING') as warnings,"
+            " sum(o.total_tokens)::bigint as tokens, sum(o.total_cost) as cost"
+            f" from {source} group by {key}{' having ' + ' and '.join(having) if having else ''}"
+        )
+
+    def _order(self, order: Order, time: str, last: str) -> str:
+        first, way = self._table.sorts[order.column], order.direction
+        return f"{first} {way} nulls last, {time} {way}, {last} {way}"
+
+    def _rows(self, sql: str, values: Values) -> list[tuple[Any, ...]]:
+        if "$project" not in sql:  # pragma: no cover - every statement is bound to a project
+            raise AssertionError(sql)
+        return self._run(sql, {**values.bound, "project": self._project})
