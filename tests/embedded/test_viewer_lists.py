@@ -1,4 +1,4 @@
-"""Lists of the viewer: facets with counts, order, ranges of time, what is left out, files of what is shown."""
+"""Lists of the viewer: facets with counts, order, ranges of time, what is left out, CSV."""
 
 from __future__ import annotations
 

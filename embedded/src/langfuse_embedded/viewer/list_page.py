@@ -34,7 +34,7 @@ class Facet:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The head of a column: its label, the address that sorts by it, and how it is sorted, in ARIA's words."""
+    """The head of a column: its label, the address that sorts by it, and how it is sorted (ARIA)."""
 
     label: str
     url: str

@@ -17,8 +17,8 @@ from .visit import Answer, Page, View, Visit
 
 _CSV = (
     "id", "trace_id", "start_time", "type", "name", "level", "status_message", "model", "prompt",
-    "latency_ms", "first_token_ms", "input_tokens", "output_tokens", "total_tokens", "cost_usd", "environment", "user",
-    "session", "scores",
+    "latency_ms", "first_token_ms", "input_tokens", "output_tokens", "total_tokens", "cost_usd",
+    "environment", "user", "session", "scores",
 )  # fmt: skip
 
 
