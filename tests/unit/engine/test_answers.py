@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from langfuse_embedded.javascript.answers import dumps
+from langfuse_embedded.javascript.values import number_text
 
 
 @pytest.mark.parametrize(
@@ -45,3 +47,28 @@ _json = st.recursive(
 @given(_json)
 def test_anything_can_be_written_and_is_json(value: Any) -> None:
     json.loads(dumps(value))
+
+
+def _written(value: Any) -> str:
+    """Write a value as `JSON.stringify` does, part by part."""
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{_written(key)}:{_written(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(_written, value)) + "]"
+    return number_text(value) if isinstance(value, float) else orjson.dumps(value).decode()
+
+
+_confusing = st.text('"\\:,[]{}.01e-')
+_like_numbers = st.recursive(
+    st.one_of(
+        _confusing,
+        st.floats(allow_nan=False, allow_infinity=False),
+        st.integers(-(2**53), 2**53).map(float),
+    ),
+    lambda inner: st.one_of(st.lists(inner, max_size=6), st.dictionaries(_confusing, inner, max_size=6)),
+)
+
+
+@given(st.lists(_like_numbers))
+def test_numbers_are_told_from_texts_that_look_like_them(value: Any) -> None:
+    assert dumps([1.0, value]).decode() == _written([1.0, value])

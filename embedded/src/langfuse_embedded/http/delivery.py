@@ -17,7 +17,6 @@ _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 # Longer answers are tagged by a faster digest of the same form: clients compare tags, and read nothing in it.
 _EXACT_LENGTH = 1024
 _LONGEST = 65_536
-_LARGE = 2**20
 _TAG = re.compile(r'(?:W/)?("[^"]*"|[^,\s"]+)')
 
 
@@ -54,21 +53,16 @@ def etag(body: bytes, *, exact: bool = False) -> str:
 
     That takes long for long answers: these have it only where it is to be `exact`.
     """
-    if len(body) > _LARGE:
+    if len(body) > (_LONGEST if exact else _EXACT_LENGTH):
         # Nothing is made of all of it at once: that would hold up all other threads.
         folded = int.from_bytes(hashlib.blake2b(body, digest_size=8).digest()) >> 12
         return f'"{_base36(folded)}{_base36(len(body))}"'
-    text = body.decode("utf-8", "replace")
-    units = text.encode("utf-16-le", "surrogatepass")
-    length = len(units) // 2
-    if length > (_LONGEST if exact else _EXACT_LENGTH):
-        folded = int.from_bytes(hashlib.blake2b(body, digest_size=8).digest()) >> 12
-    else:
-        value = _OFFSET
-        for unit in memoryview(units).cast("H"):
-            value = (value ^ unit) * _PRIME & _WORDS
-        folded = (value >> 48 & 15) << 48 | value & 0xFFFFFFFF0000 | (value & 0xFFFF) ^ (value >> 52)
-    return f'"{_base36(folded)}{_base36(length)}"'
+    units = body.decode("utf-8", "replace").encode("utf-16-le", "surrogatepass")
+    value = _OFFSET
+    for unit in memoryview(units).cast("H"):
+        value = (value ^ unit) * _PRIME & _WORDS
+    folded = (value >> 48 & 15) << 48 | value & 0xFFFFFFFF0000 | (value & 0xFFFF) ^ (value >> 52)
+    return f'"{_base36(folded)}{_base36(len(units) // 2)}"'
 
 
 def _base36(number: int) -> str:

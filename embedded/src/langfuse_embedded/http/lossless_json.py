@@ -8,6 +8,8 @@ from typing import Any
 
 import orjson
 
+from langfuse_embedded.javascript.values import whole
+
 # A double holds any number of 15 significant digits: only longer runs of digits need a second look.
 _LONG_NUMBER = re.compile(r"\d[\d.]{15}")
 # What JSON can begin with. Most values are words: asking first is cheaper than failing.
@@ -31,7 +33,7 @@ def _number(text: str) -> int | float | str:
     number = float(text)
     if _digits(text) != _digits(repr(number)):
         return text
-    return int(number) if number.is_integer() and abs(number) <= 2**53 else number
+    return whole(number)
 
 
 def _digits(text: str) -> str:

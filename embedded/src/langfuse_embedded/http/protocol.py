@@ -30,6 +30,7 @@ class ClosableProtocol(HttpToolsProtocol):
     """
 
     _hanging_up = False
+    _awaits_headers = True
     _headers_deadline: asyncio.TimerHandle | None = None
     _answer_deadline: asyncio.TimerHandle | None = None
     _body_deadline: asyncio.TimerHandle | None = None
@@ -38,7 +39,7 @@ class ClosableProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first request."""
         super().connection_made(transport)
-        self._expect_headers()
+        self._headers_deadline = self.loop.call_later(HEADER_SECONDS, self.transport.close)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the deadlines."""
@@ -50,8 +51,10 @@ class ClosableProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Read on, unless the headers have become larger than any client's."""
         super().data_received(data)
-        if self._headers_deadline is None:
+        if not self._awaits_headers:
             return
+        if self._headers_deadline is None:
+            self._headers_deadline = self.loop.call_later(HEADER_SECONDS, self.transport.close)
         self._header_bytes += len(data)
         if self._header_bytes > MAX_HEADER_BYTES and not self.transport.is_closing():
             self.transport.write(_TOO_LARGE)
@@ -62,13 +65,15 @@ class ClosableProtocol(HttpToolsProtocol):
         if self._hanging_up:
             self.transport.abort()
         super().on_message_begin()
-        if self._headers_deadline is None:
-            self._expect_headers()
+        if not self._awaits_headers:
+            # Most headers arrive whole: the time begins to run where they have not.
+            self._awaits_headers, self._header_bytes = True, 0
         self.scope["state"][ABORT] = self.transport.abort
         self.scope["state"][_HANG_UP] = self._hang_up
 
     def on_headers_complete(self) -> None:
         """Serve the request, unless its connection has ended."""
+        self._awaits_headers = False
         if self._headers_deadline is not None:
             self._headers_deadline.cancel()
             self._headers_deadline = None
@@ -102,10 +107,6 @@ class ClosableProtocol(HttpToolsProtocol):
             self._answer_deadline.cancel()
             self._answer_deadline = None
         super().resume_writing()
-
-    def _expect_headers(self) -> None:
-        self._header_bytes = 0
-        self._headers_deadline = self.loop.call_later(HEADER_SECONDS, self.transport.close)
 
     def _watch_answer(self, unread: int) -> None:
         def look() -> None:

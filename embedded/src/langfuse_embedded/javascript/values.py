@@ -58,6 +58,11 @@ def as_double(value: int) -> float:
         return math.inf if value > 0 else -math.inf
 
 
+def whole(value: float) -> float:
+    """Return a whole number as an integer, which JSON writes without decimals; any other as it is."""
+    return int(value) if value.is_integer() and abs(value) <= _EXACT else value
+
+
 def number_text(value: float) -> str:
     """Return a number as JavaScript writes it: shortest digits, exponent only below 1e-6 and from 1e21 on."""
     if isinstance(value, int):
@@ -172,7 +177,7 @@ def _plain_float(value: float) -> Any:
     if not math.isfinite(value):
         return None
     if value.is_integer():
-        return int(value) if abs(value) <= _EXACT else orjson.Fragment(number_text(value))
+        return whole(value) if abs(value) <= _EXACT else orjson.Fragment(number_text(value))
     return value if abs(value) >= 1e-5 else orjson.Fragment(number_text(value))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from langfuse_embedded.clock import iso
 from langfuse_embedded.http.errors import Unprocessable
+from langfuse_embedded.javascript.values import whole
 
 from .compiler import TIME, Column, Statement
 from .histogram import DEFAULT_BINS, histogram
@@ -16,7 +17,6 @@ from .query import MetricsQuery
 
 _STEPS = {"minute": 60_000, "hour": 3_600_000, "day": 86_400_000, "week": 7 * 86_400_000}
 _MONDAY = 4 * 86_400_000  # 1970-01-05
-_EXACT = 2**53
 # More rows than anybody can draw. A limit is always given but in the legacy API.
 _MAX_ROWS = 100_000
 
@@ -119,4 +119,4 @@ def _number(value: Any) -> Any:
         return value
     if not math.isfinite(value):
         return None
-    return int(value) if value.is_integer() and abs(value) < _EXACT else value
+    return whole(value)

@@ -26,6 +26,7 @@ from langfuse_embedded.http.queries import (
     upper_texts,
 )
 from langfuse_embedded.http.schema import Anything, CoercedDate, Literal, Object, Schema, String, to_number
+from langfuse_embedded.javascript.values import whole
 from langfuse_embedded.scoring import (
     BOOLEAN,
     CATEGORICAL,
@@ -274,7 +275,7 @@ def _subject(score: StoredScore) -> dict[str, Any]:
 
 def _value(score: StoredScore) -> Any:
     if score["data_type"] == NUMERIC:
-        return score["value"]
+        return None if score["value"] is None else whole(score["value"])
     if score["data_type"] == BOOLEAN:
         return score["value"] == 1
     return score["string_value"]

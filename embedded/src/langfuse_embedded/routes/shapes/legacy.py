@@ -9,6 +9,7 @@ import orjson
 
 from langfuse_embedded.clock import iso, iso_or_none
 from langfuse_embedded.http.lossless_json import parse_lossless
+from langfuse_embedded.javascript.values import whole
 from langfuse_embedded.pricing.model import Model
 from langfuse_embedded.scoring import metadata_values
 from langfuse_embedded.store.bodies import Body
@@ -145,4 +146,4 @@ def _object(text: str | None) -> Any:
 
 
 def _seconds(start: int, end: int | None) -> float | None:
-    return None if end is None else (end - start) / 1000
+    return None if end is None else whole((end - start) / 1000)

@@ -10,6 +10,7 @@ import orjson
 
 from langfuse_embedded.clock import iso, iso_or_none
 from langfuse_embedded.http.lossless_json import parse_lossless
+from langfuse_embedded.javascript.values import whole
 from langfuse_embedded.pricing.model import Model, price_text
 from langfuse_embedded.store.observation_query import StoredObservation
 
@@ -106,7 +107,7 @@ def _seconds(start: int, end: int | None, *, metrics: bool) -> float | None:
     if end is None or (metrics and end == start):
         # The server's metrics group takes a duration of zero for none.
         return None
-    return (end - start) / 1000
+    return whole((end - start) / 1000)
 
 
 def _object(text: str | None) -> Any:

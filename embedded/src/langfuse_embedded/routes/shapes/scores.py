@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from langfuse_embedded.clock import iso
+from langfuse_embedded.javascript.values import whole
 from langfuse_embedded.scoring import NUMERIC, TEXT, metadata_values
 from langfuse_embedded.store.score_rows import StoredScore
 
@@ -20,7 +21,7 @@ def legacy_score(project_id: str, score: StoredScore, *, only_trace_targets: boo
         "projectId": project_id,
         "environment": score["environment"],
         "name": score["name"],
-        "value": 0 if score["value"] is None else score["value"],
+        "value": 0 if score["value"] is None else whole(score["value"]),
         "source": score["source"],
         "authorUserId": score["author_user_id"],
         "comment": score["comment"],
