@@ -1,8 +1,8 @@
 """A small stand-in for an OpenAI-compatible server: the same question gets the same answer, at no cost.
 
 It serves `POST /v1/chat/completions`, `POST /v1/responses` and `POST /v1/completions` (all three streaming
-too, the first two with tool calls), `POST /v1/embeddings` and `GET /v1/models`. What it answers follows from
-the request alone:
+too, the first two with tool calls), `POST /v1/messages` (Anthropic's, for a tool that must be called),
+`POST /v1/embeddings` and `GET /v1/models`. What it answers follows from the request alone:
 
 - the reply repeats the last user message: `You said: ...`, or `You said 2 times: ...`, so that whoever asks
   again until the answer is longer comes to an end;
@@ -22,6 +22,14 @@ the request alone:
   `instruct` in their name complete prompts, and do not chat;
 - one token is a word.
 
+A test may set rules before that, with `PUT /rules` and a list of objects; `GET /rules` returns them and
+how many questions came. The first rule that fits answers a question to a chat model. It fits by `model`
+(its name), `contains` (in the last user message) and `key` (the API key), as far as it has them. It answers
+with `status` and `message` (an error), `content` (a text as it is), or `answer` (an object, merged over the
+JSON that the question asks for), after `seconds`:
+
+    curl -X PUT localhost:8080/rules -d '[{"contains": "Paris", "answer": {"score": 0}}]'
+
     .venv/bin/python examples/fake_llm.py --port 8080
     OPENAI_BASE_URL=http://127.0.0.1:8080/v1 OPENAI_API_KEY=none python your_app.py
 """
@@ -36,6 +44,8 @@ import math
 import re
 import struct
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -421,18 +431,79 @@ def vector_of(text: str, request: dict[str, Any]) -> list[float] | str:
     return vector
 
 
+def fits(rule: dict[str, Any], model: str, text: str, key: str) -> bool:
+    """Tell whether a rule is for a question."""
+    return (
+        rule.get("model", model) == model and rule.get("contains", "") in text and rule.get("key", key) == key
+    )
+
+
+def ruled(content: str | None, rule: dict[str, Any]) -> str | None:
+    """Return a text as a rule changes it."""
+    if "content" in rule:
+        return str(rule["content"])
+    if "answer" in rule:
+        return json.dumps({**json.loads(content or "{}"), **rule["answer"]})
+    return content
+
+
+def message_to(request: dict[str, Any], rule: dict[str, Any]) -> dict[str, Any]:
+    """Return what the messages API answers: the call of the tool that has to be called."""
+    name = request["tool_choice"]["name"]
+    schema = next(tool["input_schema"] for tool in request["tools"] if tool["name"] == name)
+    question = last_user_text(request["messages"])
+    content = ruled(json_for({"type": "json_schema", "schema": schema}, question), rule)
+    called = json.loads(str(content))
+    return {
+        "id": f"msg_{fingerprint(json.dumps(request['messages']))}",
+        "type": "message",
+        "role": "assistant",
+        "model": request["model"],
+        "content": [{"type": "tool_use", "id": f"toolu_{fingerprint(name)}", "name": name, "input": called}],
+        "stop_reason": "tool_use",
+        "stop_sequence": None,
+        "usage": {"input_tokens": count_tokens(question), "output_tokens": count_tokens(str(content))},
+    }
+
+
+class Server(ThreadingHTTPServer):
+    """The stand-in, with the rules that a test has set and the number of questions so far."""
+
+    request_queue_size = 128
+
+    def __init__(self, port: int) -> None:
+        super().__init__(("127.0.0.1", port), Handler)
+        self.rules: list[dict[str, Any]] = []
+        self.questions = 0
+        self.lock = threading.Lock()
+
+
 class Handler(BaseHTTPRequestHandler):
     """One request to the stand-in."""
 
     protocol_version = "HTTP/1.1"
+    server: Server
 
     def do_GET(self) -> None:
-        """List a model: others of the known families work as well."""
+        """List a model: others of the known families work as well. Or tell the rules."""
+        if self.path == "/rules":
+            self._send({"rules": self.server.rules, "questions": self.server.questions})
+            return
         if self.path != "/v1/models":
             self._refuse(404, f"There is no {self.path} here")
             return
         model = {"id": "gpt-4o-mini", "object": "model", "created": CREATED, "owned_by": "fake"}
         self._send({"object": "list", "data": [model]})
+
+    def do_PUT(self) -> None:
+        """Set the rules."""
+        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        rules = json.loads(body) if self.path == "/rules" else None
+        if not isinstance(rules, list):
+            self._refuse(400, "PUT /rules takes a list of rules")
+            return
+        self.server.rules = rules
+        self._send({"rules": rules, "questions": self.server.questions})
 
     def do_POST(self) -> None:
         """Answer a request for a model."""
@@ -441,6 +512,7 @@ class Handler(BaseHTTPRequestHandler):
             "/v1/chat/completions": self._chat,
             "/v1/completions": self._complete,
             "/v1/responses": self._respond,
+            "/v1/messages": self._message,
             "/v1/embeddings": lambda request: self._send(embeddings_of(request)),
         }
         answer = answers.get(self.path)
@@ -449,7 +521,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         try:
             request = json.loads(body)
-            if self._knows(str(request["model"])):
+            if self._rule(request) or self._knows(str(request["model"])):
                 answer(request)
         except (ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
             self._refuse(400, f"The request cannot be read: {error!r}")
@@ -469,6 +541,29 @@ class Handler(BaseHTTPRequestHandler):
             return True
         return False
 
+    def _rule(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Return the rule for a question; empty where there is none."""
+        if "messages" not in request:
+            return {}
+        key = self.headers.get("x-api-key") or self.headers.get("authorization", "").removeprefix("Bearer ")
+        text = last_user_text(request["messages"])
+        rules = self.server.rules
+        return next((one for one in rules if fits(one, str(request["model"]), text, key)), {})
+
+    def _follows(self, rule: dict[str, Any]) -> bool:
+        """Count a question and wait as its rule says; answer with its error and tell whether it has one."""
+        with self.server.lock:
+            self.server.questions += 1
+        time.sleep(rule.get("seconds", 0))
+        if "status" in rule:
+            self._refuse(rule["status"], rule.get("message", "This error was asked for"), rule.get("code"))
+        return "status" in rule
+
+    def _message(self, request: dict[str, Any]) -> None:
+        rule = self._rule(request)
+        if not self._follows(rule):
+            self._send(message_to(request, rule))
+
     def _fails(self, text: str) -> bool:
         """Answer with the error that a text asks for; tell whether it does."""
         failure = FAILURE.fullmatch(text)
@@ -477,9 +572,12 @@ class Handler(BaseHTTPRequestHandler):
         return failure is not None
 
     def _chat(self, request: dict[str, Any]) -> None:
-        if self._fails(last_user_text(request["messages"])):
+        rule = self._rule(request)
+        if self._follows(rule) or self._fails(last_user_text(request["messages"])):
             return
         completion = answer_to(request)
+        message = completion["choices"][0]["message"]
+        message["content"] = ruled(message["content"], rule)
         if request.get("stream"):
             self._stream(chunks_of(completion, with_usage=wants_usage(request)))
         else:
@@ -531,9 +629,9 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-def serve(port: int) -> ThreadingHTTPServer:
+def serve(port: int) -> Server:
     """Return a server on a port of this machine (0: a free one); run it with `serve_forever`."""
-    return ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    return Server(port)
 
 
 def main(arguments: list[str] | None = None) -> int:

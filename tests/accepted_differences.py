@@ -98,7 +98,6 @@ ACCEPTED = (
     Accepted("edges_dual", "345 GET /api/public/traces/lt1", _NO_ORDER),
     Accepted("edges_dual", "385 GET /api/public/mcp", _NO_MCP),
     Accepted("edges_dual", "386 POST /api/public/mcp", _NO_MCP),
-    Accepted("edges_dual", "388 GET /api/public/unstable/evaluators", "The engine runs no evaluators: 501"),
     Accepted("edges_dual", "391 GET /api/public/slack/install", "The engine has no Slack integration"),
     *(
         Accepted("python_sdk_e2e_dual", f"{number} GET /api/public/traces", _AT_ONCE)

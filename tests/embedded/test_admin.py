@@ -91,8 +91,8 @@ def test_what_the_engine_has_not_is_refused_with_the_reason(
 ) -> None:
     replay = ask(admin, "POST", "ingestion-replay", {"keys": ["k"]})
     assert (replay.status_code, "keeps no event files" in replay.json()["error"]) == (501, True)
-    rules = client.get("/api/public/v2/evaluation-rules")
-    assert (rules.status_code, rules.json()["error"]) == (501, "NotImplementedError")
+    mcp = client.get("/api/public/mcp")
+    assert (mcp.status_code, mcp.json()["error"]) == (501, "NotImplementedError")
     skills = client.get("/api/public/unstable/skills/files/content")
     assert (skills.status_code, skills.json()["code"]) == (501, "internal_error")
     assert "stores no skills" in skills.json()["message"]

@@ -34,6 +34,8 @@ OTHER_STATUS = {
     "models_delete": 200,
     "legacy_scoreV1_delete": 202,
 }
+# The description is that of the release; these are the routes of the server after it, as recorded.
+NEWER = ("unstable_evaluators_", "unstable_evaluationRules_")
 IMPLEMENTED = [
     one.operation_id for one in all_operations() if one.operation_id and state_of(one) == "implemented"
 ]
@@ -111,6 +113,8 @@ class Seeded:
 
 @pytest.mark.parametrize("operation_id", IMPLEMENTED)
 def test_answers_are_as_described(operation_id: str, described: dict[str, Any], dual: RunningEngine) -> None:
+    if operation_id.startswith(NEWER):
+        pytest.skip("newer than the description: compared with recordings in test_reference_judge.py")
     operation = described.get(operation_id)
     if operation is None:
         pytest.skip("not in the official description")

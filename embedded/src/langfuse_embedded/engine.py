@@ -11,12 +11,15 @@ from .http.auth import Authenticator
 from .http.intake import Intake
 from .http.reads import Reads
 from .http.signed_urls import UrlSigner
+from .judge.calls import Caller
 from .store.annotation_queues import AnnotationQueueStore
 from .store.comments import CommentStore
 from .store.dashboards import DocumentStore
 from .store.dataset_items import DatasetItemStore
 from .store.dataset_runs import DatasetRunStore
 from .store.datasets import DatasetStore
+from .store.evaluation_rules import EvaluationRuleStore
+from .store.evaluators import EvaluatorStore
 from .store.events import EventsReader
 from .store.llm_connections import LlmConnectionStore
 from .store.login_sessions import LoginSessions
@@ -26,6 +29,7 @@ from .store.price_list import PriceListUpdate
 from .store.projection import MetricsProjection
 from .store.prompts import PromptStore
 from .store.score_configs import ScoreConfigs
+from .store.secrets import SecretBox
 from .store.state import StateStore
 from .store.storage import Storage
 from .store.subjects import Subjects
@@ -33,6 +37,9 @@ from .store.writer.client import WriterClient
 from .store.writer.process import WriterProcess
 from .task_client import TaskClient
 from .watch import Watch
+
+# What the server gives a test call of a model that a client waits for.
+_PREFLIGHT_SECONDS = 95.0
 
 
 class Engine:
@@ -69,6 +76,10 @@ class Engine:
         self.comments = CommentStore(self.state)
         self.annotation_queues = AnnotationQueueStore(self.state)
         self.llm_connections = LlmConnectionStore(self.state)
+        self.evaluators = EvaluatorStore(self.state)
+        self.evaluation_rules = EvaluationRuleStore(self.state)
+        self.secrets = SecretBox(config.data_dir, config.encryption_key)
+        self.model_caller = Caller(config.llm_allowed_hosts, timeout_seconds=_PREFLIGHT_SECONDS)
         self.dashboards = DocumentStore(self.state, "dashboards")
         self.dashboard_widgets = DocumentStore(self.state, "dashboard_widgets")
         self.media = MediaStore(self.state, config.data_dir)
@@ -105,6 +116,7 @@ class Engine:
     async def close(self) -> None:
         """Stop in the reverse order; everything acknowledged is on disk already."""
         await self.watch.stop()
+        await self.model_caller.close()
         await self.tasks.close()
         self.metrics.close()
         self.events.close()

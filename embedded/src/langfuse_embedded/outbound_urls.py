@@ -1,7 +1,7 @@
 """Which addresses a client may name for the server to call: none inside the network, as on the server.
 
-The engine itself calls nobody. It refuses what a server would refuse, so that a connection that is accepted
-here is not a surprise there. A host is read as the server and browsers read it (https://url.spec.whatwg.org):
+The engine calls models only where a rule asks for it. It refuses what a server would refuse, so that a
+connection that is accepted here is not a surprise there. A host is read as the server and browsers read it (https://url.spec.whatwg.org):
 `2130706433`, `0x7f.1` and `127.1` are 127.0.0.1. Names are looked up; one that is not known here is accepted,
 unlike there, because the engine also works without a network.
 """

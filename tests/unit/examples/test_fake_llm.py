@@ -299,3 +299,61 @@ def test_an_error_can_be_asked_for(model: httpx.Client, status: int) -> None:
 )
 def test_what_cannot_be_answered_is_refused(model: httpx.Client, path: str, body: bytes, status: int) -> None:
     assert model.post(path, content=body).status_code == status
+
+
+def test_rules_of_a_test_come_first_until_they_are_taken_back(model: httpx.Client) -> None:
+    schema = {
+        "type": "object",
+        "properties": {"reasoning": {"type": "string"}, "score": {"type": "number", "maximum": 1}},
+    }
+    form = {"type": "json_schema", "json_schema": {"name": "response", "schema": schema}}
+    rules = [
+        {"contains": "Paris", "answer": {"score": 0.25}},
+        {"model": "gpt-broken", "content": "no JSON"},
+        {"key": "sk-wrong", "status": 401, "message": "Incorrect API key provided: wrong"},
+    ]
+    address = str(model.base_url).removesuffix("/v1/")
+    before = httpx.get(f"{address}/rules").json()["questions"]
+    assert httpx.put(f"{address}/rules", json=rules).json()["rules"] == rules
+    try:
+        question = "Reference: Athens\nAnswer: Athens, not Paris"
+        judged = json.loads(text(model, question, response_format=form))
+        assert (judged["score"], judged["reasoning"]) == (
+            0.25,
+            "1 of 2 words of the answer are in the reference",
+        )
+        assert (
+            json.loads(text(model, "Reference: Athens\nAnswer: Athens", response_format=form))["score"] == 1
+        )
+        body = {"model": "gpt-broken", "messages": [{"role": "user", "content": "Hello"}]}
+        broken = model.post("/chat/completions", json=body).json()
+        assert broken["choices"][0]["message"]["content"] == "no JSON"
+        refused = model.post("/chat/completions", json=body, headers={"authorization": "Bearer sk-wrong"})
+        # The first rule that fits answers.
+        assert refused.status_code == 200
+        body["model"] = MODEL
+        refused = model.post("/chat/completions", json=body, headers={"authorization": "Bearer sk-wrong"})
+        assert (refused.status_code, refused.json()["error"]["message"]) == (401, rules[2]["message"])
+        assert httpx.get(f"{address}/rules").json()["questions"] == before + 5
+    finally:
+        httpx.put(f"{address}/rules", json=[])
+    assert httpx.put(f"{address}/rules", json={"not": "a list"}).status_code == 400
+
+
+def test_a_tool_that_must_be_called_is_called_as_anthropic_does(model: httpx.Client) -> None:
+    schema = {"type": "object", "properties": {"reasoning": {"type": "string"}, "score": {"type": "boolean"}}}
+    answer = model.post(
+        "/messages",
+        json={
+            "model": "claude-haiku-4-5",
+            "max_tokens": 100,
+            "messages": [{"role": "user", "content": "Reference: Athens\nAnswer: Athens"}],
+            "tools": [{"name": "json", "input_schema": schema}],
+            "tool_choice": {"type": "tool", "name": "json"},
+        },
+    ).json()
+    assert answer["content"][0]["input"] == {
+        "reasoning": "1 of 1 words of the answer are in the reference",
+        "score": True,
+    }
+    assert answer["usage"] == {"input_tokens": 4, "output_tokens": 14}

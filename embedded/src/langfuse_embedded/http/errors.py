@@ -42,7 +42,9 @@ class ApiError(Exception):
         self.named = named
         self.headers = headers
         self.details: dict[str, Any] = {}
-        """What only the routes below `/unstable` tell besides the message."""
+        """What only routes with `ErrorStyle.UNSTABLE` tell besides the message."""
+        self.code = ""
+        """Their name of the error, where the status alone does not say it."""
 
     def body(self) -> dict[str, Any]:
         """Return the JSON body: the message and, where the route names its errors, the class."""
@@ -190,5 +192,5 @@ def unstable_body(error: ApiError) -> dict[str, Any]:
             "details": {"issues": error.issues},
         }
     default = "internal_error" if error.status >= 500 else "invalid_request"
-    code = _UNSTABLE_CODES.get(error.status, default)
+    code = error.code or _UNSTABLE_CODES.get(error.status, default)
     return {"message": error.message, "code": code, **({"details": error.details} if error.details else {})}

@@ -14,6 +14,8 @@ from . import (
     dataset_runs,
     datasets,
     embedded_aids,
+    evaluation_rules,
+    evaluators,
     experiments,
     feedback,
     health,
@@ -34,6 +36,8 @@ from . import (
     score_configs,
     scores,
     trace_deletion,
+    unstable_evaluation_rules,
+    unstable_evaluators,
 )
 
 
@@ -62,6 +66,10 @@ def all_operations() -> list[Operation]:
         comments,
         annotation_queues,
         llm_connections,
+        evaluators,
+        evaluation_rules,
+        unstable_evaluators,
+        unstable_evaluation_rules,
         dashboard_widgets,
         dashboards,
         feedback,

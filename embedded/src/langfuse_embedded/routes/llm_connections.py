@@ -1,4 +1,4 @@
-"""LLM connections: kept for provisioning and listing; the engine calls no models."""
+"""LLM connections: what judges call. Secrets go in, and never come out."""
 
 from __future__ import annotations
 
@@ -153,8 +153,11 @@ async def save_connection(call: Call) -> Response:
         extra_header_keys=list(body.get("extraHeaders", {})),
         config=body.get("config", existing.values.config if existing else None),
     )
+    sealed = call.engine.secrets.seal(
+        {"secretKey": body["secretKey"], "extraHeaders": body.get("extraHeaders", {})}
+    )
     with call.engine.state.transaction():
-        store.save(call.project_id, body["provider"], values)
+        store.save(call.project_id, body["provider"], values, sealed)
     saved = store.by_provider(call.project_id, body["provider"])
     if saved is None:
         raise NotFound("LLM connection not found")
@@ -169,6 +172,7 @@ async def delete_connection(call: Call) -> Response:
         if connection is None:
             raise NotFound("LLM connection not found")
         store.delete(connection)
+        call.engine.evaluators.pause_users_of(call.project_id, connection.provider)
     return json_response({"message": "LLM connection successfully deleted"})
 
 

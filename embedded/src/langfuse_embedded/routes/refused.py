@@ -12,10 +12,6 @@ from langfuse_embedded.http.call import Call
 from langfuse_embedded.http.errors import NotImplementedHere
 from langfuse_embedded.http.operations import Handler, Operation
 
-_JUDGE = (
-    "The embedded engine runs no evaluators: it calls no models and executes no code. Score from your own "
-    "code with POST /api/public/scores, or use the compose engine."
-)
 _SKILLS = "The embedded engine stores no skills. Use the compose engine, or a prompt with a tag instead."
 _MCP = (
     "The embedded engine has no MCP endpoint. Let the agent call the public API, through an MCP server that"
@@ -26,28 +22,6 @@ _REPLAY = (
 )
 
 # operation id, method, path below /api/public
-_EVALUATION = (
-    ("unstable_evaluators_create", "POST", "unstable/evaluators"),
-    ("unstable_evaluators_list", "GET", "unstable/evaluators"),
-    ("unstable_evaluators_get", "GET", "unstable/evaluators/{evaluatorId}"),
-    ("unstable_evaluators_delete", "DELETE", "unstable/evaluators/{evaluatorId}"),
-    ("unstable_evaluationRules_create", "POST", "unstable/evaluation-rules"),
-    ("unstable_evaluationRules_list", "GET", "unstable/evaluation-rules"),
-    ("unstable_evaluationRules_get", "GET", "unstable/evaluation-rules/{evaluationRuleId}"),
-    ("unstable_evaluationRules_update", "PATCH", "unstable/evaluation-rules/{evaluationRuleId}"),
-    ("unstable_evaluationRules_delete", "DELETE", "unstable/evaluation-rules/{evaluationRuleId}"),
-    ("evaluators_create", "POST", "v2/evaluators"),
-    ("evaluators_list", "GET", "v2/evaluators"),
-    ("evaluators_get", "GET", "v2/evaluators/{evaluatorId}"),
-    ("evaluators_update", "PATCH", "v2/evaluators/{evaluatorId}"),
-    ("evaluators_delete", "DELETE", "v2/evaluators/{evaluatorId}"),
-    ("evaluators_listVersions", "GET", "v2/evaluators/{evaluatorId}/versions"),
-    ("evaluationRules_create", "POST", "v2/evaluation-rules"),
-    ("evaluationRules_list", "GET", "v2/evaluation-rules"),
-    ("evaluationRules_get", "GET", "v2/evaluation-rules/{evaluationRuleId}"),
-    ("evaluationRules_update", "PATCH", "v2/evaluation-rules/{evaluationRuleId}"),
-    ("evaluationRules_delete", "DELETE", "v2/evaluation-rules/{evaluationRuleId}"),
-)
 _SKILL_OPERATIONS = (
     ("unstable_skills_list", "GET", "unstable/skills"),
     ("unstable_skills_createVersion", "POST", "unstable/skills"),
@@ -80,7 +54,6 @@ def _refused(reason: str, table: tuple[tuple[str, str, str], ...]) -> list[Opera
 
 
 OPERATIONS = [
-    *_refused(_JUDGE, _EVALUATION),
     *_refused(_SKILLS, _SKILL_OPERATIONS),
     *(
         Operation(method, "/api/public/mcp", _refusing(_MCP), errors=ErrorStyle.NAMED)

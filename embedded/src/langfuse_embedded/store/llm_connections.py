@@ -1,4 +1,4 @@
-"""LLM connections in `state.db`. Secrets are not stored: the engine calls no models."""
+"""LLM connections in `state.db`; what is secret of them is sealed (`secrets.py`)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from langfuse_embedded import ids
 from langfuse_embedded.clock import now_ms
 
 from .documents import dump, dump_or_none, load, load_or_none
-from .state import StateStore
+from .state import HasDb
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class LlmConnection:
 class LlmConnectionStore:
     """Reads and writes connections. Writing methods run inside the caller's transaction."""
 
-    def __init__(self, state: StateStore) -> None:
+    def __init__(self, state: HasDb) -> None:
         self._db = state.db
 
     def by_provider(self, project_id: str, provider: str) -> LlmConnection | None:
@@ -63,18 +63,24 @@ class LlmConnectionStore:
         )
         return [_connection(row) for row in rows], total
 
-    def save(self, project_id: str, provider: str, values: ConnectionValues) -> None:
-        """Create the connection to a provider, or replace its values."""
+    def sealed(self, connection: LlmConnection) -> str | None:
+        """Return the sealed `secretKey` and `extraHeaders`; ``None`` where they were not kept."""
+        row = self._db.execute("select sealed from llm_connections where id = ?", (connection.id,)).fetchone()
+        found: str | None = row[0] if row else None
+        return found
+
+    def save(self, project_id: str, provider: str, values: ConnectionValues, sealed: str) -> None:
+        """Create the connection to a provider, or replace its values and its sealed secrets."""
         now = now_ms()
         self._db.execute(
             "insert into llm_connections (id, project_id, provider, adapter, display_secret, base_url,"
-            " custom_models, with_default_models, extra_header_keys, config, created_at, updated_at)"
-            " values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            " custom_models, with_default_models, extra_header_keys, config, created_at, updated_at, sealed)"
+            " values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
             " on conflict (project_id, provider) do update set adapter = excluded.adapter,"
             " display_secret = excluded.display_secret, base_url = excluded.base_url,"
             " custom_models = excluded.custom_models, with_default_models = excluded.with_default_models,"
             " extra_header_keys = excluded.extra_header_keys, config = excluded.config,"
-            " updated_at = excluded.updated_at",
+            " updated_at = excluded.updated_at, sealed = excluded.sealed",
             (
                 ids.cuid(),
                 project_id,
@@ -88,6 +94,7 @@ class LlmConnectionStore:
                 dump_or_none(values.config),
                 now,
                 now,
+                sealed,
             ),
         )
 

@@ -16,6 +16,8 @@ _TABLES = (
     "models",
     "comments",
     "llm_connections",
+    "evaluation_rules",
+    "evaluators",
     "dashboard_widgets",
     "dashboards",
 )

@@ -1,0 +1,155 @@
+"""Does an observation match the filter of a rule? As the server decides it in memory.
+
+Source: `InMemoryFilterService.ts` and `observationForEval.ts` in `packages/shared/src` of langfuse/langfuse
+6275144. Texts that are missing count as empty, comparisons tell upper from lower case.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from langfuse_embedded.store.documents import load_or_none
+from langfuse_embedded.store.hexid import unpack
+from langfuse_embedded.store.observation_query import StoredObservation
+
+COLUMNS = {
+    "type": "stringOptions",
+    "name": "stringOptions",
+    "environment": "stringOptions",
+    "level": "stringOptions",
+    "version": "string",
+    "traceName": "stringOptions",
+    "userId": "string",
+    "sessionId": "string",
+    "tags": "arrayOptions",
+    "metadata": "stringObject",
+    "isRootObservation": "boolean",
+    "parentObservationId": "null",
+    "experimentId": "stringOptions",
+    "isExperimentItemRootSpan": "boolean",
+    "calledToolNames": "arrayOptions",
+    "toolCalls": "number",
+    "datasetId": "stringOptions",
+}
+"""Columns that a rule may filter by, each with the one type of condition that fits it."""
+
+VALUES = {
+    "type": (
+        *("SPAN", "EVENT", "GENERATION", "AGENT", "TOOL", "CHAIN", "RETRIEVER", "EVALUATOR", "EMBEDDING"),
+        "GUARDRAIL",
+    ),
+    "level": ("DEBUG", "DEFAULT", "WARNING", "ERROR"),
+}
+"""The values that a column can have, where they are known."""
+
+JUDGE_ENVIRONMENT = "langfuse-llm-as-a-judge"
+_PROMPT_EXPERIMENT = "langfuse-prompt-experiment"
+# Ingestion takes the reserved prefix away from what others send.
+_SENT_BY_A_JUDGE = "llm-as-a-judge"
+_BUCKETS = 2**53
+
+_ROW: dict[str, Callable[[sqlite3.Row], Any]] = {
+    "type": lambda row: row["type"],
+    "name": lambda row: row["name"],
+    "environment": lambda row: row["environment"],
+    "level": lambda row: row["level"],
+    "version": lambda row: row["version"],
+    "traceName": lambda row: row["trace_name"],
+    "userId": lambda row: row["user_id"],
+    "sessionId": lambda row: row["session_id"],
+    "tags": lambda row: load_or_none(row["tags"]) or [],
+    "isRootObservation": lambda row: row["parent_span_id"] is None or bool(row["is_app_root"]),
+    "parentObservationId": lambda row: row["parent_span_id"],
+    "experimentId": lambda row: row["experiment_id"],
+    "isExperimentItemRootSpan": lambda row: row["experiment_item_root_span_id"] == unpack(row["span_id"]),
+    "calledToolNames": lambda row: load_or_none(row["called_tool_names"]) or [],
+    "toolCalls": lambda row: len(load_or_none(row["called_tool_names"]) or []),
+    "datasetId": lambda row: row["experiment_dataset_id"],
+}
+
+
+def may_be_judged(environment: str) -> bool:
+    """Tell whether observations of an environment may be judged: those of judges are not, or they never end.
+
+    Source: `worker/src/features/evaluation/isEvalTargetEnvironmentAllowed.ts`.
+    """
+    if environment == _PROMPT_EXPERIMENT:
+        return True
+    return not environment.startswith("langfuse") and environment != _SENT_BY_A_JUDGE
+
+
+def sampled(span_id: str, rate: float) -> bool:
+    """Tell whether a rule that judges a share of all observations judges this one.
+
+    Every rule sees the same value for a span (`worker/src/features/evaluation/deterministicSampling.ts`).
+    """
+    if rate >= 1 or rate <= 0:
+        return rate >= 1
+    digest = hashlib.sha256(b"langfuse:evaluation-sampling:v1\0" + span_id.encode()).digest()
+    return (int.from_bytes(digest[:8]) >> 11) / _BUCKETS < rate
+
+
+def matches(
+    conditions: Sequence[Mapping[str, Any]],
+    observation: StoredObservation,
+    metadata: Callable[[], Mapping[str, str]],
+) -> bool:
+    """Tell whether all conditions hold; `metadata` is called where one asks for it."""
+    for condition in conditions:
+        column = condition["column"]
+        if column == "metadata":
+            value: Any = metadata()
+        elif column in _ROW:
+            value = _ROW[column](observation.row)
+        else:
+            return False
+        if not _holds(condition, value):
+            return False
+    return True
+
+
+def _holds(condition: Mapping[str, Any], value: Any) -> bool:
+    kind, operator, wanted = condition["type"], condition["operator"], condition["value"]
+    if kind == "stringObject":
+        there = condition["key"] in value
+        if operator in ("is set", "is not set"):
+            return there is (operator == "is set")
+        return there and _compare_texts(operator, value[condition["key"]], wanted)
+    if kind == "string":
+        return _compare_texts(operator, value or "", wanted)
+    if kind == "stringOptions":
+        return ((value or "") in wanted) is (operator == "any of")
+    if kind == "arrayOptions":
+        if operator == "all of":
+            return all(one in value for one in wanted)
+        return any(one in wanted for one in value) is (operator == "any of")
+    if kind == "number":
+        return _compare_numbers(operator, value, wanted)
+    if kind == "boolean":
+        return (value is wanted) is (operator == "=")
+    if kind == "null":
+        return (value in (None, "")) is (operator == "is null")
+    return False
+
+
+def _compare_texts(operator: str, value: str, wanted: str) -> bool:
+    if operator == "=":
+        return value == wanted
+    if operator == "starts with":
+        return value.startswith(wanted)
+    if operator == "ends with":
+        return value.endswith(wanted)
+    return (wanted in value) is (operator == "contains")
+
+
+def _compare_numbers(operator: str, value: float, wanted: float) -> bool:
+    return {
+        "=": value == wanted,
+        ">": value > wanted,
+        "<": value < wanted,
+        ">=": value >= wanted,
+        "<=": value <= wanted,
+    }[operator]
