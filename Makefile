@@ -108,9 +108,9 @@ reconcile: .venv/.runtime ## Data: replay what was lost [SINCE= CHECK=1 SHOW=]
 export: .venv/.runtime ## Data: write files [INTO= PROJECT= FORMAT=parquet|jsonl|csv]
 	@$(with_args) $(RUN) export $(call option,into,INTO) $(call option,project,PROJECT) $(call option,format,FORMAT)
 
-import: .venv/.runtime ## Data: load an export [FROM= PROJECT= BASE_URL= DRY_RUN=1]
+import: .venv/.runtime ## Data: load an export or a server [FROM= FROM_URL= PROJECT=]
 	@$(RUN) import $(call argument,FROM) $(call option,project,PROJECT) $(call option,base-url,BASE_URL) \
-	  $(call switch,dry-run,DRY_RUN)
+	  $(call option,from-url,FROM_URL) $(call switch,dry-run,DRY_RUN)
 
 promote: .venv/.runtime ## Data: from the embedded to the compose engine [DRY_RUN=1]
 	@$(RUN) promote $(call switch,dry-run,DRY_RUN)

@@ -111,6 +111,7 @@ class Api(_Client):
         attempts: int = 1,
         repeatable: bool = False,
         concurrency: int = CONCURRENCY,
+        on_limit: Callable[[float], None] | None = None,
         advice: Advice | None = None,
         any_certificate: bool = False,
         transport: httpx.BaseTransport | None = None,
@@ -123,6 +124,8 @@ class Api(_Client):
             repeatable: whether everything that is sent may arrive twice. Then a call is made again also after
                 an error of the server and after a connection that broke.
             concurrency: how many things `each` does at once.
+            on_limit: called with the seconds of `Retry-After` when a limit of requests is reached. Then that
+                is waited for, however long it is and however often; else it counts as an attempt.
             any_certificate: find out who answers at all: take any certificate, and follow redirects.
             transport: what takes the place of the network.
         """
@@ -138,6 +141,7 @@ class Api(_Client):
         )
         self._over = threading.Event()
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="api")
+        self._on_limit = on_limit
         self._repeated = _repeated(attempts, self._over, repeatable=repeatable) if attempts > 1 else None
 
     def __enter__(self) -> Self:
@@ -161,8 +165,18 @@ class Api(_Client):
         with self._errors(method, path):
             arguments = self._request(path, **what)
             if self._repeated is None:
-                return self._http.request(method, **arguments)
-            return self._repeated(self._http.request, method, **arguments)
+                return self._send(method, **arguments)
+            return self._repeated(self._send, method, **arguments)
+
+    def _send(self, method: str, **arguments: Any) -> httpx.Response:
+        """Send it once more after each limit of requests, where those are waited for."""
+        while True:
+            answer = self._http.request(method, **arguments)
+            wanted = _asked_pause_s(answer)
+            if self._on_limit is None or answer.status_code != 429 or wanted is None or self._over.is_set():
+                return answer
+            self._on_limit(wanted)
+            self._over.wait(wanted)
 
     def call(self, method: str, path: str, *, also: Sequence[int] = (), **what: Any) -> Any:
         """Return the JSON of the answer; None for the statuses in `also`. Raises ApiError."""
@@ -365,9 +379,8 @@ def _repeated(attempts: int, over: threading.Event, *, repeatable: bool) -> tena
     def pause(state: tenacity.RetryCallState) -> float:
         outcome = state.outcome
         answer = outcome.result() if outcome and not outcome.failed else None
-        after = answer.headers.get("Retry-After", "") if answer else ""
-        wanted = float(after) if after.isdigit() else 0.25 * 2.0**state.attempt_number
-        return min(wanted, _LONGEST_PAUSE_S)
+        asked = _asked_pause_s(answer) if answer is not None else None
+        return min(0.25 * 2.0**state.attempt_number if asked is None else asked, _LONGEST_PAUSE_S)
 
     broken = httpx.TransportError if repeatable else httpx.ConnectError
     return tenacity.Retrying(
@@ -377,6 +390,12 @@ def _repeated(attempts: int, over: threading.Event, *, repeatable: bool) -> tena
         sleep=tenacity.sleep_using_event(over),
         retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
     )
+
+
+def _asked_pause_s(answer: httpx.Response) -> float | None:
+    """Return the seconds of `Retry-After`, or None: the server sends no date there (RateLimitService.ts)."""
+    after = answer.headers.get("Retry-After", "")
+    return float(after) if after.isascii() and after.isdigit() else None
 
 
 def _new(rows: Iterable[Row], seen: set[Any]) -> list[Row]:

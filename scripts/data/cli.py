@@ -104,17 +104,28 @@ def export(
 
 @app.command("import")
 def load(
-    source: Annotated[Path, typer.Argument(help="Directory of an export.")],
+    source: Annotated[Path | None, typer.Argument(help="Directory of an export.")] = None,
     project: Annotated[str, typer.Option(help="Project of this stack.")] = "",
     base_url: BaseUrl = "",
+    from_url: Annotated[
+        str, typer.Option(help="Read this server; its key is in FROM_PUBLIC_KEY and FROM_SECRET_KEY.")
+    ] = "",
     dry_run: DryRun = False,
 ) -> None:
-    """Load an export into a project; ids stay."""
-    from .transfer import load as command
+    """Load an export, or the project of another server, into a project; ids stay."""
+    from .transfer import between, load
 
+    if (source is None) == (not from_url):
+        raise typer.BadParameter("name the directory of an export, or --from-url.")
+    if source is None:
+        execute(
+            lambda context: between.run(
+                context, project=project, base_url=base_url, from_url=from_url, dry_run=dry_run
+            )
+        )
     execute(
-        lambda context: command.run(
-            context, project=project, base_url=base_url, source=source, dry_run=dry_run
+        lambda context: load.run(
+            context, project=project, base_url=base_url, source=source or Path(), dry_run=dry_run
         )
     )
 

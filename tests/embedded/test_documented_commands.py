@@ -50,6 +50,12 @@ SESSIONS = {
     "docs/how-to/export-and-import.md": Session(before="make up && make canary"),
     "docs/how-to/install-on-a-host.md": Session(before="true", shows=" passed"),
     "docs/how-to/install-offline.md": Session(before="true", shows=r"Installed in .*(?s:.* passed)"),
+    "docs/how-to/move-in.md": Session(
+        before="make up && make canary && . .stack/credentials/kosmos.env && "
+        "printf 'FROM_URL=%s\\nFROM_PUBLIC_KEY=%s\\nFROM_SECRET_KEY=%s\\n' "
+        '"$LANGFUSE_BASE_URL" "$LANGFUSE_PUBLIC_KEY" "$LANGFUSE_SECRET_KEY" > from.env',
+        shows=r"observations +[1-9]",
+    ),
     "docs/how-to/move-host.md": Session(
         before="make up && make canary && cp -r . {new} && rm -rf {new}/.env {new}/.stack && "
         "sed -n 's/^BACKUP_PASSWORD=//p' .env > password",

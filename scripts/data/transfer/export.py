@@ -9,16 +9,19 @@ from pathlib import Path
 
 import orjson
 
-from scripts.api.client import Api, Row, segment
+from scripts.api.client import Api, Row
 from scripts.api.errors import ObjectRefused
 from scripts.core.errors import EXIT_OK, EXIT_WARNINGS, UsageError
 from scripts.engines.context import Context
 
+from .expansion import expanded
 from .files import FORMATS, Manifest, load_manifest, write_part
-from .kinds import KINDS, MEDIA, PROMPTS, Kind
+from .kinds import KINDS, MEDIA, OBSERVATIONS, Kind
 from .media import download
 from .remote import project_id, remote_of
 
+NEEDED = (OBSERVATIONS, MEDIA)
+"""What every server has that this can read from."""
 PART_ROWS = 10_000
 PART_BYTES = 64 << 20
 """Rows and bytes after which a file ends: what is in memory at a time, and what an interruption costs."""
@@ -44,7 +47,7 @@ def run(
             fix=f"kinds: {', '.join(KINDS)}; formats: {', '.join(FORMATS)}.",
         )
     with remote_of(context, project, base_url) as remote:
-        manifest = begin(remote, into, file_format, filters)
+        manifest = begin(remote, into, file_format, filters, kinds)
         for kind in kinds:
             with context.console.working(f"Exporting {kind.replace('_', ' ')}"):
                 export_kind(remote, KINDS[kind], manifest, into)
@@ -77,7 +80,9 @@ def read_filters(where: Sequence[str]) -> dict[str, str]:
     return filters
 
 
-def begin(remote: Api, into: Path, file_format: str, filters: Mapping[str, str]) -> Manifest:
+def begin(
+    remote: Api, into: Path, file_format: str, filters: Mapping[str, str], kinds: Sequence[str]
+) -> Manifest:
     """Return the manifest to go on with, or a new one. What arrives from now on is not exported.
 
     Raises:
@@ -89,7 +94,7 @@ def begin(remote: Api, into: Path, file_format: str, filters: Mapping[str, str])
         if into.exists() and any(into.iterdir()):
             raise UsageError(f"{into} is not empty.", fix="export into a new directory.")
         query = {"to": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"), **filters}
-        manifest = Manifest(file_format, project, query)
+        manifest = Manifest(file_format, project, query, kinds=list(kinds))
         into.mkdir(parents=True, exist_ok=True, mode=0o700)
         manifest.save(into)
         return manifest
@@ -99,6 +104,7 @@ def begin(remote: Api, into: Path, file_format: str, filters: Mapping[str, str])
             f"{into} holds an export of {manifest.project} as {manifest.format} with other filters.",
             fix="export into a new directory.",
         )
+    manifest.kinds += [kind for kind in kinds if kind not in manifest.kinds]
     return manifest
 
 
@@ -107,9 +113,8 @@ def export_kind(remote: Api, kind: Kind, manifest: Manifest, into: Path) -> None
     if kind.name in manifest.complete:
         return
     number = sum(part.path.startswith(f"{kind.name}/") for part in manifest.parts)
-    for rows, cursor in (
-        media_rows(remote, manifest, into) if kind is MEDIA else batches(remote, kind, manifest)
-    ):
+    found = media_rows(remote, manifest, into) if kind is MEDIA else batches(remote, kind, manifest)
+    for rows, cursor in found if kind in NEEDED else _where_there(found, kind, manifest):
         for day, group in groupby(rows, key=lambda row: _day(row, kind)):
             folder = f"{kind.name}/day={day}" if day else kind.name
             path = f"{folder}/part-{number:06d}.{manifest.format}"
@@ -131,17 +136,13 @@ def batches(remote: Api, kind: Kind, manifest: Manifest) -> Iterator[tuple[list[
     size = 0
     if kind.paged_by_number:
         for page in remote.by_number(kind.path, query):
-            rows += (
-                [version for row in page for version in versions(remote, row, manifest)]
-                if kind is PROMPTS
-                else page
-            )
+            rows += [one for row in page for one in expanded(remote, kind, row, manifest)]
         if rows:
             yield rows, ""
         return
     cursor = ""
     for page, cursor in remote.by_cursor(kind.path, query, manifest.cursors.get(kind.name, "")):
-        rows += page
+        rows += [one for row in page for one in expanded(remote, kind, row, manifest)]
         size += len(orjson.dumps(page))
         if len(rows) >= PART_ROWS or size >= PART_BYTES:
             yield rows, cursor
@@ -150,16 +151,16 @@ def batches(remote: Api, kind: Kind, manifest: Manifest) -> Iterator[tuple[list[
         yield rows, cursor
 
 
-def versions(remote: Api, row: Row, manifest: Manifest) -> Iterator[Row]:
-    """Yield all versions of a prompt, with references to other prompts as they were written.
-
-    One that the server does not give is noted in the manifest, and left out.
-    """
-    for version in sorted(row["versions"]):
-        try:
-            yield remote.get(f"v2/prompts/{segment(row['name'])}", version=version, resolve="false")
-        except ObjectRefused as error:
-            manifest.skip(f"version {version} of prompt {row['name']}", error.message)
+def _where_there(
+    found: Iterator[tuple[list[Row], str]], kind: Kind, manifest: Manifest
+) -> Iterator[tuple[list[Row], str]]:
+    """Yield the rows, none of a kind that a server does not know."""
+    try:
+        yield from found
+    except ObjectRefused as error:
+        if error.status != 404:
+            raise
+        manifest.skip(kind.name.replace("_", " "), error.message)
 
 
 def media_rows(remote: Api, manifest: Manifest, into: Path) -> Iterator[tuple[list[Row], str]]:

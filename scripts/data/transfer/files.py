@@ -47,6 +47,7 @@ class Manifest:
         query: the filters; an export goes on only with the same ones.
         cursors: by kind, the place behind the last complete part; empty for the begin.
         complete: kinds that are exported to their end.
+        kinds: all that were asked for.
         skipped: what the server did not give, and why; all else is there.
     """
 
@@ -56,6 +57,7 @@ class Manifest:
     parts: list[Part] = field(default_factory=list)
     cursors: dict[str, str] = field(default_factory=dict)
     complete: list[str] = field(default_factory=list)
+    kinds: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
 
     def skip(self, what: str, why: str) -> None:

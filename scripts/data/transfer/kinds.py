@@ -63,6 +63,71 @@ OBSERVATIONS = Kind(
         **_columns("json", "metadata modelParameters usageDetails costDetails tags"),
     },
 )
+EXPERIMENT_ITEMS = Kind(
+    "experiment_items",
+    "experiment-items",
+    {
+        "fields": "core,dataset,io,itemMetadata,experimentMetadata",
+        "limit": 100,
+        "fromStartTime": "1970-01-01T00:00:00.000Z",
+    },
+    "",
+    {"from": "fromStartTime", "to": "toStartTime"},
+    {
+        **_columns("varchar", "id traceId startTime experimentId experimentName experimentDescription"),
+        **_columns("varchar", "experimentItemId experimentDatasetId experimentItemVersion expectedOutput"),
+        **_columns("json", "experimentMetadata experimentItemMetadata"),
+    },
+)
+"""Which observation is the root of which item of which experiment; what it says is in the observations."""
+SCORE_CONFIGS = Kind(
+    "score_configs",
+    "score-configs",
+    {"limit": 100},
+    "",
+    {},
+    {
+        **_columns("varchar", "id name dataType description createdAt updatedAt"),
+        **_columns("double", "minValue maxValue"),
+        **_columns("boolean", "isArchived"),
+        **_columns("json", "categories"),
+    },
+    paged_by_number=True,
+)
+MODELS = Kind(
+    "models",
+    "models",
+    {"limit": 100},
+    "",
+    {},
+    {
+        **_columns("varchar", "id modelName matchPattern startDate unit tokenizerId"),
+        **_columns("json", "tokenizerConfig pricingTiers prices"),
+    },
+    paged_by_number=True,
+)
+"""Those of the project; each server has the managed ones."""
+ANNOTATION_QUEUES = Kind(
+    "annotation_queues",
+    "annotation-queues",
+    {"limit": 100},
+    "",
+    {},
+    {
+        **_columns("varchar", "id name description createdAt updatedAt"),
+        **_columns("json", "scoreConfigIds"),
+    },
+    paged_by_number=True,
+)
+ANNOTATION_ITEMS = Kind(
+    "annotation_items",
+    "annotation-queues",
+    {"limit": 100},
+    "",
+    {},
+    _columns("varchar", "id queueId queueName objectId objectType status completedAt createdAt updatedAt"),
+    paged_by_number=True,
+)
 SCORES = Kind(
     "scores",
     "v3/scores",
@@ -100,6 +165,16 @@ DATASET_ITEMS = Kind(
     },
     paged_by_number=True,
 )
+DATASET_ITEM_VERSIONS = Kind(
+    "dataset_item_versions",
+    "v2/datasets",
+    {"limit": 100},
+    "",
+    {},
+    DATASET_ITEMS.columns,
+    paged_by_number=True,
+)
+"""All versions of the items that have several, the oldest of an item first."""
 PROMPTS = Kind(
     "prompts",
     "v2/prompts",
@@ -107,7 +182,7 @@ PROMPTS = Kind(
     "",
     {},
     {
-        **_columns("varchar", "name type commitMessage"),
+        **_columns("varchar", "id name type commitMessage"),
         **_columns("bigint", "version"),
         **_columns("json", "prompt config labels tags"),
     },
@@ -137,6 +212,21 @@ MEDIA = Kind(
 )
 """A row a reference; the bytes lie in `media/files`."""
 KINDS = {
-    kind.name: kind for kind in (PROMPTS, OBSERVATIONS, SCORES, DATASETS, DATASET_ITEMS, COMMENTS, MEDIA)
+    kind.name: kind
+    for kind in (
+        SCORE_CONFIGS,
+        PROMPTS,
+        DATASETS,
+        DATASET_ITEM_VERSIONS,
+        DATASET_ITEMS,
+        EXPERIMENT_ITEMS,
+        OBSERVATIONS,
+        MODELS,
+        ANNOTATION_QUEUES,
+        SCORES,
+        ANNOTATION_ITEMS,
+        COMMENTS,
+        MEDIA,
+    )
 }
-"""In the order in which an import needs them."""
+"""In the order in which an import needs them. Prices come late: what had no cost would get one by them."""

@@ -13,6 +13,7 @@ from scripts.engines.context import Context
 from scripts.settings.envfile import read_env
 
 _TIMEOUT_S = 120.0
+_AGAIN = "repeat the command: it goes on where it stopped."
 _ADVICE = Advice(
     key="check the project's key.",
     refused="correct what it names, then repeat the command.",
@@ -22,6 +23,36 @@ _ADVICE = Advice(
 
 class TransferError(StackError):
     """An export or import failed; it goes on where it stopped when it is repeated."""
+
+
+def source_of(context: Context, url: str) -> Api:
+    """Return the project of another server that its key in `FROM_PUBLIC_KEY` and `FROM_SECRET_KEY` opens.
+
+    Its limits of requests are waited for, as long as the server asks.
+
+    Raises:
+        UsageError: there is no key.
+    """
+    public, secret = context.environment.get("FROM_PUBLIC_KEY"), context.environment.get("FROM_SECRET_KEY")
+    if not public or not secret:
+        raise UsageError(
+            f"There is no key for {url}.",
+            fix="set FROM_PUBLIC_KEY and FROM_SECRET_KEY to a key of the project that you want to bring.",
+        )
+    advice = Advice(key="check FROM_PUBLIC_KEY and FROM_SECRET_KEY.", refused=_ADVICE.refused, away=_AGAIN)
+
+    def waiting(seconds: float) -> None:
+        context.console.note(f"{url} has reached its limit of requests: going on in {seconds:.0f} s")
+
+    return Api(
+        url,
+        (public, secret),
+        timeout_s=_TIMEOUT_S,
+        attempts=ATTEMPTS,
+        repeatable=True,
+        on_limit=waiting,
+        advice=advice,
+    )
 
 
 def project_id(remote: Api) -> str:

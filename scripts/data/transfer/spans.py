@@ -38,15 +38,16 @@ _ATTRIBUTES = "attributes."
 _SDK = "langfuse-sdk"
 
 
-def export_of(rows: Iterable[Row]) -> Row:
-    """Return one trace export with these observations."""
+def export_of(rows: Iterable[Row], more: Mapping[str, Row] | None = None) -> Row:
+    """Return one trace export with these observations; `more` are attributes of a trace's observations."""
     groups: dict[str, tuple[Row, Row, list[Row]]] = {}
     for row in rows:
         metadata = parsed(row.get("metadata")) or {}
         resource, scope = _below(metadata, _RESOURCE), _below(metadata, _SCOPE)
         key = json.dumps([resource, scope], sort_keys=True)
         own = not str(scope.get("name") or _SDK).startswith(_SDK)
-        groups.setdefault(key, (resource, scope, []))[2].append(_span(row, metadata, plain=own))
+        further = (more or {}).get(row["traceId"], {})
+        groups.setdefault(key, (resource, scope, []))[2].append(_span(row, metadata, further, plain=own))
     return {
         "resourceSpans": [
             {
@@ -71,8 +72,8 @@ def _below(values: Mapping[str, Any], prefix: str) -> Row:
     return {key.removeprefix(prefix): value for key, value in values.items() if key.startswith(prefix)}
 
 
-def _span(row: Row, metadata: Mapping[str, Any], *, plain: bool) -> Row:
-    attributes: dict[str, Any] = {key: row[name] for key, name in _TEXTS.items() if row.get(name)}
+def _span(row: Row, metadata: Mapping[str, Any], more: Row, *, plain: bool) -> Row:
+    attributes: dict[str, Any] = {key: row[name] for key, name in _TEXTS.items() if row.get(name)} | more
     for key, name in _JSON.items():
         value = parsed(row.get(name))
         if value:
@@ -115,6 +116,12 @@ def parsed(value: Any) -> Any:
         return json.loads(value)
     except ValueError:
         return None
+
+
+def json_value(value: Any) -> Any:
+    """Return a value; a table holds it as JSON, and a text that is no JSON is itself."""
+    found = parsed(value)
+    return value if found is None else found
 
 
 def _nanoseconds(text: str) -> str:

@@ -43,7 +43,7 @@ def _generated() -> str:
 
 
 def run_config(text: str, *arguments: str, without: str = "") -> subprocess.CompletedProcess[str]:
-    """Run `docker compose config` on a fresh `.env` with `text` added to it, lacking one variable no more.
+    """Run `docker compose config` on a fresh `.env` with `text` added to it, lacking just one variable.
 
     What is derived from the variable stays: Compose names one missing variable, not always the same one.
     """

@@ -27,8 +27,8 @@ FLOORS = (
 )
 FLOOR = {folder: number for number, folders in enumerate(FLOORS) for folder in folders}
 COMMANDS = FLOOR["run"]
-# Promoting is an export and an import, with all that they say.
-CALLS_COMMANDS = {"scripts.data.transfer.promote"}
+# Promoting is an export and an import, with all that they say, and so is an import from another server.
+CALLS_COMMANDS = {"scripts.data.transfer.promote", "scripts.data.transfer.between"}
 Graph = Mapping[str, Set[str]]
 
 
