@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from langfuse_embedded.viewer.content import MAX_CHARACTERS, content_of, content_of_value
+from langfuse_embedded.viewer.content import MAX_CHARACTERS, content_of, content_of_value, preview
 
 HOSTILE = "</pre><script>alert(1)</script>"
 
@@ -139,7 +139,7 @@ def test_parts_of_the_genai_conventions_are_shown_as_a_chat() -> None:
         ),
         ("tool", [("tool result", '{ "eta": null }')]),
         ("tool", [("tool result", "on its way")]),
-        ("user", [("", '{ "type": "uri", "uri": "https://acme.example/a.png" }')]),
+        ("user", [("uri", "https://acme.example/a.png")]),
     ]
 
 
@@ -203,3 +203,216 @@ def test_deep_json_is_shown_without_failing(depth: int) -> None:
     assert content is not None
     assert content.part is not None
     assert content.part.html.count("[") >= 60
+
+
+ASKED, ANSWERED = ("user", [("", "Where is it?")]), ("assistant", [("", "In Piraeus.")])
+CALLED = ("assistant", [("tool call · track", '{ "order": 4711 }')])
+BRIEF = ("system", [("", "Be brief.")])
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        pytest.param(
+            {"choices": [{"message": {"role": "assistant", "content": "In Piraeus."}, "index": 0}]},
+            [ANSWERED],
+            id="OpenAI chat, response",
+        ),
+        pytest.param(
+            {
+                "instructions": "Be brief.",
+                "input": [
+                    {"role": "user", "content": [{"type": "input_text", "text": "Where is it?"}]},
+                    {"type": "reasoning", "summary": [{"type": "summary_text", "text": "Look."}]},
+                    {
+                        "type": "function_call",
+                        "name": "track",
+                        "arguments": '{"order": 4711}',
+                        "call_id": "c",
+                    },
+                    {"type": "function_call_output", "call_id": "c", "output": "Piraeus"},
+                ],
+            },
+            [BRIEF, ASKED, ("assistant", [("reasoning", "Look.")]), CALLED, ("tool", [("", "Piraeus")])],
+            id="OpenAI responses, request",
+        ),
+        pytest.param(
+            {
+                "output": [
+                    {
+                        "type": "message",
+                        "role": "assistant",
+                        "content": [{"type": "output_text", "text": "In Piraeus.", "annotations": []}],
+                    }
+                ]
+            },
+            [ANSWERED],
+            id="OpenAI responses, response",
+        ),
+        pytest.param(
+            {"system": "Be brief.", "messages": [{"role": "user", "content": "Where is it?"}]},
+            [BRIEF, ASKED],
+            id="Anthropic, request",
+        ),
+        pytest.param(
+            {
+                "role": "assistant",
+                "content": [
+                    {"type": "thinking", "thinking": "Look.", "signature": "abc"},
+                    {"type": "tool_use", "id": "c", "name": "track", "input": {"order": 4711}},
+                ],
+            },
+            [("assistant", [("thinking", "Look."), *CALLED[1]])],
+            id="Anthropic, response",
+        ),
+        pytest.param(
+            {
+                "systemInstruction": {"parts": [{"text": "Be brief."}]},
+                "contents": [
+                    {"role": "user", "parts": [{"text": "Where is it?"}]},
+                    {
+                        "role": "model",
+                        "parts": [{"functionCall": {"name": "track", "args": {"order": 4711}}}],
+                    },
+                    {
+                        "role": "user",
+                        "parts": [{"functionResponse": {"name": "track", "response": {"at": "Piraeus"}}}],
+                    },
+                ],
+            },
+            [BRIEF, ASKED, ("model", CALLED[1]), ("user", [("tool result", '{ "at": "Piraeus" }')])],
+            id="Gemini, request",
+        ),
+        pytest.param(
+            {"candidates": [{"content": {"role": "model", "parts": [{"text": "In Piraeus."}]}}]},
+            [("model", ANSWERED[1])],
+            id="Gemini, response",
+        ),
+        pytest.param(
+            [[{"type": "system", "content": "Be brief."}, {"type": "human", "content": "Where is it?"}]],
+            [BRIEF, ASKED],
+            id="LangChain, dumped",
+        ),
+        pytest.param(
+            [{"type": "human", "data": {"content": "Where is it?", "additional_kwargs": {}}}],
+            [ASKED],
+            id="LangChain, messages_to_dict",
+        ),
+        pytest.param(
+            [
+                {
+                    "lc": 1,
+                    "type": "constructor",
+                    "id": ["langchain", "schema", "messages", "AIMessage"],
+                    "kwargs": {
+                        "content": "",
+                        "tool_calls": [{"name": "track", "args": {"order": 4711}, "id": "c"}],
+                        "additional_kwargs": {"tool_calls": [{"function": {"name": "track"}}]},
+                    },
+                }
+            ],
+            [CALLED],
+            id="LangChain, serialized",
+        ),
+        pytest.param(
+            {"generations": [[{"text": "In Piraeus.", "message": {"type": "ai", "content": "In Piraeus."}}]]},
+            [ANSWERED],
+            id="LangChain, result",
+        ),
+        pytest.param(
+            [
+                {
+                    "role": "assistant",
+                    "content": [{"type": "tool-call", "toolName": "track", "input": {"order": 4711}}],
+                },
+                {
+                    "role": "tool",
+                    "content": [{"type": "tool-result", "toolName": "track", "output": "Piraeus"}],
+                },
+            ],
+            [CALLED, ("tool", [("tool result", "Piraeus")])],
+            id="Vercel AI SDK",
+        ),
+    ],
+)
+def test_chats_are_read_in_the_shapes_that_clients_send(value: object, expected: object) -> None:
+    assert _shown(value) == expected
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"output": "text"},
+        {"choices": []},
+        {"choices": [{"message": "x"}]},
+        {"candidates": [1]},
+        {"generations": [["x"]]},
+        [{"type": "human"}],
+        [{"lc": 1, "id": [], "kwargs": {}}],
+        [[]],
+        {"input": [], "instructions": "Be brief."},
+    ],
+)
+def test_what_is_only_like_a_chat_stays_json(value: object) -> None:
+    content = content_of(json.dumps(value))
+    assert content is not None
+    assert not content.messages
+    assert content.part is not None
+
+
+def test_long_parts_of_json_are_folded_and_short_ones_are_not() -> None:
+    content = content_of(json.dumps({"long": {f"key-{n}": n for n in range(40)}, "short": [1, 2]}))
+    assert content is not None
+    assert content.part is not None
+    html = content.part.html
+    assert html.count("<details") == 1
+    assert "<summary>{ 40 fields }</summary>" in html
+    assert html.index("</details>") < html.index("short")
+
+
+def test_media_are_named_once_by_what_the_text_says_of_them() -> None:
+    image = "@@@langfuseMedia:type=image/png|id=abc-1_x|source=bytes@@@"
+    content = content_of(
+        json.dumps(
+            [
+                {"role": "user", "content": [{"type": "image_url", "image_url": {"url": image}}, image]},
+                {"role": "user", "content": "@@@langfuseMedia:type=audio/wav|id=w|source=bytes@@@"},
+                {"role": "user", "content": "@@@langfuseMedia:type=image/svg+xml|id=s|source=bytes@@@"},
+                {"role": "user", "content": "@@@langfuseMedia:type=image/png|id=<b>|source=bytes@@@"},
+            ]
+        )
+    )
+    assert content is not None
+    assert [(one.kind, one.id) for one in content.media] == [
+        ("image", "abc-1_x"),
+        ("audio", "w"),
+        ("file", "s"),
+    ]
+
+
+def test_images_in_the_text_are_shown_and_their_data_are_cut_short() -> None:
+    data = "iVBORw0KGgo" + "A" * 4096
+    content = content_of(f"see data:image/png;base64,{data} and data:image/svg+xml;base64,{data}")
+    assert content is not None
+    assert [(one.kind, one.source) for one in content.media] == [("image", f"data:image/png;base64,{data}")]
+    assert content.part is not None
+    assert content.part.html == (
+        "see data:image/png;base64,iVBORw0KGgoAAAAA… (3 KiB) and "
+        "data:image/svg+xml;base64,iVBORw0KGgoAAAAA… (3 KiB)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (None, ""),
+        ("two\nlines", "two lines"),
+        ('[{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello <b>"}]', "Hello <b>"),
+        ('{"role": "assistant", "tool_calls": [{"name": "track", "args": {}}]}', "tool call · track: {}"),
+        ('{"plain": 1}', '{"plain": 1}'),
+        ("[broken", "[broken"),
+        ('{"role": "user", "content": ""}', '{"role": "user", "content": ""}'),
+    ],
+)
+def test_a_preview_is_what_was_said_last(text: str | None, expected: str) -> None:
+    assert preview(text) == expected

@@ -58,11 +58,11 @@ def test_a_chain_of_ten_thousand_is_no_recursion() -> None:
 def test_bars_lie_where_the_observations_lie_in_time() -> None:
     tree = tree_of(
         [observation("root", start=1000, end=2000), observation("late", "root", start=1750, end=2000)],
-        {"late": 2},
+        {"late": ["a", "b"]},
     )
     assert (tree.start, tree.duration) == (1000, 1000)
     assert [(row.bar.left, row.bar.width) for row in tree.rows] == [(0, 100), (75, 25)]
-    assert [row.scores for row in tree.rows] == [0, 2]
+    assert [list(row.scores) for row in tree.rows] == [[], ["a", "b"]]
 
 
 def test_no_end_and_an_end_before_the_start_leave_a_visible_bar_inside() -> None:
@@ -78,3 +78,47 @@ def test_no_end_and_an_end_before_the_start_leave_a_visible_bar_inside() -> None
     for row in tree.rows:
         assert row.bar.width > 0
         assert 0 <= row.bar.left <= 100 - row.bar.width
+
+
+def critical(*observations: StoredObservation) -> list[str]:
+    return [row.observation.id for row in tree_of(observations, {}).rows if row.is_critical]
+
+
+def test_the_critical_path_is_what_ended_last_and_what_that_waited_for() -> None:
+    assert critical(
+        observation("root", None, 0, 100),
+        observation("search", "root", 0, 30),
+        observation("beside", "root", 5, 20),
+        observation("answer", "root", 30, 100),
+        observation("model", "answer", 35, 95),
+        observation("log", "answer", 40, 50),
+    ) == ["root", "search", "answer", "model"]
+
+
+def test_a_child_that_outlives_its_parent_is_still_what_was_waited_for() -> None:
+    assert critical(observation("root", None, 0, 50), observation("late", "root", 10, 90)) == ["root", "late"]
+
+
+def test_the_critical_path_survives_circles_and_open_ends() -> None:
+    assert critical(observation("one", "two"), observation("two", "one")) == []
+    assert critical(observation("root", None, 0, 9), observation("open", "root", 3, None)) == ["root", "open"]
+
+
+def test_own_time_is_what_no_child_covers() -> None:
+    tree = tree_of(
+        [
+            observation("root", None, 0, 100),
+            observation("one", "root", 10, 40),
+            observation("over", "root", 30, 60),
+            observation("beyond", "root", 90, 300),
+            observation("open", "root", 95, None),
+        ],
+        {},
+    )
+    assert {row.observation.id: tree.own_time(row.observation) for row in tree.rows} == {
+        "root": 40,
+        "one": 30,
+        "over": 30,
+        "beyond": 210,
+        "open": None,
+    }

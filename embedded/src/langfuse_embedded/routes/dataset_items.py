@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
 
@@ -23,6 +24,12 @@ from langfuse_embedded.store.media import MediaReference
 from langfuse_embedded.store.media_references import find_references
 
 from .datasets import dataset_named
+
+if TYPE_CHECKING:
+    from langfuse_embedded.engine import Engine
+
+Beside = Callable[[Callable[[], Any]], Awaitable[Any]]
+"""Runs what may take long, and returns what it returns."""
 
 # Control characters but tab, line feed, form feed and carriage return, which the server's store cannot hold.
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f]")
@@ -64,31 +71,45 @@ _LIST = Object(
 async def write_item(call: Call) -> Response:
     """Create an item, or a new version of the one with this id; what is left out or null stays."""
     body = await call.json(_WRITE)
-    project_id, items, size = call.project_id, call.engine.dataset_items, call.hold.size
+    size = call.hold.size
+    item = await save_item(call.engine, call.project_id, body, lambda work: call.beside(work, size))
+    shown = shown_items(call, [item])[0]
+    return await call.beside(partial(json_response, shown), size)
+
+
+async def save_item(engine: Engine, project_id: str, body: dict[str, Any], beside: Beside) -> DatasetItem:
+    """Store what the body of a `POST dataset-items` says; `beside` runs what may take long.
+
+    Raises:
+        InvalidRequest: it does not fit the schemas of the dataset, or refers to media that are not there.
+        NotFound: there is no such dataset.
+        Conflict: the id belongs to another dataset, or others change the item all the time.
+    """
     item_id = body.get("id") or ids.uuid4()
     for _ in range(_TRIES):
-        checked = dataset, existing = _present(call, body, item_id)
-        values = await call.beside(partial(_merged, body, existing), size)
-        references = await call.beside(partial(_references, values), size)
+        checked = dataset, existing = _present(engine, project_id, body, item_id)
+        values: ItemValues = await beside(partial(_merged, body, existing))
+        references: list[MediaReference] = await beside(partial(_references, values))
         # Outside of the transaction: it takes as long as the schema says.
-        await _require_fit(call, dataset, values)
-        with call.engine.state.transaction():
-            if _present(call, body, item_id) != checked:
+        await _require_fit(engine, project_id, dataset, values)
+        with engine.state.transaction():
+            if _present(engine, project_id, body, item_id) != checked:
                 continue  # somebody else has changed the item or the schema
-            missing = call.engine.media.missing(project_id, [one.media_id for one in references])
+            missing = engine.media.missing(project_id, [one.media_id for one in references])
             if missing:
                 raise InvalidRequest(f"Dataset item references unknown media: {', '.join(missing)}")
-            item = items.write(project_id, dataset.id, item_id, values)
-            call.engine.media.link_item(project_id, item_id, item.valid_from, references)
-        shown = shown_items(call, [item])[0]
-        return await call.beside(partial(json_response, shown), size)
+            item = engine.dataset_items.write(project_id, dataset.id, item_id, values)
+            engine.media.link_item(project_id, item_id, item.valid_from, references)
+        return item
     raise Conflict(f"Dataset item {item_id} is changed by others again and again: send again.")
 
 
-def _present(call: Call, body: dict[str, Any], item_id: str) -> tuple[Dataset, DatasetItem | None]:
+def _present(
+    engine: Engine, project_id: str, body: dict[str, Any], item_id: str
+) -> tuple[Dataset, DatasetItem | None]:
     """Return the dataset, and the item where there is one, as they are now."""
-    project_id, items = call.project_id, call.engine.dataset_items
-    dataset = call.engine.datasets.by_name(project_id, body["datasetName"])
+    items = engine.dataset_items
+    dataset = engine.datasets.by_name(project_id, body["datasetName"])
     if dataset is None:
         raise NotFound(f"Dataset {body['datasetName']} not found for project {project_id}")
     existing = items.get(project_id, item_id) if body.get("id") else None
@@ -139,7 +160,7 @@ def _clean(value: Any) -> Any:
     return value
 
 
-async def _require_fit(call: Call, dataset: Dataset, values: ItemValues) -> None:
+async def _require_fit(engine: Engine, project_id: str, dataset: Dataset, values: ItemValues) -> None:
     checks = [
         (title, schema, value)
         for title, schema, value in (
@@ -150,8 +171,8 @@ async def _require_fit(call: Call, dataset: Dataset, values: ItemValues) -> None
     ]
     if not checks:
         return
-    found = await call.engine.tasks.run(
-        call.project_id,
+    found = await engine.tasks.run(
+        project_id,
         "schema_errors",
         [(schema, value) for _, schema, value in checks],
         what="Checking the item against the schema of its dataset",

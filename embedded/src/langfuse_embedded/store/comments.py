@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import orjson
 
 from langfuse_embedded import ids
 from langfuse_embedded.clock import now_ms
@@ -64,3 +67,12 @@ class CommentStore:
             [*values, limit, offset],
         )
         return [Comment(*row) for row in rows], total
+
+    def counts(self, project_id: str, object_type: str, object_ids: Sequence[str]) -> dict[str, int]:
+        """Return how many comments objects have, by id; without those that have none."""
+        rows = self._db.execute(
+            "select object_id, count(*) from comments where project_id = ? and object_type = ?"
+            " and object_id in (select value from json_each(?)) group by object_id",
+            (project_id, object_type, orjson.dumps(object_ids).decode()),
+        )
+        return dict(rows.fetchall())

@@ -209,6 +209,15 @@ class Tenancy:
         ).fetchone()
         return row is not None
 
+    def role_in(self, project_id: str, user_id: str) -> str | None:
+        """Return the role of a user in the organization of a project, ``None`` without one."""
+        row = self._db.execute(
+            "select m.role from memberships m join projects p on p.organization_id = m.organization_id"
+            " where p.id = ? and m.user_id = ?",
+            (project_id, user_id),
+        ).fetchone()
+        return row["role"] if row else None
+
     def provision(self, wanted: InitialProject) -> list[str]:
         """Create what is missing of an organization, its project, key and user; return what was created.
 

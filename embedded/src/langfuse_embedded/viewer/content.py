@@ -3,23 +3,40 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeGuard
+from typing import Any
 
 from markupsafe import Markup, escape
 
-from .json_html import Literal, parse, render
+from .formats import one_line
+from .json_html import parse, render
+from .messages import FURTHER, is_text, messages_of
 
 MAX_CHARACTERS = 100_000
 """How much of a text a page shows; the whole is served beside it."""
 _MAX_MESSAGES = 200
+_MAX_PREVIEWED = 20_000
 _WORDS = frozenset(("text", "input_text", "output_text"))
 # What messages say of themselves beside what they hold: prompts of Langfuse, the responses API.
 _PLAIN_TYPES = ("chatmessage", "message")
 # Parts of messages in the GenAI conventions of OpenTelemetry, and those of Anthropic, which mean the same.
-_CALLS = {"tool_call": "arguments", "tool_use": "input"}
-_RESULTS = {"tool_call_response": ("response", "result"), "tool_result": ("content",)}
+_CALLS = {"tool_call": ("arguments",), "tool_use": ("input",), "tool-call": ("input", "args")}
+_RESULTS = {
+    "tool_call_response": ("response", "result"),
+    "tool_result": ("content",),
+    "tool-result": ("output", "result"),
+}
+_READ = ("role", "content", "parts", "name", "tool_calls", "toolCalls")
+# What proves to a model that a part is its own.
+_UNREAD = ("signature", "thoughtSignature", "annotations", "logprobs", "cache_control")
+# Images that browsers show and that cannot hold scripts.
+_SHOWN = ("image/png", "image/jpeg", "image/jpg", "image/gif", "image/webp", "image/avif", "image/bmp")
+_MAX_MEDIA = 20
+_REFERENCE_MARK = "@@@langfuseMedia:"
+_REFERENCE = re.compile(r"@@@langfuseMedia:type=([\w/+.-]{1,100})\|id=([\w-]{1,100})\|source=\w+@@@")
+_DATA_URI = re.compile(r"data:([\w/+.-]{1,100});base64,([A-Za-z0-9+/=]{200,})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +46,7 @@ class Part:
     html: Markup
     caption: str = ""
     is_code: bool = False
+    is_folded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,26 +59,79 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What to show of an input or output: messages, or else one part. `cut` tells that there is more."""
+    """What to show of an input or output: messages, or else one part; `media` are the files it refers to.
+
+    `cut` tells that there is more.
+    """
 
     messages: Sequence[Message] = ()
     part: Part | None = None
     cut: bool = False
+    media: Sequence[Media] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """A file that a text refers to by its id, or an image that stands in it as a data URI (`source`).
+
+    `kind` is `image`, `audio`, `video` or `file`: how a page shows it. What it is, is for the record to say.
+    """
+
+    kind: str
+    content_type: str
+    id: str = ""
+    source: str = ""
+
+
+def _media_in(text: str) -> tuple[list[Media], str]:
+    """Return what a text refers to, each once, and the text with images that stand in it cut short."""
+    found: dict[str, Media] = {}
+    for content_type, media_id in _REFERENCE.findall(text) if _REFERENCE_MARK in text else ():
+        kind = content_type.partition("/")[0]
+        shown = kind if content_type in _SHOWN or kind in ("audio", "video") else "file"
+        found[media_id] = Media(shown, content_type, media_id)
+
+    def cut(match: re.Match[str]) -> str:
+        content_type, data = match.groups()
+        if content_type in _SHOWN and len(match[0]) <= MAX_CHARACTERS:
+            found[match[0]] = Media("image", content_type, source=match[0])
+        size = len(data) * 3 // 4096
+        return f"data:{content_type};base64,{data[:16]}… ({size:,} KiB)"
+
+    if ";base64," in text:
+        text = _DATA_URI.sub(cut, text)
+    return list(found.values())[:_MAX_MEDIA], text
 
 
 def content_of(text: str | None) -> Content | None:
     """Return how to show a stored text; ``None`` when there is none."""
     if not text:
         return None
+    media, text = _media_in(text)
     if len(text) > MAX_CHARACTERS:
-        return Content(part=_plain(text[:MAX_CHARACTERS]), cut=True)
+        return Content(part=_plain(text[:MAX_CHARACTERS]), cut=True, media=media)
     try:
         value = parse(text)
     except ValueError:
-        return Content(part=_plain(text))
-    if messages := _messages(value):
-        return Content(messages[:_MAX_MESSAGES], cut=len(messages) > _MAX_MESSAGES)
-    return Content(part=_part(value))
+        return Content(part=_plain(text), media=media)
+    if messages := messages_of(value):
+        shown = [_message(one) for one in messages[:_MAX_MESSAGES]]
+        return Content(shown, cut=len(messages) > _MAX_MESSAGES, media=media)
+    return Content(part=_part(value), media=media)
+
+
+def preview(text: str | None, length: int = 140) -> str:
+    """Return the beginning of a text in one line; of a chat, what its last message says."""
+    if text and text[0] in "[{" and len(text) <= _MAX_PREVIEWED:
+        try:
+            messages = messages_of(parse(text))
+        except ValueError:
+            messages = []
+        said = [one for one in messages if one["role"] != FURTHER][-1:]
+        for part in [part for one in said for part in _message(one).parts if not part.is_folded][:1]:
+            caption = f"{part.caption}: " if part.caption else ""
+            return one_line(caption + part.html.striptags(), length)
+    return one_line(text, length)
 
 
 def content_of_value(value: Any) -> Content | None:
@@ -70,64 +141,22 @@ def content_of_value(value: Any) -> Content | None:
     return content_of(json.dumps(value, ensure_ascii=False))
 
 
-def _messages(value: Any) -> list[Message]:
-    """Return the messages of a chat in the shapes that clients send, or none when it is no chat."""
-    if isinstance(value, dict) and isinstance(value.get("messages"), list):
-        found = _messages(value["messages"])
-        rest = {name: one for name, one in value.items() if name != "messages"}
-        return [*found, Message("further fields", [_part(rest)])] if found and rest else found
-    if isinstance(value, dict):
-        return [_message(value)] if _is_message(value) else []
-    if not isinstance(value, list) or not value:
-        return []
-    if all(_is_message(one) or _is_placeholder(one) for one in value):
-        return [_placeholder(one) if _is_placeholder(one) else _message(one) for one in value]
-    if all(_is_part(one) for one in value):
-        return [Message("message", [_content_part(one) for one in value])]
-    return []
-
-
-def _is_text(value: Any) -> TypeGuard[str]:
-    return isinstance(value, str) and not isinstance(value, Literal)
-
-
-def _is_placeholder(value: Any) -> bool:
-    """Tell whether messages are to be filled in here when a prompt is compiled."""
-    return isinstance(value, dict) and value.get("type") == "placeholder" and _is_text(value.get("name"))
-
-
-def _placeholder(value: dict[str, Any]) -> Message:
-    return Message(f"placeholder · {value['name']}", [_plain("messages that the prompt is compiled with")])
-
-
-def _is_part(value: Any) -> bool:
-    """Tell whether a value is a part of a message by itself, as instructions to a model are sent."""
-    return isinstance(value, dict) and _is_text(value.get("type")) and _is_text(value.get("content"))
-
-
-def _is_message(value: Any) -> bool:
-    return (
-        isinstance(value, dict)
-        and _is_text(value.get("role"))
-        and not value.keys().isdisjoint(("content", "tool_calls", "parts"))
-    )
-
-
 def _message(value: dict[str, Any]) -> Message:
     parts = [*_content_parts(value.get("content")), *_content_parts(value.get("parts"))]
     rest = {
         name: one
         for name, one in value.items()
-        if name not in ("role", "content", "parts", "name", "tool_calls")
-        and one not in (None, [], {})
+        if name not in _READ
+        and one not in (None, [], {}, "")
         and not (name == "type" and one in _PLAIN_TYPES)
     }
-    calls = value.get("tool_calls")
-    parts += [_tool_call(call) for call in (calls if isinstance(calls, list) else [])]
+    for key in ("tool_calls", "toolCalls"):
+        calls = value.get(key)
+        parts += [_tool_call(call) for call in (calls if isinstance(calls, list) else [])]
     if rest:
-        parts.append(_part(rest, "further fields"))
+        parts.append(_part(rest, FURTHER, is_folded=True))
     name = value.get("name")
-    return Message(f"{value['role']} · {name}" if isinstance(name, str) and name else value["role"], parts)
+    return Message(f"{value['role']} · {name}" if is_text(name) and name else value["role"], parts)
 
 
 def _content_parts(content: Any) -> list[Part]:
@@ -142,21 +171,50 @@ def _content_parts(content: Any) -> list[Part]:
 
 
 def _content_part(value: Any) -> Part:
-    if isinstance(value, dict) and isinstance(value.get("text"), str) and value.keys() <= {"type", "text"}:
-        kind = value.get("type", "text")
-        return _plain(value["text"], "" if kind in _WORDS else str(kind))
-    kind = value.get("type") if isinstance(value, dict) else None
-    if not _is_text(kind):
+    if not isinstance(value, dict):
         return _part(value)
-    if _is_text(value.get("content")) and value.keys() <= {"type", "content"}:
-        return _parsed(value["content"], "" if kind in _WORDS else kind)
-    if kind in _CALLS and _is_text(value.get("name")):
-        return _tool_call({"name": value["name"], "arguments": value.get(_CALLS[kind])})
-    for name in _RESULTS.get(kind, ()):
+    kind = value.get("type")
+    if is_text(value.get("text")) and _has_only(value, "text"):
+        return _plain(value["text"], "" if kind is None or kind in _WORDS else str(kind))
+    if not is_text(kind):
+        return _gemini_part(value)
+    for name in ("content", kind):  # GenAI parts; Anthropic's thinking
+        if is_text(value.get(name)) and _has_only(value, name):
+            return _parsed(value[name], "" if kind in _WORDS else kind)
+    call, result = value.get("name", value.get("toolName")), _RESULTS.get(kind, ())
+    if kind in _CALLS and is_text(call):
+        arguments = next((value[name] for name in _CALLS[kind] if name in value), None)
+        return _tool_call({"name": call, "arguments": arguments})
+    for name in result:
         if name in value:
-            result = value[name]
-            return _parsed(result, "tool result") if _is_text(result) else _part(result, "tool result")
+            return _result(value[name])
     return _part(value)
+
+
+def _gemini_part(value: dict[str, Any]) -> Part:
+    for name in ("functionCall", "function_call"):
+        if isinstance(value.get(name), dict):
+            return _tool_call(value[name])
+    for name in ("functionResponse", "function_response"):
+        if isinstance(value.get(name), dict):
+            return _part(value[name].get("response"), "tool result")
+    return _part(value)
+
+
+def _has_only(value: dict[str, Any], name: str) -> bool:
+    """Tell whether a part holds nothing but one field that people read."""
+    return all(one in (None, [], {}) for key, one in value.items() if key not in ("type", name, *_UNREAD))
+
+
+def _result(value: Any) -> Part:
+    if (
+        isinstance(value, list)
+        and len(value) == 1
+        and isinstance(value[0], dict)
+        and is_text(value[0].get("text"))
+    ):
+        value = value[0]["text"]
+    return _parsed(value, "tool result") if is_text(value) else _part(value, "tool result")
 
 
 def _tool_call(call: Any) -> Part:
@@ -175,10 +233,10 @@ def _parsed(text: str, caption: str = "") -> Part:
         return _plain(text, caption)
 
 
-def _part(value: Any, caption: str = "") -> Part:
-    if isinstance(value, str) and not isinstance(value, Literal):
+def _part(value: Any, caption: str = "", *, is_folded: bool = False) -> Part:
+    if is_text(value):
         return _plain(value, caption)
-    return Part(render(value), caption, is_code=True)
+    return Part(render(value), caption, is_code=True, is_folded=is_folded)
 
 
 def _plain(text: str, caption: str = "") -> Part:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime, timedelta
 
 from langfuse_embedded.clock import now_ms
@@ -58,7 +59,7 @@ def count(number: int | None) -> str:
 
 def usd(amount: float | None) -> str:
     """Return an amount of money with at least two digits that tell something: `$12.30`, `$0.00042`."""
-    if not amount:
+    if not amount or math.isnan(amount):
         return NOTHING
     if abs(amount) >= 1:
         return f"${amount:,.2f}"

@@ -8,6 +8,8 @@ from typing import Any
 from markupsafe import Markup, escape
 
 _MAX_DEPTH = 64
+_FOLDED_LINES = 20
+_FOLDED = '<details class="fold">'
 
 
 class Literal(str):
@@ -29,7 +31,10 @@ def parse(text: str) -> Any:
 
 
 def render(value: Any) -> Markup:
-    """Return a value that `parse` gave as HTML for a `<pre>`; its deepest levels stand on one line."""
+    """Return a value that `parse` gave as HTML that keeps white space.
+
+    Objects and lists inside it that take many lines are folded; the deepest levels stand on one line.
+    """
     parts: list[str] = []
     _write(value, 0, parts)
     return Markup("".join(parts))  # noqa: S704  each text was escaped in _write
@@ -48,16 +53,23 @@ def _write(value: Any, depth: int, parts: list[str]) -> None:
 def _write_container(value: Any, depth: int, parts: list[str]) -> None:
     opening, closing = ("{", "}") if isinstance(value, dict) else ("[", "]")
     indent = "\n" + "  " * (depth + 1)
-    parts.append(opening)
+    inner: list[str] = [opening]
     named = value.items() if isinstance(value, dict) else ((None, one) for one in value)
     comma = ""
     for name, one in named:
-        parts.append(comma + indent)
+        inner.append(comma + indent)
         if name is not None:
-            parts.append(f'<span class="k">{escape(_flat(name))}</span>: ')
-        _write(one, depth + 1, parts)
+            inner.append(f'<span class="k">{escape(_flat(name))}</span>: ')
+        _write(one, depth + 1, inner)
         comma = ","
-    parts.append("\n" + "  " * depth + closing)
+    inner.append("\n" + "  " * depth + closing)
+    # Around each level once: what is folded inside does not count.
+    if depth and sum(part.count("\n") for part in inner if not part.startswith(_FOLDED)) > _FOLDED_LINES:
+        what = f"{len(value):,} {'fields' if isinstance(value, dict) else 'entries'}"
+        folded = f"{_FOLDED}<summary>{opening} {what} {closing}</summary>{''.join(inner)}</details>"
+        parts.append(folded)
+    else:
+        parts.extend(inner)
 
 
 def _flat(value: Any) -> str:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from urllib.parse import parse_qs, urlsplit
-
 import anyio
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
 from starlette.responses import RedirectResponse
 
 from langfuse_embedded.login_settings import LoginSettings
 
+from .forms import fields_of, require_same_origin
 from .login_cookie import LoginCookie
 from .login_limit import LoginLimit
 from .single_sign_on import start_url
@@ -41,8 +39,8 @@ class LoginPages:
 
     async def sign_in(self, visit: Visit) -> Answer:
         """Check what the form sent; lead on with a cookie, or show the form again."""
-        _require_same_origin(visit)
-        fields = await _fields(visit.request)
+        require_same_origin(visit)
+        fields = await fields_of(visit, _MAX_FORM_BYTES)
         email, target = fields.get("email", "").strip(), fields.get("targetPath", "")
         address = visit.request.client.host if visit.request.client else ""
         if not self._settings.takes_password_of(email):
@@ -62,7 +60,7 @@ class LoginPages:
 
     async def sign_out(self, visit: Visit) -> Answer:
         """End the session and take the cookie back."""
-        _require_same_origin(visit)
+        require_same_origin(visit)
         response = RedirectResponse(SIGN_IN, 303)
         self._cookie.take(response, visit)
         return response
@@ -87,35 +85,3 @@ def _too_many(wait: int) -> PageRefused:
     )
     refusal.headers["retry-after"] = str(wait)
     return refusal
-
-
-def _require_same_origin(visit: Visit) -> None:
-    """Refuse a form that another site sent.
-
-    Browsers say where a form comes from: in `Sec-Fetch-Site` on trusted addresses, in `Origin` on all.
-    Clients that say nothing are no browsers, and have no cookies that somebody else could use.
-    """
-    headers = visit.request.headers
-    site, origin = headers.get("sec-fetch-site"), headers.get("origin")
-    if site is not None:
-        allowed = site in ("same-origin", "none")
-    elif origin is not None:
-        own = {headers.get("host"), urlsplit(visit.engine.config.public_url).netloc}
-        allowed = origin.partition("://")[2] in own - {"", None}
-    else:
-        allowed = True
-    if not allowed:
-        raise PageRefused(403, "Refused", "This form was sent from another site.")
-
-
-async def _fields(request: Request) -> dict[str, str]:
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _MAX_FORM_BYTES:
-            raise PageRefused(413, "Too large", "This form is larger than a login can be.")
-    try:
-        fields = parse_qs(body.decode("ascii"), keep_blank_values=True, max_num_fields=10)
-    except ValueError:
-        raise PageRefused(400, "Bad request", "This is not what the form sends.") from None
-    return {name: values[0] for name, values in fields.items()}

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from langfuse_embedded.clock import iso_or_none
 
 from . import formats, urls
+from .content import preview
 
 _POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; "
@@ -58,6 +59,7 @@ class Renderer:
             "usd": formats.usd,
             "one_line": formats.one_line,
             "ago": formats.ago,
+            "preview": preview,
         }
 
     def page(self, template: str, values: dict[str, Any], status: int = 200) -> Response:

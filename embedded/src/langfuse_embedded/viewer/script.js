@@ -1,4 +1,4 @@
-// Pages are complete without this: keys for moving about, and a look for the first trace.
+// Pages are complete without this: keys for moving about, copying, and a look for the first trace.
 "use strict";
 
 (() => {
@@ -44,6 +44,22 @@
     else if (event.key === "k") move(-1);
     else if (event.key === "?") showHelp();
   });
+
+  for (const heading of document.querySelectorAll("[data-copy]")) {
+    if (!navigator.clipboard || !heading.querySelector(".raw")) continue;
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "copy";
+    button.textContent = "copy";
+    button.addEventListener("click", async () => {
+      const answer = await fetch(heading.dataset.copy, { credentials: "same-origin" });
+      await navigator.clipboard.writeText(await answer.text());
+      button.textContent = "copied";
+    });
+    heading.append(button);
+  }
+
+  document.querySelector(".tree tr.selected")?.scrollIntoView({ block: "nearest" });
 
   if (document.querySelector("[data-refresh]")) {
     const look = async () => {

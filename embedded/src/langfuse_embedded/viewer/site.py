@@ -12,15 +12,18 @@ from langfuse_embedded.engine import Engine
 from langfuse_embedded.http.router import Router
 
 from . import (
+    annotating,
     datasets,
     experiments,
     home,
     login,
+    media,
     observations,
     prompts,
     scores,
     sessions,
     single_sign_on,
+    trace,
     traces,
     users,
 )
@@ -31,7 +34,20 @@ from .visit import Page, PageRefused, View, Visit, not_found
 
 log = logging.getLogger(__name__)
 
-_MODULES = (home, traces, observations, sessions, users, scores, prompts, datasets, experiments)
+_MODULES = (
+    home,
+    traces,
+    trace,
+    annotating,
+    media,
+    observations,
+    sessions,
+    users,
+    scores,
+    prompts,
+    datasets,
+    experiments,
+)
 
 
 class Viewer:

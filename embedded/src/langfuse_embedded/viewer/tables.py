@@ -267,7 +267,7 @@ class Query:
             f" {'1' if self._table is TRACES else 'count(distinct o.trace_id)'} as traces,"
             " count(*) filter (where o.level = 'ERROR') as errors,"
             " count(*) filter (where o.level = 'WARNING') as warnings,"
-            " sum(o.total_tokens)::bigint as tokens, sum(o.total_cost) as cost"
+            " sum(o.total_tokens) as tokens, sum(o.total_cost) as cost"
             f" from {source} group by {key}{' having ' + ' and '.join(having) if having else ''}"
         )
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from langfuse_embedded.store.observation_query import StoredObservation
 
 _SHORTEST_BAR = 0.4  # percent: about a pixel and a half
+Mark = TypeVar("Mark")
+_Children = Mapping[str | None, Sequence[StoredObservation]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,48 +22,74 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
-class TreeRow:
-    """An observation in the tree. The duration is in milliseconds, ``None`` while it has no end."""
+class TreeRow(Generic[Mark]):
+    """An observation in the tree. The duration is in milliseconds, ``None`` while it has no end.
+
+    `is_critical` tells that the trace was as long as it was because of it.
+    """
 
     observation: StoredObservation
     depth: int
     duration: int | None
     bar: Bar
-    scores: int
+    is_critical: bool
+    scores: Sequence[Mark]
 
 
 @dataclass(frozen=True, slots=True)
-class Tree:
+class Tree(Generic[Mark]):
     """All rows, parents before their children. Start and duration are in milliseconds."""
 
-    rows: Sequence[TreeRow]
+    rows: Sequence[TreeRow[Mark]]
     start: int
     duration: int
+    children: _Children
+
+    def own_time(self, observation: StoredObservation) -> int | None:
+        """Return how much of an observation no child covers, in milliseconds; ``None`` without an end."""
+        if observation.row["end_time"] is None:
+            return None
+        start: int = observation.row["start_time"]
+        covered, reached = 0, start
+        for child in self.children.get(observation.id, ()):
+            begin = max(child.row["start_time"], reached)
+            end = min(_end(child), _end(observation))
+            if end > begin:
+                covered, reached = covered + end - begin, end
+        return max(_end(observation) - start - covered, 0)
 
 
-def tree_of(observations: Sequence[StoredObservation], scores: Mapping[str, int]) -> Tree:
+def tree_of(observations: Sequence[StoredObservation], scores: Mapping[str, Sequence[Mark]]) -> Tree[Mark]:
     """Return the tree of at least one observation, in the order of time on each level.
 
     What names a parent that is not there stands on the first level, and so does what is its own ancestor.
-    `scores` has the number of scores by observation.
+    `scores` has the scores by observation.
     """
-    ordered = _depth_first(observations)
+    children = _children(observations)
     start = min(one.row["start_time"] for one in observations)
     end = max(_end(one) for one in observations)
     span = max(end - start, 1)
+    critical = _critical_path(children, end)
     rows = [
-        TreeRow(one, depth, _duration(one), _bar(one, start, span), scores.get(one.id, 0))
-        for one, depth in ordered
+        TreeRow(
+            one, depth, _duration(one), _bar(one, start, span), one.id in critical, scores.get(one.id, ())
+        )
+        for one, depth in _depth_first(observations, children)
     ]
-    return Tree(rows, start, end - start)
+    return Tree(rows, start, end - start, children)
 
 
-def _depth_first(observations: Sequence[StoredObservation]) -> list[tuple[StoredObservation, int]]:
+def _children(observations: Sequence[StoredObservation]) -> _Children:
     known = {one.id for one in observations}
     children: dict[str | None, list[StoredObservation]] = {}
     for one in observations:
-        parent = one.parent_id if one.parent_id in known else None
-        children.setdefault(parent, []).append(one)
+        children.setdefault(one.parent_id if one.parent_id in known else None, []).append(one)
+    return children
+
+
+def _depth_first(
+    observations: Sequence[StoredObservation], children: _Children
+) -> list[tuple[StoredObservation, int]]:
     ordered: list[tuple[StoredObservation, int]] = []
     seen: set[str] = set()
     # The observations come in the order of time. Those that no root leads to (they are in a circle) follow.
@@ -74,6 +103,28 @@ def _depth_first(observations: Sequence[StoredObservation]) -> list[tuple[Stored
             ordered.append((one, depth))
             pending += [(child, depth + 1) for child in reversed(children.get(one.id, ()))]
     return ordered
+
+
+def _critical_path(children: _Children, end: int) -> set[str]:
+    """Return the ids of what the trace had to wait for: from its end backwards, what ended last before.
+
+    Of what an observation waited for, the child that ended last counts, then the one that ended last before
+    that one began, and so on; children that ran beside those do not.
+    """
+    critical: set[str] = set()
+    pending: list[tuple[str | None, int]] = [(None, end)]
+    while pending:
+        parent, reached = pending.pop()
+        latest_first = sorted(children.get(parent, ()), key=lambda one: (_end(one), one.row["start_time"]))[
+            ::-1
+        ]
+        for place, one in enumerate(latest_first):
+            if one.id in critical or one.row["start_time"] > reached or (place and _end(one) > reached):
+                continue
+            critical.add(one.id)
+            pending.append((one.id, min(_end(one), reached)))
+            reached = one.row["start_time"]
+    return critical
 
 
 def _end(observation: StoredObservation) -> int:

@@ -1,0 +1,127 @@
+"""Forms beside an observation: score it, add it to a dataset."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import RedirectResponse
+
+from langfuse_embedded import ids
+from langfuse_embedded.clock import now_ms
+from langfuse_embedded.http.errors import ApiError
+from langfuse_embedded.routes.dataset_items import save_item
+from langfuse_embedded.scoring import ScoreDropped, score_of
+from langfuse_embedded.store.observation_query import StoredObservation
+from langfuse_embedded.store.score_configs import ScoreConfig
+
+from .forms import may_write, writing_fields
+from .urls import trace_url
+from .visit import Answer, Page, PageRefused, Visit, not_found
+
+_MOST_CONFIGS = 20
+_MOST_DATASETS = 200
+_SCORE_BYTES = 64 * 1024
+_ITEM_BYTES = 1024 * 1024
+_MAX_COMMENT = 5000
+MOST_EXPECTED = 20_000
+"""Characters of an output that are offered as the expected output of a dataset item."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forms:
+    """What the forms beside an observation offer."""
+
+    configs: list[ScoreConfig]
+    datasets: list[str]
+
+
+def forms(visit: Visit) -> Forms | None:
+    """Return what a visitor may score with and add to; ``None`` for who only reads."""
+    if not may_write(visit):
+        return None
+    configs = visit.engine.score_configs.page(visit.project_id, 100, 0)
+    datasets, _ = visit.engine.datasets.page(visit.project_id, _MOST_DATASETS, 0)
+    return Forms(
+        [one for one in configs if not one.is_archived][:_MOST_CONFIGS], [one.name for one in datasets]
+    )
+
+
+async def add_score(visit: Visit) -> Answer:
+    """Store a score by a person, as its config allows it; lead back to the observation."""
+    fields = await writing_fields(visit, _SCORE_BYTES)
+    observation = await _observation(visit, fields.get("observation", ""))
+    config = visit.engine.score_configs.get(visit.project_id, fields.get("config", ""))
+    if config is None:
+        raise not_found("score config")
+    of_trace = fields.get("of") == "trace"
+    assert visit.user is not None, "a page behind the login has a user"  # noqa: S101
+    body = {
+        "name": config.name,
+        "value": _value(config, fields.get("value", "")),
+        "dataType": config.data_type,
+        "configId": config.id,
+        "traceId": observation.trace_id,
+        "observationId": None if of_trace else observation.id,
+        "comment": fields.get("comment", "")[:_MAX_COMMENT] or None,
+        "source": "ANNOTATION",
+        "authorUserId": visit.user.id,
+        "environment": observation.row["environment"],
+    }
+    try:
+        score = score_of(body, config, score_id=ids.uuid4(), timestamp=now_ms())
+    except ScoreDropped as reason:
+        raise PageRefused(400, "Not a score", f"{config.name} does not take this value: {reason}") from None
+    await visit.engine.writer.submit("store_scores", {"project": visit.project_id, "scores": [score]})
+    return _back(visit, observation)
+
+
+def _value(config: ScoreConfig, text: str) -> str | float:
+    if config.data_type in ("CATEGORICAL", "TEXT"):
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        raise PageRefused(400, "Not a number", f"The value of {config.name} is to be a number.") from None
+
+
+async def add_item(visit: Visit) -> Answer:
+    """Make a dataset item of an observation; lead back to it."""
+    fields = await writing_fields(visit, _ITEM_BYTES)
+    observation = await _observation(visit, fields.get("observation", ""))
+    body: dict[str, Any] = {
+        "datasetName": fields.get("dataset", ""),
+        "input": observation.body.input if observation.body else None,
+        "expectedOutput": fields.get("expected") or None,
+        "sourceTraceId": observation.trace_id,
+        "sourceObservationId": observation.id,
+    }
+    try:
+        await save_item(visit.engine, visit.project_id, body, run_in_threadpool)
+    except ApiError as refusal:
+        raise PageRefused(refusal.status, "Not added", str(refusal)) from None
+    return _back(visit, observation)
+
+
+async def _observation(visit: Visit, observation_id: str) -> StoredObservation:
+    project, horizon = visit.project_key, visit.engine.events.horizon()
+
+    def read() -> StoredObservation | None:
+        with visit.engine.events.observations_in_thread() as reader:
+            return reader.one(project, observation_id, trace_id=visit.params["traceId"], horizon=horizon)
+
+    found = await visit.read(read)
+    if found is None:
+        raise not_found("observation")
+    return found
+
+
+def _back(visit: Visit, observation: StoredObservation) -> RedirectResponse:
+    return RedirectResponse(trace_url(visit.project_id, observation.trace_id, observation.id), 303)
+
+
+PAGES = (
+    Page("/project/{projectId}/traces/{traceId}/scores", add_score, "POST"),
+    Page("/project/{projectId}/traces/{traceId}/dataset-items", add_item, "POST"),
+)
