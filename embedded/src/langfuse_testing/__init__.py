@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 from .embedded import EmbeddedLangfuse
-from .server import Keys, LangfuseFailed, LangfuseServer, TraceNotFound
+from .server import Keys, LangfuseFailed, LangfuseServer, ScoreNotFound, TraceNotFound
+from .traces import Trace
 
-__all__ = ["EmbeddedLangfuse", "Keys", "LangfuseFailed", "LangfuseServer", "TraceNotFound"]
+__all__ = [
+    "EmbeddedLangfuse",
+    "Keys",
+    "LangfuseFailed",
+    "LangfuseServer",
+    "ScoreNotFound",
+    "Trace",
+    "TraceNotFound",
+]

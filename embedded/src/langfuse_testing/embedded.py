@@ -23,6 +23,7 @@ from .server import Keys, LangfuseFailed, LangfuseServer
 LOGIN = ("zeus@acme.example", "test-password")
 """E-mail and password for the viewer."""
 DEFAULT_KEYS = Keys("kosmos-support", "pk-lf-test-kosmos", "sk-lf-test-kosmos")
+OTHER_PYTHON = "LANGFUSE_TEST_PYTHON"
 
 _START_SECONDS = 20.0
 _STOP_SECONDS = 20.0
@@ -129,11 +130,9 @@ class EmbeddedLangfuse(LangfuseServer):
     def process_environment(self) -> dict[str, str]:
         """Return the environment that the engine process gets."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(_STEERING)}
-        # The package may be importable only through this process's path (pytest's `pythonpath`, a checkout).
-        path = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
         return {
             **inherited,
-            "PYTHONPATH": path.rstrip(os.pathsep),
+            "PYTHONPATH": _python_path(),
             "SALT": "test-salt",
             "ENCRYPTION_KEY": "0" * 64,
             "LANGFUSE_INIT_ORG_ID": "acme",
@@ -217,8 +216,21 @@ class EmbeddedLangfuse(LangfuseServer):
 
 
 def engine_command(command: str, data_dir: Path, *options: str) -> list[str]:
-    """Return the argv of an engine command."""
-    return [sys.executable, "-m", "langfuse_embedded", command, "--data-dir", str(data_dir), *options]
+    """Return the argv of an engine command.
+
+    It runs in this Python, or in that which `LANGFUSE_TEST_PYTHON` names where the packages of an application
+    and those of the engine do not agree.
+    """
+    python = os.environ.get(OTHER_PYTHON) or sys.executable
+    return [python, "-m", "langfuse_embedded", command, "--data-dir", str(data_dir), *options]
+
+
+def _python_path() -> str:
+    if os.environ.get(OTHER_PYTHON):
+        return ""  # with packages of another Python, it could not start
+    # The package may be importable only through this process's path (pytest's `pythonpath`, a checkout).
+    path = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    return path.rstrip(os.pathsep)
 
 
 def _pump(stream: IO[str], lines: queue.Queue[str]) -> None:

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
 from .embedded import EmbeddedLangfuse
+from .sdk import settle_sdk
 from .server import Keys, LangfuseServer
+
+_SERVER = pytest.StashKey[LangfuseServer]()
+_MOST_TRACES = 20
 
 
 @pytest.fixture(scope="session")
 def langfuse_server() -> Iterator[LangfuseServer]:
-    """A provisioned server for the whole run.
+    """A provisioned server for the whole run; with pytest-xdist, one for each worker.
 
     It is the one that `LANGFUSE_TEST_URL`, `LANGFUSE_TEST_PUBLIC_KEY` and `LANGFUSE_TEST_SECRET_KEY` name,
     such as a stack that CI has started; or a compose stack of the checkout that `LANGFUSE_TEST_STACK` names,
-    which goes at the end; or else an embedded engine.
+    which goes at the end; or else an embedded engine, run by the Python that `LANGFUSE_TEST_PYTHON` names or
+    by that of the tests.
     """
     url = os.environ.get("LANGFUSE_TEST_URL")
     if url:
@@ -31,13 +39,46 @@ def langfuse_server() -> Iterator[LangfuseServer]:
         with LangfuseStack(Path(checkout)) as stack:
             yield stack
         return
-    with EmbeddedLangfuse() as engine:
+    with EmbeddedLangfuse(environment={"EMBEDDED_FAULTS": "none", "EMBEDDED_ALLOW_RESET": "true"}) as engine:
         yield engine
 
 
 @pytest.fixture
-def langfuse_environment(langfuse_server: LangfuseServer, monkeypatch: pytest.MonkeyPatch) -> LangfuseServer:
-    """The same server, with its URL and keys where the SDK looks for them during the test."""
+def langfuse_environment(
+    langfuse_server: LangfuseServer, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Iterator[LangfuseServer]:
+    """The same server for one test, with its URL and keys where the SDK looks for them.
+
+    An engine that `langfuse_server` has started is emptied. On any other server nothing is deleted, and lists
+    leave out what is older than the test.
+    """
     for name, value in langfuse_server.environment().items():
         monkeypatch.setenv(name, value)
-    return langfuse_server
+    settle_sdk(langfuse_server.keys.public_key, forget=True)
+    if isinstance(langfuse_server, EmbeddedLangfuse):
+        langfuse_server.reset()
+    else:
+        langfuse_server.since = datetime.now(UTC)
+    request.node.stash[_SERVER] = langfuse_server
+    yield langfuse_server
+    settle_sdk(langfuse_server.keys.public_key, forget=True)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, None]:
+    """Show the traces of a test that failed in a section of its report."""
+    report: pytest.TestReport = (yield).get_result()
+    server = item.stash.get(_SERVER, None)
+    if server is not None and report.when == "call" and report.failed:
+        report.sections.append(("Langfuse traces", _traces(server)))
+
+
+def _traces(server: LangfuseServer) -> str:
+    settle_sdk(server.keys.public_key, forget=False)
+    try:
+        traces = server.traces()
+    except httpx.HTTPError as error:
+        return f"{server.base_url} does not show them: {error!r}"
+    shown = [trace.tree() for trace in traces[-_MOST_TRACES:]]
+    earlier = len(traces) - len(shown)
+    return "\n".join([*([f"{earlier} earlier traces"] if earlier else []), *shown]) or "none"
