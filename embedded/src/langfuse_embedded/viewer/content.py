@@ -134,6 +134,23 @@ def preview(text: str | None, length: int = 140) -> str:
     return one_line(text, length)
 
 
+def plain_text(text: str | None) -> str:
+    """Return a text to be compared with another: what a single message says, JSON in an indented form."""
+    if not text or text[0] not in '[{"' or len(text) > MAX_CHARACTERS:
+        return text or ""
+    try:
+        value = json.loads(text)
+        if isinstance(value, str):
+            return value
+        messages = messages_of(parse(text))
+    except (ValueError, RecursionError):
+        return text
+    said = messages[0].get("content") if len(messages) == 1 else None
+    if is_text(said) and not messages[0].get("tool_calls"):
+        return said
+    return json.dumps(value, ensure_ascii=False, indent=2)
+
+
 def content_of_value(value: Any) -> Content | None:
     """Return how to show a JSON value, such as a field of a dataset item."""
     if value is None or isinstance(value, str):

@@ -12,7 +12,7 @@ NOTHING = "—"
 
 
 def duration(ms: float | None) -> str:
-    """Return a duration of milliseconds: `0 ms`, `840 ms`, `1.24 s`, `2 m 03 s`, `1 h 02 m`."""
+    """Return a duration of milliseconds: `0 ms`, `840 ms`, `1.24 s`, `2 m 03 s`, `1 h 02 m`, `3 d 04 h`."""
     if ms is None:
         return NOTHING
     if ms < 1000:
@@ -22,7 +22,9 @@ def duration(ms: float | None) -> str:
     seconds = round(ms / 1000)
     if seconds < 3600:
         return f"{seconds // 60} m {seconds % 60:02d} s"
-    return f"{seconds // 3600} h {seconds % 3600 // 60:02d} m"
+    if seconds < 48 * 3600:
+        return f"{seconds // 3600} h {seconds % 3600 // 60:02d} m"
+    return f"{seconds // 86_400} d {seconds % 86_400 // 3600:02d} h"
 
 
 def moment(ms: int | None) -> str:
