@@ -98,7 +98,7 @@ def test_scores_cost_and_latency_stand_beside_each_other_with_the_change(
     base, other = pair(engine)
     text = compare(visit, baseline=base, c=other)
     assert figure(text, "correct") == "correct 67 % true 2, false 1 100 % +33 % true 3"
-    assert figure(text, "tone").startswith("tone 0.6 0.5 – 0.8 0.6")
+    assert figure(text, "tone").startswith("tone 0.6 0.5 to 0.8 0.6")
     assert figure(text, "style") == "style plain 2, rich 1 plain 2, rich 1 rich 3 rich 3"
     assert figure(text, "Latency") == "Latency p50 / p95 200 ms / 290 ms 200 ms / 290 ms"
     assert figure(text, "Cost") == "Cost $1.50 $1.50"

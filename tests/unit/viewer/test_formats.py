@@ -19,6 +19,7 @@ from langfuse_embedded.viewer.urls import project_url, safe_target, trace_url
         (59_995, "1 m 00 s"),
         (123_400, "2 m 03 s"),
         (3_720_000, "1 h 02 m"),
+        (671_640_000, "7 d 18 h"),
         (-5, "-5 ms"),
     ],
 )
