@@ -25,7 +25,7 @@ SHARED: Mapping[str, frozenset[str]] = {
             "wrong_password",
         )
     ),
-    "extras": frozenset(("monitoring", "security", "tls")),
+    "extras": frozenset(("long_outage", "monitoring", "security", "tls")),
 }
 
 
