@@ -24,7 +24,7 @@ COUNTED_WITHIN_S = 60.0
 def test_twelve_minutes_without_clickhouse_are_told_and_cost_nothing(
     extras: Extras, engine: docker.DockerClient, report: Report
 ) -> None:
-    """And what the worker has counted before them is counted still, though it says nothing of it meanwhile."""
+    """And what the worker had counted before is counted still, though it says nothing of it meanwhile."""
     stack = extras.stack
     wait_healthy(stack)
 
