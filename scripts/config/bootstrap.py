@@ -6,19 +6,18 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 
 from scripts.api.client import Api
-from scripts.config.provision.applying import apply, refuse_other_secrets
 from scripts.core.confirmation import confirm
 from scripts.core.console import Console
 from scripts.core.errors import EXIT_DRIFT, EXIT_OK, EngineError
 from scripts.core.layout import only_one_command
 from scripts.engines.base import Engine
 from scripts.engines.context import Context
+from scripts.provision import show
+from scripts.provision.applying import apply, refuse_other_secrets
+from scripts.provision.plan import ProjectPlan
+from scripts.provision.run import planned, shown_plans, unreadable
+from scripts.provision.tenancy import Bootstrap
 from scripts.settings.values import Settings
-
-from .provision import show
-from .provision.plan import ProjectPlan
-from .provision.run import planned, shown_plans, unreadable
-from .provision.tenancy import Bootstrap
 
 
 def run(

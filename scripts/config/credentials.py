@@ -9,10 +9,9 @@ from collections.abc import Callable, Mapping
 
 from scripts.core.errors import UsageError
 from scripts.engines.context import Context
-
-from .provision.credentials import CredentialsStore, stem_of
-from .provision.loading import load_stack
-from .provision.stack import Project
+from scripts.provision.credentials import CredentialsStore, stem_of
+from scripts.provision.loading import load_stack
+from scripts.provision.stack import Project
 
 Variables = Mapping[str, str]
 _GITHUB_KINDS = {"LANGFUSE_SECRET_KEY": "secret"}

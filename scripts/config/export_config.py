@@ -6,11 +6,10 @@ from pathlib import Path
 
 from scripts.core.errors import EngineError, UsageError
 from scripts.engines.context import Context
-
-from .provision.credentials import CredentialsStore
-from .provision.export import files_of, read_everything, write_files
-from .provision.faults import looks_secret
-from .provision.server import Server
+from scripts.provision.credentials import CredentialsStore
+from scripts.provision.export import files_of, read_everything, write_files
+from scripts.provision.faults import looks_secret
+from scripts.provision.server import Server
 
 
 def run(context: Context, *, into: Path, project: str, base_url: str) -> int:

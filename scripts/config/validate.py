@@ -8,12 +8,11 @@ from scripts.core.errors import EXIT_OK, EXIT_USAGE, UsageError
 from scripts.data.backup.policy import POLICY_FILE, load_policy
 from scripts.data.retention.rules import RETENTION_FILE, load_retention
 from scripts.engines.context import Context
+from scripts.provision.content import Content
+from scripts.provision.loading import load_stack
 from scripts.watch.alerts.document import load_alerts
 from scripts.watch.alerts.paths import alerts_file
 from scripts.watch.report.fixed import COSTS_FILE, load_fixed_costs
-
-from .provision.content import Content
-from .provision.loading import load_stack
 
 
 def run(context: Context) -> int:

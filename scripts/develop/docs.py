@@ -7,10 +7,10 @@ from pathlib import Path
 
 from scripts.check.capacity.reference import capacity_page
 from scripts.check.doctor.reference import doctor_page
-from scripts.config.provision.schema import content_schema, stack_schema
 from scripts.core.errors import EXIT_OK, StackError
 from scripts.engines.context import Context
 from scripts.images.pinned import image_versions_page
+from scripts.provision.schema import content_schema, stack_schema
 from scripts.settings.render import env_example, environment_page
 from scripts.settings.table import GROUPS
 

@@ -16,12 +16,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from scripts.config.provision.starting import start_stack
 from scripts.core.errors import EXIT_FAILED, EXIT_OK, StackError
 from scripts.core.layout import Layout
 from scripts.engines import smoke
 from scripts.engines.base import EngineName
 from scripts.engines.context import Context
+from scripts.provision.starting import start_stack
 from scripts.settings.table import SETTINGS
 
 # Three processes for two cores: they wait for the servers they start.

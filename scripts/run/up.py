@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from scripts.config.provision.starting import start_stack
 from scripts.core.errors import EXIT_OK
 from scripts.engines.context import Context
+from scripts.provision.starting import start_stack
 
 
 def run(context: Context) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from scripts.config.provision.content import Tile
+from scripts.provision.content import Tile
 from tests.embedded.harness import REPOSITORY, RunningEngine
 from tests.embedded.provisioning import apply, project_in
 from tests.embedded.widgets import widget_query

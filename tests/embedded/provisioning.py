@@ -7,12 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from scripts.api.client import CONCURRENCY
-from scripts.config.provision.apply import apply_project, nothing
-from scripts.config.provision.loading import load
-from scripts.config.provision.plan import ProjectPlan, actual_state, desired_state, plan_project
-from scripts.config.provision.resources import Change
-from scripts.config.provision.server import Server
-from scripts.config.provision.stack import Project
+from scripts.provision.apply import apply_project, nothing
+from scripts.provision.loading import load
+from scripts.provision.plan import ProjectPlan, actual_state, desired_state, plan_project
+from scripts.provision.resources import Change
+from scripts.provision.server import Server
+from scripts.provision.stack import Project
 
 from .harness import REPOSITORY, Keys, RunningEngine
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from scripts.config.provision.export import files_of, read_everything
-from scripts.config.provision.resources import Change
+from scripts.provision.export import files_of, read_everything
+from scripts.provision.resources import Change
 
 from .harness import REPOSITORY, Keys, RunningEngine
 from .provisioning import apply, copy_of_example, plan, server_of, shown

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from scripts.config.provision.export import files_of, read_everything, write_files
-from scripts.config.provision.loading import load
-from scripts.config.provision.plan import ProjectPlan, actual_state, desired_state, plan_project
+from scripts.provision.export import files_of, read_everything, write_files
+from scripts.provision.loading import load
+from scripts.provision.plan import ProjectPlan, actual_state, desired_state, plan_project
 
 from .harness import Keys, RunningEngine
 from .provisioning import SECRETS, apply, copy_of_example, server_of

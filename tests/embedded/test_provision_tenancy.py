@@ -18,8 +18,6 @@ import pytest
 
 from scripts.api.client import Api
 from scripts.config import bootstrap, credentials, export_config
-from scripts.config.provision.credentials import Credentials, CredentialsStore
-from scripts.config.provision.tenancy import Bootstrap, accepts
 from scripts.core.console import Console
 from scripts.core.errors import (
     EXIT_DRIFT,
@@ -34,6 +32,8 @@ from scripts.core.runner import SubprocessRunner
 from scripts.develop.selftest import free_port
 from scripts.engines.context import Context
 from scripts.engines.embedded import EmbeddedEngine
+from scripts.provision.credentials import Credentials, CredentialsStore
+from scripts.provision.tenancy import Bootstrap, accepts
 from scripts.run import destroy, down, logs, up
 from scripts.settings.envfile import read_env, write_values
 
@@ -186,7 +186,7 @@ def test_an_interrupted_rotation_goes_on_with_the_key_that_was_made(
 ) -> None:
     stack.edit("rotation: 1", "rotation: 2")
     with monkeypatch.context() as patch:
-        patch.setattr("scripts.config.provision.tenancy.accepts", _interrupted_by_a_new_key())
+        patch.setattr("scripts.provision.tenancy.accepts", _interrupted_by_a_new_key())
         with pytest.raises(KeyboardInterrupt):
             bootstrap.run(stack.context, dry_run=False)
     (pending,) = stack.layout.credentials_dir.rglob("*.pending")

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from scripts.config.provision.loading import load
-from scripts.config.provision.stack import Project
+from scripts.provision.loading import load
+from scripts.provision.stack import Project
 
 from .harness import REPOSITORY, Keys, RunningEngine
 from .provisioning import apply, plan

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from scripts.config.provision.content import Tile
+from scripts.provision.content import Tile
 
 
 def widget_query(tile: Tile) -> dict[str, Any]:

@@ -7,12 +7,12 @@ import sys
 from contextlib import AbstractContextManager
 from functools import partial
 
-from scripts.config.provision.loading import load_stack
 from scripts.core.confirmation import confirm
 from scripts.core.console import Console
 from scripts.core.errors import EXIT_OK, StackError, UsageError
 from scripts.core.layout import only_one_command
 from scripts.engines.context import Context
+from scripts.provision.loading import load_stack
 from scripts.settings.kinds import random_hex
 
 from . import journal

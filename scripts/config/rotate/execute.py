@@ -7,11 +7,11 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from scripts.config.provision.tenancy import Bootstrap
 from scripts.core.errors import StackError
 from scripts.docker.compose import WORKER
 from scripts.engines.base import Engine, EngineName
 from scripts.engines.context import Context
+from scripts.provision.tenancy import Bootstrap
 from scripts.settings.envfile import write_values
 from scripts.settings.values import Settings
 

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from scripts.config.provision.starting import start_stack
 from scripts.core.errors import EXIT_OK, UsageError
 from scripts.core.layout import write_private
 from scripts.core.waiting import Look, wait_until
 from scripts.engines.base import Engine, EngineName
 from scripts.engines.context import Context
+from scripts.provision.starting import start_stack
 
 from . import export, load
 from .files import load_manifest

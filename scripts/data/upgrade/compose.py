@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from scripts.config.provision.tenancy import Bootstrap
 from scripts.core.errors import EXIT_OK, StackError
 from scripts.data.backup import restoring, saving, sets
 from scripts.data.backup.drivers.compose import EVENTS_WINDOW
@@ -20,6 +19,7 @@ from scripts.engines.compose import VERSION, ComposeEngine
 from scripts.engines.context import Context
 from scripts.engines.smoke import run_smoke_tests
 from scripts.images import commands as images
+from scripts.provision.tenancy import Bootstrap
 from scripts.settings.envfile import write_values
 from scripts.settings.values import Settings
 

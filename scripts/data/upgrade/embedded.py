@@ -10,7 +10,6 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from scripts.config.provision.tenancy import Bootstrap
 from scripts.core.errors import EXIT_OK, StackError
 from scripts.core.layout import write_private
 from scripts.data.backup.sets import require_space, size_text
@@ -19,6 +18,7 @@ from scripts.engines.context import Context
 from scripts.engines.embedded import EmbeddedEngine
 from scripts.engines.embedded_schema import DATABASES, known_levels, levels_text, newer, older, stored_levels
 from scripts.engines.smoke import run_smoke_tests
+from scripts.provision.tenancy import Bootstrap
 
 from .journal import Entry
 from .rules import Finding

@@ -17,7 +17,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from scripts.config.provision.tenancy import Bootstrap
 from scripts.core.confirmation import confirm
 from scripts.core.errors import EXIT_OK, StackError, UsageError
 from scripts.core.layout import only_one_command
@@ -26,6 +25,7 @@ from scripts.docker.compose import WEB, WORKER, Compose, require_bundled
 from scripts.engines.base import EngineName
 from scripts.engines.compose import ComposeEngine
 from scripts.engines.context import Context
+from scripts.provision.tenancy import Bootstrap
 from scripts.settings.values import Settings
 from scripts.stores.clickhouse import ClickHouse
 from scripts.stores.postgres import Postgres

@@ -18,7 +18,7 @@ import pytest
 from scripts.api import client
 from scripts.api.client import Api
 from scripts.api.errors import Advice, ApiError, ErrorAnswer, NoAnswer, ObjectRefused, UnexpectedAnswer
-from scripts.config.provision.server import Server
+from scripts.provision.server import Server
 
 Answer = tuple[int, Any, dict[str, str]]
 

@@ -1,4 +1,4 @@
-"""Dependencies point one way: core, settings, docker and api, stores and engines, commands, command line."""
+"""Dependencies point one way, between the folders of `scripts/` and between the parts of the engine."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ FLOORS = (
     {"settings"},
     {"docker", "api"},
     {"stores", "engines"},
+    {"provision"},
     {"run", "config", "data", "watch", "check", "images", "develop"},
     {"cli", "__main__"},
 )

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.config.provision.loading import load
-from scripts.config.provision.stack import Project
+from scripts.provision.loading import load
+from scripts.provision.stack import Project
 from scripts.watch.alerts.catalog import is_score, score_name
 from scripts.watch.alerts.document import load_alerts
 from scripts.watch.alerts.series import all_series

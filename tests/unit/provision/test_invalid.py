@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.config.provision.loading import load
 from scripts.core.errors import StackFileError
+from scripts.provision.loading import load
 
 EXAMPLE = Path(__file__).parent / "example"
 PLACE = re.compile(r"^config/[\w./-]+:\d+:\d+: ")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from scripts.config.provision.items import item_id
-from scripts.config.provision.loading import load
+from scripts.provision.items import item_id
+from scripts.provision.loading import load
 
 EXAMPLE = Path(__file__).parent / "example"
 

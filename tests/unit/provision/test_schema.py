@@ -11,9 +11,9 @@ import yaml
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel
 
-from scripts.config.provision import content, stack
-from scripts.config.provision.model_base import Strict
-from scripts.config.provision.schema import stack_schema
+from scripts.provision import content, stack
+from scripts.provision.model_base import Strict
+from scripts.provision.schema import stack_schema
 
 ROOT = Path(__file__).parents[3]
 EXAMPLE = Path(__file__).parent / "example"

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import yaml
 
-from scripts.config.provision.plan import Left, ProjectPlan
-from scripts.config.provision.resources import Action, Change, Difference
-from scripts.config.provision.show import as_json, lines, summary
-from scripts.config.provision.yaml_text import as_file, as_lines
 from scripts.core.console import Console
+from scripts.provision.plan import Left, ProjectPlan
+from scripts.provision.resources import Action, Change, Difference
+from scripts.provision.show import as_json, lines, summary
+from scripts.provision.yaml_text import as_file, as_lines
 
 
 def texts(*changes: Change, left: tuple[Left, ...] = (), kept: int = 0) -> list[str]:

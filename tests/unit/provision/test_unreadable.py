@@ -9,9 +9,9 @@ import httpx
 import pytest
 
 from scripts.api.errors import ObjectRefused
-from scripts.config.provision.kinds.prompts import Prompts
-from scripts.config.provision.resources import Wanted
-from scripts.config.provision.server import Server
+from scripts.provision.kinds.prompts import Prompts
+from scripts.provision.resources import Wanted
+from scripts.provision.server import Server
 
 LONG = "n" * 70_000
 GOOD = {"name": "good", "type": "text", "version": 1, "prompt": "Hi", "config": {}, "labels": [], "tags": []}

@@ -20,12 +20,12 @@ from unittest import mock
 
 from scripts.api.client import Api
 from scripts.config import bootstrap
-from scripts.config.provision import starting
-from scripts.config.provision.credentials import CredentialsStore
 from scripts.core.errors import EngineDied, StackError
 from scripts.engines.context import Context
 from scripts.engines.embedded import EmbeddedEngine
 from scripts.engines.execution import file_failure
+from scripts.provision import starting
+from scripts.provision.credentials import CredentialsStore
 from scripts.run import destroy, down, up
 from scripts.settings.envfile import with_values
 from scripts.settings.render import env_example

@@ -12,10 +12,6 @@ from pathlib import Path
 import pytest
 
 from scripts.config import bootstrap
-from scripts.config.provision import starting
-from scripts.config.provision.credentials import CredentialsStore
-from scripts.config.provision.loading import parse_stack
-from scripts.config.provision.tenancy import Action, plan_keys
 from scripts.core.console import Console
 from scripts.core.errors import (
     EngineDied,
@@ -32,6 +28,10 @@ from scripts.engines.base import Engine, EngineName
 from scripts.engines.context import Context
 from scripts.engines.embedded import EmbeddedEngine
 from scripts.engines.smoke import run_smoke_tests
+from scripts.provision import starting
+from scripts.provision.credentials import CredentialsStore
+from scripts.provision.loading import parse_stack
+from scripts.provision.tenancy import Action, plan_keys
 from scripts.run import destroy, down, logs, status, up
 from scripts.settings.envfile import read_env
 from scripts.settings.render import env_example

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from scripts.config.provision.credentials import CredentialsStore, key_in, project_in
-from scripts.config.provision.stack import FixedKey, NamedKey, Project
 from scripts.core.errors import UsageError
+from scripts.provision.credentials import CredentialsStore, key_in, project_in
+from scripts.provision.stack import FixedKey, NamedKey, Project
 
 URL = "http://localhost:3000"
 KOSMOS = Project(id="kosmos", name="kosmos")

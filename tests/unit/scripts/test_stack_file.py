@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.config.provision.loading import load_stack, parse_stack
 from scripts.core.errors import StackFileError
+from scripts.provision.loading import load_stack, parse_stack
 
 ROOT = Path(__file__).parents[3]
 GOOD = """\

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from scripts.config.provision.source import NotYaml, read_yaml
 from scripts.core.edited_file import parse_edited
 from scripts.core.errors import UsageError
+from scripts.provision.source import NotYaml, read_yaml
 
 LEVELS = "\n".join(f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 9)}]" for n in range(1, 11))
 BOMB = f"l0: &l0 [x, x, x, x, x, x, x, x, x]\n{LEVELS}\n"

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from scripts.check.doctor.facts import Facts, Surroundings
-from scripts.config.provision.loading import load_stack
 from scripts.core.errors import StackError
 from scripts.engines.context import Context
+from scripts.provision.loading import load_stack
 from scripts.settings.envfile import EnvFile
 from scripts.settings.model import Computed
 from scripts.settings.table import SETTINGS

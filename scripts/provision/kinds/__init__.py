@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from scripts.config.provision.resources import Kind
+from scripts.provision.resources import Kind
 
 from .annotation_queues import AnnotationQueues
 from .dashboards import Dashboards

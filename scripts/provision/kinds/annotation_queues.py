@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from scripts.config.provision.content import Content
-from scripts.config.provision.resources import Action, Body, Change, Found, Wanted, compact, simple_change
-from scripts.config.provision.server import Server
 from scripts.core.errors import ProvisioningError
+from scripts.provision.content import Content
+from scripts.provision.resources import Action, Body, Change, Found, Wanted, compact, simple_change
+from scripts.provision.server import Server
 
 from .score_configs import QUEUE, ScoreConfigs
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from scripts.api.client import segment
-from scripts.config.provision.content import Content, LlmConnection
-from scripts.config.provision.resources import Action, Body, Change, Found, Wanted, compact, simple_change
-from scripts.config.provision.server import Server
 from scripts.core.errors import UsageError
+from scripts.provision.content import Content, LlmConnection
+from scripts.provision.resources import Action, Body, Change, Found, Wanted, compact, simple_change
+from scripts.provision.server import Server
 
 _PATH = "llm-connections"
 # The server shows the last characters of a secret, or what stands in for one.

@@ -6,8 +6,8 @@ import uuid
 from collections.abc import Mapping, Sequence
 
 from scripts.api.client import segment
-from scripts.config.provision.content import GRID_COLUMNS, Content, Dashboard, Tile
-from scripts.config.provision.resources import (
+from scripts.provision.content import GRID_COLUMNS, Content, Dashboard, Tile
+from scripts.provision.resources import (
     Action,
     Body,
     Change,
@@ -17,7 +17,7 @@ from scripts.config.provision.resources import (
     compact,
     differences,
 )
-from scripts.config.provision.server import Server
+from scripts.provision.server import Server
 
 _DASHBOARDS = "unstable/dashboards"
 _WIDGETS = "unstable/dashboard-widgets"

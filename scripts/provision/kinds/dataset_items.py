@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from scripts.api.client import segment
-from scripts.config.provision.content import Content
-from scripts.config.provision.items import item_id, stored
-from scripts.config.provision.resources import Action, Body, Change, Found, Wanted, simple_change
-from scripts.config.provision.server import Server
+from scripts.provision.content import Content
+from scripts.provision.items import item_id, stored
+from scripts.provision.resources import Action, Body, Change, Found, Wanted, simple_change
+from scripts.provision.server import Server
 
 from .datasets import ITEM, Datasets
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from scripts.api.client import segment
-from scripts.config.provision.content import Content
-from scripts.config.provision.resources import Action, Body, Change, Found, Wanted, compact, differences
-from scripts.config.provision.server import Server
+from scripts.provision.content import Content
+from scripts.provision.resources import Action, Body, Change, Found, Wanted, compact, differences
+from scripts.provision.server import Server
 
 QUEUE = "annotation queue"
 _PATH = "score-configs"

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from scripts.api.client import segment
-from scripts.config.provision.content import Content, Model
-from scripts.config.provision.resources import Action, Body, Change, Found, Wanted, compact, simple_change
-from scripts.config.provision.server import Server
+from scripts.provision.content import Content, Model
+from scripts.provision.resources import Action, Body, Change, Found, Wanted, compact, simple_change
+from scripts.provision.server import Server
 
 _PATH = "models"
 _DEFAULT_TIER = "Standard"

@@ -8,9 +8,9 @@ from typing import Any
 
 from scripts.api.client import segment
 from scripts.api.errors import ApiError
-from scripts.config.provision.content import Content, Prompt, PromptVersion
-from scripts.config.provision.prompt_tags import tags_of
-from scripts.config.provision.resources import (
+from scripts.provision.content import Content, Prompt, PromptVersion
+from scripts.provision.prompt_tags import tags_of
+from scripts.provision.resources import (
     Action,
     Body,
     Change,
@@ -20,7 +20,7 @@ from scripts.config.provision.resources import (
     compact,
     differences,
 )
-from scripts.config.provision.server import Server
+from scripts.provision.server import Server
 
 _PATH = "v2/prompts"
 _LATEST = "latest"
