@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 
-from langfuse_embedded.http.operations import Operation
 from langfuse_embedded.routes import all_operations, licensed, refused
+from langfuse_embedded.routes.operations import Operation
 
 from .operation_recorder import RECORDS
 

@@ -9,7 +9,6 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from langfuse_embedded.http.operations import Operation
 from langfuse_embedded.routes import (
     annotation_queues,
     comments,
@@ -22,6 +21,7 @@ from langfuse_embedded.routes import (
     media,
     prompts,
 )
+from langfuse_embedded.routes.operations import Operation
 
 from .harness import RunningEngine
 from .test_media import Upload

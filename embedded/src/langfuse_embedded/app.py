@@ -20,7 +20,6 @@ from . import routes
 from .engine import Engine
 from .errors import EngineError
 from .http.access_log import AccessLog
-from .http.call import Call, json_response
 from .http.delivery import deliver, etag
 from .http.errors import (
     EVENTS_ONLY_MESSAGE,
@@ -37,10 +36,12 @@ from .http.errors import (
     scim_body,
     unstable_body,
 )
-from .http.operations import Operation
+from .http.json_answers import json_response
 from .http.pace import Paced
 from .http.protocol import hang_up
 from .http.router import Router
+from .routes.call import Call
+from .routes.operations import Operation
 from .store.deadline import QueryTooLong
 from .store.writer.client import CommandError, CommandRefused, WriterUnavailable
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from .errors import ConfigError
 from .faults import Fault, FaultsUnreadable, parse_faults
-from .http.access_log import ERRORS, MODES
 from .login_settings import LoginSettings, read_login_settings
 from .outbound_urls import AllowedHosts
 
 EVENTS_ONLY = "events_only"
 WRITE_MODES = (EVENTS_ONLY, "dual")
+OFF, ERRORS, ALL = LOG_MODES = ("off", "errors", "all")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +121,8 @@ def config_from_environment(
     login = read_login_settings(env, problems)
     trusted_proxies = _networks(env, "EMBEDDED_TRUSTED_PROXIES", problems)
     access_log = env.get("EMBEDDED_ACCESS_LOG") or ERRORS
-    if access_log not in MODES:
-        problems.append(f"EMBEDDED_ACCESS_LOG is {access_log!r}: use one of {', '.join(MODES)}")
+    if access_log not in LOG_MODES:
+        problems.append(f"EMBEDDED_ACCESS_LOG is {access_log!r}: use one of {', '.join(LOG_MODES)}")
     if problems:
         raise ConfigError("The engine cannot start with these settings:\n  " + "\n  ".join(problems))
     return EngineConfig(

@@ -105,7 +105,7 @@ class Engine:
         await self.writer.open()
         self.events = EventsReader(self.config.data_dir, self.config.ingest_lag_ms)
         self.writer.committed = self.events.committed
-        self.subjects = Subjects(self.events, self.reads)
+        self.subjects = Subjects(self.events, self.reads.run)
         self.metrics = MetricsProjection(self.config.data_dir, self.events)
         if not self.config.ingest_lag_ms:
             self.metrics.start()

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from langfuse_embedded.javascript.values import InvalidJson, dumps, loads
-from langfuse_embedded.otlp.environment import DEFAULT, normalize_environment
+from langfuse_embedded.javascript.values import InvalidJson, loads
+from langfuse_embedded.otlp.environment import environment_named
+from langfuse_embedded.otlp.metadata import metadata_texts
 from langfuse_embedded.store.score_configs import ScoreConfig
 from langfuse_embedded.store.score_rows import Score
 
@@ -52,7 +53,7 @@ def score_of(body: Mapping[str, Any], config: ScoreConfig | None, *, score_id: s
         "id": score_id,
         "timestamp": timestamp,
         "name": name,
-        "environment": environment_of(body.get("environment")),
+        "environment": environment_named(body.get("environment")),
         "source": body.get("source") or "API",
         "data_type": data_type,
         "value": number,
@@ -72,20 +73,6 @@ def score_of(body: Mapping[str, Any], config: ScoreConfig | None, *, score_id: s
             *([] if body.get("queueId") else ["queue_id"]),
         ],
     }
-
-
-def environment_of(value: Any) -> str:
-    """Return the environment that a body names, under the rule for all environment names."""
-    return normalize_environment(value) if isinstance(value, str) else DEFAULT
-
-
-def metadata_texts(metadata: Any) -> dict[str, str]:
-    """Return metadata as it is stored: texts by name. What is no object stands under `metadata`."""
-    if metadata is None:
-        return {}
-    if not isinstance(metadata, dict):
-        metadata = {"metadata": metadata}
-    return {name: value if isinstance(value, str) else dumps(value) for name, value in metadata.items()}
 
 
 def metadata_values(texts: Mapping[str, str]) -> dict[str, Any]:

@@ -19,9 +19,10 @@ from langfuse_embedded.app import App
 from langfuse_embedded.config import EngineConfig, InitialProject
 from langfuse_embedded.engine import Engine
 from langfuse_embedded.http.access import Access, ErrorStyle
-from langfuse_embedded.http.call import Call, json_response
-from langfuse_embedded.http.operations import Operation
+from langfuse_embedded.http.json_answers import json_response
 from langfuse_embedded.http.router import Router
+from langfuse_embedded.routes.call import Call
+from langfuse_embedded.routes.operations import Operation
 from langfuse_embedded.store import tenancy
 
 KOSMOS = InitialProject("acme", "Acme", "kosmos", "Kosmos", "pk-lf-test", "sk-lf-test")

@@ -6,8 +6,8 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from langfuse_embedded.http.call import json_response
 from langfuse_embedded.http.delivery import deliver, etag
+from langfuse_embedded.http.json_answers import json_response
 
 
 def _request(method: str = "GET", **headers: str) -> Request:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from starlette.responses import Response
 
-from langfuse_embedded.http.call import Call
-from langfuse_embedded.http.operations import Operation
 from langfuse_embedded.http.router import Router
+from langfuse_embedded.routes.call import Call
+from langfuse_embedded.routes.operations import Operation
 
 
 async def _answer(call: Call) -> Response:

@@ -10,11 +10,12 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from langfuse_embedded.config import ERRORS, OFF
+
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-OFF, ERRORS, ALL = MODES = ("off", "errors", "all")
 LINES_A_SECOND = 20
 """A client that repeats its mistake in a loop must not fill the disk."""
 _MOST = 200

@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from langfuse_embedded.faults import Fault, FaultPlan
 
-from .call import json_response
+from .json_answers import json_response
 from .protocol import ABORT
 
 _MESSAGES = {"429": "Rate limit exceeded (injected fault)", "503": "Service unavailable (injected fault)"}

@@ -27,10 +27,15 @@ def environment_of(attributes: Attributes, resource: Attributes) -> str:
         for source in (attributes, resource):
             value = source.get(key)
             if truthy(value):
-                return normalize_environment(value) if isinstance(value, str) else DEFAULT
+                return environment_named(value)
     if resource.get("service.name") == "openrouter" and _is_failed_judge_call(attributes):
         return normalize_environment(_JUDGE)
     return DEFAULT
+
+
+def environment_named(value: Any) -> str:
+    """Return the environment that a value names, `default` unless it is a text."""
+    return normalize_environment(value) if isinstance(value, str) else DEFAULT
 
 
 @lru_cache(maxsize=1024)

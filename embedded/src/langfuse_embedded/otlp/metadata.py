@@ -80,6 +80,15 @@ def _document(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def metadata_texts(metadata: Any) -> dict[str, str]:
+    """Return metadata as it is stored: texts by name. What is not an object is under `metadata`."""
+    if metadata is None:
+        return {}
+    if not isinstance(metadata, dict):
+        metadata = {"metadata": metadata}
+    return {name: value if isinstance(value, str) else dumps(value) for name, value in metadata.items()}
+
+
 def flatten(metadata: dict[str, Any]) -> Flat:
     """Return dotted paths and texts: objects are walked, other values become JSON, null empty."""
     flat: Flat = []

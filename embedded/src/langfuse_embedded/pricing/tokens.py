@@ -13,8 +13,8 @@ import unicodedata
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from langfuse_embedded.http.lossless_json import parse_lossless
 from langfuse_embedded.javascript.values import dumps
+from langfuse_embedded.lossless_json import parse_lossless
 
 if TYPE_CHECKING:
     from collections.abc import Callable

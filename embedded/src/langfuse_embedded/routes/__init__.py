@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from langfuse_embedded.http.operations import Operation
-
 from . import (
     admin,
     annotation_queues,
@@ -39,6 +37,7 @@ from . import (
     unstable_evaluation_rules,
     unstable_evaluators,
 )
+from .operations import Operation
 
 
 def all_operations() -> list[Operation]:

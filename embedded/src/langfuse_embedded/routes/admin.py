@@ -8,10 +8,12 @@ from typing import Any
 from starlette.responses import Response
 
 from langfuse_embedded.http.access import Access, ErrorStyle
-from langfuse_embedded.http.call import Call, json_response
 from langfuse_embedded.http.errors import InvalidData
-from langfuse_embedded.http.operations import Operation
+from langfuse_embedded.http.json_answers import json_response
 from langfuse_embedded.http.schema import Array, Enum, Literal, Object, Schema, String, Tagged
+
+from .call import Call
+from .operations import Operation
 
 _INGESTION = "otel-ingestion-queue"
 # The server's queues in its order. Those with False exist on Langfuse Cloud alone and show no counts.

@@ -7,10 +7,9 @@ from typing import Any
 from starlette.responses import Response
 
 from langfuse_embedded.clock import iso, iso_or_none
-from langfuse_embedded.http.call import Call, json_response
 from langfuse_embedded.http.errors import InvalidRequest, NotFound
+from langfuse_embedded.http.json_answers import json_response
 from langfuse_embedded.http.names import MAX_LENGTH
-from langfuse_embedded.http.operations import Operation
 from langfuse_embedded.http.pagination import PAGE_PARAMETERS, Page
 from langfuse_embedded.http.schema import Array, Enum, Object, String
 from langfuse_embedded.store.annotation_queues import (
@@ -19,6 +18,9 @@ from langfuse_embedded.store.annotation_queues import (
     AnnotationQueue,
     AnnotationQueueItem,
 )
+
+from .call import Call
+from .operations import Operation
 
 _STATUS = Enum(PENDING, COMPLETED)
 _LIST = Object(PAGE_PARAMETERS, strict=True)

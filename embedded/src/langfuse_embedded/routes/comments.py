@@ -7,12 +7,14 @@ from typing import Any
 from starlette.responses import Response
 
 from langfuse_embedded.clock import iso
-from langfuse_embedded.http.call import Call, json_response
 from langfuse_embedded.http.errors import InvalidRequest, NotFound
-from langfuse_embedded.http.operations import Operation
+from langfuse_embedded.http.json_answers import json_response
 from langfuse_embedded.http.pagination import PAGE_PARAMETERS, Page
 from langfuse_embedded.http.schema import Enum, Object, String
 from langfuse_embedded.store.comments import Comment
+
+from .call import Call
+from .operations import Operation
 
 _OBJECT_TYPE = Enum("TRACE", "OBSERVATION", "SESSION", "PROMPT")
 _CREATE = Object(

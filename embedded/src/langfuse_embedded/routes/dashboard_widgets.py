@@ -9,10 +9,9 @@ from starlette.responses import Response
 
 from langfuse_embedded.clock import iso
 from langfuse_embedded.http.access import ErrorStyle
-from langfuse_embedded.http.call import Call, json_response
 from langfuse_embedded.http.errors import ApiError, Conflict, NotFound
 from langfuse_embedded.http.filters import CONDITIONS
-from langfuse_embedded.http.operations import Operation
+from langfuse_embedded.http.json_answers import json_response
 from langfuse_embedded.http.pagination import Page
 from langfuse_embedded.http.schema import (
     MISSING,
@@ -29,6 +28,9 @@ from langfuse_embedded.http.schema import (
 )
 from langfuse_embedded.metrics.views import VIEWS
 from langfuse_embedded.store.dashboards import Document
+
+from .call import Call
+from .operations import Operation
 
 # Dimensions that can be filtered by, but that widgets cannot break down by.
 _NOT_FOR_WIDGETS = frozenset(

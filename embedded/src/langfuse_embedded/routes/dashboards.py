@@ -10,15 +10,16 @@ from starlette.responses import Response
 from langfuse_embedded import ids
 from langfuse_embedded.clock import iso
 from langfuse_embedded.http.access import ErrorStyle
-from langfuse_embedded.http.call import Call, json_response
 from langfuse_embedded.http.errors import Conflict, NotFound
+from langfuse_embedded.http.json_answers import json_response
 from langfuse_embedded.http.names import MAX_LENGTH
-from langfuse_embedded.http.operations import Operation
 from langfuse_embedded.http.pagination import Page
 from langfuse_embedded.http.schema import Array, Literal, Number, Object, String, Tagged
 from langfuse_embedded.store.dashboards import Document
 
+from .call import Call
 from .dashboard_widgets import FILTERS, LIST
+from .operations import Operation
 
 # Tiles that the server's own interface draws without a stored widget.
 _PRESETS = frozenset(

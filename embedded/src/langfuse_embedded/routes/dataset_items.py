@@ -10,20 +10,21 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import Response
 
 from langfuse_embedded import ids
-from langfuse_embedded.http.call import Call, json_response, json_rows
 from langfuse_embedded.http.errors import Conflict, InvalidRequest, NotFound
-from langfuse_embedded.http.lossless_json import parse_lossless
+from langfuse_embedded.http.json_answers import json_response, json_rows
 from langfuse_embedded.http.nesting import require_shallow
-from langfuse_embedded.http.operations import Operation
 from langfuse_embedded.http.pagination import PAGE_PARAMETERS, Page
 from langfuse_embedded.http.schema import Anything, CoercedDate, Enum, Object, String
+from langfuse_embedded.lossless_json import parse_lossless
 from langfuse_embedded.routes.shapes.dataset_items import shown_items
 from langfuse_embedded.store.dataset_items import DatasetItem, DatasetItemStore, ItemFilter, ItemValues
 from langfuse_embedded.store.datasets import Dataset
 from langfuse_embedded.store.media import MediaReference
 from langfuse_embedded.store.media_references import find_references
 
+from .call import Call
 from .datasets import dataset_named
+from .operations import Operation
 
 if TYPE_CHECKING:
     from langfuse_embedded.engine import Engine

@@ -10,15 +10,16 @@ from starlette.responses import Response
 
 from langfuse_embedded import ids
 from langfuse_embedded.clock import iso, now_ms
-from langfuse_embedded.http.call import Call, json_response
 from langfuse_embedded.http.errors import NotFound
+from langfuse_embedded.http.json_answers import json_response
 from langfuse_embedded.http.names import MAX_LENGTH
-from langfuse_embedded.http.operations import Operation
 from langfuse_embedded.http.pagination import PAGE_PARAMETERS, Page
 from langfuse_embedded.http.schema import Anything, CoercedDate, Datetime, Object, String
 from langfuse_embedded.store.dataset_runs import DatasetRun, DatasetRunItem
 
+from .call import Call
 from .datasets import dataset_named
+from .operations import Operation
 
 _CREATE = Object(
     {

@@ -8,15 +8,17 @@ from typing import Any
 from starlette.responses import Response
 
 from langfuse_embedded.clock import iso
-from langfuse_embedded.http.call import Call, json_response
 from langfuse_embedded.http.errors import InvalidRequest, NotFound
+from langfuse_embedded.http.json_answers import json_response
 from langfuse_embedded.http.names import FOLDER_NAME
-from langfuse_embedded.http.operations import Operation
 from langfuse_embedded.http.pagination import PAGE_PARAMETERS, Page
 from langfuse_embedded.http.schema import Anything, Issues, Object, Record, String
 from langfuse_embedded.routes.shapes.dataset_items import shown_items
 from langfuse_embedded.store.dataset_items import DatasetItem
 from langfuse_embedded.store.datasets import Dataset
+
+from .call import Call
+from .operations import Operation
 
 _MAX_ERRORS = 10
 

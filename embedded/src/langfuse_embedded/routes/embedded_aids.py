@@ -5,11 +5,13 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from langfuse_embedded.faults import FaultsUnreadable, parse_faults
-from langfuse_embedded.http.call import Call, json_response
 from langfuse_embedded.http.errors import InvalidRequest, NotFound
-from langfuse_embedded.http.operations import Operation
+from langfuse_embedded.http.json_answers import json_response
 from langfuse_embedded.http.schema import Object, String
 from langfuse_embedded.store.project_reset import reset_state
+
+from .call import Call
+from .operations import Operation
 
 _FAULTS = Object({"faults": String()})
 

@@ -12,15 +12,16 @@ from starlette.responses import Response
 
 from langfuse_embedded.clock import iso
 from langfuse_embedded.http.access import ErrorStyle
-from langfuse_embedded.http.call import Call, json_response
 from langfuse_embedded.http.errors import Conflict, InvalidData, InvalidRequest, NotFound
-from langfuse_embedded.http.operations import Operation
+from langfuse_embedded.http.json_answers import json_response
 from langfuse_embedded.http.schema import Array, Boolean, Number, Object, String
 from langfuse_embedded.judge.filters import COLUMNS
 from langfuse_embedded.judge.prompts import variables_of
 from langfuse_embedded.store.evaluation_rules import Mapping, Rule, RuleValues
 
+from .call import Call
 from .evaluators import MAPPING, require_mapping
+from .operations import Operation
 from .shapes.evaluation import BY_CREATION, TEXT, conditions, unknown_values
 
 MOST_ENABLED = 500

@@ -12,9 +12,8 @@ from starlette.responses import Response
 
 from langfuse_embedded.clock import iso, iso_or_none
 from langfuse_embedded.http.access import ErrorStyle
-from langfuse_embedded.http.call import Call, json_response
 from langfuse_embedded.http.errors import Conflict, InvalidData, NotFound
-from langfuse_embedded.http.operations import Operation
+from langfuse_embedded.http.json_answers import json_response
 from langfuse_embedded.http.schema import (
     Array,
     Boolean,
@@ -39,6 +38,8 @@ from langfuse_embedded.judge.prompts import EXPERIMENT_SOURCES, MappingProblem, 
 from langfuse_embedded.store.evaluation_rules import Assignment
 from langfuse_embedded.store.evaluators import Definition, Evaluator, Output, Version
 
+from .call import Call
+from .operations import Operation
 from .shapes.evaluation import (
     BY_CREATION,
     BY_VERSION,

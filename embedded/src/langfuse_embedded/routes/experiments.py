@@ -8,11 +8,10 @@ from typing import Any, NamedTuple
 from starlette.responses import Response
 
 from langfuse_embedded.clock import iso, iso_or_none, read_iso
-from langfuse_embedded.http.call import Call, json_response
 from langfuse_embedded.http.cursors import decode_cursor, encode_cursor
 from langfuse_embedded.http.errors import InvalidRequest
 from langfuse_embedded.http.filters import EVENT_CONDITIONS, Condition
-from langfuse_embedded.http.operations import Operation
+from langfuse_embedded.http.json_answers import json_response
 from langfuse_embedded.http.queries import Cursor, conditions, known_texts, page_limit, texts
 from langfuse_embedded.http.schema import Datetime, Enum, Issues, Literal, Object, Path, Schema, String
 from langfuse_embedded.store.experiments import (
@@ -28,6 +27,8 @@ from langfuse_embedded.store.experiments import (
 from langfuse_embedded.store.observation_filters import FilterError
 from langfuse_embedded.store.score_rows import StoredScore
 
+from .call import Call
+from .operations import Operation
 from .scores import score_item
 
 # Parameters and filter columns, and what observations call them.

@@ -6,10 +6,11 @@ from urllib.parse import urlsplit
 
 from starlette.responses import Response
 
-from langfuse_embedded.http.call import Call
 from langfuse_embedded.http.errors import Conflict
-from langfuse_embedded.http.operations import Operation
 from langfuse_embedded.http.schema import Enum, Object, String
+
+from .call import Call
+from .operations import Operation
 
 
 def _is_http(url: str) -> bool:

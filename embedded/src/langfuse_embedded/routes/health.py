@@ -7,9 +7,11 @@ from starlette.responses import Response
 from langfuse_embedded import SERVER_VERSION
 from langfuse_embedded.clock import now_ms
 from langfuse_embedded.http.access import Access
-from langfuse_embedded.http.call import Call, json_response
-from langfuse_embedded.http.operations import Handler, Operation
+from langfuse_embedded.http.json_answers import json_response
 from langfuse_embedded.store.observation_rows import TRACE_ROOT
+
+from .call import Call
+from .operations import Handler, Operation
 
 _RECENT_MS = 3 * 60_000
 _RECENT = (

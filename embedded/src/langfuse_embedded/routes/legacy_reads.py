@@ -10,10 +10,9 @@ from typing import Any, TypeVar
 from starlette.responses import Response
 
 from langfuse_embedded.clock import iso
-from langfuse_embedded.http.call import Call, json_response, json_rows
 from langfuse_embedded.http.errors import InvalidRequest, NotFound
 from langfuse_embedded.http.filters import CONDITIONS, Condition
-from langfuse_embedded.http.operations import Operation
+from langfuse_embedded.http.json_answers import json_response, json_rows
 from langfuse_embedded.http.pagination import PAGE_PARAMETERS, Page
 from langfuse_embedded.http.queries import conditions, known_texts, options, ordering, text
 from langfuse_embedded.http.schema import Datetime, Enum, Object
@@ -35,7 +34,9 @@ from langfuse_embedded.store.traces import (
     observation_ids,
 )
 
+from .call import Call
 from .observations import LEVELS, TYPES
+from .operations import Operation
 
 Result = TypeVar("Result")
 

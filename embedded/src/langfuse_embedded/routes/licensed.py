@@ -9,8 +9,10 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from langfuse_embedded.http.access import Access, ErrorStyle
-from langfuse_embedded.http.call import Call, json_response
-from langfuse_embedded.http.operations import Operation
+from langfuse_embedded.http.json_answers import json_response
+
+from .call import Call
+from .operations import Operation
 
 _NO_PLAN = {"error": "This feature is not available on your current plan."}
 

@@ -10,15 +10,17 @@ from starlette.responses import Response
 
 from langfuse_embedded.clock import iso
 from langfuse_embedded.http.access import Access
-from langfuse_embedded.http.call import Call, json_response
 from langfuse_embedded.http.errors import InvalidRequest, NotFound
+from langfuse_embedded.http.json_answers import json_response
 from langfuse_embedded.http.names import MAX_LENGTH
-from langfuse_embedded.http.operations import Operation
 from langfuse_embedded.http.pagination import PAGE_PARAMETERS, Page
 from langfuse_embedded.http.schema import Array, Boolean, Enum, Issues, Object, Record, Schema, String, Union
 from langfuse_embedded.http.schema import Path as IssuePath
 from langfuse_embedded.outbound_urls import refusal, refusal_of_host
 from langfuse_embedded.store.llm_connections import ConnectionValues, LlmConnection
+
+from .call import Call
+from .operations import Operation
 
 _AWS_DEFAULT = "__BEDROCK_DEFAULT_CREDENTIALS__"
 _GCP_DEFAULT = "__VERTEXAI_DEFAULT_CREDENTIALS__"

@@ -13,12 +13,14 @@ from starlette.responses import FileResponse, Response
 
 from langfuse_embedded.clock import iso, iso_or_none, now_ms
 from langfuse_embedded.http.access import Access
-from langfuse_embedded.http.call import Call, json_response
 from langfuse_embedded.http.errors import Conflict, InvalidRequest, NotFound
-from langfuse_embedded.http.operations import Operation
+from langfuse_embedded.http.json_answers import json_response
 from langfuse_embedded.http.schema import CoercedDate, Enum, Null, Number, Object, String, Union
 from langfuse_embedded.http.signed_urls import UrlSigner, Verdict
 from langfuse_embedded.store.media import Media, MediaReference, Upload
+
+from .call import Call
+from .operations import Operation
 
 _UPLOAD_SECONDS = 3600
 

@@ -7,8 +7,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from langfuse_embedded.http.call import Call, json_response
-from langfuse_embedded.http.operations import Operation
+from langfuse_embedded.http.json_answers import json_response
 from langfuse_embedded.http.pagination import PAGE_PARAMETERS, Page
 from langfuse_embedded.http.queries import options, text
 from langfuse_embedded.http.schema import Datetime, Object
@@ -20,6 +19,9 @@ from langfuse_embedded.metrics.model import View
 from langfuse_embedded.metrics.query import MetricsQuery, query_shape
 from langfuse_embedded.metrics.result import present
 from langfuse_embedded.metrics.views import VIEWS
+
+from .call import Call
+from .operations import Operation
 
 _QUERY = query_shape(tuple(VIEWS))
 _LEGACY_QUERY = query_shape(tuple(views_legacy.VIEWS))

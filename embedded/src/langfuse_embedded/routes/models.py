@@ -9,10 +9,9 @@ from starlette.responses import Response
 from langfuse_embedded import ids
 from langfuse_embedded.clock import iso, iso_or_none
 from langfuse_embedded.http.access import Access
-from langfuse_embedded.http.call import Call, json_response
 from langfuse_embedded.http.errors import Forbidden, InvalidRequest, NotFound
+from langfuse_embedded.http.json_answers import json_response
 from langfuse_embedded.http.names import MAX_LENGTH as MAX_NAME
-from langfuse_embedded.http.operations import Operation
 from langfuse_embedded.http.pagination import PAGE_PARAMETERS, Page
 from langfuse_embedded.http.schema import (
     Anything,
@@ -32,6 +31,9 @@ from langfuse_embedded.http.schema import (
 )
 from langfuse_embedded.pricing.model import Model, Tier
 from langfuse_embedded.pricing.patterns import MAX_LENGTH, InvalidPattern, bounded_javascript, bounded_pattern
+
+from .call import Call
+from .operations import Operation
 
 _UNITS = ("TOKENS", "CHARACTERS", "MILLISECONDS", "SECONDS", "REQUESTS", "IMAGES")
 _FLAT_PRICES = {"inputPrice": "input", "outputPrice": "output", "totalPrice": "total"}

@@ -7,11 +7,10 @@ from typing import Any
 from starlette.responses import Response
 
 from langfuse_embedded.clock import iso
-from langfuse_embedded.http.call import Call, json_response, json_rows
 from langfuse_embedded.http.cursors import decode_cursor, encode_cursor
 from langfuse_embedded.http.errors import InvalidRequest
 from langfuse_embedded.http.filters import EVENT_CONDITIONS, Condition
-from langfuse_embedded.http.operations import Operation
+from langfuse_embedded.http.json_answers import json_response, json_rows
 from langfuse_embedded.http.queries import Cursor, conditions, known_texts, options, text, texts
 from langfuse_embedded.http.schema import CoercedDate, Datetime, Enum, Literal, Number, Object, String, Union
 from langfuse_embedded.pricing.model import Model
@@ -19,6 +18,9 @@ from langfuse_embedded.routes.shapes.observations import ALL_GROUPS, DEFAULT_GRO
 from langfuse_embedded.store.bodies import TooLarge
 from langfuse_embedded.store.observation_filters import FilterError
 from langfuse_embedded.store.observation_query import ObservationQuery, Place, StoredObservation
+
+from .call import Call
+from .operations import Operation
 
 TYPES = (
     "GENERATION",

@@ -8,10 +8,12 @@ from typing import Any, ClassVar
 from starlette.datastructures import Headers
 from starlette.responses import Response
 
-from langfuse_embedded.http.call import Call, json_response
 from langfuse_embedded.http.errors import ApiError
-from langfuse_embedded.http.operations import Operation
+from langfuse_embedded.http.json_answers import json_response
 from langfuse_embedded.store.writer.client import CommandRefused, CommandTooCostly
+
+from .call import Call
+from .operations import Operation
 
 _MAX_VERSION = 4
 _LEADING_NUMBER = re.compile(r"\s*([+-]?\d+)")

@@ -5,9 +5,11 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from langfuse_embedded.http.access import Access
-from langfuse_embedded.http.call import Call, json_response
 from langfuse_embedded.http.errors import Forbidden
-from langfuse_embedded.http.operations import Operation
+from langfuse_embedded.http.json_answers import json_response
+
+from .call import Call
+from .operations import Operation
 
 
 async def get_projects(call: Call) -> Response:

@@ -12,10 +12,9 @@ from starlette.responses import Response
 
 from langfuse_embedded.clock import iso, now_ms
 from langfuse_embedded.http.access import ErrorStyle
-from langfuse_embedded.http.call import Call, json_response
 from langfuse_embedded.http.errors import Conflict, InvalidRequest, NotFound
+from langfuse_embedded.http.json_answers import json_response
 from langfuse_embedded.http.names import folder_name
-from langfuse_embedded.http.operations import Operation
 from langfuse_embedded.http.schema import (
     Anything,
     Array,
@@ -45,6 +44,9 @@ from langfuse_embedded.store.prompts import (
     PromptVersion,
     new_prompt_id,
 )
+
+from .call import Call
+from .operations import Operation
 
 _VARIABLE = re.compile(r"{{([^\W\d_]\w*)}}")
 _RESERVED_NAMES = ("new", "metrics", "prompt-detail")

@@ -8,9 +8,10 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from langfuse_embedded.http.access import Access, ErrorStyle
-from langfuse_embedded.http.call import Call
 from langfuse_embedded.http.errors import NotImplementedHere
-from langfuse_embedded.http.operations import Handler, Operation
+
+from .call import Call
+from .operations import Handler, Operation
 
 _SKILLS = "The embedded engine stores no skills. Use the compose engine, or a prompt with a tag instead."
 _MCP = (

@@ -10,9 +10,8 @@ from starlette.responses import Response
 
 from langfuse_embedded import ids
 from langfuse_embedded.clock import iso, now_ms
-from langfuse_embedded.http.call import Call, json_response
 from langfuse_embedded.http.errors import InvalidData, InvalidRequest, NotFound
-from langfuse_embedded.http.operations import Operation
+from langfuse_embedded.http.json_answers import json_response
 from langfuse_embedded.http.pagination import PAGE_PARAMETERS, Page
 from langfuse_embedded.http.schema import (
     MISSING,
@@ -30,6 +29,9 @@ from langfuse_embedded.http.schema import (
 )
 from langfuse_embedded.javascript.values import number_text
 from langfuse_embedded.store.score_configs import ScoreConfig
+
+from .call import Call
+from .operations import Operation
 
 _BOOLEAN_CATEGORIES = [{"label": "True", "value": 1}, {"label": "False", "value": 0}]
 

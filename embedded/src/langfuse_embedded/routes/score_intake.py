@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from langfuse_embedded.http.call import Call
 from langfuse_embedded.http.errors import InvalidData
 from langfuse_embedded.http.schema import (
     MISSING,
@@ -23,6 +22,8 @@ from langfuse_embedded.http.schema import (
 )
 from langfuse_embedded.scoring import ScoreDropped, score_of
 from langfuse_embedded.store.score_rows import Score
+
+from .call import Call
 
 log = logging.getLogger(__name__)
 

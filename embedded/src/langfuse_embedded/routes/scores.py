@@ -10,10 +10,9 @@ from starlette.responses import Response
 from langfuse_embedded import ids
 from langfuse_embedded.clock import iso, now_ms
 from langfuse_embedded.http.access import Access
-from langfuse_embedded.http.call import Call, json_response
 from langfuse_embedded.http.cursors import decode_cursor, encode_cursor
 from langfuse_embedded.http.errors import InvalidData
-from langfuse_embedded.http.operations import Operation
+from langfuse_embedded.http.json_answers import json_response
 from langfuse_embedded.http.queries import (
     Cursor,
     EmptyIsAbsent,
@@ -37,6 +36,8 @@ from langfuse_embedded.scoring import (
 from langfuse_embedded.store.score_rows import Score, StoredScore
 from langfuse_embedded.store.scores import ScorePlace, ScoreQuery, find_scores
 
+from .call import Call
+from .operations import Operation
 from .score_intake import SCORE, TIMED_SCORE, configured, store, summary_of
 
 # Servers before this one know no lists of scores: SDK 5 loses all its scores there.

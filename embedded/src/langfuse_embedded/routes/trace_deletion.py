@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from langfuse_embedded.http.call import Call, json_response
-from langfuse_embedded.http.operations import Operation
+from langfuse_embedded.http.json_answers import json_response
 from langfuse_embedded.http.schema import Array, Object, String
+
+from .call import Call
+from .operations import Operation
 
 _TRACE_IDS = Object(
     {

@@ -12,9 +12,8 @@ from starlette.responses import Response
 
 from langfuse_embedded.clock import iso
 from langfuse_embedded.http.access import ErrorStyle
-from langfuse_embedded.http.call import Call, json_response
 from langfuse_embedded.http.errors import Conflict, InvalidRequest, NotFound, Unprocessable
-from langfuse_embedded.http.operations import Operation
+from langfuse_embedded.http.json_answers import json_response
 from langfuse_embedded.http.pagination import PAGE_PARAMETERS, Page
 from langfuse_embedded.http.schema import (
     Array,
@@ -40,7 +39,9 @@ from langfuse_embedded.judge.prompts import (
 from langfuse_embedded.store.evaluation_rules import Mapping, Rule, RuleValues
 from langfuse_embedded.store.evaluators import Evaluator
 
+from .call import Call
 from .evaluation_rules import create, found_rule, require_room, update
+from .operations import Operation
 from .shapes.evaluation import (
     EXPERIMENT_ROOT,
     TEXT,

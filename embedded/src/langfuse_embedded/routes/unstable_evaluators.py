@@ -12,9 +12,8 @@ from starlette.responses import Response
 
 from langfuse_embedded.clock import iso
 from langfuse_embedded.http.access import ErrorStyle
-from langfuse_embedded.http.call import Call, json_response
 from langfuse_embedded.http.errors import InvalidRequest, NotFound
-from langfuse_embedded.http.operations import Operation
+from langfuse_embedded.http.json_answers import json_response
 from langfuse_embedded.http.pagination import PAGE_PARAMETERS, Page
 from langfuse_embedded.http.schema import (
     Array,
@@ -32,7 +31,9 @@ from langfuse_embedded.http.schema import (
 from langfuse_embedded.judge.prompts import SOURCES, MappingProblem, check_mapping, variables_of
 from langfuse_embedded.store.evaluators import Definition, Evaluator, Output
 
+from .call import Call
 from .evaluators import found_evaluator, pause_uncallable
+from .operations import Operation
 from .shapes.evaluation import (
     MODEL,
     TEXT,

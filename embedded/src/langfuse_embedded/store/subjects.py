@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from langfuse_embedded.http.reads import Reads
+from collections.abc import Awaitable, Callable
 
 from .events import EventsReader
 from .hexid import pack, unpack
+
+# Runs what may take long in a thread of the project's.
+Read = Callable[[str, Callable[[], str | None]], Awaitable[str | None]]
 
 
 class Subjects:
     """Looks up traces, observations and sessions of a project."""
 
-    def __init__(self, events: EventsReader, reads: Reads) -> None:
-        self._events, self._reads = events, reads
+    def __init__(self, events: EventsReader, read: Read) -> None:
+        self._events, self._read = events, read
 
     def has_trace(self, project_id: str, trace_id: str) -> bool:
         """Return whether any observation of a trace is stored."""
@@ -25,7 +28,7 @@ class Subjects:
     async def trace_of_observation(self, project_id: str, observation_id: str) -> str | None:
         """Return the trace of an observation, or ``None``; scans the project's ids in a thread."""
         project = self._events.project_key(project_id)
-        return await self._reads.run(project_id, lambda: self._scan(project, pack(observation_id)))
+        return await self._read(project_id, lambda: self._scan(project, pack(observation_id)))
 
     def _scan(self, project: int, span_id: bytes | str) -> str | None:
         with self._events.connection() as connection:

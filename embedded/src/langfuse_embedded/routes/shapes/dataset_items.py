@@ -6,7 +6,7 @@ import sqlite3
 from typing import Any
 
 from langfuse_embedded.clock import iso
-from langfuse_embedded.http.call import Call
+from langfuse_embedded.routes.call import Call
 from langfuse_embedded.routes.media import shown_references
 from langfuse_embedded.store.dataset_items import DatasetItem
 from langfuse_embedded.store.media import media_of_items

@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 
 from langfuse_embedded.clock import iso, iso_or_none
-from langfuse_embedded.http.lossless_json import parse_lossless
 from langfuse_embedded.javascript.values import whole
+from langfuse_embedded.lossless_json import parse_lossless
 from langfuse_embedded.pricing.model import Model
 from langfuse_embedded.scoring import metadata_values
 from langfuse_embedded.store.bodies import Body

@@ -13,12 +13,12 @@ from typing import Any
 
 from langfuse_embedded import updates
 from langfuse_embedded.javascript.values import dumps
+from langfuse_embedded.otlp.environment import environment_named
 from langfuse_embedded.otlp.event import Event
 from langfuse_embedded.otlp.key_kinds import COST, USAGE
-from langfuse_embedded.otlp.metadata import flatten
+from langfuse_embedded.otlp.metadata import flatten, metadata_texts
 from langfuse_embedded.otlp.tools import parsed, tools_of
 from langfuse_embedded.otlp.usage import cost_of, usage_of
-from langfuse_embedded.scoring import environment_of, metadata_texts
 from langfuse_embedded.store.observation_rows import TRACE_ROOT
 
 Body = Mapping[str, Any]
@@ -94,7 +94,7 @@ def observation_event(observation: Body, trace: Body | None) -> Event:
 
 
 def _describe(event: Event, body: Body) -> None:
-    event.environment = environment_of(body.get("environment"))
+    event.environment = environment_named(body.get("environment"))
     event.version = body.get("version")
     event.input, event.output = _text(body.get("input")), _text(body.get("output"))
     metadata = body.get("metadata")

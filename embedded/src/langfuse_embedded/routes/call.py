@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import Response
 
-from langfuse_embedded.javascript import answers
-
-from .errors import FrameworkRefusal, InvalidData, PayloadTooLarge
-from .nesting import MAX_DEPTH, require_shallow
-from .request_bodies import parse_body
-
-if TYPE_CHECKING:
-    from langfuse_embedded.engine import Engine
-    from langfuse_embedded.store.tenancy import Principal
-
-    from .intake import Hold
-    from .schema import Schema
+from langfuse_embedded.engine import Engine
+from langfuse_embedded.http.errors import FrameworkRefusal, InvalidData, PayloadTooLarge
+from langfuse_embedded.http.intake import Hold
+from langfuse_embedded.http.nesting import MAX_DEPTH, require_shallow
+from langfuse_embedded.http.request_bodies import parse_body
+from langfuse_embedded.http.schema import Schema
+from langfuse_embedded.store.tenancy import Principal
 
 _UNKNOWN = "unknown"
 _MAX_SDK_LENGTH = 200
@@ -143,20 +137,3 @@ class Call:
 def _too_large(limit: int) -> PayloadTooLarge:
     size = f"{limit // 1024}kb" if limit < 2**20 else f"{limit / 2**20:g}mb"
     return PayloadTooLarge(f"Body exceeded {size} limit")
-
-
-def json_response(data: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """Return `data` as a JSON answer; numbers of any size and non-string keys are allowed."""
-    return Response(
-        answers.dumps(data),
-        status_code=status,
-        media_type="application/json; charset=utf-8",
-        headers=headers,
-    )
-
-
-def json_rows(rows: Iterable[Any], meta: Any) -> Response:
-    """Return a list as a JSON answer, written row by row: one call for all would hold up other threads."""
-    data = b",".join(map(answers.dumps, rows))
-    body = b'{"data":[' + data + b'],"meta":' + answers.dumps(meta) + b"}"
-    return Response(body, media_type="application/json; charset=utf-8")

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from starlette.responses import Response
 
-from .access import Access, ErrorStyle
+from langfuse_embedded.http.access import Access, ErrorStyle
 
-if TYPE_CHECKING:
-    from .call import Call
+from .call import Call
 
-Handler = Callable[["Call"], Awaitable[Response]]
+Handler = Callable[[Call], Awaitable[Response]]
 
 
 @dataclass(frozen=True, slots=True)
