@@ -24,7 +24,7 @@ from random import Random
 from rich.console import Console
 from rich.table import Table
 
-from .engine import percentile
+from .harness import percentile
 from .load import SPANS_PER_TRACE, Export, export, exports, send_all
 from .peers import SERVERS, Server
 

@@ -21,7 +21,7 @@ from rich.table import Table
 from tests.embedded.harness import RunningEngine
 
 from .curve_plot import Panel, svg
-from .engine import Bench, fresh_engine, loop_ms, percentile
+from .harness import Bench, fresh_engine, loop_ms, percentile
 
 _SIZES = (10_000, 20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000, 1_500_000, 2_000_000)
 _STEP = 10_000
@@ -158,20 +158,17 @@ def main() -> None:
     parser.add_argument("--upto", type=int, default=2_000_000, help="spans stored at the end")
     parser.add_argument("--plot", type=Path, help="file for the SVG")
     arguments = parser.parse_args()
-    run(Console(), arguments.upto, arguments.plot)
-
-
-def run(console: Console, upto: int, file: Path | None) -> None:
-    """Measure the curve on an engine of its own."""
+    console = Console()
     with fresh_engine() as (engine, _):
         bench = Bench(engine)
         bench.warm_up()
-        points = measure(bench, [size for size in _SIZES if size < upto] + [upto], console)
+        sizes = [size for size in _SIZES if size < arguments.upto] + [arguments.upto]
+        points = measure(bench, sizes, console)
         start = _start_again(engine)
     console.print(table(points))
-    console.print(f"start with {upto:,} spans: {start * 1000:.0f} ms")
-    if file is not None:
-        file.write_text(plot(points), "utf-8")
+    console.print(f"start with {arguments.upto:,} spans: {start * 1000:.0f} ms")
+    if arguments.plot is not None:
+        arguments.plot.write_text(plot(points), "utf-8")
 
 
 if __name__ == "__main__":

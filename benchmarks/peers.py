@@ -22,7 +22,7 @@ import psutil
 
 from tests.embedded.harness import DEFAULT_KEYS, RunningEngine
 
-from .engine import AGGREGATE, READ_PATH
+from .harness import AGGREGATE, READ_PATH
 from .load import TRACES_PATH, Connection
 
 _START_SECONDS = 300.0

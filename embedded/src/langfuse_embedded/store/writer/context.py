@@ -21,7 +21,7 @@ OBSERVATION = "observation"
 SCORE = "score"
 
 # 64 MB of log: an index page that many groups touch is copied into the file once, not every 4 MB.
-# A tenth less CPU a span from 100,000 spans on (`make bench ARGS="--curve 500000"`).
+# A tenth less CPU a span from 100,000 spans on (`python -m benchmarks.curve --upto 500000`).
 _CHECKPOINT_PAGES = 16_000
 _MAX_SENDERS = 10_000
 
