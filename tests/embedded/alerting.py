@@ -16,7 +16,9 @@ import httpx
 import pytest
 import yaml
 
-from .exporting import free_port, poll
+from tests.waiting import wait_for
+
+from .exporting import free_port
 
 STOP_TIMEOUT_S = 20.0
 
@@ -64,7 +66,7 @@ class Receiver:
             ]
             return bool(found)
 
-        poll(look, f"a message about {parts}", timeout_s)
+        wait_for(look, f"a message about {parts}", timeout_s)
         return found[0][0] - since, found[0][1]
 
     def close(self) -> None:
@@ -157,4 +159,4 @@ class Monitoring:
             except httpx.TransportError:
                 return False
 
-        poll(ready, f"{argv[0]} is ready")
+        wait_for(ready, f"{argv[0]} is ready")

@@ -7,13 +7,14 @@ import os
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from tests.waiting import wait_for
 
 from .exporting import free_port
 from .harness import REPOSITORY
@@ -119,11 +120,12 @@ def process(
             argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=directory, env=environment
         )
     try:
-        deadline = time.monotonic() + READY_S
-        while not answers(port):
+
+        def ready() -> bool:
             assert running.poll() is None, log.read_text()[-2000:]
-            assert time.monotonic() < deadline, log.read_text()[-2000:]
-            time.sleep(0.05)
+            return answers(port)
+
+        wait_for(ready, lambda: log.read_text()[-2000:], READY_S)
         yield
     finally:
         running.kill()

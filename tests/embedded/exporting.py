@@ -8,8 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,16 +24,6 @@ IN_ROOT = (
     "import sys; from pathlib import Path; from scripts.cli import app; "
     "from scripts.engines import execution; execution.ROOT = Path(sys.argv.pop(1)); app()"
 )
-
-
-def poll(look: Callable[[], bool], what: str, timeout_s: float = TIMEOUT_S) -> float:
-    """Wait until `look` is true; return the seconds that took."""
-    start = time.monotonic()
-    while not look():
-        waited = time.monotonic() - start
-        assert waited < timeout_s, f"{what}: not within {timeout_s:g} s"
-        time.sleep(0.05)
-    return time.monotonic() - start
 
 
 def write_keys(directory: Path, keys: Iterable[Keys]) -> None:

@@ -9,7 +9,6 @@ import signal
 import socket
 import ssl
 import subprocess
-import time
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -18,6 +17,8 @@ from typing import Any
 
 import httpx
 import pytest
+
+from tests.waiting import wait_for
 
 from .harness import REPOSITORY
 
@@ -87,15 +88,16 @@ class Proxy:
         self.write()
         environment = {"HOME": str(self.directory), "XDG_DATA_HOME": str(self.directory / "data")}
         with (self.directory / "caddy.log").open("wb") as log:
-            self._process = subprocess.Popen(
+            self._process = process = subprocess.Popen(
                 [find_caddy(), "run", "--config", str(self.directory / "caddy.json")],
                 env={**os.environ, **environment}, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
-        deadline = time.monotonic() + READY_WITHIN_S
-        while not self._shakes_hands():
-            assert self._process.poll() is None, self.log()
-            assert time.monotonic() < deadline, self.log()
-            time.sleep(0.1)
+
+        def ready() -> bool:
+            assert process.poll() is None, self.log()
+            return self._shakes_hands()
+
+        wait_for(ready, self.log, READY_WITHIN_S)
         return self
 
     def write(self) -> None:

@@ -13,9 +13,10 @@ import pytest
 from scripts.watch.alerts.document import parse_alerts
 from scripts.watch.alerts.routing import actions_without_secret, alertmanager_file
 from scripts.watch.alerts.rules import SILENCE_HOLD, rule_file
+from tests.waiting import wait_for
 
 from .alerting import Monitoring, Receiver
-from .exporting import RunningExporter, poll
+from .exporting import RunningExporter
 from .harness import DEFAULT_KEYS, REPOSITORY, RunningEngine
 from .spans import send, span, trace_id
 
@@ -102,7 +103,7 @@ def test_a_message_comes_for_every_cause_and_another_when_it_is_over(
     setup: Setup, capsys: pytest.CaptureFixture[str]
 ) -> None:
     times: dict[str, float] = {}
-    poll(lambda: setup.monitoring.query("langfuse_canary_up") != [], "the first canary is scraped")
+    wait_for(lambda: setup.monitoring.query("langfuse_canary_up") != [], "the first canary is scraped")
 
     start = time.monotonic()
     setup.score("attribution_confidence", 0.4, times=5)
@@ -135,7 +136,7 @@ def test_a_message_comes_for_every_cause_and_another_when_it_is_over(
     assert "Threshold: 6 USD\n" in message["text"]
 
     setup.score("user-feedback", 1)
-    poll(
+    wait_for(
         lambda: any(
             value > 0 for _, value in setup.monitoring.query('langfuse_score{score="user-feedback"}')
         ),
@@ -163,7 +164,7 @@ def test_a_message_comes_for_every_cause_and_another_when_it_is_over(
     times["acknowledged but unreadable -> message"], _ = setup.receiver.wait(
         "[FIRING", "CanaryFailing", since=start
     )
-    poll(lambda: setup.exporter.value("langfuse_canary_failing", result="unreadable") == 1, "unreadable")
+    wait_for(lambda: setup.exporter.value("langfuse_canary_failing", result="unreadable") == 1, "unreadable")
     with capsys.disabled():
         print("\nseconds from cause to message (scrape, evaluation and exporter every second):")
         for what, seconds in times.items():
@@ -172,13 +173,13 @@ def test_a_message_comes_for_every_cause_and_another_when_it_is_over(
 
 def test_quality_alerts_are_silent_while_the_stack_is_down(setup: Setup) -> None:
     setup.score("attribution_confidence", 0.9, times=3)
-    poll(
+    wait_for(
         lambda: bool(setup.monitoring.query('langfuse_score{score="attribution_confidence"}')),
         "the scores are scraped",
     )
     setup.engine.kill()
     setup.receiver.wait("[FIRING", "CanaryFailing", since=0)
-    poll(lambda: not setup.monitoring.query("langfuse_score"), "the old values are gone", timeout_s=60)
+    wait_for(lambda: not setup.monitoring.query("langfuse_score"), "the old values are gone")
     titles = [
         attachment["title"] for _, message in setup.receiver.messages for attachment in message["attachments"]
     ]

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from tests.waiting import wait_for
+
 from .alerting import Monitoring
-from .exporting import RunningExporter, poll
+from .exporting import RunningExporter
 from .harness import DEFAULT_KEYS, REPOSITORY, RunningEngine
 from .seeding import COUNT, Seed, expected_panels, make_seed, push
 
@@ -53,8 +55,10 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory, seed: Seed) -> Iterator
     monitoring = Monitoring(directory / "monitoring", exporter.start().url, {})
     try:
         monitoring.start()
-        poll(lambda: bool(monitoring.query(f'langfuse_traces{{statistic="count"}} == {COUNT}')), "scraped")
-        poll(
+        wait_for(
+            lambda: bool(monitoring.query(f'langfuse_traces{{statistic="count"}} == {COUNT}')), "scraped"
+        )
+        wait_for(
             lambda: bool(monitoring.query("rate(langfuse_canary_duration_seconds_count[5m]) > 0")), "canaries"
         )
         yield monitoring

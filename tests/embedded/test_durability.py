@@ -10,7 +10,6 @@ import shutil
 import sqlite3
 import subprocess
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +21,7 @@ import psutil
 import pytest
 
 from benchmarks.load import SPANS_PER_TRACE, Connection, Export, Sent, exports, send_all
+from tests.waiting import wait_for
 
 from .conftest import StartEngine
 from .harness import REPOSITORY, RunningEngine, engine_command
@@ -89,27 +89,26 @@ def test_a_killed_child_is_started_again_and_loses_nothing_acknowledged(
     sent = _send_until(engine, exports(20_000, seed=11), 0.3, process.kill)
     assert set(sent.refused) <= {503}
     trace = trace_id()
-    deadline = time.monotonic() + _DEADLINE
-    while engine.client.post(TRACES, json=export(span(trace))).status_code != 200:
-        assert time.monotonic() < deadline, engine.log()
-        time.sleep(0.05)
+    wait_for(lambda: engine.client.post(TRACES, json=export(span(trace))).is_success, engine.log)
     _assert_complete(engine, sent.acknowledged)
     assert "the writer process was started again" in engine.log()
 
 
 def test_an_engine_whose_writer_dies_again_and_again_stops_and_says_so(start_engine: StartEngine) -> None:
     engine = start_engine()
-    assert engine.process is not None
+    process = engine.process
+    assert process is not None
     killed: set[int] = set()
-    deadline = time.monotonic() + _DEADLINE
-    while engine.process.poll() is None:
-        assert time.monotonic() < deadline, engine.log()
+
+    def has_stopped() -> bool:
         for writer in _writers(engine):
             if writer.pid not in killed:
                 killed.add(writer.pid)
                 writer.kill()
-        time.sleep(0.02)
-    assert engine.process.returncode == 1
+        return process.poll() is not None
+
+    wait_for(has_stopped, engine.log)
+    assert process.returncode == 1
     assert len(killed) == 6
     assert "the engine stops" in engine.log()
 

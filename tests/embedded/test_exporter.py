@@ -11,8 +11,10 @@ import httpx
 import numpy as np
 import pytest
 
+from tests.waiting import wait_for
+
 from .conftest import StartEngine
-from .exporting import RunningExporter, poll
+from .exporting import RunningExporter
 from .harness import DEFAULT_KEYS, RunningEngine
 from .spans import send, span, span_id, trace_id
 
@@ -87,7 +89,7 @@ def test_every_exported_value_equals_that_computed_from_the_raw_data(
         )
         score(engine.client, trace, "attribution_confidence", float(confidences[number]))
     exporter = start_exporter(engine.base_url)
-    poll(lambda: exporter.value("langfuse_traces", statistic="count") == 60, "all traces exported")
+    wait_for(lambda: exporter.value("langfuse_traces", statistic="count") == 60, "all traces exported")
 
     confidence = {"score": "attribution_confidence", "window": "1h", "project": "kosmos-support", "by": ""}
     expected = {
@@ -118,10 +120,10 @@ def test_a_canary_is_written_and_read_back_and_counts_in_no_metric(
     start_engine: StartEngine, start_exporter: StartExporter
 ) -> None:
     exporter = start_exporter(start_engine().base_url)
-    poll(lambda: (exporter.value("langfuse_canary_runs_total", result="ok") or 0) >= 2, "two canaries")
+    wait_for(lambda: (exporter.value("langfuse_canary_runs_total", result="ok") or 0) >= 2, "two canaries")
     assert exporter.value("langfuse_canary_up") == 1
     assert exporter.value("langfuse_canary_duration_seconds_count", step="read_score") is not None
-    poll(lambda: exporter.value("langfuse_traces", statistic="count") == 0, "the project is read")
+    wait_for(lambda: exporter.value("langfuse_traces", statistic="count") == 0, "the project is read")
     assert exporter.value("langfuse_score", statistic="avg") is None
 
 
@@ -129,7 +131,7 @@ def test_before_the_first_canary_nothing_says_that_it_failed(
     start_engine: StartEngine, start_exporter: StartExporter
 ) -> None:
     exporter = start_exporter(start_engine().base_url, CANARY_INTERVAL_S="0")
-    poll(lambda: exporter.value("langfuse_up") == 1, "the server is looked at")
+    wait_for(lambda: exporter.value("langfuse_up") == 1, "the server is looked at")
     assert exporter.value("langfuse_canary_up") is None
     since = exporter.value("langfuse_canary_last_success_timestamp_seconds")
     assert since is not None
@@ -142,10 +144,10 @@ def test_the_first_canary_waits_for_the_server(
     engine = start_engine()
     engine.stop()
     exporter = start_exporter(engine.base_url)
-    poll(lambda: exporter.value("langfuse_up") == 0, "the server is missed")
+    wait_for(lambda: exporter.value("langfuse_up") == 0, "the server is missed")
     again = RunningEngine(engine.data_dir, port=int(engine.base_url.rsplit(":", 1)[1])).start()
     try:
-        poll(lambda: exporter.value("langfuse_canary_up") == 1, "the first canary comes through")
+        wait_for(lambda: exporter.value("langfuse_canary_up") == 1, "the first canary comes through")
         assert exporter.value("langfuse_canary_runs_total", result="unreachable") == 0
     finally:
         again.stop()
@@ -156,7 +158,7 @@ def test_the_version_is_compared_with_what_is_set_and_what_sdks_need(
     start_engine: StartEngine, start_exporter: StartExporter, wanted: str, as_set: int
 ) -> None:
     exporter = start_exporter(start_engine().base_url, LANGFUSE_VERSION=wanted)
-    poll(lambda: exporter.value("langfuse_server_version_as_set") == as_set, "the version is compared")
+    wait_for(lambda: exporter.value("langfuse_server_version_as_set") == as_set, "the version is compared")
     assert exporter.value("langfuse_server_supports_sdk", sdk="python-5") == 1
     assert exporter.value("langfuse_server_supports_sdk", sdk="python-4") == 1
 
@@ -165,7 +167,7 @@ def test_a_server_of_before_is_too_old_for_new_sdks(
     start_engine: StartEngine, start_exporter: StartExporter
 ) -> None:
     exporter = start_exporter(start_engine(EMBEDDED_COMPAT="4.16.0").base_url, LANGFUSE_VERSION="4.16.0")
-    poll(
+    wait_for(
         lambda: exporter.value("langfuse_server_supports_sdk", sdk="python-5") == 0, "SDK 5 is not supported"
     )
     assert exporter.value("langfuse_server_supports_sdk", sdk="python-4") == 1
@@ -177,17 +179,17 @@ def test_a_stopped_engine_is_noticed_and_a_started_one_too(
 ) -> None:
     engine = start_engine()
     exporter = start_exporter(engine.base_url)
-    poll(lambda: exporter.value("langfuse_exporter_project_up") == 1, "first reading")
+    wait_for(lambda: exporter.value("langfuse_exporter_project_up") == 1, "first reading")
     port = int(engine.base_url.rsplit(":", 1)[1])
     engine.kill()
-    poll(lambda: exporter.value("langfuse_up") == 0, "the engine is missed")
-    poll(lambda: exporter.value("langfuse_canary_failing", result="unreachable") == 1, "the canary fails")
-    poll(lambda: exporter.value("langfuse_exporter_project_up") == 0, "the reading fails")
+    wait_for(lambda: exporter.value("langfuse_up") == 0, "the engine is missed")
+    wait_for(lambda: exporter.value("langfuse_canary_failing", result="unreachable") == 1, "the canary fails")
+    wait_for(lambda: exporter.value("langfuse_exporter_project_up") == 0, "the reading fails")
     assert exporter.value("langfuse_exporter_failures_total", source="metrics", reason="unreachable")
     again = RunningEngine(engine.data_dir, port=port).start()
     try:
-        poll(lambda: exporter.value("langfuse_canary_up") == 1, "the canary recovers")
-        poll(lambda: exporter.value("langfuse_exporter_project_up") == 1, "the readings recover")
+        wait_for(lambda: exporter.value("langfuse_canary_up") == 1, "the canary recovers")
+        wait_for(lambda: exporter.value("langfuse_exporter_project_up") == 1, "the readings recover")
         assert exporter.value("langfuse_up") == 1
     finally:
         again.stop()
@@ -198,15 +200,15 @@ def test_a_slow_and_a_refused_canary_are_told_apart(
 ) -> None:
     lagging = start_engine(INGEST_LAG_MS="30000")
     exporter = start_exporter(lagging.base_url)
-    poll(lambda: exporter.value("langfuse_canary_failing", result="unreadable") == 1, "unreadable")
+    wait_for(lambda: exporter.value("langfuse_canary_failing", result="unreadable") == 1, "unreadable")
     assert exporter.value("langfuse_canary_up") == 0
     assert exporter.value("langfuse_canary_failing", result="refused") == 0
 
     wrong = start_exporter(lagging.base_url, CANARY_SLOW_S="1")
     path = wrong.root / ".stack" / "credentials" / f"{DEFAULT_KEYS.project_id}.env"
     path.write_text("LANGFUSE_PUBLIC_KEY=pk-lf-test-wrong\nLANGFUSE_SECRET_KEY=sk-lf-test-wrong\n")
-    poll(lambda: wrong.value("langfuse_canary_failing", result="unauthorized") == 1, "unauthorized")
-    poll(
+    wait_for(lambda: wrong.value("langfuse_canary_failing", result="unauthorized") == 1, "unauthorized")
+    wait_for(
         lambda: bool(wrong.value("langfuse_exporter_failures_total", source="metrics", reason="refused")),
         "the wrong key is counted",
     )
@@ -216,12 +218,12 @@ def test_a_typo_in_the_alerts_file_keeps_the_alerts_that_were_read_before(
     start_engine: StartEngine, start_exporter: StartExporter
 ) -> None:
     exporter = start_exporter(start_engine().base_url)
-    poll(lambda: exporter.value("langfuse_exporter_config_ok") == 1, "the file is read")
+    wait_for(lambda: exporter.value("langfuse_exporter_config_ok") == 1, "the file is read")
     (exporter.root / "config" / "alerts.yaml").write_text("alerts: [{name: broken}]")
-    poll(lambda: exporter.value("langfuse_exporter_config_ok") == 0, "the typo is noticed")
+    wait_for(lambda: exporter.value("langfuse_exporter_config_ok") == 0, "the typo is noticed")
     assert "alerts[0].metric is missing" in exporter.log()
     before = exporter.value("langfuse_exporter_queries_total")
-    poll(lambda: exporter.value("langfuse_exporter_queries_total") != before, "it goes on asking")
+    wait_for(lambda: exporter.value("langfuse_exporter_queries_total") != before, "it goes on asking")
 
 
 def test_groups_beyond_the_limit_are_left_out_and_counted(
@@ -237,7 +239,7 @@ def test_groups_beyond_the_limit_are_left_out_and_counted(
             }
             send(engine.client, span(trace_id(), "answer", attributes=attributes))
     exporter = start_exporter(engine.base_url, EXPORTER_MAX_GROUPS="2")
-    poll(lambda: exporter.value("langfuse_exporter_dropped_groups") == 3, "three of five are left out")
+    wait_for(lambda: exporter.value("langfuse_exporter_dropped_groups") == 3, "three of five are left out")
     groups = {
         labels["group"] for labels, _ in exporter.metrics()["langfuse_tokens"] if labels["by"] == "model"
     }

@@ -22,6 +22,8 @@ from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 
+from tests.waiting import wait_for
+
 from .harness import RunningEngine
 from .https_proxy import S3, STATUS, WEB, Proxy, find_caddy, make_certificate
 from .viewer_client import EMAIL, PASSWORD
@@ -199,10 +201,7 @@ def test_status_pages_ask_for_a_password(proxy: Proxy) -> None:
 def test_the_log_holds_no_signature_of_a_url(proxy: Proxy) -> None:
     with proxy.client() as client:
         client.get(f"https://{S3}/langfuse-media/x?X-Amz-Signature=5161f2&X-Amz-Expires=60")
-    deadline = time.monotonic() + 10
-    while "X-Amz-Expires=60" not in proxy.log():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_for(lambda: "X-Amz-Expires=60" in proxy.log(), "the line of the request")
     assert "X-Amz-Signature=REDACTED" in proxy.log()
     assert "5161f2" not in proxy.log()
 
@@ -214,16 +213,15 @@ def test_a_new_certificate_file_is_shown_after_a_reload_without_a_restart(own: P
     with pytest.raises(ssl.SSLCertVerificationError):
         own.peer(WEB, certificate)
     own.reload()
-    deadline = time.monotonic() + 10
-    while True:
+
+    def shown() -> dict[str, object]:
         try:
-            shown = own.peer(WEB, certificate)
-            break
+            return own.peer(WEB, certificate)
         # A connection that the old listener had not accepted yet is reset while the new one takes over.
         except (ssl.SSLCertVerificationError, ConnectionResetError):
-            assert time.monotonic() < deadline, own.log()
-            time.sleep(0.1)
-    assert shown["subject"] == ((("commonName", "second"),),)
+            return {}
+
+    assert wait_for(shown, own.log)["subject"] == ((("commonName", "second"),),)
 
 
 def test_without_its_certificate_file_caddy_says_which_one_is_missing(service: str, tmp_path: Path) -> None:

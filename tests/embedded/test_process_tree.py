@@ -6,7 +6,7 @@ import resource
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import pytest
 from scripts.core import host
 from scripts.engines.base import EngineName
 from scripts.engines.embedded import EmbeddedEngine, Process
+from tests.waiting import wait_for
 
 from .backups import Stack, stack_in
 from .conftest import StartEngine
@@ -58,13 +59,6 @@ def writer_of(server: RunningEngine | Process) -> psutil.Process:
     return writer
 
 
-def wait_for(condition: Callable[[], Any], what: str) -> None:
-    deadline = time.monotonic() + _DEADLINE
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.05)
-
-
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
 @pytest.mark.parametrize("victim", ["server", "writer", "mapper"])
 def test_a_stop_leaves_nothing_of_an_engine_of_which_a_part_was_killed_or_stopped(
@@ -86,7 +80,7 @@ def test_the_parts_of_a_killed_server_end_even_when_they_are_stopped(start_engin
     for part in parts:
         part.send_signal(signal.SIGSTOP)
     engine.kill()
-    wait_for(lambda: not any(host.command_line(part.pid) for part in parts), "they are still there")
+    wait_for(lambda: not any(host.command_line(part.pid) for part in parts), "their end")
 
 
 def test_health_says_so_when_the_writer_does_not_answer_and_the_engine_heals(
@@ -96,12 +90,12 @@ def test_health_says_so_when_the_writer_does_not_answer_and_the_engine_heals(
     trace = trace_id()
     send(engine.client, span(trace))
     writer_of(engine).send_signal(signal.SIGSTOP)
-    wait_for(lambda: engine.client.get("/api/public/health").status_code == 503, engine.log())
+    wait_for(lambda: engine.client.get("/api/public/health").status_code == 503, engine.log)
     for path in ("/api/public/health", "/api/public/ready"):
         answer = engine.client.get(path)
         assert answer.status_code == 503
         assert "writer" in answer.json()["status"]
-    wait_for(lambda: engine.client.get("/api/public/health").status_code == 200, engine.log())
+    wait_for(lambda: engine.client.get("/api/public/health").status_code == 200, engine.log)
     later = trace_id()
     send(engine.client, span(later))
     assert [len(read(engine.client, traceId=one)) for one in (trace, later)] == [1, 1]
@@ -239,5 +233,5 @@ def test_a_full_disk_is_told_by_all_routes_and_health_until_there_is_room(start_
     assert (answer.status_code, "could not be stored" in answer.json()["status"]) == (503, True)
     for pid, before in unlimited:
         resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
-    wait_for(lambda: engine.client.get("/api/public/health").status_code == 200, engine.log())
+    wait_for(lambda: engine.client.get("/api/public/health").status_code == 200, engine.log)
     assert engine.client.post("/api/public/v2/prompts", json={"name": "a", "prompt": "b"}).status_code == 201

@@ -15,9 +15,9 @@ import typer
 from scripts.cli import app
 from tests.command_lines import CommandLines
 from tests.secrecy import ANY, REFUSED, Call, Told, left_behind, run_calls
+from tests.waiting import wait_for
 
 from .documented import Checkout, embedded_environment
-from .exporting import poll
 
 pytestmark = pytest.mark.slow
 
@@ -193,4 +193,4 @@ def test_the_watcher_sees_a_secret_among_the_arguments(way: str, tmp_path: Path)
         return bool(told.leaks("\n".join(watcher.seen())))
 
     with watcher:
-        poll(seen, f"{way} is seen")
+        wait_for(seen, f"{way} is seen")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import docker
 import httpx
 from docker.models.containers import Container
+
+from tests.waiting import wait_for
 
 from .stack import Stack, export, new_id, wait_readable
 
@@ -44,10 +45,12 @@ class Load:
 
     def wait_for(self, more: int) -> None:
         """Return when that many further spans were acknowledged."""
-        wanted, deadline = len(self.acknowledged) + more, time.monotonic() + HEALTHY_WITHIN_S
-        while len(self.acknowledged) < wanted:
-            assert time.monotonic() < deadline, f"only {len(self.acknowledged)} of {wanted} were acknowledged"
-            time.sleep(0.05)
+        wanted = len(self.acknowledged) + more
+        wait_for(
+            lambda: len(self.acknowledged) >= wanted,
+            lambda: f"{wanted} acknowledged spans, only {len(self.acknowledged)}",
+            HEALTHY_WITHIN_S,
+        )
 
     def lost(self, within_s: float = 60.0) -> set[str]:
         """Return what was acknowledged and cannot be read, once the stack is healthy again."""
@@ -102,7 +105,4 @@ def in_container(engine: docker.DockerClient, stack: Stack, service: str, *comma
 
 def wait_healthy(stack: Stack) -> None:
     """Return when every part is healthy again."""
-    deadline = time.monotonic() + HEALTHY_WITHIN_S
-    while not (state := stack.state()).healthy:
-        assert time.monotonic() < deadline, state.detail
-        time.sleep(0.5)
+    wait_for(lambda: stack.state().healthy, lambda: stack.state().detail, HEALTHY_WITHIN_S, every_s=0.5)

@@ -6,8 +6,9 @@ import pytest
 
 from tests.scenarios.conftest import MakeStack
 from tests.scenarios.stack import Stack, export, new_id, readable
+from tests.waiting import wait_for
 
-from .drill import back_up, client, poll, seed, with_repository
+from .drill import back_up, client, seed, with_repository
 
 
 @pytest.fixture(scope="module")
@@ -20,5 +21,5 @@ def saved(make_stack: MakeStack, tmp_path_factory: pytest.TempPathFactory) -> St
     trace = new_id(16)
     with client(stack, "kosmos") as api:
         assert export(api, trace, [new_id(8)]).status_code == 200
-        poll(lambda: len(readable(api, trace)) == 1, "the trace after the backup")
+        wait_for(lambda: len(readable(api, trace)) == 1, "the trace after the backup")
     return stack

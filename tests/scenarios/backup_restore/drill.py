@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -19,8 +18,10 @@ from scripts.data.backup.repository import open_repository
 from scripts.settings.envfile import read_env
 from tests.embedded.backups import everything, fill
 from tests.scenarios.stack import Stack, readable
+from tests.waiting import wait_for
 
 PROJECTS = ("kosmos", "zeus")
+READABLE_WITHIN_S = 120.0
 
 
 def with_repository(stack: Stack, folder: Path) -> Stack:
@@ -75,11 +76,9 @@ def seed(stack: Stack, observations: int) -> None:
         names = fill(kosmos, traces=observations // spans, spans=spans)
         fill(zeus, traces=2, spans=spans)
         for trace in (names[0], names[len(names) // 2], names[-1]):
-            wait_for(kosmos, trace, spans)
-        wait_for_count(kosmos, observations)
-        wait_for_count(zeus, 2 * spans)
-        for api in (kosmos, zeus):
-            poll(lambda api=api: bool(everything(api)["scores"]), "the score")  # type: ignore[misc]
+            wait_for_trace(kosmos, trace, spans)
+        wait_for_everything(kosmos, observations)
+        wait_for_everything(zeus, 2 * spans)
 
 
 def client(stack: Stack, project: str) -> httpx.Client:
@@ -89,22 +88,19 @@ def client(stack: Stack, project: str) -> httpx.Client:
     return found
 
 
-def wait_for(api: httpx.Client, trace: str, spans: int) -> None:
+def wait_for_trace(api: httpx.Client, trace: str, spans: int) -> None:
     """Return when a trace can be read as a whole."""
-    poll(lambda: len(readable(api, trace)) == spans, f"trace {trace}")
+    wait_for(lambda: len(readable(api, trace)) == spans, f"trace {trace}", READABLE_WITHIN_S)
 
 
-def wait_for_count(api: httpx.Client, observations: int) -> None:
-    """Return when that many observations can be read."""
-    poll(lambda: len(everything(api)["observations"]) >= observations, f"{observations} observations")
+def wait_for_everything(api: httpx.Client, observations: int) -> None:
+    """Return when that many observations can be read, and a score."""
 
+    def is_there() -> bool:
+        found = everything(api)
+        return len(found["observations"]) >= observations and bool(found["scores"])
 
-def poll(done: Callable[[], bool], what: str, within_s: float = 120.0) -> None:
-    """Return when `done` says so."""
-    deadline = time.monotonic() + within_s
-    while not done():
-        assert time.monotonic() < deadline, f"{what} cannot be read within {within_s:.0f} s"
-        time.sleep(0.5)
+    wait_for(is_there, f"{observations} observations and a score", READABLE_WITHIN_S, every_s=0.5)
 
 
 def content_hash(stack: Stack, without: str = "") -> dict[str, str]:

@@ -15,8 +15,9 @@ from scripts.docker.pause import read_rest
 from tests.scenarios.load import wait_healthy
 from tests.scenarios.reconcile.test_reconcile import tell_worker
 from tests.scenarios.stack import ROOT, Stack, export, new_id, readable
+from tests.waiting import wait_for
 
-from .drill import back_up, bring_back, client, content_hash, poll
+from .drill import back_up, bring_back, client, content_hash
 
 DUMP = "scripts.stores.postgres:Postgres.dump"
 BACKUP_PHASES = (
@@ -80,7 +81,7 @@ def backups_of(stack: Stack) -> list[str]:
 
 def test_a_killed_backup_leaves_no_worker_stopped(saved: Stack) -> None:
     run_killed(saved, "backup", DUMP)
-    poll(lambda: read_rest(saved.context.layout) is None, "the end of the worker's rest")
+    wait_for(lambda: read_rest(saved.context.layout) is None, "the end of the worker's rest")
     wait_healthy(saved)
 
 
@@ -130,7 +131,7 @@ def test_after_a_restore_killed_in_any_phase_the_next_one_begins_with_what_was_t
     wanted = content_hash(saved)
     with client(saved, "kosmos") as api:
         assert export(api, later, [new_id(8)]).status_code == 200
-        poll(lambda: len(readable(api, later)) == 1, "the trace after the backup")
+        wait_for(lambda: len(readable(api, later)) == 1, "the trace after the backup")
     before = content_hash(saved)
     assert before != wanted
     for place in RESTORE_PHASES:

@@ -15,6 +15,7 @@ from scripts.settings.envfile import read_env
 from scripts.stores.clickhouse import ClickHouse
 from tests.scenarios.conftest import MakeStack
 from tests.scenarios.stack import Stack, export, new_id, readable
+from tests.waiting import wait_for
 
 from .drill import (
     back_up,
@@ -22,7 +23,6 @@ from .drill import (
     client,
     content_hash,
     password,
-    poll,
     seen_with,
     unchanged,
     with_repository,
@@ -125,7 +125,7 @@ def test_one_store_comes_back_alone(saved: Stack) -> None:
     later = new_id(16)
     with client(saved, "kosmos") as api:
         assert export(api, later, [new_id(8)]).status_code == 200
-        poll(lambda: len(readable(api, later)) == 1, "the trace after the backup")
+        wait_for(lambda: len(readable(api, later)) == 1, "the trace after the backup")
         body = {"name": "after the backup", "type": "text", "prompt": "kept"}
         api.post("/api/public/v2/prompts", json=body).raise_for_status()
     assert bring_back(saved, replace_data=True, only="clickhouse") == 0

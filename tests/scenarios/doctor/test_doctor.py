@@ -17,6 +17,7 @@ from scripts.check.doctor.model import Result, Status
 from tests.embedded.doctoring import COMPLAINTS, edited
 from tests.scenarios.load import container, wait_healthy
 from tests.scenarios.stack import Stack
+from tests.waiting import wait_for
 
 PSQL = 'PGPASSWORD="$POSTGRES_PASSWORD" psql -h 127.0.0.1 -U langfuse -d langfuse -Atq -v ON_ERROR_STOP=1'
 CLICKHOUSE = (
@@ -192,7 +193,8 @@ def test_a_mutation_of_clickhouse_that_fails(patient: Patient) -> None:
         patient.clickhouse(
             "ALTER TABLE hermes UPDATE b = throwIf(1, 'no') WHERE 1 SETTINGS mutations_sync = 0"
         )
-        wait_for(patient, "SELECT count() FROM system.mutations WHERE latest_fail_reason != ''", "1")
+        failed = "SELECT count() FROM system.mutations WHERE latest_fail_reason != ''"
+        wait_for(lambda: patient.clickhouse(failed).strip() == "1", "the failed mutation", every_s=0.2)
         complaint = patient.expect("stores.clickhouse_mutations")
     assert "hermes" in complaint.verdict.found
     assert "KILL MUTATION" in complaint.fix
@@ -443,7 +445,7 @@ class TestLast:
     def test_a_container_that_docker_restarted(self, patient: Patient) -> None:
         one = container(patient.engine, patient.stack, "langfuse-worker")
         patient.stack.context.runner.run(["docker", "exec", one.id or "", "sh", "-c", "kill -KILL -1"])
-        wait_restarted(patient)
+        wait_for(lambda: restarts(patient), "a restart of the worker", every_s=0.2)
         wait_healthy(patient.stack)
         found = patient.complaints()
         assert set(found) == {"docker.restarts"} - patient.known
@@ -463,24 +465,6 @@ class TestLast:
         assert "compose.override.yaml" in complaint.fix
 
 
-def wait_for(patient: Patient, query: str, wanted: str) -> None:
-    """Wait until ClickHouse answers a query so."""
-    import time
-
-    deadline = time.monotonic() + 30
-    while (answer := patient.clickhouse(query).strip()) != wanted:
-        assert time.monotonic() < deadline, answer
-        time.sleep(0.2)
-
-
-def wait_restarted(patient: Patient) -> None:
-    """Wait until Docker has restarted the worker."""
-    import time
-
-    deadline = time.monotonic() + 30
-    while True:
-        one = container(patient.engine, patient.stack, "langfuse-worker")
-        if one.attrs["RestartCount"]:
-            return
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+def restarts(patient: Patient) -> int:
+    """Return how often Docker has restarted the worker."""
+    return int(container(patient.engine, patient.stack, "langfuse-worker").attrs["RestartCount"])

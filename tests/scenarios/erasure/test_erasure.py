@@ -17,8 +17,8 @@ from scripts.stores.buckets import EVENTS, EXPORTS, MEDIA, open_bucket
 from tests.embedded.backups import write
 from tests.embedded.spans import export, span
 from tests.embedded.test_media import Upload
-from tests.scenarios.backup_restore.drill import poll
 from tests.scenarios.stack import Stack, new_id, readable
+from tests.waiting import wait_for
 
 PERSON, SESSION = "hermes-the-subject", "call-of-the-subject"
 NEEDLES = ("the-subject", "face of")
@@ -29,9 +29,9 @@ def test_nothing_of_an_erased_person_is_left_in_any_store(shared: Stack) -> None
     with shared.client() as client:
         send(client, [*spans_of_person(trace), neutral(kept)])  # one batch: its object has to be rewritten
         send(client, [neutral(other_kept)])
-        poll(lambda: len(readable(client, trace)) == 2 and len(readable(client, kept)) == 1, "the traces")
+        wait_for(lambda: len(readable(client, trace)) == 2 and len(readable(client, kept)) == 1, "the traces")
         leave_marks(client, trace)
-        poll(lambda: scores(client, trace) == 1, "the score")
+        wait_for(lambda: scores(client, trace) == 1, "the score")
         leave_marks_of_the_user_interface(shared, trace, kept)
         assert stores_with(shared, *NEEDLES) != []
         searched = {"way": "user", "value": PERSON, "apply": False, "by": "", "verify": True}
@@ -45,7 +45,7 @@ def test_nothing_of_an_erased_person_is_left_in_any_store(shared: Stack) -> None
         assert stores_with(shared, *NEEDLES) == []
         assert files_with(shared, *NEEDLES) == []
         replay_everything(shared)
-        poll(lambda: len(readable(client, kept)) == 1, "the other trace")
+        wait_for(lambda: len(readable(client, kept)) == 1, "the other trace")
         assert readable(client, trace) == set()
         assert stores_with(shared, *NEEDLES) == []
         assert erase.run(shared.context, **searched) == 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 
 import docker
 
@@ -12,6 +11,7 @@ from tests.scenarios.extras import Extras
 from tests.scenarios.load import in_container
 from tests.scenarios.stack import ROOT
 from tests.unit.alerts.test_metric_names import names, rules
+from tests.waiting import wait_for
 
 NAMES_URL = "http://127.0.0.1:9090/api/v1/label/__name__/values"
 WITHIN_S = 90.0
@@ -46,10 +46,11 @@ def test_prometheus_has_every_metric_that_rules_and_panels_name(
 ) -> None:
     """Histograms of the canary come with its first run, so it may take a while."""
     needed = {name for name in wanted() if name not in ONLY_SOMETIMES}
-    deadline = time.monotonic() + WITHIN_S
-    while missing := needed - known(extras, engine):
-        assert time.monotonic() < deadline, sorted(missing)
-        time.sleep(1)
+
+    def missing() -> list[str]:
+        return sorted(needed - known(extras, engine))
+
+    wait_for(lambda: not missing(), missing, WITHIN_S, every_s=1)
 
 
 def known(extras: Extras, engine: docker.DockerClient) -> set[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable
 
 import docker
 import httpx
@@ -14,19 +13,12 @@ from tests.scenarios.extras import Extras
 from tests.scenarios.load import container, in_container
 from tests.scenarios.report import Report
 from tests.scenarios.stack import export, new_id, wait_readable
+from tests.waiting import wait_for
 
 JOBS = {"prometheus", "alertmanager", "exporter", "statsd", "node", "clickhouse", "postgres", "valkey"}
 # Prometheus looks every 15 s, Alertmanager waits 10 s for more; what is over is told after a further minute.
 NO_AUTH = httpx.Auth()
 TOLD_WITHIN_S, OVER_WITHIN_S = 120.0, 240.0
-
-
-def wait_for(look: Callable[[], object], within_s: float, what: Callable[[], object]) -> None:
-    """Return when `look` finds something."""
-    deadline = time.monotonic() + within_s
-    while not look():
-        assert time.monotonic() < deadline, what()
-        time.sleep(1)
 
 
 def test_every_target_is_scraped(extras: Extras, engine: docker.DockerClient) -> None:
@@ -38,7 +30,7 @@ def test_every_target_is_scraped(extras: Extras, engine: docker.DockerClient) ->
         targets = json.loads(text)["data"]["activeTargets"]
         return {target["labels"]["job"]: target["health"] for target in targets}
 
-    wait_for(lambda: not JOBS - {job for job, health in up().items() if health == "up"}, 90, up)
+    wait_for(lambda: not JOBS - {job for job, health in up().items() if health == "up"}, up, 90, every_s=1)
     assert {job for job, health in up().items() if health == "down"} <= {"grafana"}
 
 
@@ -69,14 +61,14 @@ def test_an_alert_reaches_its_receiver_when_spans_vanish_and_again_when_they_do_
         )
 
     # While everything started, the canary may have failed: that is over, and told.
-    wait_for(calm, OVER_WITHIN_S, messages)
+    wait_for(calm, messages, OVER_WITHIN_S, every_s=1)
     earlier = len(messages())
     begin = time.monotonic()
     tell_worker("drop")
     trace, spans = new_id(16), {new_id(8) for _ in range(5)}
     try:
         # A job that the worker was just waiting for is done before it hears of that.
-        wait_for(lambda: told("FIRING"), TOLD_WITHIN_S, messages)
+        wait_for(lambda: told("FIRING"), messages, TOLD_WITHIN_S, every_s=1)
         with extras.stack.client() as client:
             assert export(client, trace, sorted(spans)).status_code == 200
             key_of = {"Authorization": f"Bearer {key}"}
@@ -86,11 +78,11 @@ def test_an_alert_reaches_its_receiver_when_spans_vanish_and_again_when_they_do_
                 counts = {one["queueName"]: one.get("jobCount", {}) for one in queues}
                 return sum(counts["otel-ingestion-queue"].get(state, 0) for state in ("waiting", "active"))
 
-            wait_for(lambda: not waiting(), 30, waiting)
+            wait_for(lambda: not waiting(), lambda: f"{waiting()} jobs are left", every_s=1)
     finally:
         tell_worker("none")
     earlier, end = len(messages()), time.monotonic()
-    wait_for(lambda: told("RESOLVED"), OVER_WITHIN_S, messages)
+    wait_for(lambda: told("RESOLVED"), messages, OVER_WITHIN_S, every_s=1)
     over = time.monotonic() - end
     # Nobody runs `reconcile`: the exporter finds out, and brings back what was dropped.
     with extras.stack.client() as client:
@@ -105,7 +97,8 @@ def test_an_alert_reaches_its_receiver_when_spans_vanish_and_again_when_they_do_
     # It counts what its next look finds to be back.
     wait_for(
         lambda: re.search(r"^langfuse_reconcile_replayed_spans [1-9]", exposition(), re.MULTILINE),
-        OVER_WITHIN_S,
         exposition,
+        OVER_WITHIN_S,
+        every_s=1,
     )
     report.add("monitoring", f"worker drops: told after {end - begin:.0f} s, of its end after {over:.0f} s")

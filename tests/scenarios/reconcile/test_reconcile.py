@@ -11,9 +11,9 @@ import pytest
 from scripts.core.errors import EXIT_DRIFT, EXIT_OK
 from scripts.data.reconcile import command
 from scripts.stores.queues import depths
-from tests.scenarios.backup_restore.drill import poll
 from tests.scenarios.report import Report
 from tests.scenarios.stack import Stack, export, new_id, readable, wait_readable
+from tests.waiting import wait_for
 
 SPANS = 10
 
@@ -46,9 +46,9 @@ def send_and_lose(stack: Stack, client: httpx.Client, traces: list[str]) -> dict
     tell_worker(stack, "drop")
     # A job that the worker was just waiting for is done before it hears of that.
     send(client, new_id(16))
-    poll(lambda: not depths(stack.url, admin_key), "an empty queue")
+    wait_for(lambda: not depths(stack.url, admin_key), "an empty queue")
     sent = {trace: send(client, trace) for trace in traces}
-    poll(lambda: not depths(stack.url, admin_key), "an empty queue")
+    wait_for(lambda: not depths(stack.url, admin_key), "an empty queue")
     tell_worker(stack, "none")
     return sent
 
@@ -88,15 +88,15 @@ def test_a_score_that_was_dropped_comes_back(shared: Stack) -> None:
         assert wait_readable(client, trace, spans) == set()
         tell_worker(shared, "drop")
         send(client, new_id(16))
-        poll(lambda: not depths(shared.url, shared.env()["ADMIN_API_KEY"]), "an empty queue")
+        wait_for(lambda: not depths(shared.url, shared.env()["ADMIN_API_KEY"]), "an empty queue")
         body = {"id": score, "traceId": trace, "name": "mood", "value": 1}
         client.post("/api/public/scores", json=body).raise_for_status()
-        poll(lambda: not depths(shared.url, shared.env()["ADMIN_API_KEY"]), "an empty queue")
+        wait_for(lambda: not depths(shared.url, shared.env()["ADMIN_API_KEY"]), "an empty queue")
         tell_worker(shared, "none")
         assert not has_score(client, score), "the worker has dropped nothing"
         assert reconcile(shared, check=True) == EXIT_DRIFT
         assert reconcile(shared) == EXIT_OK
-        poll(lambda: has_score(client, score), "the score")
+        wait_for(lambda: has_score(client, score), "the score")
     assert reconcile(shared, check=True) == EXIT_OK
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from scripts.docker.policy import LISTENS, NETWORKS
 from tests.scenarios.extras import Extras
 from tests.scenarios.load import container, in_container
 from tests.scenarios.stack import Stack, export, new_id, wait_readable
+from tests.waiting import wait_for
 
 PROBE = (Path(__file__).parent / "probe.py").read_text()
 # No package has Grafana (docs/reference/rehearsal.md).
@@ -184,10 +184,8 @@ def test_the_same_calls_succeed_on_a_seaweedfs_without_the_key(
         detach=True,
     )
     try:
-        deadline = time.monotonic() + WITHIN_S
-        while bare.exec_run(["wget", "-q", "-O", "/dev/null", "http://127.0.0.1:8333/healthz"]).exit_code:
-            assert time.monotonic() < deadline, bare.logs().decode()
-            time.sleep(0.5)
+        health = ["wget", "-q", "-O", "/dev/null", "http://127.0.0.1:8333/healthz"]
+        wait_for(lambda: bare.exec_run(health).exit_code == 0, bare.logs, WITHIN_S, every_s=0.5)
         answers = probe(engine, stack, f"{stack.name}_stores", "calls", name)
     finally:
         bare.remove(force=True)

@@ -11,9 +11,9 @@ from scripts.data.upgrade.steps import Step
 from scripts.settings.envfile import write_values
 from scripts.stores.clickhouse import ClickHouse
 from scripts.stores.postgres import Postgres
-from tests.scenarios.backup_restore.drill import poll
 from tests.scenarios.load import wait_healthy
 from tests.scenarios.stack import Stack, with_environment
+from tests.waiting import wait_for
 
 from .drill import (
     FAILING,
@@ -78,7 +78,7 @@ def test_a_killed_upgrade_goes_on_and_a_finished_one_can_be_rolled_back(
     assert lost(before, content(seeded)) == {}
 
     post_score(seeded, "by-the-new-version")
-    poll(lambda: has_score(seeded, "by-the-new-version"), "the score")
+    wait_for(lambda: has_score(seeded, "by-the-new-version"), "the score")
     assert roll_back(seeded) == EXIT_OK
     wait_healthy(seeded)
     assert versions(seeded) == {OLD}

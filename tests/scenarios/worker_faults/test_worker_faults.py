@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from scripts.data.reconcile import command as reconcile
 from tests.scenarios.load import container
 from tests.scenarios.report import Report
 from tests.scenarios.stack import Stack, export, new_id, readable, wait_readable
+from tests.waiting import wait_for
 
 EXPORTS, SPANS_EACH = 20, 5
 STUCK = "http://127.0.0.1:3030/api/health?failIfQueueConsumptionStuck=true"
@@ -57,10 +57,11 @@ def jobs(operator: httpx.Client, state: str) -> int:
 
 def wait_for_jobs(operator: httpx.Client, state: str, number: int) -> None:
     """Return when so many exports are in a state."""
-    deadline = time.monotonic() + 30
-    while (found := jobs(operator, state)) != number:
-        assert time.monotonic() < deadline, f"{found} exports are {state}, not {number}"
-        time.sleep(0.1)
+    wait_for(
+        lambda: jobs(operator, state) == number,
+        lambda: f"{number} exports that are {state}, not {jobs(operator, state)}",
+        every_s=0.1,
+    )
 
 
 def test_rows_that_were_given_up_come_back_by_reconcile(

@@ -8,11 +8,12 @@ import os
 import signal
 import subprocess
 import tarfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+
+from tests.waiting import wait_for
 
 SCRIPT = Path(__file__).resolve().parents[3] / "scripts" / "install-bundle.sh"
 BROKEN = "#!/bin/sh\necho false\n"  # instead of a Python: the environment cannot be made
@@ -129,11 +130,8 @@ def test_an_install_that_was_killed_is_cleaned_up_by_the_next_one(tmp_path: Path
     bundle = bundle_in(tmp_path, find_python=f"#!/bin/sh\ntouch '{tmp_path}/reached'\nexec sleep 60\n")
     argv = ["sh", str(SCRIPT), str(bundle), str(into), "unsigned"]
     with subprocess.Popen(argv, stderr=subprocess.DEVNULL, start_new_session=True) as process:
-        deadline = time.monotonic() + TIMEOUT_S
-        while not (tmp_path / "reached").exists():
-            assert time.monotonic() < deadline
-            assert process.poll() is None
-            time.sleep(0.02)
+        wait_for(lambda: (tmp_path / "reached").exists() or process.poll() is not None, "its first step")
+        assert process.poll() is None
         os.killpg(process.pid, signal.SIGKILL)
     assert (into / "scripts").exists()
     done = install(bundle_in(tmp_path), into)

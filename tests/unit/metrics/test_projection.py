@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from langfuse_embedded.store.observation_insert import insert_rows
 from langfuse_embedded.store.observation_rows import row_of
 from langfuse_embedded.store.projection import MetricsProjection, projection
 from langfuse_embedded.store.writer.context import OBSERVATION, WriteContext
+from tests.waiting import wait_for
 
 DEADLINE = 20.0
 COUNT = "select count(*), count(distinct id) from observations"
@@ -146,10 +146,7 @@ def test_metadata_is_copied_only_when_it_is_asked_for(store: Store) -> None:
 def test_many_rows_are_copied_before_anybody_asks(store: Store, tmp_path: Path) -> None:
     store.add(3000)
     store.projection.start()
-    deadline = time.monotonic() + DEADLINE
-    while store.projection.watermark < 3000:
-        assert time.monotonic() < deadline, "nothing was copied in the background"
-        time.sleep(0.02)
+    wait_for(lambda: store.projection.watermark == 3000, "the copy in the background")
     assert store.count() == (3000, 3000)
     assert not list(tmp_path.glob("*.lines"))
 

@@ -7,10 +7,11 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+
+from tests.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parents[3]
 # A Python that says where it has got to, and stays there. The path of the real one may have spaces.
@@ -52,11 +53,8 @@ def test_ctrl_c_leaves_no_half_environment_and_says_what_to_do(checkout: Path, s
     with subprocess.Popen(
         argv, cwd=checkout, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as process:
-        deadline = time.monotonic() + 60
-        while not (checkout / "reached").exists():
-            assert time.monotonic() < deadline, f"{stage} was not reached"
-            assert process.poll() is None
-            time.sleep(0.02)
+        wait_for(lambda: (checkout / "reached").exists() or process.poll() is not None, stage)
+        assert process.poll() is None
         # As a terminal does: to make, its shell and the program.
         os.killpg(process.pid, signal.SIGINT)
         _, said = process.communicate(timeout=60)

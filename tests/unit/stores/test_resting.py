@@ -7,8 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from scripts.core.layout import Layout
 from scripts.docker import guard
 from scripts.docker.pause import Rest, begin_rest, read_rest
 from scripts.docker.paused_worker import wake_worker, worker_at_rest
+from tests.waiting import wait_for
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 # What a command does, as a process that can be killed.
@@ -97,13 +97,6 @@ def command(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
         process.kill()
 
 
-def eventually(done: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + 20
-    while not done():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)
-
-
 STOPPED = "stop langfuse-worker, marked True"
 
 
@@ -140,7 +133,7 @@ def test_the_guard_starts_it_when_the_command_is_killed(
     services: Any, command: subprocess.Popen[str]
 ) -> None:
     os.killpg(command.pid, signal.SIGKILL)
-    eventually(lambda: read_rest(services.layout) is None, "nobody has started the worker")
+    wait_for(lambda: read_rest(services.layout) is None, "a worker that is started again")
     assert services.said() == [STOPPED, "restart langfuse-worker by the guard"]
 
 
