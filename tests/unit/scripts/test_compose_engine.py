@@ -1,97 +1,20 @@
-"""The compose engine: which commands it runs, and what it makes of their answers."""
+"""The compose engine starts and stops: which commands it runs, and what it makes of their answers."""
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from scripts.api.client import Api
-from scripts.core import host
-from scripts.core.errors import CommandFailed, EngineError, ProvisioningError
+from scripts.core.errors import CommandFailed, EngineError
 from scripts.core.runner import Completed
-from scripts.docker.containers import parse_bytes
 from scripts.docker.limits import fitting_cpus
-from scripts.engines.base import Obstacle, Part, WantedMember
-from scripts.engines.compose import ComposeEngine, other_port_fix
-from scripts.settings.envfile import parse_env, read_env
-from scripts.settings.table import SETTINGS
-from scripts.settings.values import Settings, load_settings
 
-from .fakes import Answer, FakeRunner, QuietProgress, jumping_clock, layout_in, settings_with
+from .compose_fakes import COMPOSE, container, docker_shows, make_engine
+from .fakes import Answer, FakeRunner, QuietProgress
 from .test_embedded_engine import KOSMOS
-
-COMPOSE = "docker compose --project-name langfuse-stack"
-
-
-def container(service: str, state: str = "running", health: str = "healthy", **more: Any) -> dict[str, Any]:
-    """What `docker inspect` prints of a container; `more` goes into its State."""
-    probe = [{"Output": more.pop("probe")}] if "probe" in more else []
-    number = more.pop("number", 1)
-    labels = {"com.docker.compose.service": service, "com.docker.compose.container-number": str(number)}
-    return {
-        "Id": f"{service}-id" if number == 1 else f"{service}-id{number}",
-        "RestartCount": more.pop("restarts", 0),
-        "Config": {"Labels": labels},
-        "HostConfig": {"Memory": more.pop("memory", 0)},
-        "NetworkSettings": {"Ports": more.pop("ports", {})},
-        "State": {
-            "Status": state,
-            "Health": {"Status": health, "Log": probe} if health else None,
-            "StartedAt": "2026-11-21T08:00:00.123456789Z",
-            "ExitCode": more.pop("code", 0),
-            **more,
-        },
-    }
-
-
-INFO = Completed(
-    0, json.dumps({"DockerRootDir": "/var/lib/docker", "ID": "zeus", "SecurityOptions": ["name=seccomp"]})
-)
-DOCKER_HERE: dict[str, Answer] = {
-    "docker info --format json": INFO,
-    "docker context inspect": Completed(0, "unix:///var/run/docker.sock\n"),
-}
-
-
-def docker_shows(*containers: dict[str, Any]) -> dict[str, Answer]:
-    """Rules of a FakeRunner for an engine that has these containers."""
-    ids = "\n".join(one["Id"] for one in containers)
-    return {"docker ps": Completed(0, ids), "docker inspect": Completed(0, json.dumps(containers))}
-
-
-def make_engine(directory: Path, runner: FakeRunner, **settings: str) -> ComposeEngine:
-    return ComposeEngine(
-        layout_in(directory),
-        settings_with(**settings),
-        {"PATH": "/bin"},
-        runner,
-        QuietProgress(),
-        clock=jumping_clock(),
-    )
-
-
-def test_commands_begin_with_the_stack_its_size_and_its_settings(tmp_path: Path) -> None:
-    (tmp_path / "config" / "sizes").mkdir(parents=True)
-    (tmp_path / "config" / "sizes" / "ci.env").touch()
-    (tmp_path / ".env").touch()
-    runner = FakeRunner()
-    make_engine(tmp_path, runner, COMPOSE_PROJECT_NAME="zeus", STACK_SIZE="ci").destroy()
-    assert runner.calls == [
-        [
-            *("docker", "compose", "--project-name", "zeus"),
-            *("--env-file", str(tmp_path / "config" / "sizes" / "ci.env")),
-            *("--env-file", str(tmp_path / ".env")),
-            *("down", "--timeout", "0", "--volumes", "--remove-orphans"),
-        ]
-    ]
-
 
 PS = (
     "docker ps --all --quiet --no-trunc --filter label=com.docker.compose.project=langfuse-stack "
@@ -110,6 +33,22 @@ TWO_SERVICES = Completed(
     ),
 )
 UP = f"{COMPOSE} --ansi never --progress plain up --detach --wait --wait-timeout 1800"
+
+
+def test_commands_begin_with_the_stack_its_size_and_its_settings(tmp_path: Path) -> None:
+    (tmp_path / "config" / "sizes").mkdir(parents=True)
+    (tmp_path / "config" / "sizes" / "ci.env").touch()
+    (tmp_path / ".env").touch()
+    runner = FakeRunner()
+    make_engine(tmp_path, runner, COMPOSE_PROJECT_NAME="zeus", STACK_SIZE="ci").destroy()
+    assert runner.calls == [
+        [
+            *("docker", "compose", "--project-name", "zeus"),
+            *("--env-file", str(tmp_path / "config" / "sizes" / "ci.env")),
+            *("--env-file", str(tmp_path / ".env")),
+            *("down", "--timeout", "0", "--volumes", "--remove-orphans"),
+        ]
+    ]
 
 
 def test_a_start_waits_for_health_and_carries_the_first_project(tmp_path: Path) -> None:
@@ -399,163 +338,6 @@ def test_data_are_the_volumes_of_this_stack(tmp_path: Path) -> None:
     assert runner.lines() == [f"docker volume ls --quiet --filter {filters}"]
 
 
-def test_a_project_is_created_by_a_web_container_that_is_killed_when_healthy(tmp_path: Path) -> None:
-    inspected = iter(["running starting", "running starting", "running healthy"])
-    runner = FakeRunner(
-        {
-            "run --detach": Completed(0, "f00d\n"),
-            "inspect": lambda _argv, _env: Completed(0, next(inspected)),
-        }
-    )
-    make_engine(tmp_path, runner).provision([KOSMOS])
-    _cpus, created, *looks, removed = runner.calls
-    names = [*KOSMOS.init_variables()]
-    names += ["LANGFUSE_AUTO_POSTGRES_MIGRATION_DISABLED", "LANGFUSE_AUTO_CLICKHOUSE_MIGRATION_DISABLED"]
-    variables = [argument for name in names for argument in ("--env", name)]
-    assert created == [*COMPOSE.split(), "run", "--detach", "--no-deps", *variables, "langfuse-web"]
-    assert [call[:2] for call in looks] == [["docker", "inspect"]] * 3
-    assert removed == ["docker", "rm", "--force", "f00d"]
-    environment = runner.environments[1]
-    assert environment is not None
-    assert environment["LANGFUSE_INIT_PROJECT_SECRET_KEY"] == "sk-lf-test"
-    assert environment["LANGFUSE_AUTO_POSTGRES_MIGRATION_DISABLED"] == "true"
-    assert not any("sk-lf-test" in argument for call in runner.calls for argument in call)
-
-
-def test_a_web_container_that_dies_ends_provisioning_with_its_log(tmp_path: Path) -> None:
-    runner = FakeRunner(
-        {
-            "run --detach": Completed(0, "f00d\n"),
-            "inspect": Completed(0, "exited "),
-            "docker logs": Completed(0, "", "Invalid environment variables\n"),
-        }
-    )
-    with pytest.raises(ProvisioningError, match=r"project kosmos .*the container is exited") as caught:
-        make_engine(tmp_path, runner).provision([KOSMOS])
-    assert caught.value.details == ("Invalid environment variables",)
-    assert runner.lines()[-1] == "docker rm --force f00d"
-
-
-def test_a_web_container_that_stays_unhealthy_is_removed_at_the_deadline(tmp_path: Path) -> None:
-    runner = FakeRunner(
-        {"run --detach": Completed(0, "f00d\n"), "inspect": Completed(0, "running unhealthy")}
-    )
-    with pytest.raises(ProvisioningError, match=r"not within 180 s\. Last seen: running, unhealthy"):
-        make_engine(tmp_path, runner).provision([KOSMOS])
-    assert runner.lines()[-1] == "docker rm --force f00d"
-
-
-HERMES = WantedMember("acme", "Acme", "hermes@acme.example", "It's \\ Hermes", "MEMBER", "obviously-fake")
-
-
-def test_members_are_listed_and_made_in_the_database_without_a_password_among_the_arguments(
-    tmp_path: Path,
-) -> None:
-    listed = '["acme", "admin@acme.example", "OWNER"]\n["zeus", "hermes@acme.example", "VIEWER"]\n'
-    listed += '["acme", "Acme"]\n'
-    runner = FakeRunner({"exec -T postgres": Completed(0, listed)})
-    engine = make_engine(tmp_path, runner)
-    tenancy = engine.tenancy()
-    assert tenancy is not None
-    assert tenancy.projects is None
-    assert tenancy.members == {
-        ("acme", "admin@acme.example"): "OWNER",
-        ("zeus", "hermes@acme.example"): "VIEWER",
-    }
-    assert tenancy.organizations == {"acme": "Acme"}
-    engine.set_organization("acme", "Acme's")
-    assert "\\set name 'Acme\\'s'\nupdate organizations" in runner.inputs[-1]
-    engine.set_members([HERMES])
-    assert not [line for line in runner.lines() if HERMES.password in line]
-    said = runner.inputs[-1]
-    assert f"\\set password '{HERMES.password}'\n" in said
-    assert "\\set name 'It\\'s \\\\ Hermes'\n" in said
-    assert (said.count("begin;"), said.count("commit;")) == (1, 1)
-
-
-def test_members_of_an_external_database_are_left_to_the_user_interface(tmp_path: Path) -> None:
-    runner = FakeRunner()
-    engine = make_engine(tmp_path, runner)
-    external = Settings({**engine.settings.values, "DATABASE_URL": "postgresql://a:b@db.acme.example/x"})
-    engine = replace(engine, settings=external)
-    assert engine.tenancy() is None
-    with pytest.raises(ProvisioningError, match="not one of this stack"):
-        engine.set_members([HERMES])
-    with pytest.raises(ProvisioningError, match="acme cannot be renamed from here"):
-        engine.set_organization("acme", "Acme")
-    assert runner.calls == []
-
-
-def test_a_member_with_a_line_end_is_refused_before_psql_reads_it(tmp_path: Path) -> None:
-    runner = FakeRunner()
-    with pytest.raises(ProvisioningError, match="password has more than one line"):
-        make_engine(tmp_path, runner).set_members([replace(HERMES, password="a\n\\! id")])
-    assert runner.calls == []
-
-
-def test_a_key_is_revoked_in_the_database_and_the_servers_cache_is_emptied(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    emptied: list[str] = []
-    monkeypatch.setattr(Api, "forget_rejected_keys", lambda api, _key: emptied.append(api.base_url))
-    runner = FakeRunner()
-    engine = make_engine(tmp_path, runner)
-    engine.revoke(["pk-lf-test-1", "pk-lf-test-2"])
-    (call,) = runner.calls
-    assert call[: len(COMPOSE.split()) + 5] == [*COMPOSE.split(), "exec", "-T", "postgres", "sh", "-c"]
-    assert 'PGPASSWORD="$POSTGRES_PASSWORD" exec psql' in call[-2]
-    assert call[-1] == "DELETE FROM api_keys WHERE public_key IN ('pk-lf-test-1', 'pk-lf-test-2');"
-    assert emptied == [engine.local_url]
-
-
-def test_what_is_no_key_never_gets_into_a_statement(tmp_path: Path) -> None:
-    runner = FakeRunner()
-    make_engine(tmp_path, runner).revoke(["pk-lf-x'); DROP TABLE api_keys; --"])
-    assert runner.calls == []
-
-
-def test_with_a_database_of_ones_own_the_statement_is_named(tmp_path: Path) -> None:
-    runner = FakeRunner()
-    engine = make_engine(tmp_path, runner)
-    # Such a setting counts in the file only.
-    written = parse_env("DATABASE_URL=postgresql://langfuse@db.acme.example/langfuse\n")
-    own = load_settings(SETTINGS, written, engine.settings.values)
-    with pytest.raises(ProvisioningError, match="the database is not one of this stack") as caught:
-        replace(engine, settings=own).revoke(["pk-lf-test-1"])
-    assert caught.value.fix.endswith(": DELETE FROM api_keys WHERE public_key IN ('pk-lf-test-1');")
-    assert runner.calls == []
-
-
-def test_services_that_are_not_healthy_are_named(tmp_path: Path) -> None:
-    runner = FakeRunner(
-        docker_shows(
-            container("langfuse-web"),
-            container("clickhouse", health="unhealthy"),
-            container("langfuse-worker", "restarting", ""),
-            container("buckets", "exited", ""),
-        )
-    )
-    state = make_engine(tmp_path, runner, LANGFUSE_PORT="1").state()
-    assert (state.running, state.healthy) == (True, False)
-    assert state.detail == "not healthy: clickhouse, langfuse-worker"
-    assert "buckets" not in {part.name for part in state.parts}
-
-
-def test_a_service_that_somebody_has_stopped_is_named_although_it_ended_well(tmp_path: Path) -> None:
-    stopped = container("langfuse-worker", "exited", "")
-    stopped["HostConfig"]["RestartPolicy"] = {"Name": "unless-stopped"}
-    runner = FakeRunner(docker_shows(container("langfuse-web"), stopped))
-    engine = make_engine(tmp_path, runner, LANGFUSE_PORT="1")
-    state = engine.state()
-    assert (state.healthy, state.detail) == (False, "not healthy: langfuse-worker")
-    engine.layout.stack_dir.mkdir(exist_ok=True)
-    engine.layout.resting_worker_file.write_text('{"process": 2147483647, "since": "02:05"}')
-    assert engine.state().detail == (
-        "not healthy: langfuse-worker; a command that was killed has stopped langfuse-worker at 02:05: "
-        "make up starts it"
-    )
-
-
 def test_a_start_after_a_killed_restore_is_refused(tmp_path: Path) -> None:
     runner = FakeRunner(docker_shows(container("langfuse-web")))
     engine = make_engine(tmp_path, runner)
@@ -565,219 +347,6 @@ def test_a_start_after_a_killed_restore_is_refused(tmp_path: Path) -> None:
     (obstacle,) = engine.obstacles()
     assert "A restore did not get to its end" in obstacle.reason
     assert "make restore" in obstacle.fix
-
-
-@pytest.mark.parametrize(
-    ("mode", "networks", "healthy"),
-    [
-        ("langfuse-stack_stores", {}, False),
-        ("langfuse-stack_stores", {"langfuse-stack_stores": {}}, True),
-        ("container:4711", {}, True),
-    ],
-)
-def test_a_service_that_is_on_no_network_is_named_although_its_own_check_is_content(
-    tmp_path: Path, mode: str, networks: dict[str, Any], healthy: bool
-) -> None:
-    alone = container("valkey")
-    alone["HostConfig"]["NetworkMode"] = mode
-    alone["NetworkSettings"]["Networks"] = networks
-    runner = FakeRunner(docker_shows(alone))
-    state = make_engine(tmp_path, runner, LANGFUSE_PORT="1").state()
-    assert ("valkey" in state.detail) is not healthy
-    assert state.parts[0].health == ("healthy" if healthy else "cut off the network")
-
-
-def test_each_replica_is_a_part(tmp_path: Path) -> None:
-    runner = FakeRunner(
-        docker_shows(
-            container("langfuse-web"),
-            container("langfuse-worker", number=2, health="unhealthy"),
-            container("langfuse-worker"),
-        )
-    )
-    state = make_engine(tmp_path, runner, LANGFUSE_PORT="1").state()
-    assert [part.name for part in state.parts] == ["langfuse-web", "langfuse-worker", "langfuse-worker-2"]
-    assert state.detail == "not healthy: langfuse-worker-2"
-
-
-def test_a_part_says_since_when_it_runs_what_it_may_use_and_where_it_is_reached(tmp_path: Path) -> None:
-    ports = {"9333/tcp": None, "8333/tcp": [{"HostIp": "127.0.0.1", "HostPort": "9090"}]}
-    shown = container("seaweedfs", restarts=2, memory=2**30, ports=ports)
-    state = make_engine(tmp_path, FakeRunner(docker_shows(shown)), LANGFUSE_PORT="1").state()
-    assert state.parts == (
-        Part(
-            "seaweedfs",
-            "running",
-            "healthy",
-            restarts=2,
-            started=datetime(2026, 11, 21, 8, tzinfo=UTC),
-            memory_limit_bytes=2**30,
-            ports=("127.0.0.1:9090->8333",),
-        ),
-    )
-
-
-def test_memory_is_what_docker_measures_of_running_containers(tmp_path: Path) -> None:
-    rules = docker_shows(container("valkey"), container("buckets", "exited", ""))
-    rules["docker stats"] = Completed(0, "valkey-id\t13.5MiB / 768MiB\nstranger\t1GiB / 2GiB\n")
-    runner = FakeRunner(rules)
-    assert make_engine(tmp_path, runner).memory() == {"valkey": round(13.5 * 2**20)}
-    assert runner.calls[-1][-1] == "valkey-id"
-
-
-@pytest.mark.parametrize(
-    ("text", "size"),
-    [("0B", 0), ("1.5GiB", 3 * 2**29), ("12kB", 12_000), ("many", None), ("5 parsecs", None)],
-)
-def test_sizes_are_read_as_docker_prints_them(text: str, size: int | None) -> None:
-    assert parse_bytes(text) == size
-
-
-def test_a_stopped_stack_is_not_running(tmp_path: Path) -> None:
-    state = make_engine(tmp_path, FakeRunner()).state()
-    assert (state.running, state.healthy, state.parts) == (False, False, ())
-
-
-def test_taken_ports_a_small_disk_and_a_bad_file_are_all_obstacles(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(host, "port_state", lambda _host, _port: host.PortState.TAKEN)
-    monkeypatch.setattr(host, "port_holder", lambda port: f"nginx (process {port})")
-    monkeypatch.setattr(host, "free_bytes", lambda _path: 3 * 2**30)
-    rules: dict[str, Answer] = {"config --quiet": Completed(15, "", "services.web must be a mapping\n")}
-    runner = FakeRunner({**rules, **DOCKER_HERE})
-    reasons = [obstacle.reason for obstacle in make_engine(tmp_path, runner).obstacles()]
-    assert reasons == [
-        "compose.yaml is not usable: services.web must be a mapping",
-        "Port 3000 (LANGFUSE_PORT) is taken by nginx (process 3000).",
-        "Port 9090 (S3_PORT) is taken by nginx (process 9090).",
-        "3.0 GiB are free where Docker keeps images and data (/var/lib/docker); they need 10.",
-    ]
-
-
-def obstacles_of_ports(
-    directory: Path, state: host.PortState, rules: dict[str, Answer] | None = None, **settings: str
-) -> list[Obstacle]:
-    """Return what stands in the way where every port is in that state for this process."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(host, "port_state", lambda _host, _port: state)
-        patch.setattr(host, "free_bytes", lambda _path: 2**40)
-        runner = FakeRunner({**DOCKER_HERE, **(rules or {})})
-        return list(make_engine(directory, runner, **settings).obstacles())
-
-
-HTTPS = {"STACK_PROFILES": "tls", "TLS_DOMAIN": "langfuse.acme.example", "S3_DOMAIN": "s3.acme.example"}
-
-
-def test_a_port_that_only_root_may_open_is_no_obstacle_for_docker(tmp_path: Path) -> None:
-    assert obstacles_of_ports(tmp_path, host.PortState.DENIED, **HTTPS) == []
-
-
-def test_an_address_that_the_host_does_not_have_is_named_with_its_setting(tmp_path: Path) -> None:
-    found = obstacles_of_ports(tmp_path, host.PortState.NO_ADDRESS, **HTTPS, TLS_BIND_ADDRESS="198.51.100.7")
-    assert [one.reason for one in found if "HTTPS_PORT" in one.reason] == [
-        "This host has no address 198.51.100.7 (TLS_BIND_ADDRESS), so HTTPS_PORT cannot be opened on it."
-    ]
-
-
-def test_ports_of_this_machine_say_nothing_about_a_docker_elsewhere(tmp_path: Path) -> None:
-    remote: dict[str, Answer] = {"docker context inspect": Completed(0, "ssh://athena.acme.example\n")}
-    assert obstacles_of_ports(tmp_path, host.PortState.TAKEN, remote) == []
-
-
-def test_a_port_of_another_container_is_taken_also_where_no_process_listens(tmp_path: Path) -> None:
-    listed = "acme-web-1\t0.0.0.0:9090->80/tcp, [::]:9090->80/tcp\nzeus-web-1\t192.0.2.1:3000->80/tcp\n"
-    found = obstacles_of_ports(tmp_path, host.PortState.FREE, {"docker ps --format": Completed(0, listed)})
-    assert [one.reason for one in found] == ["Port 9090 (S3_PORT) is taken by container acme-web-1."]
-
-
-def test_rootless_docker_may_not_open_low_ports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(host, "first_open_port", lambda: 1024)
-    info = {**json.loads(INFO.stdout), "SecurityOptions": ["name=seccomp,profile=builtin", "name=rootless"]}
-    rootless: dict[str, Answer] = {"docker info --format json": Completed(0, json.dumps(info))}
-    found = obstacles_of_ports(tmp_path, host.PortState.DENIED, rootless, **HTTPS)
-    assert [one.reason.partition(",")[0] for one in found] == [
-        "Port 443 (HTTPS_PORT) cannot be opened by rootless Docker",
-        "Port 80 (HTTP_PORT) cannot be opened by rootless Docker",
-    ]
-    assert "ip_unprivileged_port_start=443" in found[0].fix
-
-
-def test_the_docker_of_a_snap_sees_files_below_home_only(tmp_path: Path) -> None:
-    info = {**json.loads(INFO.stdout), "DockerRootDir": "/var/snap/docker/common/var-lib-docker"}
-    snap: dict[str, Answer] = {"docker info --format json": Completed(0, json.dumps(info))}
-    (found,) = obstacles_of_ports(tmp_path, host.PortState.FREE, snap)
-    assert found.reason == f"Docker is a snap here, which cannot see {tmp_path}."
-
-
-@pytest.mark.parametrize(
-    ("before", "command"),
-    [
-        (None, "echo LANGFUSE_PORT=3100 >> .env"),
-        ("LANGFUSE_PORT=3000\n", "sed"),
-        ("  export LANGFUSE_PORT = 3000\nS3_PORT=9090\n", "sed"),
-    ],
-)
-def test_another_port_that_is_advised_holds_for_every_later_command(
-    tmp_path: Path, before: str | None, command: str
-) -> None:
-    directory = tmp_path / "a path with # and %"
-    directory.mkdir()
-    if before:
-        (directory / ".env").write_text(before)
-    layout = layout_in(directory)
-    fix = other_port_fix(layout, {"LANGFUSE_PORT": "3000"}, "LANGFUSE_PORT", "127.0.0.1", 3000)
-    advised = fix.removeprefix("choose another port (").removesuffix(") or stop that, then repeat")
-    assert command in advised
-    environment = {"PATH": os.environ["PATH"], "LANGFUSE_PORT": "3000"}
-    script = f'{advised}\nprintf %s "$LANGFUSE_PORT"'
-    said = subprocess.run(
-        ["sh", "-ec", script], cwd=directory, env=environment, capture_output=True, check=True
-    )
-    assert said.stdout == b""
-    port = read_env(layout.env_file).values()["LANGFUSE_PORT"]
-    assert host.port_state("127.0.0.1", int(port)) is host.PortState.FREE
-    assert port != "3000"
-
-
-@pytest.mark.parametrize(
-    ("stores", "missing"),
-    [
-        ("", []),
-        ("clickhouse postgres s3 valkey caddy", []),
-        ("clickhouse postgres s3", ["valkey"]),
-        ("caddy", []),
-    ],
-)
-def test_a_store_without_its_volume_is_an_obstacle_when_others_have_theirs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stores: str, missing: list[str]
-) -> None:
-    monkeypatch.setattr(host, "port_state", lambda _host, _port: host.PortState.FREE)
-    monkeypatch.setattr(host, "free_bytes", lambda _path: 2**40)
-    listed = "\n".join(f"langfuse-stack_{store}" for store in stores.split())
-    obstacles = make_engine(tmp_path, FakeRunner({"docker volume": Completed(0, listed)})).obstacles()
-    assert [obstacle.reason for obstacle in obstacles] == [
-        f"Volume langfuse-stack_{store} is missing, while others of this stack are there."
-        for store in missing
-    ]
-    assert all(obstacle.fix.endswith("langfuse-stack_valkey") for obstacle in obstacles)
-
-
-def test_a_store_of_ones_own_needs_no_volume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(host, "port_state", lambda _host, _port: host.PortState.FREE)
-    monkeypatch.setattr(host, "free_bytes", lambda _path: 2**40)
-    listed = "\n".join(f"langfuse-stack_{store}" for store in ("clickhouse", "postgres", "s3"))
-    engine = make_engine(tmp_path, FakeRunner({"docker volume": Completed(0, listed)}))
-    # Such a setting counts in the file only.
-    written = parse_env("REDIS_HOST=redis.acme.example\nREDIS_AUTH=obviously-fake\n")
-    own = load_settings(SETTINGS, written, engine.settings.values)
-    assert replace(engine, settings=own).obstacles() == []
-
-
-def test_a_running_stack_has_no_obstacles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(host, "port_state", lambda _host, _port: host.PortState.TAKEN)
-    runner = FakeRunner(docker_shows(container("langfuse-web")))
-    assert make_engine(tmp_path, runner).obstacles() == []
 
 
 def test_a_compose_command_that_fails_is_shown_with_its_last_lines(tmp_path: Path) -> None:

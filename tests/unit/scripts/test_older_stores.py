@@ -12,8 +12,8 @@ from scripts.core.runner import Completed
 from scripts.docker.containers import container_of
 from scripts.engines.compose_older import older_stores
 
+from .compose_fakes import container, docker_shows, make_engine
 from .fakes import FakeRunner
-from .test_compose_engine import container, docker_shows, make_engine
 
 IMAGE = "docker.io/clickhouse/clickhouse-server"
 DATA = "/var/lib/clickhouse"
