@@ -6,6 +6,8 @@ suite fail, so that the table cannot outlive its reasons.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -111,6 +113,14 @@ ACCEPTED = (
     ),
     Accepted("python_sdk_e2e_dual", "87 GET /api/public/dataset-run-items", _IN_FLIGHT),
 )
+
+
+def require_accepted(suite: str, differences: Mapping[str, object]) -> None:
+    """Fail on differences of a suite that are not accepted, and on accepted ones that are gone."""
+    unlike = differences.keys() ^ accepted_cases(suite).keys()
+    assert not unlike, json.dumps(
+        {name: differences.get(name, "no longer differs") for name in unlike}, indent=1
+    )
 
 
 def accepted_cases(suite: str) -> dict[str, str]:

@@ -13,7 +13,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-import threading
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,7 +22,6 @@ from typing import Any
 import httpx
 import pytest
 
-from examples.fake_llm import serve
 from tests.embedded.exporting import IN_ROOT, free_port
 from tests.embedded.harness import REPOSITORY
 
@@ -134,18 +132,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     assert stopped.returncode == 0, stopped.stderr
 
 
-@pytest.fixture(scope="module")
-def model_url() -> Iterator[str]:
-    """What `make fake-llm` serves, on a free port."""
-    server = serve(0)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/v1"
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
 def blocks_of(page: str) -> list[tuple[str, str]]:
     """Return language and text of each block of a page."""
     return BLOCK.findall((HOW_TO / page).read_text())
@@ -161,14 +147,14 @@ def test_every_page_about_an_application_is_here() -> None:
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page not in (INSTRUMENT, ACROSS, CUSTOMERS)])
-def test_the_code_of_a_page_runs(stack: Stack, model_url: str, page: str) -> None:
-    run_page(stack, model_url, page)
+def test_the_code_of_a_page_runs(stack: Stack, llm: str, page: str) -> None:
+    run_page(stack, llm, page)
 
 
-def test_the_page_on_instrumentation_sends_the_same_from_every_language(stack: Stack, model_url: str) -> None:
+def test_the_page_on_instrumentation_sends_the_same_from_every_language(stack: Stack, llm: str) -> None:
     if not (shutil.which("node") and PACKAGES.is_dir()):
         pytest.skip("no Node.js, or no packages of the JavaScript SDK: run make test-clients")
-    run_page(stack, model_url, INSTRUMENT)
+    run_page(stack, llm, INSTRUMENT)
     query = {"userId": "athena", "fields": "core,basic,model,usage,trace_context"}
     with stack.client() as client:
         rows = client.get("/api/public/v2/observations", params=query).json()["data"]
@@ -199,10 +185,10 @@ def test_the_page_on_instrumentation_sends_the_same_from_every_language(stack: S
         assert {row["parentObservationId"] for row in rows} == {None, *(row["id"] for row in roots.values())}
 
 
-def test_the_page_on_services_joins_their_traces_with_user_and_session(stack: Stack, model_url: str) -> None:
+def test_the_page_on_services_joins_their_traces_with_user_and_session(stack: Stack, llm: str) -> None:
     if not (shutil.which("node") and PACKAGES.is_dir()):
         pytest.skip("no Node.js, or no packages of the JavaScript SDK: run make test-clients")
-    run_page(stack, model_url, ACROSS)
+    run_page(stack, llm, ACROSS)
     chains = {
         "http-1": ["caller", "service", "answer"],
         "node-1": ["caller", "service", "answer"],
@@ -241,8 +227,8 @@ def test_without_baggage_the_second_service_has_neither_user_nor_session(stack: 
     }
 
 
-def test_what_is_masked_is_in_no_store_and_what_is_sampled_is_whole(stack: Stack, model_url: str) -> None:
-    run_page(stack, model_url, CUSTOMERS)
+def test_what_is_masked_is_in_no_store_and_what_is_sampled_is_whole(stack: Stack, llm: str) -> None:
+    run_page(stack, llm, CUSTOMERS)
     with stack.client() as client:
         rows = rows_where(client, "sessionId", "masked-1", "core,basic,io,metadata")
         by_name = {row["name"]: row for row in rows}
@@ -305,7 +291,7 @@ def rows_where(
     return rows
 
 
-def run_page(stack: Stack, model_url: str, page: str) -> None:
+def run_page(stack: Stack, llm: str, page: str) -> None:
     """Write the files of a page, run its shell and look at what was printed."""
     ports: dict[str, str] = defaultdict(lambda: str(free_port()))
     blocks = [
@@ -317,7 +303,7 @@ def run_page(stack: Stack, model_url: str, page: str) -> None:
         named = FILE_NAME.match(text)
         assert named, f"{page}: a block names its file in the first line: {text[:60]!r}"
         (stack.root / named[1]).write_text(text)
-    done = stack.run(END_SERVICES + shell.replace(DOCUMENTED_LLM, model_url))
+    done = stack.run(END_SERVICES + shell.replace(DOCUMENTED_LLM, llm))
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     assert "Traceback" not in done.stderr
     assert re.search(PAGES[page], done.stdout, re.DOTALL), done.stdout[-3000:]

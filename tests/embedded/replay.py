@@ -13,6 +13,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -28,6 +29,7 @@ from langfuse_embedded.clock import iso, now_ms
 from langfuse_embedded.http.router import Router
 from langfuse_embedded.routes import all_operations
 
+from .harness import Keys, RunningEngine
 from .likeness import Likeness, without_issues
 
 _TRACES = "/api/public/otel/v1/traces"
@@ -52,6 +54,17 @@ _SENT_HEADERS = frozenset(
         "x-langfuse-project-id",
     }
 )
+
+
+@contextmanager
+def recorded_engine(directory: Path, keys: Keys, environment: Mapping[str, str]) -> Iterator[httpx.Client]:
+    """Run an engine in the place of the recorded server; give a client without keys."""
+    running = RunningEngine(directory / "data", environment, keys).start()
+    try:
+        with httpx.Client(base_url=running.base_url, timeout=60) as client:
+            yield client
+    finally:
+        assert running.stop() == 0, running.log()
 
 
 @dataclass(frozen=True, slots=True)

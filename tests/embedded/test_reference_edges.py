@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 
-from .harness import Keys, RunningEngine
-from .replay import Replay, Report, read_edges
+from .harness import Keys
+from .replay import Replay, Report, read_edges, recorded_engine
 from .test_reference_recordings import require_explained
 
 _KEYS = Keys("zeus", "pk-lf-reference", "sk-lf-reference")
@@ -20,6 +18,7 @@ _ENVIRONMENT = {
     "LANGFUSE_INIT_PROJECT_NAME": "zeus",
     "ADMIN_API_KEY": "admin-key-of-another-server",
 }
+_DUAL = {"LANGFUSE_MIGRATION_V4_WRITE_MODE": "dual"}
 
 
 # What the recorded project held before, as far as the recorded requests refer to it.
@@ -86,16 +85,6 @@ UNSETTLED = {
 """What no replay can be compared with, by the place in the recording."""
 
 
-@contextmanager
-def _engine(directory: Path, environment: Mapping[str, str]) -> Iterator[httpx.Client]:
-    running = RunningEngine(directory / "data", {**_ENVIRONMENT, **environment}, _KEYS).start()
-    try:
-        with httpx.Client(base_url=running.base_url, timeout=60) as client:
-            yield client
-    finally:
-        assert running.stop() == 0, running.log()
-
-
 def prepared(client: httpx.Client) -> Replay:
     """Write what the recorded requests refer to and none of them wrote; return a replay that knows it."""
     keys = (_KEYS.public_key, _KEYS.secret_key)
@@ -113,10 +102,10 @@ def _edges(reference_dir: Path, mode: str, replay: Replay) -> Report:
 
 def test_edges_are_answered_as_recorded_in_both_modes(tmp_path: Path, reference_dir: Path) -> None:
     # The server was switched to `dual` with its data: what the first recording wrote is there in the second.
-    with _engine(tmp_path, {}) as client:
+    with recorded_engine(tmp_path, _KEYS, _ENVIRONMENT) as client:
         replay = prepared(client)
         events_only = _edges(reference_dir, "events_only", replay)
-    with _engine(tmp_path, {"LANGFUSE_MIGRATION_V4_WRITE_MODE": "dual"}) as client:
+    with recorded_engine(tmp_path, _KEYS, _ENVIRONMENT | _DUAL) as client:
         dual = _edges(reference_dir, "dual", replay.continued(client))
     for mode, report in (("events_only", events_only), ("dual", dual)):
         require_explained(f"edges_{mode}", report)

@@ -17,7 +17,7 @@ from langfuse_embedded.otlp.event import Event, Experiment
 from langfuse_embedded.otlp.mapping import map_batch
 from langfuse_embedded.pricing.book import PriceBook
 from langfuse_embedded.pricing.builtin import builtin_models
-from tests.accepted_differences import accepted_cases
+from tests.accepted_differences import require_accepted
 from tests.unit.pricing.builders import Source
 
 _NOW = 1_800_000_000_000
@@ -47,10 +47,7 @@ def test_batches_become_the_recorded_events_and_rows(reference_dir: Path) -> Non
         if found:
             differences[case["name"]] = found
     assert len(cases) == 500
-    accepted = accepted_cases(_SUITE)
-    assert set(differences) == set(accepted), json.dumps(
-        {name: found for name, found in differences.items() if name not in accepted}, indent=1
-    )
+    require_accepted(_SUITE, differences)
 
 
 def test_bodies_that_are_no_trace_export_are_refused_with_the_recorded_texts(reference_dir: Path) -> None:

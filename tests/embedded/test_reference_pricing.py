@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.accepted_differences import accepted_cases
+from tests.accepted_differences import require_accepted
 
 _TOLERANCE = 1e-11
 _BATCH = 100
@@ -27,7 +27,7 @@ def test_generations_are_priced_as_recorded(client: httpx.Client, reference_dir:
         difference = _difference(case["expected"], observations[case["name"]], own)
         if difference:
             differences[case["name"]] = difference
-    assert differences.keys() == accepted_cases("pricing").keys(), json.dumps(differences, indent=1)
+    require_accepted("pricing", differences)
     assert not [name for name in differences if name.startswith("custom/")]
 
 

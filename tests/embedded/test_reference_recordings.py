@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
 from tests.accepted_differences import accepted_cases
 
-from .harness import Keys, RunningEngine
-from .replay import Replay, Report, read_recording
+from .harness import Keys
+from .replay import Replay, Report, read_recording, recorded_engine
 
 # The recorded project, so that neither keys nor ids of the project have to be mapped.
 _KEYS = Keys("seed-project", "pk-lf-reference", "sk-lf-reference")
@@ -23,23 +21,14 @@ _ENVIRONMENT = {
     "LANGFUSE_INIT_ORG_NAME": "Seed Org",
     "LANGFUSE_INIT_PROJECT_NAME": "Seed Project",
 }
+_DUAL = {"LANGFUSE_MIGRATION_V4_WRITE_MODE": "dual"}
 
 
 @pytest.fixture
 def replay(tmp_path: Path) -> Iterator[Replay]:
     """A replay against an empty engine that holds the recorded project."""
-    with _engine(tmp_path, {}) as client:
+    with recorded_engine(tmp_path, _KEYS, _ENVIRONMENT) as client:
         yield Replay(client)
-
-
-@contextmanager
-def _engine(directory: Path, environment: Mapping[str, str]) -> Iterator[httpx.Client]:
-    running = RunningEngine(directory / "data", {**_ENVIRONMENT, **environment}, _KEYS).start()
-    try:
-        with httpx.Client(base_url=running.base_url, timeout=60) as client:
-            yield client
-    finally:
-        assert running.stop() == 0, running.log()
 
 
 def require_explained(suite: str, report: Report) -> None:
@@ -66,7 +55,7 @@ def test_requests_of_the_sdks_are_answered_as_recorded(replay: Replay, reference
 
 @pytest.mark.slow
 def test_requests_of_the_official_suite_are_answered_as_recorded(tmp_path: Path, reference_dir: Path) -> None:
-    with _engine(tmp_path, {"LANGFUSE_MIGRATION_V4_WRITE_MODE": "dual"}) as client:
+    with recorded_engine(tmp_path, _KEYS, _ENVIRONMENT | _DUAL) as client:
         recording = reference_dir / "recordings" / "python_sdk_4.14_e2e_dual.jsonl.gz"
         report = Replay(client, concurrent=True).run(read_recording(recording))
     require_explained("python_sdk_e2e_dual", report)

@@ -9,9 +9,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from scripts.watch.alerts.evaluate import Finding, State
+from scripts.watch.html import templates
 
 # What needs a person stands first.
 _ORDER = (State.FIRING, State.OK, State.TOO_FEW, State.NO_DATA)
@@ -34,13 +33,7 @@ class Numbers:
 
 def render(numbers: Numbers) -> str:
     """Return the HTML; it needs nothing from elsewhere."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates(Path(__file__).parent)
     environment.filters.update(number=_number, percent=_percent, period=_period)
     firing = [finding for finding in numbers.findings if finding.state is State.FIRING]
     return environment.get_template("page.html").render(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
+
+from scripts.watch.html import templates
 
 from .model import Report
 from .plots import cost_plot, latency_plot, trend_plot
@@ -15,35 +16,32 @@ from .tables import number, projection_table, tables_of
 
 def render(report: Report) -> str:
     """Return the HTML."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     long = report.windows[-1]
     models = [cost.name for cost in long.costs["model"] if cost.cost and cost.is_named][:TOP_MODELS]
     averages = {average.name: average.average for average in long.averages}
     tasks = long.latencies["task"]
-    return environment.get_template("page.html").render(
-        report=report,
-        taken=f"{report.taken:%Y-%m-%d %H:%M} UTC",
-        summary=projection_table(report),
-        tables=tables_of(report)[1:],
-        models=models,
-        long_days=long.days,
-        cost_plot=_svg(cost_plot(report.days, models)),
-        latency_plot=_svg(latency_plot(tasks)) if tasks else "",
-        trends=[
-            (
-                name,
-                number(averages.get(name)),
-                _svg(trend_plot(name, points, report.days[0].date, len(report.days))),
-            )
-            for name, points in report.trends.items()
-            if points
-        ],
+    return (
+        templates(Path(__file__).parent)
+        .get_template("page.html")
+        .render(
+            report=report,
+            taken=f"{report.taken:%Y-%m-%d %H:%M} UTC",
+            summary=projection_table(report),
+            tables=tables_of(report)[1:],
+            models=models,
+            long_days=long.days,
+            cost_plot=_svg(cost_plot(report.days, models)),
+            latency_plot=_svg(latency_plot(tasks)) if tasks else "",
+            trends=[
+                (
+                    name,
+                    number(averages.get(name)),
+                    _svg(trend_plot(name, points, report.days[0].date, len(report.days))),
+                )
+                for name, points in report.trends.items()
+                if points
+            ],
+        )
     )
 
 

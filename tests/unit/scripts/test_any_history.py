@@ -16,14 +16,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from scripts.core.console import Console
-from scripts.core.runner import SubprocessRunner
-from scripts.develop.selftest import free_port
-
-from .fakes import Screen, layout_in
+from .fakes import Screen
 from .histories import MISHAPS, History, NoWayOut, history
-from .test_commands import FakeContext
-from .test_stack_file import GOOD
+from .test_commands import FakeContext, context_in
 
 HISTORIES = int(os.environ.get("LANGFUSE_HISTORIES", "6"))
 SEED = int(os.environ.get("LANGFUSE_HISTORIES_SEED", "20261130"))
@@ -36,17 +31,7 @@ STEPS = st.lists(
 @contextmanager
 def fresh_context() -> Iterator[FakeContext]:
     with tempfile.TemporaryDirectory(prefix="langfuse-stack-history-") as name:
-        layout, screen = layout_in(Path(name)), Screen()
-        layout.stack_file.parent.mkdir()
-        layout.stack_file.write_text(GOOD)
-        environment = {
-            "PATH": os.environ["PATH"],
-            "PYTHONPATH": str(Path(__file__).parent),
-            "ENGINE": "embedded",
-            "LANGFUSE_PORT": str(free_port()),
-        }
-        console = Console(environment, screen.out, screen.err)
-        yield FakeContext(layout, environment, console, SubprocessRunner(layout.root))
+        yield context_in(Path(name), Screen())
 
 
 @seed(SEED)

@@ -57,9 +57,9 @@ def screen() -> Screen:
     return Screen()
 
 
-@pytest.fixture
-def context(tmp_path: Path, screen: Screen) -> Iterator[FakeContext]:
-    layout = layout_in(tmp_path)
+def context_in(directory: Path, screen: Screen) -> FakeContext:
+    """Return a context for a stack in a new directory."""
+    layout = layout_in(directory)
     layout.stack_file.parent.mkdir()
     layout.stack_file.write_text(GOOD)
     environment = {
@@ -69,7 +69,12 @@ def context(tmp_path: Path, screen: Screen) -> Iterator[FakeContext]:
         "LANGFUSE_PORT": str(free_port()),
     }
     console = Console(environment, screen.out, screen.err)
-    context = FakeContext(layout, environment, console, SubprocessRunner(tmp_path))
+    return FakeContext(layout, environment, console, SubprocessRunner(directory))
+
+
+@pytest.fixture
+def context(tmp_path: Path, screen: Screen) -> Iterator[FakeContext]:
+    context = context_in(tmp_path, screen)
     yield context
     down.run(context)
 

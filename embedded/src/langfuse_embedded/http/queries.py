@@ -117,16 +117,12 @@ class JsonText(Schema):
         self.inner, self.name, self.empty_is_absent = inner, name, empty_is_absent
 
     def run(self, value: Any, path: Path, issues: Issues) -> Any:
-        local = Issues()
-        given = String().run(value, path, local)
-        if local.found:
-            issues.found.extend(local.found)
-            issues.aborted = True
+        if not _is_text(value, path, issues):
             return value
-        if not given and self.empty_is_absent:
+        if not value and self.empty_is_absent:
             return MISSING
         try:
-            document = orjson.loads(given)
+            document = orjson.loads(value)
         except orjson.JSONDecodeError:
             raise InvalidRequest(f"Invalid JSON in {self.name} parameter") from None
         return self.inner.run(document, path, issues)
@@ -139,13 +135,18 @@ class Cursor(Schema):
         self.inner, self.decode = inner, decode
 
     def run(self, value: Any, path: Path, issues: Issues) -> Any:
-        local = Issues()
-        String().run(value, path, local)
-        if local.found:
-            issues.found.extend(local.found)
-            issues.aborted = True
+        if not _is_text(value, path, issues):
             return value
         return self.inner.run(self.decode(value), path, issues)
+
+
+def _is_text(value: Any, path: Path, issues: Issues) -> bool:
+    """Return whether a value is a text; where it is not, nothing more is said of it."""
+    local = Issues()
+    String().run(value, path, local)
+    issues.found.extend(local.found)
+    issues.aborted = issues.aborted or bool(local.found)
+    return not local.found
 
 
 def _parts(value: str) -> list[str]:
@@ -154,11 +155,7 @@ def _parts(value: str) -> list[str]:
 
 class _Split(Schema):
     def run(self, value: Any, path: Path, issues: Issues) -> Any:
-        local = Issues()
-        String().run(value, path, local)
-        if local.found:
-            issues.found.extend(local.found)
-            issues.aborted = True
+        if not _is_text(value, path, issues):
             return value
         return _parts(value) or MISSING
 
@@ -167,11 +164,7 @@ class _Ordering(Schema):
     parsed = Object({"column": String(), "order": Enum("ASC", "DESC")})
 
     def run(self, value: Any, path: Path, issues: Issues) -> Any:
-        local = Issues()
-        String().run(value, path, local)
-        if local.found:
-            issues.found.extend(local.found)
-            issues.aborted = True
+        if not _is_text(value, path, issues):
             return value
         if not value:
             return MISSING
