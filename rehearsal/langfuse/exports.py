@@ -37,7 +37,7 @@ def resource_spans(body: bytes, *, is_json: bool, is_gzip: bool, limit: int) -> 
         spans = message.get("resourceSpans", [])
         _ids_to_hex(spans)
     if not isinstance(spans, list):
-        raise TypeError("resourceSpans is no list")
+        raise TypeError("resourceSpans is not a list")
     if not all(_has_ids(span) for span in _spans(spans)):
         raise ValueError("a span lacks its ids")
     return spans

@@ -43,7 +43,7 @@ def port_state(host: str, port: int) -> PortState:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         with socket.socket(family, socket.SOCK_STREAM) as probe:
-            # As servers do: connections of a stopped one that still fade away are no obstacle.
+            # As servers do: connections of a stopped one that still fade away are not an obstacle.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((host, port))
     except OSError as error:

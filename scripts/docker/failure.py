@@ -43,7 +43,7 @@ DOCKER_HINTS: tuple[tuple[str, str], ...] = (
     ),
     _FOREIGN_FILE,
 )
-# The same for what a program in a container says: a host that it does not find is no registry.
+# The same for what a program in a container says: a host that it does not find is not a registry.
 PROGRAM_HINTS: tuple[tuple[str, str], ...] = (
     (r"(?i)no space left on device", "free disk space: docker system df shows what Docker holds."),
     (

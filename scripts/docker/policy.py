@@ -385,7 +385,7 @@ def secrets_are_no_arguments(config: Config) -> Iterator[Finding]:
                 yield name, f"its {place} puts {', '.join(sorted(shown))} into the arguments of a program"
 
 
-# Programs of the shell itself: they are no processes.
+# Programs of the shell itself: they are not processes.
 _BUILTINS = frozenset({"[", ":", "echo", "exit", "export", "printf", "read", "set", "test", "umask", "unset"})
 _HEREDOC = re.compile(r"<<-?\s*(['\"]?)(\w+)\1([^\n]*)\n.*?\n\s*\2\b", re.DOTALL)
 _ASSIGNMENT = re.compile(

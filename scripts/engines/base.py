@@ -184,7 +184,7 @@ class Engine(Protocol):
         """Return the projects and members there are, or None where the engine cannot be asked for either."""
 
     def revoke(self, public_keys: Sequence[str]) -> None:
-        """Delete API keys; one that is gone already is no error. Raises StackError."""
+        """Delete API keys; one that is gone already is not an error. Raises StackError."""
 
     def set_members(self, members: Sequence[WantedMember]) -> None:
         """Create logins and set their roles. Raises StackError where the engine cannot."""

@@ -114,7 +114,7 @@ class ComposeEngine:
     def state(self) -> EngineState:
         """See Engine."""
         containers = self.compose.containers()
-        # A one-shot service that ended well is no part of what runs.
+        # A one-shot service that ended well is not a part of what runs.
         parts = tuple(_part(one) for one in containers if not one.done)
         if not self._runs(containers):
             return EngineState(running=False, data=tuple(self.data()), parts=parts)

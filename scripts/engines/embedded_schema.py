@@ -21,7 +21,7 @@ def stored_levels(directory: Path) -> Levels:
     """Return the schema of each database in a data directory; empty without any.
 
     Raises:
-        EngineError: one is no database.
+        EngineError: one is not a database.
     """
     found = {}
     for name in DATABASES:

@@ -86,7 +86,7 @@ def _check(context: Context, file: Path, key: Path | None, *, with_images: bool)
     if key and not key.is_file():
         raise UsageError(f"There is no key {key}.", fix="make one: ssh-keygen -t ed25519 -f FILE")
     if context.runner.run(["git", "rev-parse", "--verify", "HEAD"]).returncode != 0:
-        raise UsageError("This is no git checkout.", fix="make the bundle in a clone of the repository.")
+        raise UsageError("This is not a git checkout.", fix="make the bundle in a clone of the repository.")
     if with_images and not (engine := find_engine(context.runner)).usable:
         raise UsageError(
             f"Images need Docker, and {engine.reason}.",

@@ -105,7 +105,7 @@ class Model(Strict):
 
 def _checked_pattern(pattern: str) -> str:
     if fault := check_pattern(pattern):
-        raise refuse(f"this is no regular expression: {fault}", "correct it, such as (?i)^(acme-7b)$")
+        raise refuse(f"this is not a regular expression: {fault}", "correct it, such as (?i)^(acme-7b)$")
     return pattern
 
 

@@ -32,7 +32,7 @@ def read_items(text: str, suffix: str) -> Iterator[tuple[int, dict[str, Any]]]:
     `input.question` makes `input` an object; a cell that is JSON is read as such, an empty one is left out.
 
     Raises:
-        ItemFileError: a line is no item.
+        ItemFileError: a line is not an item.
     """
     yield from _csv_rows(text) if suffix == ".csv" else _json_rows(text)
 

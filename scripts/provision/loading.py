@@ -214,7 +214,7 @@ class _Reader:
             return None
         front = source.data or {}
         if not isinstance(front, dict):
-            self.faults.append(f"{source.place()}: the front matter is no mapping; write name: value")
+            self.faults.append(f"{source.place()}: the front matter is not a mapping; write name: value")
             return None
         self.faults += secrets_in(Source(path, source.shown, body))
         data = {"name": _prompt_name(path, base), "prompt": body.strip("\n"), **front}

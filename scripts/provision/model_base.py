@@ -35,7 +35,7 @@ def _as_json_has_it(value: Any) -> Any:
     if isinstance(value, dict):
         for key, inner in value.items():
             if not isinstance(key, str):
-                raise refuse(f"the key {key!r} is no text", "put it in quotes")
+                raise refuse(f"the key {key!r} is not text", "put it in quotes")
             _as_json_has_it(inner)
     elif isinstance(value, list):
         for inner in value:

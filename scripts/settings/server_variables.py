@@ -135,7 +135,7 @@ def server_variable(name: str) -> ServerVariable | None:
 def unknown_name_hint(name: str, settings: Collection[str]) -> str:
     """Return what somebody should know about a name in `.env` that is not one of `settings`, or nothing.
 
-    Without a hint the name is no variable of Langfuse and like none: it may be of another program.
+    Without a hint the name is not a variable of Langfuse and like none: it may be of another program.
     """
     if server_variable(name):
         return "is a variable of Langfuse that .env does not pass on; move it to .env.langfuse"

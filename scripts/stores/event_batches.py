@@ -65,7 +65,7 @@ def parse_batch(key: str, body: bytes) -> Batch:
             pass
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise StoreError(
-            f"The object {key} is no batch of spans ({type(error).__name__}: {error})."
+            f"The object {key} is not a batch of spans ({type(error).__name__}: {error})."
         ) from error
     return batch
 

@@ -170,7 +170,7 @@ class Bucket:
             raise self._failure("PUT", key, error) from error
 
     def delete(self, key: str) -> None:
-        """Delete an object; one that is gone already is no error. Raises ObjectStoreError."""
+        """Delete an object; one that is gone already is not an error. Raises ObjectStoreError."""
         self._request("DELETE", key, {})
 
     def _save(self, key: str, path: Path) -> Content:

@@ -56,7 +56,7 @@ def export(*spans: dict[str, Any]) -> dict[str, Any]:
 
 def send(client: httpx.Client, *spans: dict[str, Any]) -> None:
     """Export spans; they are stored and readable afterwards."""
-    # In ASCII: any text can be sent, also one that is no valid Unicode.
+    # In ASCII: any text can be sent, also one that is not valid Unicode.
     body = json.dumps(export(*spans)).encode()
     answer = client.post(TRACES, content=body, headers={"content-type": "application/json"})
     assert answer.status_code == 200, answer.text

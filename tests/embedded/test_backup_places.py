@@ -1,4 +1,4 @@
-"""Repositories that are no folder: in S3 and on an SFTP server, each with the real program."""
+"""Repositories that are not folders: in S3 and on an SFTP server, each with the real program."""
 
 from __future__ import annotations
 

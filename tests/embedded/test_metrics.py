@@ -183,7 +183,7 @@ def test_counts_survive_a_kill(start_engine: StartEngine) -> None:
     "content",
     [
         pytest.param(b"", id="empty"),
-        pytest.param(b"this is no database" * 1000, id="no database"),
+        pytest.param(b"this is not a database" * 1000, id="no database"),
         pytest.param(None, id="torn"),
     ],
 )

@@ -81,7 +81,7 @@ def test_faults_are_those_of_the_setting_from_the_start_on(start_engine: StartEn
 def test_an_unreadable_list_is_refused_at_start_and_at_run_time(
     start_engine: StartEngine, faulty: RunningEngine
 ) -> None:
-    with pytest.raises(EngineFailed, match="'teapot:1' is no fault"):
+    with pytest.raises(EngineFailed, match="'teapot:1' is not a fault"):
         start_engine(EMBEDDED_FAULTS="teapot:1")
     answer = faulty.client.put("/api/embedded/faults", json={"faults": "503:2"})
     assert (answer.status_code, answer.json()["error"]) == (400, "InvalidRequestError")

@@ -69,7 +69,7 @@ def _fault(entry: str) -> Fault:
     match = _ENTRY.fullmatch(entry)
     if match is None:
         raise FaultsUnreadable(
-            f"{entry!r} is no fault: write 503:0.1, slow:0.05:250ms or 429:x3:2s@/api/public/otel"
+            f"{entry!r} is not a fault: write 503:0.1, slow:0.05:250ms or 429:x3:2s@/api/public/otel"
         )
     amount = int(match["amount"] or 1) * (1 if match["unit"] == "ms" else 1000)
     times = int(match["times"]) if match["times"] else None

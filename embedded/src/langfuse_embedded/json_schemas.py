@@ -313,7 +313,7 @@ class _Strict:
             else:
                 raise _Refused(f"can't resolve reference {reference}")
         if not isinstance(target, dict | bool):
-            raise _Refused(f"{reference} is no schema")
+            raise _Refused(f"{reference} is not a schema")
         if id(target) not in self._visited:
             self._visited.add(id(target))
             self.check(target, (), set())

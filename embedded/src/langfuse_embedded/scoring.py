@@ -112,12 +112,12 @@ def _configured_values(config: ScoreConfig, value: Any) -> tuple[float | None, s
     """Return number and text of a value that the config allows."""
     if config.data_type in (CATEGORICAL, TEXT):
         if not isinstance(value, str):
-            raise ScoreDropped(f"its value {value!r} is no text, as {config.data_type} needs")
+            raise ScoreDropped(f"its value {value!r} is not text, as {config.data_type} needs")
         if config.data_type == TEXT:
             return None, value
         return _category_value(config, value), value
     if isinstance(value, str):
-        raise ScoreDropped(f"its value {value!r} is no number, as {config.data_type} needs")
+        raise ScoreDropped(f"its value {value!r} is not a number, as {config.data_type} needs")
     if config.data_type == BOOLEAN and value not in (0, 1):
         raise ScoreDropped(f"its value {value!r} is neither 0 nor 1")
     if config.min_value is not None and value < config.min_value:
@@ -131,4 +131,4 @@ def _category_value(config: ScoreConfig, label: str) -> float:
     for category in config.categories or ():
         if category["label"] == label:
             return float(category["value"])
-    raise ScoreDropped(f"its value {label!r} is no category of the score config {config.name!r}")
+    raise ScoreDropped(f"its value {label!r} is not a category of the score config {config.name!r}")

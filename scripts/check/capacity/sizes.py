@@ -40,5 +40,5 @@ def _carries(limits: dict[str, str], plan: Plan) -> bool:
 def _gib(text: str) -> float:
     found = _MEMORY.fullmatch(text)
     if found is None:
-        raise ValueError(f"{text!r} is no size in MiB")
+        raise ValueError(f"{text!r} is not a size in MiB")
     return int(found[1]) / 1024

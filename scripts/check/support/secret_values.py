@@ -13,7 +13,7 @@ from scripts.settings.envfile import parse_env
 from scripts.settings.table import SETTINGS
 from scripts.watch.alerts.paths import secrets_dir
 
-# Variables that are no settings of ours but surely secret, in `.env`, `.env.langfuse` and the environment.
+# Variables that are not settings of ours but surely secret, in `.env`, `.env.langfuse` and the environment.
 _SECRET_NAME = re.compile(
     r"SECRET|PASSWORD|PASSWD|TOKEN|_KEY$|_KEY_|CREDENTIAL|SALT|_AUTH$|_DSN$", re.IGNORECASE
 )

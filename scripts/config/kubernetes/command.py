@@ -57,7 +57,7 @@ def run(
     }
     for option, name in names.items():
         if not _NAME.fullmatch(name):
-            raise UsageError(f"{option} {name!r} is no name for Kubernetes.", fix="use a-z, 0-9 and '-'.")
+            raise UsageError(f"{option} {name!r} is not a name for Kubernetes.", fix="use a-z, 0-9 and '-'.")
     if min(*replicas, *disks_gib) < 0:
         raise UsageError("Replicas and disks must not be negative.", fix="leave out what the size decides.")
     settings = _settings(context, size)

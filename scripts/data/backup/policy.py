@@ -50,7 +50,7 @@ def load_policy(path: Path, shown: str) -> Policy:
 
 def _problem(period: Any, count: Any) -> str:
     if period not in PERIODS:
-        return f"keep.{period} is no period"
+        return f"keep.{period} is not a period"
     if not isinstance(count, int) or isinstance(count, bool) or count < 0:
         return f"keep.{period} is {count!r}"
     return ""

@@ -73,7 +73,7 @@ def moment(text: str, now: datetime) -> datetime:
     try:
         found = datetime.fromisoformat(text)
     except ValueError as error:
-        raise UsageError(f"{text} is no time.", fix="such as 24h, 7d, or 2026-01-31T12:00:00Z.") from error
+        raise UsageError(f"{text} is not a time.", fix="such as 24h, 7d, or 2026-01-31T12:00:00Z.") from error
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 

@@ -74,7 +74,7 @@ def read_filters(where: Sequence[str]) -> dict[str, str]:
         name, equals, value = pair.partition("=")
         if name not in known or not equals or not value:
             raise UsageError(
-                f"{pair} is no filter.", fix=f"write NAME=VALUE with one of the names {', '.join(known)}."
+                f"{pair} is not a filter.", fix=f"write NAME=VALUE with one of the names {', '.join(known)}."
             )
         filters[name] = value
     return filters

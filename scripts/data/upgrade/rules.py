@@ -138,7 +138,7 @@ def examine(facts: Facts, allow: Collection[str] = ()) -> Sequence[Finding]:
 def _versions(facts: Facts, findings: _Findings) -> None:
     old, new = version_of(facts.old), version_of(facts.new)
     if not old or not new:
-        findings.stop("version", f"{facts.old or 'nothing'} or {facts.new} is no version.", "TO=4.60.0")
+        findings.stop("version", f"{facts.old or 'nothing'} or {facts.new} is not a version.", "TO=4.60.0")
         return
     if new < old:
         findings.stop(

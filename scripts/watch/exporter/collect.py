@@ -93,7 +93,7 @@ class Exporter:
     async def run_canary(self) -> None:
         """Write a canary and read it back; the first one waits for the server.
 
-        After a restart of the host everything starts at once: that the exporter was faster is no fault. A
+        After a restart of the host everything starts at once: that the exporter was faster is not a fault. A
         server that does not come is one, and has an alert of its own.
         """
         await self._server_seen.wait()

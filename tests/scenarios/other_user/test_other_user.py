@@ -137,7 +137,7 @@ def test_a_stack_with_https_is_run_from_its_start_to_its_end(host: Host, engine:
     host.make("smoke", f"BASE_URL={url}", "ARGS=-q -k readable", **keys)
     host.make("backup")
     host.make("restore", "REPLACE=1", "SMOKE=0")
-    # Warnings are no failure: a host as small as this one has some.
+    # Warnings are not a failure: a host as small as this one has some.
     host.run(str(host.python), "-m", "scripts", "upgrade", "--check", "4.60.0", codes=(0, 3))
     looking = ("doctor", "--json", "--only", "docker,network,host")
     said = host.run(str(host.python), "-m", "scripts", *looking, codes=(0, 1, 3))

@@ -171,7 +171,7 @@ def test_a_disk_that_fills_by_a_gib_a_day_is_full_when_the_rest_is_used() -> Non
     assert history.DiskHistory(used).days_until(20 * gib) == pytest.approx(6.0)
     assert history.DiskHistory(used[:1]).days_until(20 * gib) is None
     assert history.DiskHistory([(0.0, gib), (3600.0, 2 * gib)]).days_until(20 * gib) is None, (
-        "an hour is no trend"
+        "an hour is not a trend"
     )
     assert history.DiskHistory(list(reversed([(-t, s) for t, s in used]))).days_until(20 * gib) is None
 

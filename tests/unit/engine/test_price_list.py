@@ -98,7 +98,7 @@ def test_the_process_says_why_it_could_not_write(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken = tmp_path / "state.db"
-    broken.write_bytes(b"this is no database" * 100)
+    broken.write_bytes(b"this is not a database" * 100)
     monkeypatch.setattr("sys.argv", ["price_list", str(broken)])
     assert price_list.main() == 1
     assert "the price list was not updated" in capsys.readouterr().err

@@ -137,6 +137,6 @@ def test_data_of_a_newer_version_is_refused_and_left_as_it_was(tmp_path: Path) -
 
 
 def test_a_damaged_file_is_named_with_what_to_do(tmp_path: Path) -> None:
-    (tmp_path / "state.db").write_bytes(b"this is no database" * 100)
+    (tmp_path / "state.db").write_bytes(b"this is not a database" * 100)
     with pytest.raises(DataDirectoryError, match=r"state\.db: file is not a database\. The file is damaged"):
         StateStore(tmp_path, salt="")

@@ -1,4 +1,4 @@
-"""Usage and cost: every spelling, what is taken out of sums, and what is no number."""
+"""Usage and cost: every spelling, what is taken out of sums, and what is not a number."""
 
 from __future__ import annotations
 

@@ -243,5 +243,5 @@ def test_times_are_said_as_moments_in_utc_unless_told_otherwise() -> None:
 
 
 def test_what_is_no_time_is_refused() -> None:
-    with pytest.raises(UsageError, match="soon is no time"):
+    with pytest.raises(UsageError, match="soon is not a time"):
         command.moment("soon", UNTIL)

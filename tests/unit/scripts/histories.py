@@ -278,7 +278,7 @@ class History:
         self._append(f"SALT={OTHER}")
 
     def _nonsense(self, *_: str) -> None:
-        self._append("this is no setting")
+        self._append("this is not a setting")
 
     def _not_utf_8(self, *_: str) -> None:
         self._append("S3_REGION=caf\udce9")

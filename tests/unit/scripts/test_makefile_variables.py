@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[3]
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 # Programs that the Makefile runs: whoever replaces one says what is run. Make expands none of them.
 PROGRAMS = {"RUN", "UV", "PYTHON", "SHELL"}
-# What make sets, or what is no variable of ours.
+# What make sets, or what is not a variable of ours.
 OF_MAKE = {"MAKEFILE_LIST", "MAKEFLAGS"}
 READ = (
     set(re.findall(r"\$\((?:call \w+,(?:[a-z-]+,)?|value )?([A-Z][A-Z0-9_]*)\)", MAKEFILE))

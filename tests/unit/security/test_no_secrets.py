@@ -30,7 +30,7 @@ def chance(alphabet: str, length: int) -> str:
 def git(*arguments: str) -> str:
     """Return what git prints about this repository; skips outside of a checkout."""
     if shutil.which("git") is None or not (ROOT / ".git").exists():
-        pytest.skip("this is no git checkout")
+        pytest.skip("this is not a git checkout")
     done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, check=True)
     return done.stdout.decode(errors="replace")
 

@@ -68,7 +68,7 @@ def test_ids_are_the_same_in_both_forms() -> None:
     "body", [b"{", b"3", b'[{"scopeSpans":[{"spans":[{"name":"x"}]}]}]', b'["text"]'], ids=str
 )
 def test_what_is_no_batch_is_named(body: bytes) -> None:
-    with pytest.raises(StoreError, match=r"otel/kosmos/x\.json is no batch"):
+    with pytest.raises(StoreError, match=r"otel/kosmos/x\.json is not a batch"):
         parse_batch("otel/kosmos/x.json", body)
 
 

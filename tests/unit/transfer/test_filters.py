@@ -17,6 +17,6 @@ def test_filters_are_read_by_name_and_may_hold_an_equals_sign() -> None:
 
 @pytest.mark.parametrize("pair", ["from", "form=2026-01-01T00:00:00Z", "environment=", "=production", ""])
 def test_what_is_no_filter_is_refused(pair: str) -> None:
-    with pytest.raises(UsageError, match="is no filter") as refused:
+    with pytest.raises(UsageError, match="is not a filter") as refused:
         read_filters(["trace=a", pair])
     assert refused.value.fix.startswith("write NAME=VALUE with one of the names environment, ")

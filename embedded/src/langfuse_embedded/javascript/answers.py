@@ -22,8 +22,8 @@ _WHOLE_TEXTS = re.compile(rb'(?:[^"]++|' + _TEXT.pattern + rb")*+", re.DOTALL)
 def dumps(data: Any) -> bytes:
     """Return the JSON text of an answer, in UTF-8.
 
-    Whole numbers have no decimals. Numbers beyond 64 bits are those of a double, what is no number is null,
-    lone surrogates are U+FFFD, and lists and objects deeper than `MAX_DEPTH` are null.
+    Whole numbers have no decimals. Numbers beyond 64 bits are those of a double. NaN, infinity, and lists and
+    objects deeper than `MAX_DEPTH` are null; lone surrogates are U+FFFD.
     """
     try:
         body = orjson.dumps(data, option=orjson.OPT_NON_STR_KEYS)

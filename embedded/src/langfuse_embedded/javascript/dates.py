@@ -187,7 +187,7 @@ class _Zone:
 
 
 class _Invalid(Exception):
-    """The text is no date."""
+    """The text is not a date."""
 
 
 def _of_text(text: str) -> int | None:
@@ -219,7 +219,7 @@ class _Parser:
         """Read the whole text.
 
         Raises:
-            _Invalid: it is no date.
+            _Invalid: it is not a date.
         """
         token = self._iso()
         self._has_number = bool(self.day.parts)

@@ -182,7 +182,7 @@ def _plain_float(value: float) -> Any:
 
 
 def loads(value: object) -> Any:
-    """Return what `JSON.parse(value)` gives; raise `InvalidJson` when it is no document.
+    """Return what `JSON.parse(value)` gives; raise `InvalidJson` when it is not a document.
 
     Lone surrogates, which JSON texts can spell and UTF-8 cannot, become U+FFFD. A document nested deeper than
     `MAX_DEPTH` counts as no JSON: it stays the text that it is.

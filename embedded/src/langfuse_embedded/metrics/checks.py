@@ -86,7 +86,7 @@ def check_names(query: MetricsQuery, view: View) -> None:
 
 
 def check_conditions(conditions: Iterable[Condition], view: View) -> None:
-    """Refuse filters on what is no dimension, and types of filters that do not fit it.
+    """Refuse filters on what is not a dimension, and types of filters that do not fit it.
 
     Raises:
         InvalidRequest: naming what exists or what fits.

@@ -114,7 +114,7 @@ def _histogram(value: Any, bins: int) -> list[list[Any]]:
 
 
 def _number(value: Any) -> Any:
-    """Return whole floats as integers, as JSON of the server shows them, and null for what is no number."""
+    """Return whole floats as integers, as the server's JSON shows them, and null for NaN and infinity."""
     if not isinstance(value, float):
         return value
     if not math.isfinite(value):

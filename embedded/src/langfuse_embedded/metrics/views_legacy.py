@@ -23,7 +23,7 @@ _OF_TRACE: Mapping[str, Dimension] = {
     "traceRelease": text("t.release", relation="traces"),
     "traceVersion": text("t.version", relation="traces"),
 }
-# What the legacy batch said of a trace itself is no observation.
+# What the legacy batch said of a trace itself is not an observation.
 _NO_TRACE = "o.id <> 't-' || o.trace_id"
 _NOT_LEGACY = ("traceId", "uniqueUserIds", "uniqueSessionIds")
 

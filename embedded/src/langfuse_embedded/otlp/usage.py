@@ -99,7 +99,7 @@ def _count(value: Any) -> int | None:
 
 
 def _counts(value: Any) -> dict[str, Any] | None:
-    """Return the details that are set; ``None`` when one of them is no whole number."""
+    """Return the details that are set; ``None`` when one of them is not a whole number."""
     if value is not None and not isinstance(value, dict):
         return None
     counts = {key: _count(count) for key, count in (value or {}).items() if count is not None}
@@ -124,7 +124,7 @@ def _whole_units(given: dict[str, Any]) -> dict[str, int]:
 def cost_of(attributes: Attributes, kinds: int) -> dict[str, float]:
     """Return USD by kind; empty when the span tells none, and then the price list decides.
 
-    The reference store reads anything that is no number as 0 and cuts what is beyond `MAX_COST`.
+    The reference store reads anything that is not a number as 0 and cuts what is beyond `MAX_COST`.
     """
     if not kinds & COST:
         return {}

@@ -216,7 +216,7 @@ def _add(usage: Counts, kinds: tuple[tuple[str, str], ...], given: Any) -> None:
 
 
 def _less(count: Any, *parts: Any) -> Any:
-    """Return a sum without its parts, never below zero; ``None`` when one of them is no number."""
+    """Return a sum without its parts, never below zero; ``None`` when one of them is not a number."""
     numbers = [number(value) for value in (count, *(part for part in parts if part is not None))]
     if any(value is None for value in numbers):
         return None

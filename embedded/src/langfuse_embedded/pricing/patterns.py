@@ -40,7 +40,7 @@ MAX_LENGTH = 2_000
 """Characters of a pattern. The longest of the built-in models has 400; compiling takes 5 ms for these."""
 
 _LONGEST_SEARCH_S = 0.05
-"""A pattern that is no trap needs microseconds for the name of a model."""
+"""A pattern that is not a trap needs microseconds for the name of a model."""
 _LONGEST_SEARCHES_S = 1.0
 """For all searches together that took longer than `_NO_TRAP_S`."""
 _NO_TRAP_S = 0.000_5
@@ -54,7 +54,7 @@ _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 
 
 class InvalidPattern(ValueError):
-    """The text is no regular expression."""
+    """The text is not a regular expression."""
 
 
 def compile_pattern(pattern: str) -> re.Pattern[str]:

@@ -61,7 +61,7 @@ class EventType:
 
 
 class InvalidBatch(InvalidData):
-    """The body is no batch. This route lists its issues as texts."""
+    """The body is not a batch. This route lists its issues as texts."""
 
     def body(self) -> dict[str, Any]:
         """Return the message and the texts of the issues."""

@@ -232,7 +232,7 @@ async def delete_model(call: Call) -> Response:
 
 
 async def _require_patterns(call: Call, body: dict[str, Any]) -> None:
-    """Refuse what is no pattern, and what takes long to be read as one."""
+    """Refuse what is not a pattern, and what takes long to be read as one."""
     match_pattern = body["matchPattern"]
     wrong = "matchPattern is not a valid regex pattern (Postgres)"
     if len(match_pattern) > _SHORT_PATTERN:

@@ -26,7 +26,7 @@ _SLICE = 100
 
 
 async def delete_trace(call: Call) -> Response:
-    """Delete one trace. As on the server it is no error when there is none."""
+    """Delete one trace. As on the server it is not an error when there is none."""
     await _delete(call, [call.params["traceId"]])
     return json_response({"message": "Trace deleted successfully"})
 

@@ -173,7 +173,7 @@ def find_items(connection: sqlite3.Connection, query: ExperimentQuery) -> list[E
 
 def _where(query: ExperimentQuery) -> Where:
     where = Where()
-    # The text beside "is not null" lets SQLite use the index, which leaves out what is no experiment.
+    # The text beside "is not null" lets SQLite use the index, which leaves out what is not an experiment.
     where.add("o.project = ? and o.experiment_id is not null and o.experiment_id <> ''", query.project)
     where.add("o.start_time >= ?", query.since)
     if query.before is not None:

@@ -167,7 +167,7 @@ def traces_of(
             " where project = ? and trace_id = ? order by seq",
             (project, pack(trace_id)),
         ):
-            trace |= {key: row[key] for key in row.keys() if row[key]}  # noqa: SIM118  a row is no mapping
+            trace |= {key: row[key] for key in row.keys() if row[key]}  # noqa: SIM118  a row is not a mapping
         if trace:
             found[trace_id] = trace
     return found

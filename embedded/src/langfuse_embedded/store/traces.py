@@ -48,8 +48,8 @@ _SPEAKS_FOR_TRACE = (
     f"({_IS_ROOT} or o.trace_name <> '' or o.user_id <> '' or o.session_id <> '' or o.tags <> '')"
 )
 _VERSION, _RELEASE = (f"iif({_SPEAKS_FOR_TRACE}, o.{column}, '')" for column in ("version", "release"))
-# What the legacy batch said of a trace itself: it is no observation, and its time is that of the trace. Such
-# an id is never hexadecimal, so it is stored as text.
+# What the legacy batch said of a trace itself: it is not an observation, and its time is the trace's. Such an
+# id is never hexadecimal, so it is stored as text.
 _STANDS_FOR_TRACE = f"(typeof(o.span_id) = 'text' and substr(o.span_id, 1, 2) = '{TRACE_ROOT}')"
 # Tokens are added up as doubles: the sum of whole numbers is refused by SQLite where it leaves 64 bits.
 _TRACES = f"""

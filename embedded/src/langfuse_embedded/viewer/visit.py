@@ -101,7 +101,7 @@ class Visit:
         """Return a time (ISO 8601, UTC unless it says otherwise) as Unix milliseconds; ``None`` when missing.
 
         Raises:
-            PageRefused: it is no time; a list that ignores it looks filtered, and is not.
+            PageRefused: it is not a time; a list that ignores it looks filtered, and is not.
         """
         text = self.text(name)
         if not text:

@@ -22,7 +22,7 @@ from scripts.settings.kinds import is_weak
 
 from . import limits
 
-# The parts of a URL are no secrets of their own.
+# The parts of a URL are not secrets themselves.
 _URLS = ("_URL", "_STRING")
 
 

@@ -83,7 +83,7 @@ class Driver(Protocol):
         """
 
     def exchange(self, capture: Path, work: Path, only: Sequence[str]) -> Exchange | None:
-        """Return how stores that are no files here take their places; None where all are files.
+        """Return how stores that are not files here take their places; None where all are files.
 
         `work` is for the journal and for what is replaced.
         """
