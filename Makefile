@@ -31,7 +31,7 @@ remove_on_interrupt = trap 'kill $$! 2>/dev/null; wait; rm -rf $(1); \
 pip_install = $(remove_on_interrupt); $(1)/bin/python -m pip install -qq --no-input --disable-pip-version-check \
   --require-hashes -r $(2) & wait $$! || { $(3) \
   echo "error: packages could not be installed into $(1): pip says why above." >&2; \
-  echo "fix: for a proxy or an index of your own see docs/how-to/corporate-proxy.md; then repeat." >&2; exit 1; }
+  echo "fix: for your own proxy or index see docs/how-to/corporate-proxy.md; then repeat." >&2; exit 1; }
 
 .PHONY: help up down status logs pull lock images-save images-load images-check bootstrap plan validate credentials export-config smoke alerts alerts-check exporter dashboard report canary backup backups backup-verify restore reconcile export import promote retention erase destroy adopt test test-slow test-clients test-hosts rehearse fake-llm api-reference lint audit types bench doctor capacity kubernetes-render docs lock-python trust reload-tls bundle install-bundle sbom rotate support-bundle upgrade rollback repair-migration repair-queues
 

@@ -23,7 +23,7 @@ work=$directory/.installing
 if [ -e "$directory" ] && [ -n "$(ls -A "$directory")" ]; then
   [ -d "$work" ] && [ ! -L "$work" ] ||
     fail "$directory is not empty." "choose a new directory; a stack of another version is moved by backup and restore."
-  echo "An earlier try did not get to its end: it is removed first." >&2
+  echo "An earlier try was interrupted: it is removed first." >&2
   find "$directory/" -mindepth 1 -maxdepth 1 ! -name .installing -exec rm -rf {} +
   rm -rf "$work"
 fi

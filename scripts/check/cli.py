@@ -1,4 +1,4 @@
-"""Commands that look for faults and limits."""
+"""Commands that look for problems and limits."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ app = typer.Typer()
 
 @app.command()
 def doctor(
-    only: Annotated[str, typer.Option(help="Ids or groups of checks, with commas.")] = "",
+    only: Annotated[str, typer.Option(help="Ids or groups of checks, separated by commas.")] = "",
     as_json: AsJson = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Show every check.")] = False,
-    fix: Annotated[bool, typer.Option("--fix", help="Mend what is safe, after a question.")] = False,
+    fix: Annotated[bool, typer.Option("--fix", help="Fix what is safe, after asking.")] = False,
     dry_run: DryRun = False,
     yes: Yes = False,
-    read_only: Annotated[bool, typer.Option("--read-only", help="Write nothing, no canary either.")] = False,
+    read_only: Annotated[
+        bool, typer.Option("--read-only", help="Do not write anything, not even the canary.")
+    ] = False,
 ) -> None:
     """Look at everything; say what is wrong and how to mend it."""
     from .doctor import command

@@ -1,4 +1,4 @@
-"""`trust` and `reload-tls`: the root certificate of the stack's own authority, and new files of yours."""
+"""`trust` and `reload-tls`: the root certificate of the stack's own authority, and your new files."""
 
 from __future__ import annotations
 

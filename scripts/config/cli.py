@@ -36,7 +36,7 @@ def validate() -> None:
 @app.command()
 def credentials(
     project: OneProject = "",
-    key: Annotated[str, typer.Option(help="Name of the key; the first where left out.")] = "",
+    key: Annotated[str, typer.Option(help="Name of the key (default: the first).")] = "",
     file_format: Annotated[str, typer.Option("--format", help="env, json, k8s-secret or github.")] = "env",
 ) -> None:
     """Print the API key of a project, secret included."""
@@ -93,11 +93,11 @@ def kubernetes_render(
 
 @app.command()
 def rotate(
-    secret: Annotated[str, typer.Argument(help="Name of the setting; none lists them.")] = "",
+    secret: Annotated[str, typer.Argument(help="Name of the secret (default: list them).")] = "",
     dry_run: DryRun = False,
     yes: Yes = False,
     undo: Annotated[bool, typer.Option("--undo", help="Put the former value back.")] = False,
-    user: Annotated[str, typer.Option(help="Whose password; the admin's where left out.")] = "",
+    user: Annotated[str, typer.Option(help="E-mail address of the user (default: the admin).")] = "",
 ) -> None:
     """Give a secret a new value: show what that does, change it, prove it; NEW_VALUE sets the value."""
     from .rotate import command

@@ -16,7 +16,7 @@ from scripts.watch.report.fixed import COSTS_FILE, load_fixed_costs
 
 
 def run(context: Context) -> int:
-    """The command. Every file is looked at; exit code 2 when one of them has faults."""
+    """The command. Every file is looked at; exit code 2 when one of them has problems."""
     code = EXIT_OK
     for check in (stack, alerts, retention, backups, costs):
         try:

@@ -14,4 +14,4 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would be
 Backup = Annotated[str, typer.Option(help="Id of a backup, or latest.")]
 BaseUrl = Annotated[str, typer.Option(help="Another server; its key from the environment.")]
 OtherEngine = Annotated[str, typer.Option(help="Another server than the running engine.")]
-OneProject = Annotated[str, typer.Option(help="Its id; needed with several.")]
+OneProject = Annotated[str, typer.Option(help="Project id; needed with several projects.")]

@@ -47,7 +47,7 @@ def restore(
     backup: Backup = "latest",
     dry_run: DryRun = False,
     replace: Annotated[bool, typer.Option("--replace", help="Replace the data that is there.")] = False,
-    only: Annotated[str, typer.Option(help="Just these stores of the engine, with commas.")] = "",
+    only: Annotated[str, typer.Option(help="Only these stores of the engine, separated by commas.")] = "",
     smoke: Annotated[bool, typer.Option(help="Run the smoke tests at the end.")] = True,
 ) -> None:
     """Put a backup in place; what was there stays until the new state has proven itself."""
@@ -83,7 +83,7 @@ def export(
     project: Annotated[str, typer.Option(help="Project of this stack.")] = "",
     base_url: BaseUrl = "",
     file_format: Annotated[str, typer.Option("--format", help="parquet, jsonl or csv.")] = "parquet",
-    kinds: Annotated[str, typer.Option(help="What, with commas; all where left out.")] = "",
+    kinds: Annotated[str, typer.Option(help="Kinds, separated by commas (default: all).")] = "",
     where: Annotated[list[str] | None, typer.Option(help="Filter such as from=2026-01-01T00:00:00Z.")] = None,
 ) -> None:
     """Write a project's data to files by day, with a checksummed manifest; a repeated call goes on."""
@@ -154,7 +154,7 @@ def erase(
     verify: Annotated[
         bool, typer.Option("--verify", help="Search every store for what is left; 1 when something is.")
     ] = False,
-    by: Annotated[str, typer.Option(help="Who answers for it; named in the record.")] = "",
+    by: Annotated[str, typer.Option(help="Who is responsible; named in the record.")] = "",
 ) -> None:
     """Show everything of a person, session, trace or tag; with --apply, delete it and leave a record."""
     from .retention import erase as command
@@ -168,7 +168,7 @@ def upgrade(
     check: Annotated[bool, typer.Option("--check", help="Only look; 1 refused, 3 with notes.")] = False,
     yes: Yes = False,
     smoke: Annotated[bool, typer.Option(help="The smoke tests decide too.")] = True,
-    allow: Annotated[str, typer.Option(help="Findings to go on in spite of, with commas.")] = "",
+    allow: Annotated[str, typer.Option(help="Findings to ignore, separated by commas.")] = "",
 ) -> None:
     """Go to another version: checked, backed up, proven; all the way back by itself when a step fails."""
     from .upgrade import command

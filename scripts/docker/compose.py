@@ -348,6 +348,6 @@ def require_bundled(settings: Mapping[str, str]) -> None:
     ]
     if foreign:
         raise UsageError(
-            f"Stores of your own are not reached from here ({', '.join(foreign)} in .env).",
+            f"External stores are not reached from here ({', '.join(foreign)} in .env).",
             fix="use what their provider offers for backups, and keep .env and config/ with them.",
         )

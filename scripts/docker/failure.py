@@ -53,7 +53,7 @@ PROGRAM_HINTS: tuple[tuple[str, str], ...] = (
         ),
         (
             "a store keeps the password that it was created with: put that one back into .env, or make "
-            "destroy; for a store of your own set its own one."
+            "destroy; for an external store, set the password that it has."
         ),
     ),
     (

@@ -37,7 +37,7 @@ class Rest:
         """Say it for people."""
         if self.abandoned:
             return f"a command that was killed has stopped langfuse-worker at {self.since}: make up starts it"
-        return f"langfuse-worker rests for a backup (process {self.process}, since {self.since})"
+        return f"langfuse-worker is paused by a backup (process {self.process}, since {self.since})"
 
 
 def begin_rest(layout: Layout) -> None:

@@ -81,7 +81,7 @@ def unfinished_restore(layout: Layout) -> list[Obstacle]:
         return []
     return [
         Obstacle(
-            "A restore did not get to its end: what was there before it still waits to be put back.",
+            "A restore was interrupted: what was there before it still waits to be put back.",
             "repeat it: make restore (it first puts back what was there)",
         )
     ]

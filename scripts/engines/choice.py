@@ -44,10 +44,10 @@ def choose_engine(wanted: str, remembered: str, probes: Probes, compose_only: Se
     if wanted:
         return _as_wanted(EngineName(wanted), remembered, probes)
     if remembered == EngineName.EMBEDDED:
-        return Choice(EngineName.EMBEDDED, "the data of this stack lies there")
+        return Choice(EngineName.EMBEDDED, "the data of this stack is there")
     if remembered == EngineName.COMPOSE:
-        _require_compose("The data of this stack lies in the compose engine", probes.docker)
-        return Choice(EngineName.COMPOSE, "the data of this stack lies there")
+        _require_compose("The data of this stack is in the compose engine", probes.docker)
+        return Choice(EngineName.COMPOSE, "the data of this stack is there")
     for probe in (probes.docker, probes.images):
         finding = probe()
         if not finding.usable:

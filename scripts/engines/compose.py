@@ -395,7 +395,7 @@ class ComposeEngine:
         try:
             wait_until(
                 lambda: self._look_at(container),
-                what=f"The web container that creates project {project.project_id} does not get healthy",
+                what=f"The web container that creates project {project.project_id} did not become healthy",
                 timeout_s=PROVISION_TIMEOUT_S,
                 last_lines=lambda: self._container_log(container),
                 fix=fix,

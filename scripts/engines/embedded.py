@@ -480,7 +480,7 @@ class EmbeddedEngine:
 def _unending(pids: Sequence[int]) -> EngineError:
     numbers = ",".join(map(str, pids))
     return EngineError(
-        f"Process {numbers.replace(',', ', ')} does not end, not even by SIGKILL.",
+        f"Process {numbers.replace(',', ', ')} survived SIGKILL.",
         fix=f"look at it: ps -o pid,stat,wchan,args -p {numbers}",
     )
 

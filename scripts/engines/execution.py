@@ -54,7 +54,7 @@ def execute(command: Callable[[Context], int]) -> NoReturn:
         console.error(failure)
         code = failure.exit_code
     except KeyboardInterrupt:
-        console.note("Interrupted. Nothing is left half done; repeat the command to go on.")
+        console.note("Interrupted. Nothing was left in a partial state; run the command again to continue.")
         code = EXIT_INTERRUPTED
     raise typer.Exit(code)
 

@@ -64,7 +64,7 @@ def unusable_here(url: str, *, public_authority: bool = False) -> str:
     """Return why this machine cannot use an address though the server may be well; empty where it can.
 
     That is a name below .localhost, which not every resolver knows (RFC 6761, 6.3), and a certificate of an
-    authority of your own that this machine does not trust. Whatever else fails is for the tests to find.
+    authority that this machine does not trust. Whatever else fails is for the tests to find.
     """
     try:
         with Api(url, timeout_s=PROBE_TIMEOUT_S) as api:

@@ -48,7 +48,7 @@ class ScoreConfig(Strict):
         for field in ("label", "value"):
             values = [getattr(category, field) for category in self.categories]
             if len(set(values)) != len(values):
-                raise refuse(f"two categories have the same {field}", f"give each a {field} of its own")
+                raise refuse(f"two categories have the same {field}", f"give each another {field}")
         return self
 
 
@@ -167,10 +167,10 @@ class Prompt(PromptVersion):
         if not self.versions:
             return self
         if {"prompt", "messages", "config", "labels", "commit_message"} & self.model_fields_set:
-            raise refuse("with versions, the content stands in each of them", "move it below versions")
+            raise refuse("with versions, each of them has its content", "move it below versions")
         labels = [label for version in self.versions for label in version.labels]
         if len(set(labels)) != len(labels):
-            raise refuse("a label stands on two versions", "give each version labels of its own")
+            raise refuse("two versions have the same label", "give each version other labels")
         if len({version.type for version in self.versions}) > 1:
             raise refuse("a prompt cannot be text in one version and chat in another", "use two prompts")
         return self
@@ -273,7 +273,7 @@ class Filter(Strict):
 
 
 class Tile(Strict):
-    """Something on a dashboard: a widget of one's own, or one of the server's presets."""
+    """Something on a dashboard: a widget of this project, or one of the server's presets."""
 
     preset: Preset | None = None
     name: Text | None = None
@@ -335,7 +335,7 @@ class Dashboard(Strict):
     def _names_differ(self) -> Self:
         names = [tile.name for tile in self.widgets if tile.name]
         if len(set(names)) != len(names):
-            raise refuse("two widgets have the same name", "give each a name of its own")
+            raise refuse("two widgets have the same name", "give each another name")
         return self
 
 

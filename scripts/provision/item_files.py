@@ -46,7 +46,7 @@ def _json_rows(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
         except ValueError as error:
             raise ItemFileError(line, f"this is not JSON: {error}", "write one object on each line") from None
         if not isinstance(value, dict):
-            raise ItemFileError(line, "this is no JSON object", 'write {"input": ...} on each line')
+            raise ItemFileError(line, "this is not a JSON object", 'write {"input": ...} on each line')
         yield line, value
 
 

@@ -298,7 +298,7 @@ def _load(text: str, path: Path, shown: str) -> Loaded:
         reader.faults += check(stack, reader.places)
     if stack is None or reader.faults:
         faults = sorted(dict.fromkeys(reader.faults), key=_by_place)
-        count = "one fault" if len(faults) == 1 else f"{len(faults)} faults"
+        count = "one problem" if len(faults) == 1 else f"{len(faults)} problems"
         raise StackFileError(f"{shown} has {count}; nothing was changed.", details=faults)
     return Loaded(stack, reader.places)
 

@@ -92,7 +92,7 @@ class Project(Content):
             raise refuse("key and keys are both given", "write all keys below keys")
         names = [key.name for key in self.keys]
         if len(set(names)) != len(names):
-            raise refuse("two keys have the same name", "give each key a name of its own")
+            raise refuse("two keys have the same name", "give each key another name")
         return self
 
     @property

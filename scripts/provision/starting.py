@@ -114,7 +114,7 @@ def refuse_obstacles(engine: Engine) -> None:
         raise EngineError(obstacles[0].reason, fix=obstacles[0].fix)
     if obstacles:
         raise EngineError(
-            f"{len(obstacles)} things stand in the way of the {engine.name} engine; nothing was changed.",
+            f"{len(obstacles)} problems prevent the {engine.name} engine from starting; nothing was changed.",
             details=[f"{obstacle.reason} Fix: {obstacle.fix}" for obstacle in obstacles],
         )
 

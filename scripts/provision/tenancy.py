@@ -459,6 +459,6 @@ def accepts(api: Api, keys: Credentials) -> bool:
     if found is not None and found != keys.project_id:
         raise ProvisioningError(
             f"The key {keys.public_key} of project {keys.project_id} belongs to project {found} there.",
-            fix="give the project a key of its own in config/stack.yaml.",
+            fix="give the project another key in config/stack.yaml.",
         )
     return found is not None

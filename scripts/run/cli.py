@@ -40,7 +40,7 @@ def status(as_json: AsJson = False) -> None:
 def logs(
     service: Annotated[str, typer.Argument(help="Only this service (compose engine).")] = "",
     lines: Annotated[int, typer.Option("--lines", "-n", help="How many lines from the end.")] = 50,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on showing new lines.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep showing new lines.")] = False,
 ) -> None:
     """Show the log."""
     from scripts.run import logs as command

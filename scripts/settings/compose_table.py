@@ -149,8 +149,8 @@ OBJECT_STORE = Group(
     (
         Setting(
             name="S3_ENDPOINT",
-            description="URL of an S3 store of your own, as web and worker reach it. "
-            "Takes the bundled SeaweedFS out; its three buckets must exist.",
+            description="URL of an external S3 store, as web and worker reach it. "
+            "Replaces the bundled SeaweedFS; its three buckets must exist.",
             kind=url("http", "https"),
             set_by=SetBy.FILE,
             used_by=COMPOSE_AND_SCRIPTS,
@@ -167,7 +167,7 @@ OBJECT_STORE = Group(
         Setting(name="S3_REGION", description="Region of the store.", kind=IDENTIFIER, default="us-east-1"),
         Setting(
             name="S3_FORCE_PATH_STYLE",
-            description="Whether the bucket stands in the path, not in the host name. false for AWS.",
+            description="Whether the bucket is in the path, not in the host name. false for AWS.",
             kind=BOOLEAN,
             default="true",
         ),
@@ -212,7 +212,7 @@ OBJECT_STORE = Group(
         ),
         Setting(
             name="S3_EVENTS_EXPIRE_DAYS",
-            description="After how many days an object of the events bucket is deleted; 0 keeps it for ever. "
+            description="After how many days an object of the events bucket is deleted; 0 keeps it forever. "
             "For the bundled store; nothing older can be replayed.",
             kind=integer(0, 3650),
             unit="days",
@@ -222,11 +222,11 @@ OBJECT_STORE = Group(
 )
 
 EXTERNAL_STORES = Group(
-    "Databases of your own (compose engine)",
+    "External databases (compose engine)",
     (
         Setting(
             name="DATABASE_URL",
-            description="PostgreSQL of your own, credentials percent-encoded. Takes the bundled one out.",
+            description="External PostgreSQL, credentials percent-encoded. Replaces the bundled one.",
             kind=url("postgresql", "postgres"),
             set_by=SetBy.FILE,
             secret=True,
@@ -240,7 +240,8 @@ EXTERNAL_STORES = Group(
         ),
         Setting(
             name="CLICKHOUSE_URL",
-            description="HTTP interface of an external ClickHouse (25.12 or later), not the bundled one.",
+            description="HTTP interface of an external ClickHouse (25.12 or later). "
+            "Replaces the bundled one.",
             kind=url("http", "https"),
             set_by=SetBy.FILE,
         ),
@@ -278,7 +279,7 @@ EXTERNAL_STORES = Group(
         ),
         Setting(
             name="REDIS_HOST",
-            description="Valkey or Redis 7 of your own, with `maxmemory-policy noeviction` and AOF. "
+            description="External Valkey or Redis 7, with `maxmemory-policy noeviction` and AOF. "
             "Takes the bundled one out.",
             set_by=SetBy.FILE,
         ),

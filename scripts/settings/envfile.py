@@ -170,7 +170,7 @@ def new_env_text(groups: Sequence[Group], values: Mapping[str, str]) -> str:
     """Return the text of a new env file: every setting explained, those in `values` active."""
     lines = [
         "## Settings of this stack. A line with ## explains, one with # is a setting at its default:",
-        "## remove the # to change it. A value with $, #, quotes or spaces stands in single quotes.",
+        "## remove the # to change it. A value with $, #, quotes or spaces is in single quotes.",
         "## All of them on one page: docs/reference/environment.md",
     ]
     for group in groups:

@@ -230,17 +230,17 @@ BUCKET = _matching(
     "is not a name that S3 takes",
     "use 3 to 63 lower-case letters, digits, - and .",
 )
-# Of a store of one's own; the ones that we make are hex. The migrations put it into a URL as it stands.
+# Of an external store; the ones that we make are hex. The migrations put it into a URL as it is.
 URL_SAFE_SECRET = _matching(
     "letters and digits, >= 8",
     r"[A-Za-z0-9._~-]{8,}",
-    "is shorter than 8 characters or has some that do not stand in a URL",
+    "is shorter than 8 characters or contains some not allowed in a URL",
     "use letters, digits, - . _ and ~ only: openssl rand -hex 24",
 )
 ACCESS_KEY = _matching(
     "key, >= 16 characters",
     r"[A-Za-z0-9/+=._~-]{16,}",
-    "is shorter than 16 characters or has some that no access key has",
+    "is shorter than 16 characters or contains some that no access key has",
     "copy it once more, or: openssl rand -hex 20",
 )
 USER_AND_GROUP = _matching(
@@ -255,6 +255,6 @@ PROJECT_NAME = _matching(
 IDENTIFIER = _matching(
     "identifier",
     r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}",
-    "contains characters that do not belong into an id",
+    "contains characters not allowed in an id",
     "use letters, digits, -, _ and .",
 )

@@ -47,7 +47,7 @@ def login_problems(values: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
             given = next(name for name in values if values[name] and name.startswith(f"AUTH_{provider}_"))
             yield (
                 given,
-                f"{' and '.join(lacking)} missing: Langfuse leaves the provider out without a word",
+                f"{' and '.join(lacking)} missing: Langfuse silently leaves the provider out",
                 "set what is missing, or remove all of that provider",
             )
     if any(not lacking for lacking in providers.values()):
@@ -61,6 +61,6 @@ def login_problems(values: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
     if values.get("AUTH_DOMAINS_WITH_SSO_ENFORCEMENT"):
         yield (
             "AUTH_DOMAINS_WITH_SSO_ENFORCEMENT",
-            "these domains must use single sign-on, and none is set up: nobody of them could sign in",
+            "these domains must use single sign-on, and none is set up: none of them could sign in",
             "set up a provider (docs/how-to/sso.md), or remove this",
         )

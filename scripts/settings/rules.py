@@ -36,7 +36,7 @@ class Given:
         return any(name in self.places for name in names)
 
 
-# What a store of your own needs besides its address: what `make up` generates opens the bundled one only.
+# What an external store needs besides its address: what `make up` generates opens the bundled one only.
 _NEEDED: tuple[tuple[str, str, str], ...] = (
     ("CLICKHOUSE_URL", "CLICKHOUSE_MIGRATION_URL", "its native interface, such as clickhouse://host:9000"),
     ("CLICKHOUSE_URL", "CLICKHOUSE_PASSWORD", "the password of that ClickHouse"),
@@ -49,7 +49,7 @@ _NEEDED: tuple[tuple[str, str, str], ...] = (
     ("LANGFUSE_DEFAULT_ORG_ROLE", "LANGFUSE_DEFAULT_ORG_ID", "without it the role has no effect"),
 )
 
-# What has a meaning for a store of your own only, unless it has this value.
+# What has a meaning for an external store only, unless it has this value.
 _ONLY_EXTERNAL: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("DIRECT_URL", "", ("DATABASE_URL",)),
     ("CLICKHOUSE_MIGRATION_URL", "", ("CLICKHOUSE_URL",)),

@@ -80,7 +80,7 @@ _STACK = Group(
         ),
         Setting(
             name="COMPOSE_PROFILES",
-            description="STACK_PROFILES and the bundled stores that no setting replaces by one of yours.",
+            description="STACK_PROFILES and the bundled stores that no external one replaces.",
             set_by=SetBy.DERIVED,
         ),
         Setting(

@@ -166,7 +166,7 @@ def _without_effect(setting: Setting, in_file: Mapping[str, str], lines: Mapping
     if setting.set_by is SetBy.ENVIRONMENT:
         return [Problem(setting.name, place, "is not read from this file", "set it in the environment")]
     reason = "is computed at each start and has no effect here"
-    fix = "remove the line (organization, projects and admin stand in config/stack.yaml)"
+    fix = "remove the line (organization, projects and admin are in config/stack.yaml)"
     return [Problem(setting.name, place, reason, fix)]
 
 

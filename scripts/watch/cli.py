@@ -53,7 +53,7 @@ def dashboard(
 
 @app.command()
 def report(
-    project: Annotated[str, typer.Option(help="Its id; all where left out.")] = "",
+    project: Annotated[str, typer.Option(help="Project id (default: all projects).")] = "",
     into: Annotated[Path | None, typer.Option(help="Directory; default .stack/report/.")] = None,
     base_url: OtherEngine = "",
 ) -> None:

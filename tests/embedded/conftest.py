@@ -17,7 +17,7 @@ StartEngine = Callable[..., RunningEngine]
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEngine]:
-    """An engine in `events_only` mode that the tests of a module share: use ids of your own in each test."""
+    """An engine in `events_only` mode that the tests of a module share: use new ids in each test."""
     running = RunningEngine(tmp_path_factory.mktemp("engine") / "data").start()
     yield running
     assert running.stop() == 0, running.log()
@@ -31,7 +31,7 @@ def client(engine: RunningEngine) -> httpx.Client:
 
 @pytest.fixture
 def start_engine(tmp_path: Path) -> Iterator[StartEngine]:
-    """A function that starts an engine of one's own: `start_engine(INGEST_LAG_MS="200")`.
+    """A function that starts another engine: `start_engine(INGEST_LAG_MS="200")`.
 
     Upper-case arguments are environment variables; `data_dir` names a directory to go on with.
     """

@@ -24,7 +24,7 @@ REACHABLE_URL = "https://8.8.8.8/v1"
 
 
 def copy_of_example(into: Path) -> Path:
-    """Copy the example configuration to a directory of one's own; return its stack file."""
+    """Copy the example configuration to a new directory; return its stack file."""
     shutil.copytree(EXAMPLE, into)
     rest = into / "rest.yaml"
     rest.write_text(rest.read_text().replace(EXAMPLE_URL, REACHABLE_URL))

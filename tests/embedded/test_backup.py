@@ -249,7 +249,7 @@ def test_backups_are_listed_newest_first_with_what_they_hold(stack: Stack) -> No
 def test_verification_reads_everything_back_and_leaves_nothing(encrypted: Stack) -> None:
     before = files_of(encrypted)
     assert verify.run(encrypted.context, backup="latest", read_all=True) == 0
-    assert "8 known things through the API" in encrypted.screen.out.getvalue()
+    assert "8 samples through the API" in encrypted.screen.out.getvalue()
     assert "backup-verify" in last_successes(heartbeats_dir(encrypted.layout))
     assert files_of(encrypted) == before
 

@@ -57,7 +57,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.fixture
 def own_stack(tmp_path: Path) -> Iterator[Stack]:
-    """A stack of one's own, which runs."""
+    """A running stack for one test."""
     made = stack_in(tmp_path / "own", FolderRestic(REPOSITORY))
     made.up()
     yield made

@@ -29,7 +29,7 @@ from .harness import REPOSITORY
 WARNING, FAILED = Status.WARNING, Status.FAILED
 DAY_S = 86_400
 
-# Certificates and stacks of one's own: half a minute in all.
+# New certificates and stacks: half a minute in all.
 pytestmark = pytest.mark.slow
 
 

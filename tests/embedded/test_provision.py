@@ -22,7 +22,7 @@ _numbers = itertools.count()
 
 @pytest.fixture
 def keys(engine: RunningEngine) -> Keys:
-    """A project of one's own."""
+    """A new project."""
     return engine.provision(f"provision-{next(_numbers)}")
 
 

@@ -42,7 +42,7 @@ from .provisioning import SECRETS, copy_of_example
 
 
 class Stack:
-    """A stack of one's own: a configuration, an engine that is started by `up`, and what was printed."""
+    """A new stack: a configuration, an engine that is started by `up`, and what was printed."""
 
     def __init__(self, directory: Path) -> None:
         # The commands find config/ below the root, and the engine's package on the Python path.

@@ -101,7 +101,7 @@ def _row(line: str, number: int) -> dict[str, Any]:
     except ValueError as error:
         raise ConfigError(f"line {number} of the input is not JSON ({error})") from None
     if not isinstance(row, dict):
-        raise ConfigError(f"line {number} of the input is no JSON object")
+        raise ConfigError(f"line {number} of the input is not a JSON object")
     return row
 
 

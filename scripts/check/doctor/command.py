@@ -49,7 +49,7 @@ def look(
     """Return the results of checks, and how many seconds they took."""
     begin = time.monotonic()
     with (
-        context.console.working(f"Looking at {len(checks)} things"),
+        context.console.working(f"Running {len(checks)} checks"),
         gathered(context, read_only=read_only, everything=everything) as facts,
     ):
         results = examine(checks, facts)
@@ -64,14 +64,14 @@ def _mend(context: Context, results: Sequence[Result], *, dry_run: bool, yes: bo
         if result.check.repair and result.status in (Status.WARNING, Status.FAILED)
     ]
     if not broken:
-        context.console.note("Nothing that --fix may mend: what is left needs a person.")
+        context.console.note("Nothing to fix automatically; the remaining problems need manual action.")
         return False
     for result in broken:
         context.console.note(f"{result.check.id}: {_what(result.check)}")
     if dry_run:
         return False
-    what = "this" if len(broken) == 1 else f"these {len(broken)} things"
-    confirm(context.console, f"Do {what}?", yes=yes, fix="make doctor FIX=1 YES=1 asks nothing.")
+    what = "this fix" if len(broken) == 1 else f"these {len(broken)} fixes"
+    confirm(context.console, f"Apply {what}?", yes=yes, fix="make doctor FIX=1 YES=1 asks nothing.")
     with only_one_command(context.layout):
         for result in broken:
             _apply(context, result.check)
@@ -84,7 +84,7 @@ def _apply(context: Context, check: Check) -> None:
     try:
         check.repair.apply(context)
     except OSError as error:
-        raise StackError(f"{check.id} could not be mended: {error}.", fix=check.fix) from error
+        raise StackError(f"{check.id} could not be fixed: {error}.", fix=check.fix) from error
 
 
 def _what(check: Check) -> str:

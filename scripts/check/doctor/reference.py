@@ -23,7 +23,7 @@ make doctor FIX=1                  # mend what is marked with *, after a questio
 ```
 
 Exit codes of `.venv/bin/python -m scripts doctor`: 0 all well, 1 a check failed, 2 wrong use, 3 warnings only
-(make ends with 2 for all but 0). Ids stay the same. Stores of your own
+(make ends with 2 for all but 0). Ids stay the same. External stores
 (`DATABASE_URL` and such) are not looked into: their checks are skipped.
 
 This page is generated from `scripts/check/doctor/checks` with `make docs`.

@@ -49,7 +49,7 @@ def run(
         UsageError: an option has a value that Kubernetes refuses.
     """
     if size not in REPLICAS:
-        raise UsageError(f"--size {size!r} is none.", fix=f"use {', '.join(REPLICAS)}.")
+        raise UsageError(f"--size {size!r} is not a size.", fix=f"use {', '.join(REPLICAS)}.")
     names = {
         "--release": release,
         "--namespace": namespace,

@@ -120,7 +120,7 @@ def _wanted(cluster: Cluster, given: Iterable[str]) -> list[str]:
         "postgres": not cluster.external_postgres,
         "clickhouse": not cluster.external_clickhouse,
         "redis": not cluster.external_redis,
-        # An object store of one's own has values of the chart, too.
+        # An external object store has values of the chart, too.
         "s3": True,
     }
     of_chart = (prefix for store, names in _STORES.items() if bundled[store] for prefix in names)

@@ -62,12 +62,12 @@ ROTATABLE: tuple[Rotatable, ...] = (
     ),
     Rotatable(
         names=("ADMIN_API_KEY",),
-        effect="The former key dies at once: scripts of yours that replay events or read queues need the new "
+        effect="The former key dies at once: your scripts that replay events or read queues need the new "
         "one. The server starts anew.",
     ),
     Rotatable(
         names=("POSTGRES_PASSWORD",),
-        effect=f"Clients of your own that read the database need the new password. {_PAUSE}",
+        effect=f"Your own clients of the database need the new password. {_PAUSE}",
         place=Place.POSTGRES,
         own_store=("DATABASE_URL",),
         engines=COMPOSE,
@@ -85,7 +85,7 @@ ROTATABLE: tuple[Rotatable, ...] = (
     ),
     Rotatable(
         names=("CLICKHOUSE_PASSWORD",),
-        effect=f"Clients of your own that read ClickHouse need the new password. {_PAUSE}",
+        effect=f"Your own clients of ClickHouse need the new password. {_PAUSE}",
         own_store=("CLICKHOUSE_URL",),
         engines=COMPOSE,
     ),
@@ -126,7 +126,7 @@ ROTATABLE: tuple[Rotatable, ...] = (
     ),
 )
 
-_FROM_ELSEWHERE = "Whoever issued the former value makes the new one; take it back there afterwards."
+_FROM_ELSEWHERE = "Get the new value from whoever issued the former one; revoke that there afterwards."
 
 REFUSED: Mapping[str, Refusal] = {
     "ENCRYPTION_KEY": Refusal(

@@ -91,7 +91,7 @@ def rotate(context: Context, plan: Plan, hands: Hands) -> None:
             raise StackError(
                 f"{plan.names} could neither be changed ({error.message}) nor put back ({second.message}).",
                 details=second.details,
-                fix=f"both values stand in {context.layout.shown(journal.journal_file(context.layout))}; "
+                fix=f"both values are in {context.layout.shown(journal.journal_file(context.layout))}; "
                 "correct what the lines name, then make rotate UNDO=1.",
             ) from error
         journal.forget(context.layout)
@@ -119,7 +119,7 @@ def _undo(context: Context, *, yes: bool) -> int:
     entry = journal.read(context.layout)
     if entry is None:
         raise UsageError(
-            "No rotation is known that could be undone.",
+            "There is no rotation to undo.",
             fix="the former values are in the .env of your backup (make backups).",
         )
     settings = context.settings()

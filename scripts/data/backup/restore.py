@@ -80,7 +80,7 @@ def run(
 def look(context: Context, backup: str, *, replace_data: bool, only: Sequence[str]) -> int:
     """Say what would be restored, and what a restore would refuse; change nothing."""
     if context.layout.restore_journal.exists():
-        context.console.warn("An earlier restore did not get to its end: a restore undoes that first.")
+        context.console.warn("An earlier restore was interrupted: a restore undoes that first.")
     settings = context.lenient_settings()
     plan = replace(make_plan(context, settings, backup), only=only)
     refuse_unknown_stores(plan)

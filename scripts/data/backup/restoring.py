@@ -60,7 +60,7 @@ def undo_unfinished(context: Context) -> None:
     if unfinished is None:
         shutil.rmtree(work, ignore_errors=True)  # what a restore that succeeded had no time to remove
         return
-    context.console.note("An earlier restore did not get to its end: what was there before is put back.")
+    context.console.note("An earlier restore was interrupted: what was there before is put back.")
     # The engine that was restored is noted there until the files are put back.
     name = EngineName(context.remembered_engine() or EngineName.EMBEDDED)
     context.engine(name, settings).stop()
@@ -159,7 +159,7 @@ def put_in_place(context: Context, plan: Plan, capture: Path, work: Path) -> Eng
             with context.console.working("Filling the stores"):
                 stores.begin()
         engine.start({})
-        with context.console.working("Reading known data back"):
+        with context.console.working("Spot-checking the data through the API"):
             prove(engine, layout.credentials_dir, samples_of(plan), live=True)
         if takes_settings:
             write_private(layout.env_file, stored_settings.read_text(encoding="utf-8"))
@@ -244,7 +244,7 @@ def keep_other_config(context: Context, stored: Path) -> None:
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(stored, target)
     context.console.warn(
-        f"config/ is not that of the backup, which now lies in {context.layout.shown(target)}: compare them."
+        f"config/ differs from that of the backup, now in {context.layout.shown(target)}: compare them."
     )
 
 

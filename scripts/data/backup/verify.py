@@ -48,7 +48,7 @@ def run(context: Context, *, backup: str, read_all: bool) -> int:
                 "Rows",
                 f"{rows:,} in {len(counts)} tables, as counted",
             ),
-            ("Read back", f"{read} known things through the API"),
+            ("Read back", f"{read} samples through the API"),
         ]
     )
     return EXIT_OK
@@ -68,7 +68,7 @@ def start_and_prove(context: Context, manifest: Manifest, capture: Path, directo
             with context.console.working("Filling the stores of a throw-away stack"):
                 stores.begin()
         driver.start_to_read()
-        with context.console.working("Reading known data back"):
+        with context.console.working("Spot-checking the data through the API"):
             engine = stack.engine(EngineName(manifest.engine), settings)
             return prove(engine, capture / CREDENTIALS, manifest.contents, live=False)
     finally:

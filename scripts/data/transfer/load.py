@@ -66,7 +66,7 @@ def run(context: Context, *, project: str, base_url: str, source: Path, dry_run:
     )
     if one.refused:
         raise TransferError(
-            f"{len(one.refused)} things were refused; all others are there.",
+            f"{len(one.refused)} objects were refused; all others are there.",
             details=one.refused[:20],
             fix="correct them on the server or leave them: a repeated import sends only what is missing.",
         )

@@ -58,7 +58,7 @@ def download(remote: Api, into: Path, manifest: Manifest) -> Iterator[Row]:
                 known[media] = _fetch(remote, into, media)
             except ObjectRefused as error:
                 absent.add(media)
-                manifest.skip(f"medium {media}", error.message)
+                manifest.skip(f"media item {media}", error.message)
                 continue
             path = f"{FILES}/{media}"
             size = int(known[media]["contentLength"])
@@ -94,7 +94,7 @@ def upload(remote: Api, source: Path, row: Row) -> bool:
         )
     except NoAnswer as error:
         raise TransferError(
-            f"Medium {row['id']} cannot be uploaded ({error.kind}).",
+            f"Media item {row['id']} cannot be uploaded ({error.kind}).",
             fix="the object store must be reachable from here (S3_PUBLIC_ENDPOINT), then repeat.",
         ) from error
     report = {
@@ -105,7 +105,8 @@ def upload(remote: Api, source: Path, row: Row) -> bool:
     remote.patch(f"media/{announced['mediaId']}", report)
     if answer.is_error:
         raise TransferError(
-            f"The object store answers {answer.status_code} to medium {row['id']}.", fix="repeat the import."
+            f"The object store returned {answer.status_code} for media item {row['id']}.",
+            fix="repeat the import.",
         )
     return True
 
@@ -121,7 +122,7 @@ def _content_of(source: Path, row: Row) -> bytes:
     content = path.read_bytes() if inside else b""
     if not inside or base64.b64encode(hashlib.sha256(content).digest()).decode() != row["sha256"]:
         raise ObjectRefused(
-            f"Medium {row['id']} of the export is not a file in {FILES} with the checksum of its row.",
+            f"Media item {row['id']} of the export is not a file in {FILES} with the checksum of its row.",
             fix="export again into a new directory.",
         )
     return content
@@ -139,7 +140,7 @@ def _fetch(remote: Api, into: Path, media: str) -> Row:
         answer = signed_urls.send("GET", record["url"], timeout_s=_TIMEOUT_S)
     except NoAnswer as error:
         raise TransferError(
-            f"Medium {media} cannot be read ({error.kind}).",
+            f"Media item {media} cannot be read ({error.kind}).",
             fix="the object store must be reachable from here (S3_PUBLIC_ENDPOINT), then repeat.",
         ) from error
     if not answer.is_success:

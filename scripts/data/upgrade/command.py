@@ -90,8 +90,8 @@ def roll_back(context: Context, *, yes: bool, check: bool) -> int:
     entry = journal.read(context.layout)
     if entry is None:
         raise UsageError(
-            "No upgrade is known that could be rolled back.",
-            fix="restore a backup of before: make backups, make restore BACKUP=<id> REPLACE=1.",
+            "There is no upgrade to roll back.",
+            fix="restore a backup from before the upgrade: make backups, make restore BACKUP=<id> REPLACE=1.",
         )
     refuse_wrong_use(context, "")
     context.console.rows(rollback_rows(context, entry))
@@ -110,7 +110,7 @@ def refuse_wrong_use(context: Context, to: str, allow: Collection[str] = ()) -> 
     unknown = sorted(set(allow) - set(ALLOWABLE))
     if unknown:
         raise UsageError(
-            f"ALLOW={','.join(unknown)} is nothing that can be allowed.",
+            f"ALLOW={','.join(unknown)} cannot be allowed.",
             fix=f"name some of {', '.join(ALLOWABLE)}.",
         )
     flaw = VERSION_KIND.check(to) if to else None
@@ -129,7 +129,7 @@ def interrupted(context: Context, to: str) -> Entry | None:
     if entry is None or not entry.open:
         return None
     if entry.going_back:
-        raise UsageError(f"The way back to {entry.old} did not get to its end.", fix="make rollback")
+        raise UsageError(f"The way back to {entry.old} was interrupted.", fix="make rollback")
     if to and to != entry.new:
         raise UsageError(
             f"An upgrade to {entry.new} was interrupted.",
@@ -197,7 +197,7 @@ def report(context: Context, entry: Entry, seconds: Mapping[Step, float]) -> Row
     rows = [("Upgraded", f"{entry.old}, to {entry.new}")]
     rows += [(f"{taken:6.1f} s", step.value) for step, taken in seconds.items()]
     if done.snapshot:
-        rows.append(("Backup", f"{done.snapshot[:8]} of before"))
+        rows.append(("Backup", f"{done.snapshot[:8]}, from before the upgrade"))
     if entry.engine is EngineName.EMBEDDED:
         copy = context.layout.shown(context.layout.before_upgrade_dir)
         rows.append(("Copy", f"{copy}: remove it when you will not go back"))
@@ -237,5 +237,5 @@ def _after(context: Context, entry: Entry) -> str:
     if entry.engine is not EngineName.EMBEDDED:
         return "Next: make status, make doctor."
     kept = context.layout.after_upgrade_dir
-    rest = f" What came in since lies in {context.layout.shown(kept)}." if kept.exists() else ""
+    rest = f" What came in since is in {context.layout.shown(kept)}." if kept.exists() else ""
     return f"The engine is stopped: check out the version that wrote it, then make up.{rest}"

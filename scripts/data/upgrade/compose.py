@@ -140,11 +140,11 @@ class ComposeHands:
         problems, read = read_back(self._engine().local_url, credentials, contents, live=True)
         if problems:
             raise StackError(
-                f"{len(problems)} known things of before cannot be read as they were.",
+                f"{len(problems)} samples from before the upgrade read differently now.",
                 details=problems[:20],
                 fix="see make logs SERVICE=langfuse-web.",
             )
-        self.context.console.note(f"{read} known things of before were read back")
+        self.context.console.note(f"{read} samples from before the upgrade read as before")
 
     def _smoke(self) -> None:
         if self.with_smoke and run_smoke_tests(self.context, arguments=["-q"]) != EXIT_OK:
@@ -190,7 +190,9 @@ def with_version(context: Context, version: str) -> Context:
 def levels_of(entry: Entry) -> Levels:
     """Return the levels before the upgrade. Raises StackError where none were noted."""
     if not entry.levels:
-        raise StackError("The journal knows no migration levels of before.", fix="make restore BACKUP=<id>")
+        raise StackError(
+            "The upgrade journal has no earlier migration levels.", fix="make restore BACKUP=<id>"
+        )
     values: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in entry.levels.items()
     }

@@ -18,7 +18,7 @@ class Step(StrEnum):
     WORKER = "start the worker and all else"
     COPY = "stop the engine, copy its data"
     START = "start the engine, which brings its data to the new schema"
-    READ_BACK = "read known data of before back"
+    READ_BACK = "spot-check data from before the upgrade"
     SMOKE = "smoke tests"
 
 
@@ -26,7 +26,7 @@ class Undo(StrEnum):
     """What a rollback does, in this order."""
 
     VERSION = "write the former LANGFUSE_VERSION to .env"
-    DATA = "bring the data of before back, where a migration has changed it"
+    DATA = "restore the data from before, where a migration has changed it"
     START = "start the former version"
     REPLAY = "replay what was acknowledged since"
 

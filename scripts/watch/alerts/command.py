@@ -17,7 +17,7 @@ from .series import all_series
 
 
 def run(context: Context, *, dry_run: bool) -> int:
-    """The command. Exit code 0: compiled; 2: the file has faults; 3: compiled, but secrets are missing."""
+    """The command. Exit code 0: compiled; 2: the file has problems; 3: compiled, but secrets are missing."""
     path = alerts_file(context)
     file = load_alerts(path, context.layout.shown(path))
     for line in plan(file):

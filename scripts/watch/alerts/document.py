@@ -249,7 +249,7 @@ class _Builder:
 
 
 def _refusal(shown: str, faults: Sequence[str]) -> AlertFileError:
-    count = "one fault" if len(faults) == 1 else f"{len(faults)} faults"
+    count = "one problem" if len(faults) == 1 else f"{len(faults)} problems"
     return AlertFileError(
         f"{shown} has {count}; nothing was changed.", details=[f"{shown}:{fault}" for fault in faults]
     )

@@ -135,7 +135,7 @@ def test_an_install_that_was_killed_is_cleaned_up_by_the_next_one(tmp_path: Path
         os.killpg(process.pid, signal.SIGKILL)
     assert (into / "scripts").exists()
     done = install(bundle_in(tmp_path), into)
-    assert "An earlier try did not get to its end" in done.stderr
+    assert "An earlier try was interrupted" in done.stderr
     assert "The Python environment could not be made" in done.stderr
     assert not list(into.iterdir())
 

@@ -1,4 +1,4 @@
-"""What compose.yaml promises operators: documented variables, refusals, defaults, stores of one's own."""
+"""What compose.yaml promises operators: documented variables, refusals, defaults, external stores."""
 
 from __future__ import annotations
 

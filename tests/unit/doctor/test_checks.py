@@ -581,7 +581,7 @@ def test_a_check_without_facts_is_never_a_complaint(check: object) -> None:
 
 
 def test_the_life_of_a_certificate_is_what_counts() -> None:
-    """Those of an authority of one's own live for hours."""
+    """Those of Caddy's own authority live for hours."""
     from datetime import timedelta
 
     from scripts.check.doctor.sources.certificates import Certificate

@@ -286,7 +286,7 @@ def test_an_issuer_is_discovered_and_its_mistakes_are_named() -> None:
         assert "openid-configuration cannot be read: it answers 404" in ask("/slash/")
         assert "calls itself 'https://login.acme.example'" in ask("/other")
         assert "has no authorization_endpoint, jwks_uri" in ask("/bare")
-        assert "is no JSON" in ask("/text")
+        assert "is not JSON" in ask("/text")
         wrong = Issuers({"AUTH_CUSTOM_ISSUER": ask("/other"), "AUTH_OKTA_ISSUER": ""})
     assert "does not answer" in ask("")
     verdict = judge("langfuse.issuer", wrong)

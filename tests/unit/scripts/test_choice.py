@@ -39,8 +39,8 @@ def probes(docker: Finding = GOOD_DOCKER, images: Finding = GOOD_IMAGES) -> tupl
         ("", "", GOOD_DOCKER, GOOD_IMAGES, "compose", "all 6 images are here", ["docker", "images"]),
         ("", "", GOOD_DOCKER, NO_IMAGES, "embedded", "3 of 6 images are missing", ["docker", "images"]),
         ("", "", NO_DOCKER, GOOD_IMAGES, "embedded", "no Docker engine answers", ["docker"]),
-        ("", "embedded", GOOD_DOCKER, GOOD_IMAGES, "embedded", "the data of this stack lies there", []),
-        ("", "compose", GOOD_DOCKER, NO_IMAGES, "compose", "the data of this stack lies there", ["docker"]),
+        ("", "embedded", GOOD_DOCKER, GOOD_IMAGES, "embedded", "the data of this stack is there", []),
+        ("", "compose", GOOD_DOCKER, NO_IMAGES, "compose", "the data of this stack is there", ["docker"]),
         ("embedded", "", GOOD_DOCKER, GOOD_IMAGES, "embedded", "ENGINE=embedded", []),
         ("compose", "", GOOD_DOCKER, GOOD_IMAGES, "compose", "ENGINE=compose", ["docker", "images"]),
     ],
@@ -59,7 +59,7 @@ def test_choice(
     [
         ("compose", "", NO_DOCKER, GOOD_IMAGES, "ENGINE=compose, but no Docker engine answers."),
         ("compose", "", GOOD_DOCKER, NO_IMAGES, "ENGINE=compose, but 3 of 6 images are missing."),
-        ("", "compose", NO_DOCKER, GOOD_IMAGES, "The data of this stack lies in the compose engine, but no"),
+        ("", "compose", NO_DOCKER, GOOD_IMAGES, "The data of this stack is in the compose engine, but no"),
     ],
 )
 def test_compose_that_is_required_and_cannot_run_is_an_error_with_the_fix(

@@ -213,7 +213,7 @@ def test_wrong_settings_are_refused_before_anything_is_made(context: FakeContext
 
 def test_a_wrong_stack_file_is_refused_before_anything_is_made(context: FakeContext) -> None:
     context.layout.stack_file.write_text(GOOD.replace("name: zeus", "nmae: zeus"))
-    with pytest.raises(UsageError, match=r"stack\.yaml has 2 faults"):
+    with pytest.raises(UsageError, match=r"stack\.yaml has 2 problems"):
         up.run(context)
     assert not context.layout.env_file.exists()
     assert not context.layout.stack_dir.exists()

@@ -44,7 +44,7 @@ class _Remembered(dict[bytes, tuple[str, Any]]):
 
 
 class _Keys(dict[bytes, str]):
-    """Key by its encoding with tag and length; empty for bytes that are not an attribute, or of a long key."""
+    """Key by its encoding with tag and length; empty for what is not an attribute, or has a long key."""
 
     def __missing__(self, head: bytes) -> str:
         spelled_so = head[:1] == _KEY and len(head) == 2 + head[1] and head[1] < _ONE_BYTE

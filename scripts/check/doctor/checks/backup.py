@@ -19,7 +19,7 @@ def _exists(facts: Facts) -> Verdict:
     backups = facts.of(Backups)
     if backups.ages_h.get("backup") is not None or backups.count:
         return ok(
-            f"{backups.count} backups lie in {backups.location}" if backups.count else "a backup was made"
+            f"{backups.count} backups are in {backups.location}" if backups.count else "a backup was made"
         )
     if facts.of(Stack).reachable_from_outside:
         return warning("no backup was ever made, and other machines rely on this stack")
@@ -75,10 +75,10 @@ def _place(facts: Facts) -> Verdict:
     if not backups.count:
         raise NotGathered("there is no backup yet")
     if not backups.same_disk:
-        return ok(f"{backups.location} does not lie on the disk of the data")
+        return ok(f"{backups.location} is not on the disk of the data")
     if facts.of(Stack).reachable_from_outside:
-        return warning(f"{backups.location} lies on the disk of the data: one fault takes both")
-    return ok(f"{backups.location} lies on the disk of the data; only this machine uses the stack")
+        return warning(f"{backups.location} is on the disk of the data: one fault takes both")
+    return ok(f"{backups.location} is on the disk of the data; only this machine uses the stack")
 
 
 def _unfinished(facts: Facts) -> Verdict:
@@ -129,7 +129,7 @@ CHECKS = (
     ),
     Check(
         id="backup.place",
-        looks_at="Where other machines rely on the stack, backups lie on another disk than the data.",
+        looks_at="Where other machines rely on the stack, backups are on another disk than the data.",
         fix="set BACKUP_REPOSITORY to another disk, host (sftp:) or bucket (s3:)",
         page="how-to/back-up-and-restore.md",
         judge=_place,

@@ -24,10 +24,10 @@ def _time_to_full(facts: Facts) -> Verdict:
     history, disk = facts.of(DiskHistory), facts.of(Machine).disk
     days = history.days_until(disk.total)
     if len(history.used) < 2:
-        return skipped("this is the first look: a trend needs looks over a day or more")
+        return skipped("no trend yet: it needs measurements over a day or more")
     if days is None:
-        return ok("the disk does not fill up, as far as the looks so far tell")
-    text = f"at the pace so far the disk is full in {days:.1f} days"
+        return ok("the disk does not fill up, as far as measured")
+    text = f"at the current pace the disk is full in {days:.1f} days"
     return warning(text) if days < limits.FULL_WITHIN_DAYS else ok(text)
 
 
@@ -103,7 +103,7 @@ def _remove_left(context: Context) -> None:
 CHECKS = (
     Check(
         id="capacity.time_to_full",
-        looks_at="At the pace of earlier looks the disk is not full within 14 days.",
+        looks_at="At the current pace the disk is not full within 14 days.",
         fix="free some space or enlarge the disk; make retention shows which traces are too old",
         page="runbooks/DiskFullSoon.md",
         judge=_time_to_full,

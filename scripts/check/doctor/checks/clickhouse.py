@@ -23,7 +23,7 @@ def _clickhouse_memory_cap(facts: Facts) -> Verdict:
     cap = int(facts.of(ClickHouse).named("server_settings").get("max_server_memory_usage", 0))
     limit = facts.of(Containers).running("clickhouse").memory_limit
     if not cap:
-        return warning("ClickHouse has no cap of its own and takes memory until it is killed")
+        return warning("ClickHouse has no memory cap and takes memory until it is killed")
     if limit and cap >= limit:
         return warning(
             f"its cap, {cap // MIB} MiB, is not below the limit of its container, {limit // MIB} MiB"
@@ -36,7 +36,7 @@ def _clickhouse_memory(facts: Facts) -> Verdict:
     cap = int(clickhouse.named("server_settings").get("max_server_memory_usage", 0))
     used = int(clickhouse.row("memory")["used"])
     if not cap:
-        raise NotGathered("ClickHouse has no cap of its own")
+        raise NotGathered("ClickHouse has no memory cap")
     text = f"ClickHouse uses {used // MIB} of {cap // MIB} MiB"
     return ok(text) if used < cap * limits.CLICKHOUSE_MEMORY_SHARE else warning(text)
 
@@ -136,7 +136,7 @@ CHECKS = (
     ),
     Check(
         id="stores.clickhouse_memory_cap",
-        looks_at="ClickHouse has a memory cap of its own, below the limit of its container.",
+        looks_at="ClickHouse has a memory cap below the limit of its container.",
         fix="set CLICKHOUSE_MAX_MEMORY_BYTES below CLICKHOUSE_MEMORY in .env, then make up",
         page="runbooks/ClickHouseMemoryHigh.md",
         judge=_clickhouse_memory_cap,

@@ -22,7 +22,7 @@ from scripts.watch.alerts.paths import write_compiled
 
 def _settings(facts: Facts) -> Verdict:
     problems = facts.of(Configuration).problems
-    return failed("; ".join(problems)) if problems else ok("every setting has a right value")
+    return failed("; ".join(problems)) if problems else ok("every setting is valid")
 
 
 def _env_file(facts: Facts) -> Verdict:
@@ -52,13 +52,13 @@ def _stack_file(facts: Facts) -> Verdict:
 
 def _alerts(facts: Facts) -> Verdict:
     fault = facts.of(Configuration).alerts_fault
-    return failed(fault) if fault else ok("config/alerts.yaml has no fault")
+    return failed(fault) if fault else ok("config/alerts.yaml is valid")
 
 
 def _compiled(facts: Facts) -> Verdict:
     configuration = facts.of(Configuration)
     if configuration.alerts_fault:
-        raise NotGathered("config/alerts.yaml has faults")
+        raise NotGathered("config/alerts.yaml has problems")
     if configuration.stale:
         names = ", ".join(Path(path).name for path in configuration.stale)
         return warning(f"out of date against config/alerts.yaml: {names}")
@@ -70,7 +70,7 @@ def _receivers(facts: Facts) -> Verdict:
         return skipped("the profile monitoring is off, so no alert is sent")
     configuration = facts.of(Configuration)
     if configuration.alerts_fault:
-        raise NotGathered("config/alerts.yaml has faults")
+        raise NotGathered("config/alerts.yaml has problems")
     if configuration.mute:
         return warning(f"actions of config/alerts.yaml cannot send: {'; '.join(configuration.mute)}")
     return ok("every action of config/alerts.yaml has its secret")
@@ -98,7 +98,7 @@ def _applied(facts: Facts) -> Verdict:
     if old:
         texts = [f"{service} ({', '.join(names[:4])})" for service, names in sorted(old.items())]
         return warning(f"still running with former settings: {', '.join(texts)}")
-    return ok(f"{len(running)} containers run with the settings as they stand")
+    return ok(f"{len(running)} containers run with the current settings")
 
 
 def former_settings(wanted: Mapping[str, Any], container: Container) -> list[str]:
@@ -143,7 +143,7 @@ def _login(facts: Facts) -> Verdict:
     found = list(login_problems({**stack.further, **stack.values}))
     if found:
         return failed("; ".join(reason for _, reason, _ in found), f"{found[0][2]}, then make up")
-    return ok("somebody can sign in")
+    return ok("there is a way to sign in")
 
 
 def _model(facts: Facts) -> ComposeModel:
@@ -168,7 +168,7 @@ CHECKS = (
     ),
     Check(
         id="configuration.settings",
-        looks_at="Every value in `.env` and the environment is right.",
+        looks_at="Every value in `.env` and the environment is valid.",
         fix="correct it (docs/reference/environment.md explains every setting), then make up",
         page="reference/environment.md",
         judge=_settings,
@@ -182,21 +182,21 @@ CHECKS = (
     ),
     Check(
         id="configuration.stack_file",
-        looks_at="`config/stack.yaml` and what it includes have no fault.",
-        fix="correct it; make validate shows all faults with their lines",
+        looks_at="`config/stack.yaml` and what it includes are valid.",
+        fix="correct it; make validate shows all problems with their lines",
         page="how-to/provision.md",
         judge=_stack_file,
     ),
     Check(
         id="configuration.alerts",
-        looks_at="`config/alerts.yaml` has no fault.",
-        fix="correct it; make alerts DRY_RUN=1 shows the faults with their lines",
+        looks_at="`config/alerts.yaml` is valid.",
+        fix="correct it; make alerts DRY_RUN=1 shows the problems with their lines",
         page="runbooks/AlertsFileInvalid.md",
         judge=_alerts,
     ),
     Check(
         id="configuration.compiled",
-        looks_at="Rules and routes are compiled from `config/alerts.yaml` as it stands.",
+        looks_at="Rules and routes are up to date with `config/alerts.yaml`.",
         fix="make alerts",
         page="how-to/monitor.md",
         judge=_compiled,
@@ -229,7 +229,7 @@ CHECKS = (
     ),
     Check(
         id="configuration.applied",
-        looks_at="Containers run with the settings as they stand, not with former ones.",
+        looks_at="Containers run with the current settings, not with former ones.",
         fix="make up",
         page="reference/compose.md",
         judge=_applied,

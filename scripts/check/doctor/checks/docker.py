@@ -88,8 +88,8 @@ def _memory_kills(facts: Facts) -> Verdict:
         | {service for service, inside in insides.items() if inside.killed}
     )
     if killed:
-        return failed(f"killed for want of memory: {', '.join(killed)}")
-    return ok("nothing was killed for want of memory")
+        return failed(f"killed by the OOM killer: {', '.join(killed)}")
+    return ok("the OOM killer killed nothing")
 
 
 def _limits_in_force(facts: Facts) -> Verdict:
@@ -265,7 +265,7 @@ CHECKS = (
     ),
     Check(
         id="docker.memory_kills",
-        looks_at="No process of a container was killed for want of memory.",
+        looks_at="The OOM killer killed no process of a container.",
         fix="give that service more memory (its *_MEMORY in .env, or the next STACK_SIZE), then make up",
         page="runbooks/ContainerOomKilled.md",
         judge=_memory_kills,
@@ -300,7 +300,7 @@ CHECKS = (
         id="docker.left",
         looks_at="No container runs that the settings do not ask for any more.",
         fix="make down, then make up",
-        page="reference/compose.md#profiles-and-stores-of-your-own",
+        page="reference/compose.md#profiles-and-external-stores",
         judge=_left,
         engines=COMPOSE,
     ),

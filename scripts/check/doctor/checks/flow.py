@@ -112,7 +112,7 @@ def _stalled(facts: Facts) -> Verdict:
 def _query_memory(facts: Facts) -> Verdict:
     lines = facts.of(Logs).lines["memory"]
     if lines:
-        return warning(f"ClickHouse refused {len(lines)} queries for want of memory in the last day")
+        return warning(f"ClickHouse refused {len(lines)} queries in the last day because memory ran out")
     return ok("no query ran out of memory in the last day")
 
 
@@ -224,7 +224,7 @@ CHECKS = (
     ),
     Check(
         id="flow.query_memory",
-        looks_at="ClickHouse refused no query for want of memory in the last day.",
+        looks_at="ClickHouse refused no query in the last day because memory ran out.",
         fix="give ClickHouse more memory; let big aggregates use the disk "
         "(CLICKHOUSE_MAX_BYTES_BEFORE_EXTERNAL_GROUP_BY)",
         page="runbooks/ClickHouseMemoryHigh.md",

@@ -84,7 +84,7 @@ def _keys(facts: Facts) -> Verdict:
 def _projects(facts: Facts) -> Verdict:
     configuration = facts.of(Configuration)
     if configuration.stack_fault:
-        raise NotGathered("config/stack.yaml has faults")
+        raise NotGathered("config/stack.yaml has problems")
     have = facts.of(Server).answering().keys or {}
     missing = [project for project in configuration.projects if project not in have]
     if missing and have:

@@ -84,7 +84,7 @@ def _proxy(facts: Facts) -> Verdict:
     proxy = facts.of(Ports).proxy_for_localhost
     if proxy:
         return warning(f"programs on this machine send calls to localhost to the proxy {proxy}")
-    return ok("no proxy stands between this machine and itself")
+    return ok("calls to this machine bypass the proxy")
 
 
 def _telemetry(facts: Facts) -> Verdict:

@@ -82,7 +82,7 @@ def _valkey_memory(facts: Facts) -> Verdict:
     valkey = facts.of(Valkey)
     used, most = int(valkey["used_memory"]), int(valkey["maxmemory"].split(":")[-1])
     if not most:
-        return warning("Valkey has no cap of its own and takes memory until it is killed")
+        return warning("Valkey has no memory cap and takes memory until it is killed")
     text = f"Valkey uses {used // MIB} of {most // MIB} MiB"
     return ok(text) if used < most * limits.VALKEY_SHARE else warning(text)
 
@@ -136,14 +136,14 @@ def _buckets(facts: Facts) -> Verdict:
 
 def _strangers(facts: Facts) -> Verdict:
     status = facts.of(Objects).anonymous
-    return failed("anybody may list the bucket of media") if status == 200 else ok("strangers get nothing")
+    return failed("anyone can list the media bucket") if status == 200 else ok("anonymous access is denied")
 
 
 def _expiry(facts: Facts) -> Verdict:
     expiry = facts.of(Objects).expiry
     if expiry is None:
         return skipped("the store does not say whether events expire")
-    return ok("events expire") if expiry else warning("events are kept for ever")
+    return ok("events expire") if expiry else warning("events are kept forever")
 
 
 def _embedded_data(facts: Facts) -> Verdict:
@@ -228,7 +228,7 @@ CHECKS = (
     ),
     Check(
         id="stores.postgres_transactions",
-        looks_at="No transaction is open for over an hour: it would keep old rows for ever.",
+        looks_at="No transaction is open for over an hour: it would keep old rows forever.",
         fix="SELECT pg_terminate_backend(<process>) for a client that was forgotten",
         page=POSTGRES_PAGE,
         judge=_postgres_transactions,
@@ -312,7 +312,7 @@ CHECKS = (
     ),
     Check(
         id="stores.strangers",
-        looks_at="Nobody lists a bucket without a key.",
+        looks_at="Buckets cannot be listed without a key.",
         fix="start the object store with S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY (make up does)",
         page=OBJECTS_PAGE,
         judge=_strangers,
@@ -321,7 +321,7 @@ CHECKS = (
     Check(
         id="stores.expiry",
         looks_at="Objects in the events bucket expire: millions of small ones fill a disk.",
-        fix="make up, which sets S3_EVENTS_EXPIRE_DAYS; in a store of your own add a lifecycle rule",
+        fix="make up, which sets S3_EVENTS_EXPIRE_DAYS; in an external store add a lifecycle rule",
         page=OBJECTS_PAGE,
         judge=_expiry,
         engines=COMPOSE,
@@ -339,7 +339,7 @@ CHECKS = (
     Check(
         id="stores.embedded_wal",
         looks_at="The write-ahead logs stay below 512 MiB: they grow while a reader holds them open.",
-        fix="make down, then make up, which folds them into the databases",
+        fix="make down, then make up, which checkpoints them",
         page="how-to/troubleshoot.md",
         judge=_embedded_wal,
         engines=EMBEDDED,

@@ -89,7 +89,7 @@ CHECKS = (
     Check(
         id="tls.answers",
         looks_at="HTTPS answers for every host name.",
-        fix="make logs SERVICE=caddy; with a proxy of your own, start that",
+        fix="make logs SERVICE=caddy; behind your own proxy, start that",
         page="runbooks/CertificateInvalid.md",
         judge=_answers,
     ),

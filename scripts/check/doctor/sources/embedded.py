@@ -52,7 +52,7 @@ class EmbeddedData:
 def gather(surroundings: Surroundings, _facts: Facts) -> EmbeddedData:
     """Return what lies in the data directory. Raises NotGathered on the compose engine."""
     if surroundings.is_compose:
-        raise NotGathered("the data of this stack lies in the stores of the compose engine")
+        raise NotGathered("the data of this stack is in the stores of the compose engine")
     directory = surroundings.context.layout.embedded_dir
     damage: dict[str, str] = {}
     levels: dict[str, int] = {}

@@ -87,9 +87,9 @@ def problem_of(issuer: str, fetch: Fetch) -> str:
     try:
         document = json.loads(text)
     except ValueError:
-        return f"{url} is no JSON"
+        return f"{url} is not JSON"
     if not isinstance(document, dict):
-        return f"{url} is no JSON object"
+        return f"{url} is not a JSON object"
     named = document.get("issuer")
     if not isinstance(named, str) or named.rstrip("/") != issuer.rstrip("/"):
         return f"the provider calls itself {named!r}, the setting says {issuer!r}"

@@ -98,5 +98,5 @@ def store_container(surroundings: Surroundings, facts: Facts, service: str, *rep
     """Return the container of a bundled store. Raises NotGathered where the store is the operator's own."""
     external = next((name for name in replaced_by if surroundings.settings.get(name)), "")
     if external:
-        raise NotGathered(f"{external} names a store of yours, which is not looked into")
+        raise NotGathered(f"{external} names an external store, which is not examined")
     return facts.of(Containers).running(service)
