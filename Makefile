@@ -10,13 +10,13 @@ PYTHON ?=
 UV ?= uv
 RUN = .venv/bin/python -m scripts
 ## What a caller sets is text, never a program: make would expand it for the environment of every command, and run what
-## stands in $(shell ...) while it does.
+## is in $(shell ...) while it does.
 $(foreach name,$(.VARIABLES),$(if $(findstring command,$(origin $(name))),$(eval override export $(name) := $$(value $(name)))))
 define newline
 
 
 endef
-## It reaches the shell as it stands, quoted. 0, no and false switch off.
+## It reaches the shell as it is, quoted. 0, no and false switch off.
 quoted = $(if $(findstring $(newline),$(value $(1))),$(error $(1) has a line break))'$(subst ','\'',$(value $(1)))'
 argument = $(if $(value $(1)),$(quoted))
 option = $(if $(value $(2)),--$(1) $(call quoted,$(2)))

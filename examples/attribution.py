@@ -104,7 +104,7 @@ def ask_model(field: Field) -> Credit:
 
 
 def calibrate(alpha: float, rng: random.Random) -> float:
-    """Split conformal prediction: the nonconformity below which 1 - alpha of known answers lie."""
+    """Split conformal prediction: the nonconformity below which 1 - alpha of known answers are."""
     known = [ask_model(ask_sources("calibration", rng)) for _ in range(CALIBRATION_FIELDS)]
     nonconformity = sorted(1 - credit.probabilities[credit.field.truth] for credit in known)
     rank = math.ceil((len(nonconformity) + 1) * (1 - alpha))
@@ -247,7 +247,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     if options.queries < 1:
         parser.error("--queries must be at least 1")
     if not 0 < options.alpha < 1:
-        parser.error("--alpha must lie between 0 and 1")
+        parser.error("--alpha must be between 0 and 1")
     return options
 
 

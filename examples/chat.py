@@ -150,7 +150,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--session", help="session id (default: a new one)")
     options = parser.parse_args(arguments)
     if not 1 <= options.gaps <= len(GAPS):
-        parser.error(f"--gaps must lie between 1 and {len(GAPS)}")
+        parser.error(f"--gaps must be between 1 and {len(GAPS)}")
     if options.turns < 1:
         parser.error("--turns must be at least 1")
     return options

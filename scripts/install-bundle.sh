@@ -3,7 +3,7 @@
 ## make its Python environment, load its images. Nothing of the bundle runs before it has been checked, and a failure
 ## leaves the directory as it was.
 ## Usage: install-bundle.sh BUNDLE DIRECTORY SIGNERS
-##   SIGNERS  public key of who made it, as `ssh-keygen -Y verify` wants it, or the word "unsigned" to trust anybody
+##   SIGNERS  public key of who made it, as `ssh-keygen -Y verify` wants it, or the word "unsigned" to trust anyone
 set -eu
 
 fail() {
@@ -66,7 +66,7 @@ else
   ssh-keygen -Y verify -q -f "$signers" -I bundle -n langfuse-stack -s "$work/SHA256SUMS.sig" <"$work/SHA256SUMS" ||
     fail "$bundle was not signed with a key of $signers." "ask who made it; do not install it."
 fi
-## Only what has a checksum, and each of it once: anything else was added by somebody else.
+## Only what has a checksum, and each of it once: anything else was added by someone else.
 (cd "$work" && find . -type f ! -path ./SHA256SUMS ! -path ./SHA256SUMS.sig | sed 's|^\./||' | LC_ALL=C sort) >"$found"
 sed 's/^[0-9a-f]*  //' "$work/SHA256SUMS" | LC_ALL=C sort | cmp -s - "$found" || {
   rm -f "$found"

@@ -25,7 +25,7 @@ def doctor(
         bool, typer.Option("--read-only", help="Do not write anything, not even the canary.")
     ] = False,
 ) -> None:
-    """Look at everything; say what is wrong and how to mend it."""
+    """Look at everything; say what is wrong and how to fix it."""
     from .doctor import command
 
     execute(

@@ -11,7 +11,7 @@ from .layout import Layout
 
 
 def heartbeats_dir(layout: Layout) -> Path:
-    """Return where the marks lie."""
+    """Return where the marks are."""
     return layout.stack_dir / "heartbeats"
 
 

@@ -116,7 +116,7 @@ def describe_process(pid: int) -> str:
 
 
 def command_line(pid: int) -> Sequence[str]:
-    """Return the arguments of a living process; empty when it is gone, a zombie, or somebody else's."""
+    """Return the arguments of a living process; empty when it is gone, a zombie, or someone else's."""
     try:
         process = psutil.Process(pid)
         return [] if process.status() == psutil.STATUS_ZOMBIE else process.cmdline()
@@ -125,7 +125,7 @@ def command_line(pid: int) -> Sequence[str]:
 
 
 def environment_of(pid: int) -> Mapping[str, str] | None:
-    """Return the environment that a process was started with; None when it is gone, or somebody else's."""
+    """Return the environment that a process was started with; None when it is gone, or someone else's."""
     try:
         return psutil.Process(pid).environ()
     except (psutil.Error, OSError):
@@ -142,7 +142,7 @@ def command_lines() -> Mapping[int, Sequence[str]]:
 
 
 def free_bytes(path: Path) -> int:
-    """Return the free space of the file system that `path` lies on or will lie on."""
+    """Return the free space of the file system that `path` is on or will be on."""
     return shutil.disk_usage(measurable(path)).free
 
 

@@ -1,4 +1,4 @@
-"""Where the files of a stack lie."""
+"""Where the files of a stack are."""
 
 from __future__ import annotations
 

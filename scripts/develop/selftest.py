@@ -34,7 +34,7 @@ QUICK = ["-q", "--ignore-glob=*/test_example*"]
 STEERING_PREFIXES = ("LANGFUSE_", "OTEL_")
 STEERING = {"BASE_URL", "PROJECT", *(setting.name for setting in SETTINGS)}
 REFERENCE = "LANGFUSE_REFERENCE_DIR"
-"""Where recordings of the real server lie, for the tests that compare with them."""
+"""Where recordings of the real server are, for the tests that compare with them."""
 
 
 @dataclass(frozen=True, slots=True)

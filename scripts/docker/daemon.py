@@ -1,4 +1,4 @@
-"""What the Docker daemon says of itself: where it runs, where its data lies, what it may do.
+"""What the Docker daemon says of itself: where it runs, where its data is, what it may do.
 
 It acts in our place: it opens the ports, reads the mounted files and fills the disk, as another user and
 maybe on another machine. So these facts come from it, not from this process.

@@ -87,7 +87,7 @@ def mount_problems(model: Mapping[str, Any], layout: Layout, daemon: Daemon) -> 
 
 
 def open_command(layout: Layout, paths: Iterable[Path]) -> str:
-    """Return the command that lets other users read what lies there in the checkout, but no secret."""
+    """Return the command that lets other users read what is there in the checkout, but no secret."""
     tops = sorted({_top(layout, path) for path in paths})
     found = " ".join(shlex.quote(layout.shown(path)) for path in tops)
     private = " ".join(f"-not -path '*/{name}/*'" for name in PRIVATE)

@@ -215,7 +215,7 @@ def _unlocked(config: Config, lock: Mapping[str, Locked]) -> Iterator[Finding]:
 
 
 def secrets_are_not_well_known(config: Config) -> Iterator[Finding]:
-    """A secret that stands in an example file, or is short or all one character, protects nothing."""
+    """A secret that is in an example file, or is short or all one character, protects nothing."""
     for name, service in _services(config):
         for variable, value in _environment(service).items():
             if not _SECRET_NAME.search(variable) or value is None:
@@ -250,7 +250,7 @@ def resources_are_limited(config: Config) -> Iterator[Finding]:
 
 
 def logs_are_rotated(config: Config) -> Iterator[Finding]:
-    """Docker keeps every line for ever otherwise."""
+    """Docker keeps every line forever otherwise."""
     for name, service in _services(config):
         logging = service.get("logging") or {}
         options = logging.get("options") or {}
@@ -291,7 +291,7 @@ def nothing_of_the_host_is_shared(config: Config) -> Iterator[Finding]:
 
 
 def root_file_systems_are_read_only(config: Config) -> Iterator[Finding]:
-    """What an intruder writes does not stay, and nothing of value lies outside of a volume."""
+    """What an intruder writes does not stay, and nothing of value is outside of a volume."""
     for name, service in _services(config):
         if not service.get("read_only"):
             yield name, "its root file system can be written"
@@ -445,7 +445,7 @@ def _may_be_read(service: str, source: str) -> bool:
 
 
 def host_files_are_read_only(config: Config) -> Iterator[Finding]:
-    """From the host come files of `config/`, to be read; data lies in named volumes."""
+    """From the host come files of `config/`, to be read; data is in named volumes."""
     for name, service in _services(config):
         for volume in service.get("volumes") or ():
             source = str(volume.get("source") or "")

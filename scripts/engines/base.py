@@ -76,7 +76,7 @@ class Obstacle:
 
 
 def unfinished_restore(layout: Layout) -> list[Obstacle]:
-    """Return what stands in the way when a restore was killed: a start would serve half of its data."""
+    """Return what is in the way when a restore was killed: a start would serve half of its data."""
     if not layout.restore_journal.exists():
         return []
     return [

@@ -32,7 +32,7 @@ class Context:
     runner: Runner
 
     def env_file(self) -> EnvFile | None:
-        """Return what stands in `.env`, or None when there is none."""
+        """Return what is in `.env`, or None when there is none."""
         return read_env(self.layout.env_file) if self.layout.env_file.exists() else None
 
     def settings(self, generated: Mapping[str, str] | None = None) -> Settings:

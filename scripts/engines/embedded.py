@@ -153,7 +153,7 @@ class EmbeddedEngine:
         if free < MIN_FREE_BYTES:
             found.append(
                 Obstacle(
-                    f"{free // MIB} MiB are free where {self.layout.shown(self.layout.stack_dir)} lies; "
+                    f"{free // MIB} MiB are free where {self.layout.shown(self.layout.stack_dir)} is; "
                     f"the engine needs {MIN_FREE_BYTES // MIB}.",
                     "free some space, or move the data with STACK_DIR=/some/where/else",
                 )

@@ -24,7 +24,7 @@ UNKNOWN_ISSUER = frozenset({18, 19, 20, 21})
 
 
 def smoke_command(python: str, arguments: Sequence[str]) -> list[str]:
-    """Return how the suite is run; its settings stand in `smoke_tests/pytest.ini`."""
+    """Return how the suite is run; its settings are in `smoke_tests/pytest.ini`."""
     return [python, "-m", "pytest", "-p", "no:cacheprovider", "smoke_tests", *arguments]
 
 

@@ -30,7 +30,7 @@ _CHUNK = 2**20
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What stands in an archive.
+    """What is in an archive.
 
     Attributes:
         images: id of each image by reference, where they were saved.

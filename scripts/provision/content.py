@@ -200,7 +200,7 @@ class DatasetItem(Strict):
 
 
 class Dataset(Strict):
-    """A dataset; its items stand here or in a file beside."""
+    """A dataset; its items are here or in a file beside."""
 
     name: FolderName
     description: str = ""

@@ -60,7 +60,7 @@ def looks_secret(text: str) -> bool:
 
 
 def secrets_in(source: Source) -> Iterator[str]:
-    """Yield a fault for each secret that stands in a file; the secret is not repeated."""
+    """Yield a fault for each secret that is in a file; the secret is not repeated."""
     for text, place in source.scalars():
         if looks_secret(text):
             yield (

@@ -40,7 +40,7 @@ class Member(Strict):
 
 
 class FixedKey(Strict):
-    """An API key that is chosen instead of generated; its secret part never stands in the file."""
+    """An API key that is chosen instead of generated; its secret part is never in the file."""
 
     public: Annotated[str, Field(pattern=r"^pk-lf-[A-Za-z0-9_-]{4,100}$")]
     secret_from: Variable
@@ -74,7 +74,7 @@ class NamedKey(Strict):
 
 
 class Project(Content):
-    """A project with its keys; its content stands here, or in the files and folders of `content`."""
+    """A project with its keys; its content is here, or in the files and folders of `content`."""
 
     id: ProjectId
     name: DisplayName
@@ -97,7 +97,7 @@ class Project(Content):
 
     @property
     def all_keys(self) -> list[NamedKey]:
-        """Return the keys, of which there is always one: the first stands in `<project>.env`."""
+        """Return the keys, of which there is always one: the first is in `<project>.env`."""
         if self.key:
             return [NamedKey(public=self.key.public, secret_from=self.key.secret_from)]
         return self.keys or [NamedKey()]

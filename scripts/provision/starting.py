@@ -83,7 +83,7 @@ def refuse_lost_secrets(context: Context, change: EnvChange) -> None:
 
 
 def warn_of_misspelt(context: Context) -> None:
-    """Name the lines of `.env` that nothing reads there and that somebody meant for Langfuse."""
+    """Name the lines of `.env` that nothing reads there and that someone meant for Langfuse."""
     known = {setting.name for setting in SETTINGS}
     env_file = context.env_file() or EnvFile()
     unused = known - env_file.values().keys()

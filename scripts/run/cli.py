@@ -30,7 +30,7 @@ def down() -> None:
 
 @app.command()
 def status(as_json: AsJson = False) -> None:
-    """Show what runs, how it is, and where its data lies."""
+    """Show what runs, how it is, and where its data is."""
     from scripts.run import status as command
 
     execute(lambda context: command.run(context, as_json=as_json))

@@ -1,4 +1,4 @@
-"""`status`: show which engine runs, how it and each of its parts is, and where its data lies."""
+"""`status`: show which engine runs, how it and each of its parts is, and where its data is."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def upgrade_rows(layout: Layout) -> list[tuple[str, str]]:
 
 
 def data_words(data: Sequence[str]) -> str:
-    """Return where the data lies; the names of volumes without repeating what they are."""
+    """Return where the data is; the names of volumes without repeating what they are."""
     volumes = [name.removeprefix("volume ") for name in data if name.startswith("volume ")]
     if volumes and len(volumes) == len(data):
         return f"volumes {', '.join(volumes)}"

@@ -54,7 +54,7 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True)
 class EnvFile:
-    """What stands in an env file.
+    """What is in an env file.
 
     Attributes:
         assignments: in the order of the file.
@@ -78,7 +78,7 @@ class EnvFile:
 
 
 def parse_env(text: str) -> EnvFile:
-    """Return what stands in the text of an env file."""
+    """Return what is in the text of an env file."""
     assignments: list[Assignment] = []
     offered: set[str] = set()
     unreadable: list[int] = []
@@ -102,7 +102,7 @@ def _assignment(name: str, text: str, line: int) -> Assignment:
 
 
 def written(value: str) -> str:
-    """Return a value as it stands in an env file: in single quotes where Compose would change it.
+    """Return a value as it is in an env file: in single quotes where Compose would change it.
 
     Raises:
         StackError: no way of writing it gives it back.
@@ -112,7 +112,7 @@ def written(value: str) -> str:
     quoted = "'" + value.replace("'", "\\'") + "'"
     if "\n" in value or "\r" in value or _assignment("", quoted, 0).value != value:
         raise StackError(
-            "A value with a line break, or with a backslash before a quote or at its end, cannot stand in an "
+            "A value with a line break, or with a backslash before a quote or at its end, cannot be in an "
             "env file.",
             fix="choose another value.",
         )
@@ -120,7 +120,7 @@ def written(value: str) -> str:
 
 
 def read_env(path: Path) -> EnvFile:
-    """Return what stands in the file; an absent file is empty. What is not UTF-8 is unreadable."""
+    """Return what is in the file; an absent file is empty. What is not UTF-8 is unreadable."""
     try:
         source = path.read_bytes()
     except FileNotFoundError:
@@ -193,7 +193,7 @@ def appended_text(settings: Sequence[Setting], values: Mapping[str, str], now: d
 
 
 class EnvFileChanged(StackError):
-    """Somebody wrote the file while a command worked with what it had read."""
+    """Someone wrote the file while a command worked with what it had read."""
 
 
 @dataclass(frozen=True, slots=True)

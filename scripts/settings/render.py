@@ -15,7 +15,7 @@ the root of the repository; an empty value counts as unset. `make up` creates `.
 generates the secrets in it once (a line such as `SALT=` gets its value there, so a copy of `.env.example` is
 completed too), changes no line that has a value, and appends settings that a newer version adds.
 
-Values are taken as they stand; one with `$`, `#`, quotes or spaces stands in single quotes, with `\\'` for a
+Values are taken as they are; one with `$`, `#`, quotes or spaces is in single quotes, with `\\'` for a
 quote. All wrong values are reported at once, and nothing is started.
 
 *Set by*: **operator** is you, if the default does not fit; **generated** is made at random by the first

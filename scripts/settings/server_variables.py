@@ -133,7 +133,7 @@ def server_variable(name: str) -> ServerVariable | None:
 
 
 def unknown_name_hint(name: str, settings: Collection[str]) -> str:
-    """Return what somebody should know about a name in `.env` that is not one of `settings`, or nothing.
+    """Return what someone should know about a name in `.env` that is not one of `settings`, or nothing.
 
     Without a hint the name is not a variable of Langfuse and like none: it may be of another program.
     """
@@ -148,7 +148,7 @@ def unknown_name_hint(name: str, settings: Collection[str]) -> str:
 
 
 def nearest_name(name: str, known: Collection[str]) -> str:
-    """Return the known name that somebody meant who wrote `name`, or an empty string.
+    """Return the known name that someone meant who wrote `name`, or an empty string.
 
     Words count, not letters: AUTH_GOOGLE_CLIENT_ID and AUTH_GITLAB_CLIENT_ID are alike, and never meant for
     one another. A suggestion differs in the letters of its words, in their order, or by one word.

@@ -1,4 +1,4 @@
-"""Settings whose defaults stand in `config/sizes/`: limits, memory, concurrency, grace periods."""
+"""Settings whose defaults are in `config/sizes/`: limits, memory, concurrency, grace periods."""
 
 from __future__ import annotations
 

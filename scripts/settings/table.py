@@ -97,7 +97,7 @@ _STACK = Group(
         ),
         Setting(
             name="STACK_DIR",
-            description="Where credentials, logs and the data of the embedded engine lie, relative to the "
+            description="Where credentials, logs and the data of the embedded engine are, relative to the "
             "repository. Read from the environment only.",
             default=".stack",
             set_by=SetBy.ENVIRONMENT,
@@ -220,7 +220,7 @@ _STORES = Group(
         ),
         Setting(
             name="CLICKHOUSE_PASSWORD",
-            description="Password of ClickHouse. Migrations put it into a URL as it stands.",
+            description="Password of ClickHouse. Migrations put it into a URL as it is.",
             kind=URL_SAFE_SECRET,
             generate=random_hex(24),
             set_by=SetBy.GENERATED,

@@ -257,7 +257,7 @@ class ClickHouse:
 
 
 def literal(text: str) -> str:
-    """Return a text as it stands in a statement."""
+    """Return a text as it is in a statement."""
     escaped = text.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"
 

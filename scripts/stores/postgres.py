@@ -278,5 +278,5 @@ def any_of(texts: Iterable[str]) -> str:
 
 
 def literal(text: str) -> str:
-    """Return a text as it stands in a statement."""
+    """Return a text as it is in a statement."""
     return "'" + text.replace("'", "''") + "'"

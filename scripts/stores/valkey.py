@@ -31,7 +31,7 @@ return lines
 
 @dataclass(frozen=True, slots=True)
 class Valkey:
-    """The bundled Valkey. Langfuse uses database 0; what is set aside lies in database 1."""
+    """The bundled Valkey. Langfuse uses database 0; what is set aside is in database 1."""
 
     services: Compose
 

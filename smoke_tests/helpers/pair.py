@@ -47,7 +47,7 @@ def known_misfit(sdk: str, server: str) -> str | None:
 def explain_loss(sdk: str, server: str, sdk_log: list[str], waited: str) -> str:
     """Compose the message for a score that did not come back."""
     misfit = known_misfit(sdk, server)
-    reason = misfit or f"langfuse {sdk} and server {server} should fit: the fault lies elsewhere"
+    reason = misfit or f"langfuse {sdk} and server {server} should fit: the fault is elsewhere"
     log = "\n    ".join(sdk_log) or "(silent)"
     return (
         f"a score written by the SDK cannot be read back.\n  {reason}.\n"

@@ -101,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
         purge_command,
         search_command,
     ):
-        command.add_argument("--data-dir", type=Path, required=True, help="where all data lies")
+        command.add_argument("--data-dir", type=Path, required=True, help="where all data is")
     return parser
 
 

@@ -48,7 +48,7 @@ class LoginSettings:
     role: str = "VIEWER"
 
     def takes_password_of(self, email: str) -> bool:
-        """Return whether somebody with this address may sign in with a password."""
+        """Return whether someone with this address may sign in with a password."""
         return self.passwords and email.strip().lower().rpartition("@")[2] not in self.provider_domains
 
 

@@ -41,7 +41,7 @@ WORKER_SHARE = Fact(
 STORED = Fact(
     0.25,
     "bytes in ClickHouse for each byte of payload",
-    "assumed: columns of JSON text compress 5 to 10 times; short texts and the newest parts lie there twice",
+    "assumed: columns of JSON text compress 5 to 10 times; short texts and the newest parts are there twice",
 )
 MERGES = Fact(
     2.0,

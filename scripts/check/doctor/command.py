@@ -1,4 +1,4 @@
-"""`doctor`: look at everything, say what is wrong and how to mend it, mend what is safe."""
+"""`doctor`: look at everything, say what is wrong and how to fix it, fix what is safe."""
 
 from __future__ import annotations
 

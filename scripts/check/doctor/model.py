@@ -27,7 +27,7 @@ class Status(StrEnum):
     """It works now, but will not stay so, or not be safe."""
     FAILED = "failed"
     SKIPPED = "skipped"
-    """It could not be looked at, or makes no sense here; the reason stands beside it."""
+    """It could not be looked at, or makes no sense here; the reason is beside it."""
 
 
 class Group(StrEnum):

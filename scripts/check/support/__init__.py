@@ -1,1 +1,1 @@
-"""`make support-bundle`: what somebody needs to help, in one file, without a secret."""
+"""`make support-bundle`: what someone needs to help, in one file, without a secret."""

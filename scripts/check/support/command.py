@@ -1,4 +1,4 @@
-"""`support-bundle`: write one archive with what somebody needs to help; refuse to write a secret into it."""
+"""`support-bundle`: write one archive with what someone needs to help; refuse to write a secret into it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ What is in this bundle: the result of `make doctor`, versions, the configuration
 stores, logs of up to 5000 lines each, slow queries without their values.
 
 What was taken out: every secret of the stack, in each way that programs write it, and what looks like one;
-what stands before the @ of e-mail addresses. What users wrote (inputs, outputs, prompts, datasets) is not
+what is before the @ of e-mail addresses. What users wrote (inputs, outputs, prompts, datasets) is not
 collected. A log line may quote some of it all the same: look through logs/ before you send this on.
 """
 
@@ -57,7 +57,7 @@ def run(context: Context, *, into: Path | None) -> int:
 
 
 def refuse_leaks(files: Mapping[str, str], redactor: Redactor) -> None:
-    """Raise StackError when a secret stands in a file: what was redacted is looked through once more."""
+    """Raise StackError when a secret is in a file: what was redacted is looked through once more."""
     leaks = {name: found for name, text in files.items() if (found := redactor.leaks(text))}
     if leaks:
         raise StackError(

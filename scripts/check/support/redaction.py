@@ -65,7 +65,7 @@ class Redactor:
         return text
 
     def leaks(self, text: str) -> list[str]:
-        """Return the names of secrets that stand in a text in any known way."""
+        """Return the names of secrets that are in a text in any known way."""
         return sorted({name for form, name in self.forms.items() if form in text})
 
 
@@ -90,7 +90,7 @@ def forms_of(value: str) -> Iterator[str]:
 
 
 def base64_forms(content: bytes) -> Iterator[str]:
-    """Yield what stays the same of a base64 text, whatever stands before and behind the content in it.
+    """Yield what stays the same of a base64 text, whatever is before and behind the content in it.
 
     Three bytes become four characters: the content begins at one of three places within such a group.
     """

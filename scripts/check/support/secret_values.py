@@ -21,7 +21,7 @@ _NO_SECRETS = frozenset({"SSH_AUTH_SOCK", "XAUTHORITY", "S3_FORCE_PATH_STYLE"})
 
 
 def secret_values(context: Context) -> dict[str, str]:
-    """Return the values by a name for each; a value that stands in two places has two names."""
+    """Return the values by a name for each; a value that is in two places has two names."""
     values: dict[str, str] = {}
     for place, variables in _variables(context):
         for name, value in variables.items():
@@ -45,7 +45,7 @@ def is_secret(name: str) -> bool:
 
 
 def parts_of_url(value: str) -> Iterator[tuple[str, str]]:
-    """Yield the password of a URL, as it stands there and decoded."""
+    """Yield the password of a URL, as it is there and decoded."""
     if "://" not in value or "@" not in value:
         return
     try:

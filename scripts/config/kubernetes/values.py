@@ -45,7 +45,7 @@ _NOT_IN_CHART = frozenset(
 
 
 def values(cluster: Cluster) -> dict[str, Any]:
-    """Return values.yaml. No secret stands in it: variables name keys of one Secret."""
+    """Return values.yaml. No secret is in it: variables name keys of one Secret."""
     settings = cluster.settings
     web, worker, _ = cluster.replicas
     shared = {name: value for name, value in cluster.web.items() if cluster.worker.get(name) == value}

@@ -24,7 +24,7 @@ class Place(StrEnum):
     BACKUPS = "backups"
     """In the repository of backups."""
     ELSEWHERE = "elsewhere"
-    """With somebody else, who has to give the new value."""
+    """With someone else, who has to give the new value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

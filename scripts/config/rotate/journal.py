@@ -26,7 +26,7 @@ class Entry:
 
 
 def journal_file(layout: Layout) -> Path:
-    """Return where the entry lies; it contains the former and the new secret."""
+    """Return where the entry is; it contains the former and the new secret."""
     return layout.stack_dir / "rotation.json"
 
 

@@ -1,4 +1,4 @@
-"""`config/backup.yaml`: how many backups are kept. Where they go, and the password, stand in `.env`."""
+"""`config/backup.yaml`: how many backups are kept. Where they go, and the password, are in `.env`."""
 
 from __future__ import annotations
 

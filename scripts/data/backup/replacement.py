@@ -35,7 +35,7 @@ class Replacement:
 
     @staticmethod
     def plan(directory: Path, wanted: Sequence[tuple[Path, Path]]) -> Replacement:
-        """Return the moves that put each incoming path in its place. All lie on one file system.
+        """Return the moves that put each incoming path in its place. All are on one file system.
 
         Where nothing comes the place is empty afterwards.
         """

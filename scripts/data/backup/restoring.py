@@ -101,7 +101,7 @@ def refuse_newer(plan: Plan) -> None:
 
 
 def fetch(plan: Plan, into: Path) -> Path:
-    """Download a backup and compare every file with the manifest; return where it lies.
+    """Download a backup and compare every file with the manifest; return where it is.
 
     Raises:
         BackupError: it is damaged.

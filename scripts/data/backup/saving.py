@@ -42,7 +42,7 @@ class Plan:
 
 
 def make_plan(context: Context, settings: Settings, *, create: bool) -> Plan:
-    """Return the plan when nothing stands in its way; a new repository is made where there is none.
+    """Return the plan when nothing is in its way; a new repository is made where there is none.
 
     Raises:
         StackError: there is nothing to save, no space, or no repository.

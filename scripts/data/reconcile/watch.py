@@ -1,4 +1,4 @@
-"""Reconcile again and again, without anybody who asks for it: what the exporter does in a compose stack.
+"""Reconcile again and again, without anyone who asks for it: what the exporter does in a compose stack.
 
 What is missing may be on its way: in a queue, or in the memory of a worker that waits for ClickHouse. It
 counts as lost only when a canary that was sent later has been read back since: jobs are taken in their order,

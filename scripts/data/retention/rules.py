@@ -72,7 +72,7 @@ class Retention:
     hold: Hold
 
     def days(self, project: str, trace: Trace) -> int | None:
-        """Return how many days a trace stays; None for ever."""
+        """Return how many days a trace stays; None forever."""
         if self.hold.keeps(trace):
             return None
         return next((rule.days for rule in self.rules if rule.fits(project, trace)), None)

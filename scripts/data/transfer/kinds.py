@@ -210,7 +210,7 @@ MEDIA = Kind(
         **_columns("bigint", "contentLength"),
     },
 )
-"""A row a reference; the bytes lie in `media/files`."""
+"""A row a reference; the bytes are in `media/files`."""
 KINDS = {
     kind.name: kind
     for kind in (

@@ -143,7 +143,7 @@ def read_schemas(context: Context) -> Schemas:
 
 
 def examine(schemas: Schemas) -> Sequence[Finding]:
-    """Return what stands in the way."""
+    """Return what is in the way."""
     if newer(schemas.stored, schemas.known):
         text = f"A newer version has written the data: it has {schemas.old}, this one knows {schemas.new}."
         return [Finding("newer", text, "check out that version, or a newer one")]

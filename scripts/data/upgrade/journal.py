@@ -45,7 +45,7 @@ class Entry:
 
 
 def journal_file(layout: Layout) -> Path:
-    """Return where the entry lies."""
+    """Return where the entry is."""
     return layout.stack_dir / "upgrade.json"
 
 

@@ -53,7 +53,7 @@ _INVALID_INDEXES = (
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """Opens the stores of one stack and mends them."""
+    """Opens the stores of one stack and fixes them."""
 
     context: Context
     settings: Settings

@@ -1,4 +1,4 @@
-"""What stands in the way of an upgrade of the compose engine. Pure: facts in, findings out.
+"""What prevents an upgrade of the compose engine. Pure: facts in, findings out.
 
 Sources: https://langfuse.com/self-hosting/upgrade (one major after the other, from its last release;
 background migrations finished), https://langfuse.com/self-hosting/upgrade/versioning.
@@ -93,7 +93,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that stands in the way, or that should be known.
+    """Something that is in the way, or that should be known.
 
     Attributes:
         id: what `ALLOW=` names.

@@ -69,7 +69,7 @@ class DatasetItems:
         if change is None or found is None:
             return change
         if found.body["datasetName"] != wanted.body["datasetName"]:
-            note = f"it lies in {found.body['datasetName']}: it is deleted there"
+            note = f"it is in {found.body['datasetName']}: it is deleted there"
         elif any(one.new is None for one in change.differences if "." not in one.field):
             note = "a field cannot be emptied: the item is deleted and made anew"
         else:
@@ -91,7 +91,7 @@ class DatasetItems:
             server.post(_PATH, {"id": change.key, **given})
 
     def exported(self, found: Found, everything: Mapping[str, Sequence[Found]]) -> Body | None:
-        """See Kind. Items stand in their datasets."""
+        """See Kind. Items are in their datasets."""
         return None
 
 

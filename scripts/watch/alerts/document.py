@@ -286,7 +286,7 @@ def _describe(source: Source, fault: Any) -> str:
         return f"{source.place(loc[:-1])}: {path} is missing; add it"
     shown = f" ({fault['input']!r})" if isinstance(fault["input"], str | int | float) else ""
     if loc and loc[-1] in _SECRETS:
-        shown = ""  # what stands in the place of a file's name may be the secret itself
+        shown = ""  # what is in the place of a file's name may be the secret itself
     fix = _EXPLAINED.get(fault.get("ctx", {}).get("pattern", "")) or _lower(fault["msg"])
     return f"{source.place(loc)}: {path or 'the file'} cannot be used{shown}; {fix}"
 

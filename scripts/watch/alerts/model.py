@@ -128,7 +128,7 @@ class ActionType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """A receiver of messages. Secrets stand in files of the secrets directory, named here.
+    """A receiver of messages. Secrets are in files of the secrets directory, named here.
 
     Attributes:
         secret: name of the file with the Slack URL, the PagerDuty routing key, the password of the mail

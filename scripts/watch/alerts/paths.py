@@ -1,4 +1,4 @@
-"""Where the files of the alerts lie."""
+"""Where the files of the alerts are."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def compiled_routing(context: Context) -> Path:
 
 
 def secrets_dir(context: Context) -> Path:
-    """Return where the files with the secrets of receivers lie."""
+    """Return where the files with the secrets of receivers are."""
     return context.layout.root / "config" / "alertmanager" / "secrets"
 
 

@@ -1,4 +1,4 @@
-"""Where things stand in a YAML file: line and column of keys and values."""
+"""Where things are in a YAML file: line and column of keys and values."""
 
 from __future__ import annotations
 

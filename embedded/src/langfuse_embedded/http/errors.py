@@ -115,7 +115,7 @@ class RequestTimeout(ApiError):
 
 
 class Conflict(ApiError):
-    """Somebody else changed the object at the same time, or it exists already."""
+    """Someone else changed the object at the same time, or it exists already."""
 
     status = 409
     name = "LangfuseConflictError"

@@ -151,7 +151,7 @@ _SCORE_CONTEXT: Mapping[str, Dimension] = {
 
 
 def score_dimensions(*, high_cardinality: bool) -> dict[str, Dimension]:
-    """Return the dimensions that lie on the score itself."""
+    """Return the dimensions that are on the score itself."""
     return {
         "id": Dimension("s.id", high_cardinality=high_cardinality),
         "environment": Dimension("s.environment"),

@@ -55,7 +55,7 @@ class _Keys(dict[bytes, str]):
 
 
 class _ValueHeads(dict[int, bytes]):
-    """What stands before a text by the number of bytes from there to the end of the attribute.
+    """What is before a text by the number of bytes from there to the end of the attribute.
 
     Empty where no text ends there: numbers of bytes at which a length starts to take one byte more.
     """
@@ -109,7 +109,7 @@ def _text_attribute(entry: bytes) -> tuple[str, str] | None:
 
 
 def _length(size: int) -> bytes:
-    """Return a length as it stands on the wire: seven bits a byte, the lowest first."""
+    """Return a length as it is on the wire: seven bits a byte, the lowest first."""
     encoded = bytearray()
     while size >= _ONE_BYTE:
         encoded.append(size & 0x7F | _ONE_BYTE)

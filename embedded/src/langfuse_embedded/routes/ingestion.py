@@ -184,7 +184,7 @@ async def _store(call: Call, accepted: list[tuple[bool, int, EventType, dict[str
 
 
 def _log_refused(call: Call, errors: dict[str, list[dict[str, Any]]]) -> None:
-    """Say in the log what was not taken: the client of a batch rarely shows the answer to anybody."""
+    """Say in the log what was not taken: the client of a batch rarely shows the answer to anyone."""
     if refused := errors[_NOT_ACCEPTED]:
         log.warning(
             "Rejected %d event(s) of the legacy batch (POST /api/public/ingestion) of project %s, sent by %s:"

@@ -1,4 +1,4 @@
-"""JSON documents as they lie in text columns."""
+"""JSON documents as they are in text columns."""
 
 from __future__ import annotations
 

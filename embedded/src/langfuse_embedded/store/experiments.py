@@ -50,7 +50,7 @@ class ExperimentQuery:
 
 @dataclass(frozen=True, slots=True)
 class ExperimentSummary:
-    """An experiment as far as it lies in the asked range of time. Times are Unix milliseconds.
+    """An experiment as far as it is in the asked range of time. Times are Unix milliseconds.
 
     `body` is that of its first item: all items carry the texts of the experiment.
     """
@@ -74,7 +74,7 @@ class ExperimentItem:
 
     @property
     def place(self) -> ExperimentPlace:
-        """Where it stands in a list."""
+        """Where it is in a list."""
         row = self.row
         return ExperimentPlace(
             row["start_time"], unpack(row["trace_id"]), unpack(row["span_id"]), row["experiment_id"]

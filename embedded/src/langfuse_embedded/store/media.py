@@ -159,7 +159,7 @@ class MediaFiles:
             left.unlink()
 
     def path(self, project_id: str, media_id: str) -> Path:
-        """Return where the bytes lie.
+        """Return where the bytes are.
 
         The name is a hash: ids of projects may hold anything, and media ids differ by case alone, which not
         every file system tells apart.

@@ -169,7 +169,7 @@ def _marks(values: list[str]) -> str:
 
 
 def has_words(text: str | None, words: str, any_case: bool) -> bool:
-    """Return whether `words` stand in `text` literally, beginning and ending where words do."""
+    """Return whether `words` are in `text` literally, beginning and ending where words do."""
     if text is None:
         return False
     pattern = re.escape(words)

@@ -1,4 +1,4 @@
-"""Insert rows of observations: what is empty stands in the statement and is not bound.
+"""Insert rows of observations: what is empty is in the statement and is not bound.
 
 Most of the fifty columns of a row are null, empty or a flag. Python's driver takes each null, flag and byte
 string through its adapters before it binds it, which cost more than SQLite takes to store the whole row. Rows

@@ -66,7 +66,7 @@ class StoredObservation:
 
     @property
     def place(self) -> Place:
-        """Where it stands in a list."""
+        """Where it is in a list."""
         return Place(self.row["start_time"], self.trace_id, self.id)
 
 

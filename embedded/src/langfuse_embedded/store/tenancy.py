@@ -54,7 +54,7 @@ class Project:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Somebody who may sign in."""
+    """Someone who may sign in."""
 
     id: str
     email: str
@@ -63,7 +63,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """What an e-mail address has to prove. Nobody's address costs as much time as somebody's."""
+    """What an e-mail address has to prove. Nobody's address costs as much time as someone's."""
 
     user_id: str | None
     password_hash: str
@@ -164,7 +164,7 @@ class Tenancy:
         return Login(row["id"], row["password_hash"]) if row else Login(None, _NO_PASSWORD)
 
     def add_user(self, email: str, name: str, organization_id: str, role: str) -> str:
-        """Add somebody without a password, to an organization if it exists; return the id."""
+        """Add someone without a password, to an organization if it exists; return the id."""
         user_id = ids.cuid()
         with transaction(self._db):
             self._db.execute(
@@ -184,7 +184,7 @@ class Tenancy:
         return User(row["id"], row["email"], row["name"]) if row else None
 
     def has_users(self) -> bool:
-        """Return whether anybody can sign in at all."""
+        """Return whether anyone can sign in at all."""
         return self._db.execute("select 1 from users limit 1").fetchone() is not None
 
     def projects_of(self, user_id: str) -> list[Project]:

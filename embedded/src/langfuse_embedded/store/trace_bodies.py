@@ -34,7 +34,7 @@ def trace_body(
     *,
     parts_count: bool = False,
 ) -> Body:
-    """Return input, output and metadata of a trace; `trace_id` as it stands in the row.
+    """Return input, output and metadata of a trace; `trace_id` as it is in the row.
 
     With `parts_count` a span whose parent is elsewhere counts like a root: what begins in another service is
     shown, which the server does not.

@@ -86,7 +86,7 @@ class TraceOverview:
 
     @property
     def place(self) -> TracePlace:
-        """Where it stands in a list."""
+        """Where it is in a list."""
         return TracePlace(self.row["timestamp"], self.id)
 
 

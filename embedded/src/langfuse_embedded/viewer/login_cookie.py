@@ -1,4 +1,4 @@
-"""The cookie of somebody who signed in: the token of a session, signed."""
+"""The cookie of someone who signed in: the token of a session, signed."""
 
 from __future__ import annotations
 
@@ -66,5 +66,5 @@ class LoginCookie:
 
 
 def is_https(visit: Visit) -> bool:
-    """Return whether cookies can be kept from connections that anybody reads."""
+    """Return whether cookies can be kept from connections that anyone reads."""
     return visit.request.url.scheme == "https" or visit.engine.config.public_url.startswith("https:")

@@ -29,7 +29,7 @@ _ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 
 
 class ProviderFailed(Exception):
-    """The provider does not answer as it should. The text is for the log: people cannot mend it."""
+    """The provider does not answer as it should. The text is for the log: people cannot fix it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,7 @@ class Renderer:
         return response
 
     def asset(self, path: str) -> Response:
-        """Return the stylesheet or the script. Its address changes with it, so it may be kept for ever."""
+        """Return the stylesheet or the script. Its address changes with it, so it may be kept forever."""
         content, media_type = self.assets[path]
         headers = {
             "cache-control": "public, max-age=31536000, immutable",

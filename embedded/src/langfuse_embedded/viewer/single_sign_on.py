@@ -99,7 +99,7 @@ class SingleSignOnPages:
         return response
 
     async def callback(self, visit: Visit) -> Answer:
-        """Take the provider's answer; lead on with a cookie of somebody who signed in."""
+        """Take the provider's answer; lead on with a cookie of someone who signed in."""
         from .openid import ProviderFailed
 
         begun = self._begun(visit)
@@ -116,7 +116,7 @@ class SingleSignOnPages:
         return response
 
     def _begun(self, visit: Visit) -> _Begun:
-        """Return what this browser has begun. A link that somebody else sent leads nowhere."""
+        """Return what this browser has begun. A link that someone else sent leads nowhere."""
         state = visit.text("state")
         own = visit.request.cookies.get(self._attempt_cookie, "")
         begun = self._attempts.end(state) if hmac.compare_digest(state.encode(), own.encode()) else None

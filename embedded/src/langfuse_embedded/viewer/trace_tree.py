@@ -15,7 +15,7 @@ _Children = Mapping[str | None, Sequence[StoredObservation]]
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """Where an observation lies between the start and the end of its trace, in percent."""
+    """Where an observation is between the start and the end of its trace, in percent."""
 
     left: float
     width: float

@@ -37,7 +37,7 @@ def _limits(facts: Facts) -> Verdict:
 def _disk(facts: Facts) -> Verdict:
     disk = _usable(facts).disk
     return (
-        judge_disk(disk, "where images and volumes lie")
+        judge_disk(disk, "where images and volumes are")
         if disk
         else skipped("Docker keeps its data elsewhere")
     )

@@ -50,7 +50,7 @@ def judge_disk(disk: Disk, what: str) -> Verdict:
 
 
 def _disk(facts: Facts) -> Verdict:
-    return judge_disk(facts.of(Machine).disk, "where .stack lies")
+    return judge_disk(facts.of(Machine).disk, "where .stack is")
 
 
 def _inodes(facts: Facts) -> Verdict:

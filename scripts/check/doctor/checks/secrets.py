@@ -128,7 +128,7 @@ def _sign_up(facts: Facts) -> Verdict:
     stack = facts.of(Stack)
     signup = stack.values.get("AUTH_DISABLE_SIGNUP")
     if signup == "false" and stack.reachable_from_outside:
-        return warning("anybody who reaches this stack can make an account")
+        return warning("anyone who reaches this stack can make an account")
     return ok("nobody can make an account" if signup == "true" else "only this machine reaches the stack")
 
 

@@ -23,7 +23,7 @@ FOREIGN_PREFIXES = ("COMPOSE_", "DOCKER_", "BUILDKIT_")
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """The configuration as it stands.
+    """The configuration as it is.
 
     Attributes:
         problems: what is wrong in `.env` and the environment, a line each; no secret is among them.

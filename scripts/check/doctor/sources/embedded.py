@@ -23,7 +23,7 @@ _STEPS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedData:
-    """What lies in the data directory.
+    """What is in the data directory.
 
     Attributes:
         exists: whether there is one.
@@ -50,7 +50,7 @@ class EmbeddedData:
 
 
 def gather(surroundings: Surroundings, _facts: Facts) -> EmbeddedData:
-    """Return what lies in the data directory. Raises NotGathered on the compose engine."""
+    """Return what is in the data directory. Raises NotGathered on the compose engine."""
     if surroundings.is_compose:
         raise NotGathered("the data of this stack is in the stores of the compose engine")
     directory = surroundings.context.layout.embedded_dir

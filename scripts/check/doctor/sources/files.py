@@ -28,7 +28,7 @@ class PrivateFile:
 
     @property
     def open_to_others(self) -> bool:
-        """Whether anybody but the owner may read or change it."""
+        """Whether anyone but the owner may read or change it."""
         return bool(self.mode & 0o077)
 
 

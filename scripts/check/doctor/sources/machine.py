@@ -72,7 +72,7 @@ def gather(surroundings: Surroundings, _facts: Facts) -> Machine:
 
 
 def disk_at(path: Path) -> Disk:
-    """Return the file system that `path` lies on, or will lie on."""
+    """Return the file system that `path` is on, or will be on."""
     path = host.measurable(path)
     usage = shutil.disk_usage(path)
     inodes = os.statvfs(path)

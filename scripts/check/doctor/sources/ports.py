@@ -1,4 +1,4 @@
-"""Who holds the ports of this stack, and whether a proxy stands before them."""
+"""Who holds the ports of this stack, and whether a proxy is before them."""
 
 from __future__ import annotations
 

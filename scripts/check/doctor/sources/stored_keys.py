@@ -22,7 +22,7 @@ class StoredKey:
 
 @dataclass(frozen=True, slots=True)
 class StoredKeys:
-    """The keys that stand in both places."""
+    """The keys that are in both places."""
 
     ours: tuple[StoredKey, ...]
 

@@ -18,7 +18,7 @@ _THREADS = 8
 
 @dataclass(frozen=True, slots=True)
 class Mirrored:
-    """An object of a mirror; its bytes lie in a file that is named by its key's hash."""
+    """An object of a mirror; its bytes are in a file that is named by its key's hash."""
 
     key: str
     bytes: int

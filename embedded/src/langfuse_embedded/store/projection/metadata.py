@@ -1,4 +1,4 @@
-"""Copies metadata for filters: only once a query asks for it, because it lies compressed beside the rows."""
+"""Copies metadata for filters: only once a query asks for it, because it is compressed beside the rows."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ class WriteContext:
         self._stored = self._last
 
     def fold(self) -> None:
-        """Fold the write-ahead log into the file and give its space back, unless somebody reads just now.
+        """Fold the write-ahead log into the file and give its space back, unless someone reads just now.
 
         Without it the log keeps the size to which a burst of exports has let it grow, up to 64 MB.
         """

@@ -52,7 +52,7 @@ def encode(number: int, head: dict[str, Any], body: Payload = b"") -> bytes:
 
 
 def encode_head(number: int, head: dict[str, Any], size: int) -> bytes:
-    """Return what stands before a body of `size` bytes: who sends it by itself saves a copy."""
+    """Return what is before a body of `size` bytes: who sends it by itself saves a copy."""
     text = orjson.dumps(head)
     return _HEADER.pack(len(text) + size, number, len(text)) + text
 
