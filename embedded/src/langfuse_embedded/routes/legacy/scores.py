@@ -14,14 +14,13 @@ from langfuse_embedded.http.json_answers import json_response
 from langfuse_embedded.http.pagination import PAGE_PARAMETERS, Page
 from langfuse_embedded.http.queries import conditions, known_texts, options, text
 from langfuse_embedded.http.schema import Datetime, Enum, Number, Object, Schema, String
+from langfuse_embedded.routes.call import Call
+from langfuse_embedded.routes.operations import Handler, Operation
 from langfuse_embedded.routes.shapes.scores import legacy_score
 from langfuse_embedded.scoring import DATA_TYPES
 from langfuse_embedded.store.observation_filters import FilterError
 from langfuse_embedded.store.score_rows import StoredScore
 from langfuse_embedded.store.scores import ScoreQuery, count_scores, find_scores, traces_of
-
-from .call import Call
-from .operations import Handler, Operation
 
 _OPERATORS = {"=": "=", "!=": "<>", "<": "<", ">": ">", "<=": "<=", ">=": ">="}
 _TRACE_FIELDS_NEEDED = (

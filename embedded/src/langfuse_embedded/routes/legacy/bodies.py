@@ -17,8 +17,7 @@ from langfuse_embedded.http.schema import (
     String,
     Union,
 )
-
-from .score_intake import ID
+from langfuse_embedded.routes.score_intake import ID
 
 
 def _texts(*names: str) -> dict[str, Schema]:

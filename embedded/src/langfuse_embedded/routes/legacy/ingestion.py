@@ -19,14 +19,14 @@ from langfuse_embedded.http.breath import taking_turns
 from langfuse_embedded.http.errors import InvalidData
 from langfuse_embedded.http.json_answers import json_response
 from langfuse_embedded.http.schema import Anything, Array, Object, Schema, Tagged
+from langfuse_embedded.routes.call import Call
+from langfuse_embedded.routes.operations import Operation
+from langfuse_embedded.routes.score_intake import BATCH_SCORE, configured, store
 from langfuse_embedded.store.score_rows import Score
 from langfuse_embedded.store.writer.legacy_events import OBSERVATION, RULES, TRACE
 
-from .call import Call
-from .legacy_bodies import CREATED, ENVELOPE, FOR_INTERNAL_USE, TYPED, UPDATED, UPDATES
-from .legacy_bodies import TRACE as TRACE_BODY
-from .operations import Operation
-from .score_intake import BATCH_SCORE, configured, store
+from .bodies import CREATED, ENVELOPE, FOR_INTERNAL_USE, TYPED, UPDATED, UPDATES
+from .bodies import TRACE as TRACE_BODY
 
 log = logging.getLogger(__name__)
 

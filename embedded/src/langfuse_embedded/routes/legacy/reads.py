@@ -17,7 +17,9 @@ from langfuse_embedded.http.pagination import PAGE_PARAMETERS, Page
 from langfuse_embedded.http.queries import conditions, known_texts, options, ordering, text
 from langfuse_embedded.http.schema import Datetime, Enum, Object
 from langfuse_embedded.pricing.model import Model
-from langfuse_embedded.routes.shapes.legacy import legacy_observation, legacy_trace
+from langfuse_embedded.routes.call import Call
+from langfuse_embedded.routes.observations import LEVELS, TYPES
+from langfuse_embedded.routes.operations import Operation
 from langfuse_embedded.routes.shapes.scores import legacy_score
 from langfuse_embedded.store.observation_filters import FilterError
 from langfuse_embedded.store.observation_query import ObservationQuery, StoredObservation
@@ -34,9 +36,7 @@ from langfuse_embedded.store.traces import (
     observation_ids,
 )
 
-from .call import Call
-from .observations import LEVELS, TYPES
-from .operations import Operation
+from .shapes import legacy_observation, legacy_trace
 
 Result = TypeVar("Result")
 

@@ -13,12 +13,12 @@ from langfuse_embedded import ids, updates
 from langfuse_embedded.clock import now_ms
 from langfuse_embedded.http.json_answers import json_response
 from langfuse_embedded.http.schema import Schema
+from langfuse_embedded.routes.call import Call
+from langfuse_embedded.routes.operations import Handler, Operation
 from langfuse_embedded.store.writer.legacy_events import OBSERVATION, RULES, TRACE
 
-from .call import Call
-from .legacy_bodies import EVENT, GENERATION_PATCH, GENERATION_POST, SPAN_PATCH, SPAN_POST
-from .legacy_bodies import TRACE as TRACE_BODY
-from .operations import Handler, Operation
+from .bodies import EVENT, GENERATION_PATCH, GENERATION_POST, SPAN_PATCH, SPAN_POST
+from .bodies import TRACE as TRACE_BODY
 
 # What the first SDKs called the input and the output of a generation, and the id of what they changed.
 _NAMES = {"prompt": "input", "completion": "output", "spanId": "id", "generationId": "id"}
