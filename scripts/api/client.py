@@ -341,12 +341,10 @@ class AsyncApi(_Client):
         await self._http.aclose()
 
     async def request(self, method: str, path: str, **what: Any) -> httpx.Response:
-        """See Api."""
         with self._errors(method, path):
             return await self._http.request(method, **self._request(path, **what))
 
     async def get(self, path: str, *, keys: Keys | None = None, **query: Any) -> Any:
-        """See Api."""
         return self._content(await self.request("GET", path, query=query, keys=keys), "GET", path)
 
 

@@ -76,7 +76,6 @@ class SubprocessRunner:
         stdin: str = "",
         timeout_s: float = 60,
     ) -> Completed:
-        """See Runner."""
         try:
             process = subprocess.Popen(
                 argv,
@@ -110,7 +109,6 @@ class SubprocessRunner:
         every_s: float = 1.0,
         timeout_s: float = 60,
     ) -> Completed:
-        """See Runner."""
         # Files, not pipes: nobody reads while it works, and a full pipe would stop it.
         with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
             try:
@@ -134,7 +132,6 @@ class SubprocessRunner:
             return Completed(process.returncode, _so_far(out), _so_far(err))
 
     def stream(self, argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> int:
-        """See Runner."""
         try:
             return subprocess.run(
                 argv, cwd=self.cwd, env=env, stdin=subprocess.DEVNULL, check=False

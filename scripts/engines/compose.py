@@ -108,11 +108,9 @@ class ComposeEngine:
 
     @property
     def local_url(self) -> str:
-        """See Engine."""
         return local_url(self.settings["LANGFUSE_BIND_ADDRESS"], self.settings.integer("LANGFUSE_PORT"))
 
     def state(self) -> EngineState:
-        """See Engine."""
         containers = self.compose.containers()
         # A one-shot service that ended well is not a part of what runs.
         parts = tuple(_part(one) for one in containers if not one.done)
@@ -137,11 +135,9 @@ class ComposeEngine:
         )
 
     def memory(self) -> Mapping[str, int]:
-        """See Engine."""
         return self.compose.client.memory(self.compose.containers())
 
     def obstacles(self) -> Sequence[Obstacle]:
-        """See Engine."""
         found = unfinished_restore(self.layout)
         config = self.compose.run("config", "--quiet")
         if config.returncode != 0:
@@ -270,7 +266,6 @@ class ComposeEngine:
         ]
 
     def start(self, init: Mapping[str, str]) -> bool:
-        """See Engine."""
         before, volumes = self.compose.containers(), set(self.data())
         was_running = self._runs(before)
         if "monitoring" in compose_profiles(self.settings.values):
@@ -294,7 +289,6 @@ class ComposeEngine:
         self._start(init, self.compose.containers(), services)
 
     def stop(self) -> bool:
-        """See Engine."""
         containers = self.compose.containers()
         if containers:
             with self.progress.working("Stopping the containers"):
@@ -334,7 +328,6 @@ class ComposeEngine:
             api.forget_rejected_keys(self.settings["ADMIN_API_KEY"])
 
     def set_members(self, members: Sequence[WantedMember]) -> None:
-        """See Engine."""
         if not self._has_database:
             raise ProvisioningError(
                 "Members cannot be provisioned from here: the database is not one of this stack.",
@@ -349,7 +342,6 @@ class ComposeEngine:
         self._psql(statements)
 
     def set_organization(self, organization_id: str, name: str) -> None:
-        """See Engine."""
         if not self._has_database:
             raise ProvisioningError(
                 f"Organization {organization_id} cannot be renamed from here: the database is not one of "
@@ -365,23 +357,19 @@ class ComposeEngine:
         self._psql(statement)
 
     def set_project(self, project_id: str, name: str, metadata: Mapping[str, object]) -> None:
-        """See Engine."""
         raise ProvisioningError(
             f"Name and metadata of project {project_id} cannot be changed without a licence.",
             fix="change them in the user interface.",
         )
 
     def follow_logs(self, *, lines: int, follow: bool, service: str) -> int:
-        """See Engine."""
         following = ["--follow"] if follow else []
         return self.compose.stream("logs", "--tail", str(lines), *following, *([service] if service else []))
 
     def data(self) -> Sequence[str]:
-        """See Engine."""
         return [f"volume {name}" for name in self.compose.volumes()]
 
     def destroy(self) -> None:
-        """See Engine."""
         # Nobody needs a clean stop of what is deleted next: it would take up to half a minute.
         self.compose.checked("down", "--timeout", "0", "--volumes", "--remove-orphans")
 

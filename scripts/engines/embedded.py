@@ -97,11 +97,9 @@ class EmbeddedEngine:
 
     @property
     def local_url(self) -> str:
-        """See Engine."""
         return local_url(self.address, self.port)
 
     def state(self) -> EngineState:
-        """See Engine."""
         process = self.find()
         data = (self.layout.shown(self.layout.embedded_dir),)
         if not process:
@@ -135,7 +133,6 @@ class EmbeddedEngine:
             return {}
 
     def obstacles(self) -> Sequence[Obstacle]:
-        """See Engine."""
         process = self.find()
         if process and (process.address, process.port) != (self.address, self.port):
             return [
@@ -202,7 +199,6 @@ class EmbeddedEngine:
         ]
 
     def start(self, init: Mapping[str, str]) -> bool:
-        """See Engine."""
         running = self.find()
         changed = self._changed(running) if running else []
         if running and not changed:
@@ -254,7 +250,6 @@ class EmbeddedEngine:
         )
 
     def stop(self) -> bool:
-        """See Engine."""
         process = self.find()
         if process:
             with self.progress.working(f"Stopping the embedded engine (process {process.pid})"):
@@ -263,12 +258,10 @@ class EmbeddedEngine:
         return process is not None
 
     def provision(self, projects: Sequence[WantedProject]) -> None:
-        """See Engine."""
         names = ", ".join(project.project_id for project in projects)
         self._provision([_provision_row(project) for project in projects], f"create {names}")
 
     def tenancy(self) -> KnownTenancy | None:
-        """See Engine."""
         known = json.loads(self._ask("tenancy", "", "say which projects it has"))
         return KnownTenancy(
             {one["id"]: (one["name"], one["metadata"]) for one in known["projects"]},
@@ -277,11 +270,9 @@ class EmbeddedEngine:
         )
 
     def revoke(self, public_keys: Sequence[str]) -> None:
-        """See Engine."""
         self._provision([{"revoke": key} for key in public_keys], f"revoke {', '.join(public_keys)}")
 
     def set_members(self, members: Sequence[WantedMember]) -> None:
-        """See Engine."""
         rows: list[dict[str, object]] = [
             {
                 "organizationId": member.organization_id,
@@ -298,11 +289,9 @@ class EmbeddedEngine:
         self._provision(rows, f"create {', '.join(member.email for member in members)}")
 
     def set_organization(self, organization_id: str, name: str) -> None:
-        """See Engine."""
         self._provision([{"organization": organization_id, "name": name}], f"rename {organization_id}")
 
     def set_project(self, project_id: str, name: str, metadata: Mapping[str, object]) -> None:
-        """See Engine."""
         row = {"update": project_id, "name": name, "metadata": dict(metadata)}
         self._provision([row], f"change project {project_id}")
 
@@ -321,7 +310,6 @@ class EmbeddedEngine:
         return done.stdout
 
     def follow_logs(self, *, lines: int, follow: bool, service: str) -> int:
-        """See Engine."""
         if service:
             raise EngineError(f"The embedded engine has no service {service}.", fix="make logs")
         log = self.layout.embedded_log
@@ -330,12 +318,10 @@ class EmbeddedEngine:
         return self.runner.stream(["tail", "-n", str(lines), *(["-F"] if follow else []), str(log)])
 
     def data(self) -> Sequence[str]:
-        """See Engine."""
         paths = [self.layout.embedded_dir, *self.layout.upgrade_copies, self.layout.embedded_log]
         return [self.layout.shown(path) for path in paths if path.exists()]
 
     def destroy(self) -> None:
-        """See Engine."""
         self.stop()
         for directory in (self.layout.embedded_dir, *self.layout.upgrade_copies):
             if directory.exists():

@@ -43,7 +43,6 @@ class RealHands:
     email: str
 
     def do(self, step: Step, plan: Plan) -> None:
-        """See Hands."""
         {
             Step.STORE: self._store,
             Step.ENV: self._env,

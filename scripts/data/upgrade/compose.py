@@ -44,7 +44,6 @@ class ComposeHands:
     with_smoke: bool = True
 
     def do(self, step: Step, entry: Entry) -> Entry:
-        """See Hands."""
         match step:
             case Step.PULL:
                 images.pull(with_version(self.context, entry.new))
@@ -68,7 +67,6 @@ class ComposeHands:
         return entry
 
     def undo(self, undo: Undo, entry: Entry) -> Entry:
-        """See Hands."""
         match undo:
             case Undo.VERSION:
                 self._write_version(entry.old)

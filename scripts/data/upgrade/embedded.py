@@ -42,7 +42,6 @@ class EmbeddedHands:
     with_smoke: bool = True
 
     def do(self, step: Step, entry: Entry) -> Entry:
-        """See Hands."""
         match step:
             case Step.COPY:
                 return self._copy(entry)

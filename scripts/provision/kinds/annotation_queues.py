@@ -21,7 +21,6 @@ class AnnotationQueues:
     section = "annotation_queues"
 
     def wanted(self, content: Content, secrets: Mapping[str, str]) -> list[Wanted]:
-        """See Kind."""
         return [
             Wanted(
                 queue.name, {"description": queue.description, "scoreConfigs": sorted(queue.score_configs)}
@@ -30,7 +29,6 @@ class AnnotationQueues:
         ]
 
     def found(self, server: Server, wanted: Sequence[Wanted]) -> list[Found]:
-        """See Kind."""
         names = {value: key for (kind, key), value in server.ids.items() if kind == ScoreConfigs.name}
         return [
             Found(
@@ -45,7 +43,6 @@ class AnnotationQueues:
         ]
 
     def compare(self, wanted: Wanted, found: Found | None) -> Change | None:
-        """See Kind."""
         change = simple_change(self.name, wanted, found)
         if change is None or found is None:
             return change
@@ -53,12 +50,10 @@ class AnnotationQueues:
         return Change(Action.BLOCKED, self.name, wanted.key, change.differences, note, wanted, found)
 
     def removal(self, found: Found) -> Change | None:
-        """See Kind."""
         note = "the API cannot delete a queue; delete it in the user interface"
         return Change(Action.BLOCKED, self.name, found.key, note=note, found=found)
 
     def write(self, server: Server, change: Change) -> None:
-        """See Kind."""
         if change.wanted is None:
             return
         names = change.wanted.body["scoreConfigs"]

@@ -36,7 +36,6 @@ class Dashboards:
     section = "dashboards"
 
     def wanted(self, content: Content, secrets: Mapping[str, str]) -> list[Wanted]:
-        """See Kind."""
         return [
             Wanted(
                 dashboard.name,
@@ -75,7 +74,6 @@ class Dashboards:
         return found
 
     def compare(self, wanted: Wanted, found: Found | None) -> Change | None:
-        """See Kind."""
         if found is None:
             return Change(Action.CREATE, self.name, wanted.key, wanted=wanted)
         changed = [one for one in differences(found.body, wanted.body) if not one.field.startswith("tiles")]
@@ -87,7 +85,6 @@ class Dashboards:
         return Change(Action.UPDATE, self.name, wanted.key, tuple(changed), wanted=wanted, found=found)
 
     def removal(self, found: Found) -> Change | None:
-        """See Kind."""
         return Change(Action.DELETE, self.name, found.key, note="with its widgets", found=found)
 
     def write(self, server: Server, change: Change) -> None:
@@ -117,7 +114,6 @@ class Dashboards:
             server.post(_DASHBOARDS, body)
 
     def exported(self, found: Found, everything: Mapping[str, Sequence[Found]]) -> Body | None:
-        """See Kind."""
         return compact(
             {
                 "name": found.key,

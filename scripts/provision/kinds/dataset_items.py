@@ -27,7 +27,6 @@ class DatasetItems:
     section = ""
 
     def wanted(self, content: Content, secrets: Mapping[str, str]) -> list[Wanted]:
-        """See Kind."""
         return [
             Wanted(
                 item_id(dataset.name, item),
@@ -64,7 +63,6 @@ class DatasetItems:
         return [_found(row) for row in rows]
 
     def compare(self, wanted: Wanted, found: Found | None) -> Change | None:
-        """See Kind."""
         change = simple_change(self.name, wanted, found)
         if change is None or found is None:
             return change
@@ -79,11 +77,9 @@ class DatasetItems:
         return Change(Action.REPLACE, self.name, wanted.key, change.differences, note, wanted, found)
 
     def removal(self, found: Found) -> Change | None:
-        """See Kind."""
         return Change(Action.DELETE, self.name, found.key, found=found)
 
     def write(self, server: Server, change: Change) -> None:
-        """See Kind."""
         if change.action in {Action.REPLACE, Action.DELETE}:
             server.delete(f"{_PATH}/{segment(change.key)}")
         if change.wanted:

@@ -19,7 +19,6 @@ class Datasets:
     section = "datasets"
 
     def wanted(self, content: Content, secrets: Mapping[str, str]) -> list[Wanted]:
-        """See Kind."""
         return [
             Wanted(
                 dataset.name,
@@ -34,7 +33,6 @@ class Datasets:
         ]
 
     def found(self, server: Server, wanted: Sequence[Wanted]) -> list[Found]:
-        """See Kind."""
         rows = server.pages("v2/datasets")
         for row in rows:
             server.note_id(self.name, row["name"], row["id"])
@@ -53,16 +51,13 @@ class Datasets:
         ]
 
     def compare(self, wanted: Wanted, found: Found | None) -> Change | None:
-        """See Kind."""
         return simple_change(self.name, wanted, found)
 
     def removal(self, found: Found) -> Change | None:
-        """See Kind."""
         note = "the API cannot delete a dataset; delete it in the user interface"
         return Change(Action.BLOCKED, self.name, found.key, note=note, found=found)
 
     def write(self, server: Server, change: Change) -> None:
-        """See Kind."""
         if change.wanted is None:
             return
         body: Body = {"name": change.key, **change.wanted.body}

@@ -25,15 +25,12 @@ class LlmConnections:
     section = "llm_connections"
 
     def wanted(self, content: Content, secrets: Mapping[str, str]) -> list[Wanted]:
-        """See Kind."""
         return [_wanted(connection, secrets) for connection in content.llm_connections]
 
     def found(self, server: Server, wanted: Sequence[Wanted]) -> list[Found]:
-        """See Kind."""
         return [Found(row["provider"], _body(row), row["id"]) for row in server.pages(_PATH)]
 
     def compare(self, wanted: Wanted, found: Found | None) -> Change | None:
-        """See Kind."""
         compared = Wanted(wanted.key, {k: v for k, v in wanted.body.items() if k != "secrets"})
         change = simple_change(self.name, compared, found)
         return (
@@ -43,11 +40,9 @@ class LlmConnections:
         )
 
     def removal(self, found: Found) -> Change | None:
-        """See Kind."""
         return Change(Action.DELETE, self.name, found.key, found=found)
 
     def write(self, server: Server, change: Change) -> None:
-        """See Kind."""
         if change.wanted is None:
             if change.found:
                 server.delete(f"{_PATH}/{segment(change.found.id)}")

@@ -21,13 +21,11 @@ class Models:
     section = "models"
 
     def wanted(self, content: Content, secrets: Mapping[str, str]) -> list[Wanted]:
-        """See Kind."""
         return [
             Wanted(_key(model.name, _moment(model.start_date)), _wanted(model)) for model in content.models
         ]
 
     def found(self, server: Server, wanted: Sequence[Wanted]) -> list[Found]:
-        """See Kind."""
         return [
             Found(_key(row["modelName"], row.get("startDate")), _body(row), row["id"])
             for row in server.pages(_PATH)
@@ -35,11 +33,9 @@ class Models:
         ]
 
     def compare(self, wanted: Wanted, found: Found | None) -> Change | None:
-        """See Kind."""
         return simple_change(self.name, wanted, found)
 
     def removal(self, found: Found) -> Change | None:
-        """See Kind."""
         return Change(Action.DELETE, self.name, found.key, found=found)
 
     def write(self, server: Server, change: Change) -> None:
@@ -56,7 +52,6 @@ class Models:
         server.post(_PATH, body)
 
     def exported(self, found: Found, everything: Mapping[str, Sequence[Found]]) -> Body | None:
-        """See Kind."""
         body = found.body
         default, *tiers = body["pricingTiers"]
         return compact(

@@ -56,7 +56,6 @@ class Prompts:
     section = "prompts"
 
     def wanted(self, content: Content, secrets: Mapping[str, str]) -> list[Wanted]:
-        """See Kind."""
         prompts = {prompt.name: prompt for prompt in content.prompts}
         return [Wanted(name, _wanted(prompt), _level(name, prompts)) for name, prompt in prompts.items()]
 
@@ -68,7 +67,6 @@ class Prompts:
         return [one for one in found if one is not None]
 
     def compare(self, wanted: Wanted, found: Found | None) -> Change | None:
-        """See Kind."""
         if found is None:
             return Change(Action.CREATE, self.name, wanted.key, wanted=wanted)
         if found.body["type"] != wanted.body["type"]:
@@ -92,11 +90,9 @@ class Prompts:
         return Change(Action.UPDATE, self.name, wanted.key, tuple(shown), note, wanted, found)
 
     def removal(self, found: Found) -> Change | None:
-        """See Kind."""
         return Change(Action.DELETE, self.name, found.key, note="with all versions", found=found)
 
     def write(self, server: Server, change: Change) -> None:
-        """See Kind."""
         if change.wanted is None:
             server.delete(f"{_PATH}/{segment(change.key)}")
             return

@@ -29,7 +29,6 @@ class ScoreConfigs:
     section = "score_configs"
 
     def wanted(self, content: Content, secrets: Mapping[str, str]) -> list[Wanted]:
-        """See Kind."""
         return [
             Wanted(
                 config.name,
@@ -47,7 +46,6 @@ class ScoreConfigs:
         ]
 
     def found(self, server: Server, wanted: Sequence[Wanted]) -> list[Found]:
-        """See Kind."""
         chosen: dict[str, Found] = {}
         for row in server.pages(_PATH):
             one = Found(row["name"], _body(row), row["id"])
@@ -62,7 +60,6 @@ class ScoreConfigs:
         return list(chosen.values())
 
     def compare(self, wanted: Wanted, found: Found | None) -> Change | None:
-        """See Kind."""
         if found is None:
             return Change(Action.CREATE, self.name, wanted.key, wanted=wanted)
         changed = differences(found.body, wanted.body)
@@ -79,14 +76,12 @@ class ScoreConfigs:
         return Change(Action.UPDATE, self.name, wanted.key, changed, note, wanted, found)
 
     def removal(self, found: Found) -> Change | None:
-        """See Kind."""
         if found.body["isArchived"]:
             return None
         note = "archived: a score config cannot be deleted"
         return Change(Action.DELETE, self.name, found.key, note=note, found=found)
 
     def write(self, server: Server, change: Change) -> None:
-        """See Kind."""
         if change.found and change.action in {Action.REPLACE, Action.DELETE}:
             server.patch(_one(change.found), {"isArchived": True})
         if change.wanted is None:

@@ -151,7 +151,6 @@ class FailingHands:
         self._back_too = back_too
 
     def do(self, step: Step, plan: Plan) -> None:
-        """See Hands."""
         new = plan.changes[0].new
         self.done.append((step, new))
         if step is self._fails_at and (new != OLD or self._back_too):

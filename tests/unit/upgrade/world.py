@@ -73,7 +73,6 @@ class FakeHands:
     done: list[Step | Undo] = field(default_factory=list)
 
     def do(self, step: Step, entry: Entry) -> Entry:
-        """See Hands."""
         self._begin(step)
         world = self.world
         match step:
@@ -98,7 +97,6 @@ class FakeHands:
         return entry
 
     def undo(self, undo: Undo, entry: Entry) -> Entry:
-        """See Hands."""
         self._begin(undo)
         world = self.world
         match undo:

@@ -57,7 +57,6 @@ class ComposeDriver:
 
     @property
     def stores(self) -> Mapping[str, frozenset[str]]:
-        """See Driver."""
         return {
             "postgres": frozenset({"prompt", "dataset_item", "llm_connection"}),
             "clickhouse": frozenset({"trace", "score"}),
@@ -65,17 +64,14 @@ class ComposeDriver:
         }
 
     def size(self) -> int:
-        """See Driver."""
         with self._bucket(MEDIA) as media:
             stored = objects.total_bytes(media.objects())
         return self._postgres.size() + self._clickhouse.size() + stored
 
     def has_data(self) -> bool:
-        """See Driver."""
         return bool(self.services.volumes())
 
     def obstacles(self) -> Sequence[str]:
-        """See Driver."""
         states = self.services.states()
         lines = []
         # A worker that rests is what a backup leaves that was killed; this one wakes it.
@@ -86,7 +82,6 @@ class ComposeDriver:
         return lines
 
     def capture(self, into: Path) -> Captured:
-        """See Driver."""
         try:
             return self._capture(into)
         except OSError as error:
@@ -99,7 +94,6 @@ class ComposeDriver:
                 self._clickhouse.remove(RUNNING)
 
     def newer(self, manifest: Manifest) -> Sequence[str]:
-        """See Driver."""
         made, own = manifest.versions["langfuse"], self.engine.settings["LANGFUSE_VERSION"]
         if _numbers(made) <= _numbers(own):
             return []
@@ -113,15 +107,12 @@ class ComposeDriver:
             raise BackupError(f"{CONTENTS} of the backup cannot be read: {error}.") from error
 
     def replacements(self, capture: Path, only: Sequence[str]) -> Sequence[tuple[Path, Path]]:
-        """See Driver."""
         return []
 
     def exchange(self, capture: Path, work: Path, only: Sequence[str]) -> Exchange | None:
-        """See Driver."""
         return ComposeExchange(self._parts(only), work, capture, self.describe(capture))
 
     def unfinished(self, work: Path) -> Exchange | None:
-        """See Driver."""
         return ComposeExchange(self._parts(()), work) if (work / JOURNAL).exists() else None
 
     def start_to_read(self) -> None:
@@ -129,7 +120,6 @@ class ComposeDriver:
         self.services.up(WEB)
 
     def settle(self, capture: Path) -> int:
-        """See Driver."""
         reconciler = Reconciler(self.engine.settings, self._postgres, self._clickhouse, self.engine.local_url)
         keys = sorted(one.key for one in objects.read_index(capture / "events"))
         replayed = 0
@@ -146,7 +136,6 @@ class ComposeDriver:
         return replayed
 
     def discard(self) -> None:
-        """See Driver."""
         self.engine.destroy()
 
     def _capture(self, into: Path) -> Captured:

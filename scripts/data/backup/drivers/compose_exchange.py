@@ -59,7 +59,6 @@ class ComposeExchange:
         return self.work / JOURNAL
 
     def begin(self) -> None:
-        """See Exchange."""
         assert self.capture is not None and self.contents is not None  # noqa: S101, PT018 - see the class
         parts = self.parts
         start_stores(parts.services)
@@ -85,7 +84,6 @@ class ComposeExchange:
         self._verify(self.capture, self.contents)
 
     def undo(self) -> None:
-        """See Exchange."""
         if not self.journal.exists():
             return
         journal = json.loads(self.journal.read_text(encoding="utf-8"))
@@ -103,7 +101,6 @@ class ComposeExchange:
         self.journal.unlink()
 
     def commit(self) -> None:
-        """See Exchange."""
         self.journal.unlink()
         self._tidy()
         if self.parts.wants("media") and self.capture is not None:

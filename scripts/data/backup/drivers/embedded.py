@@ -40,25 +40,20 @@ class EmbeddedDriver:
     engine: EmbeddedEngine
 
     def size(self) -> int:
-        """See Driver."""
         return sum(path.stat().st_size for path in self.layout.embedded_dir.rglob("*") if path.is_file())
 
     def has_data(self) -> bool:
-        """See Driver."""
         return (self.layout.embedded_dir / "state.db").exists()
 
     def obstacles(self) -> Sequence[str]:
-        """See Driver."""
         return []
 
     def capture(self, into: Path) -> Captured:
-        """See Driver."""
         data = str(self.layout.embedded_dir)
         contents = parse_contents(self._engine("snapshot", "--data-dir", data, "--into", str(into)))
         return Captured(contents, "all databases as of one moment; media files never change")
 
     def newer(self, manifest: Manifest) -> Sequence[str]:
-        """See Driver."""
         known = self.known_schema()
         return [
             f"{name} has schema {level}, this version knows {known.get(name, 0)}"
@@ -72,12 +67,10 @@ class EmbeddedDriver:
         return levels
 
     def describe(self, capture: Path) -> Contents:
-        """See Driver."""
         return parse_contents(self._engine("describe", "--check", "--data-dir", str(capture)))
 
     @property
     def stores(self) -> Mapping[str, frozenset[str]]:
-        """See Driver."""
         return {
             "events": frozenset({"trace", "score"}),
             "state": frozenset({"prompt", "dataset_item", "llm_connection"}),
@@ -85,26 +78,21 @@ class EmbeddedDriver:
         }
 
     def replacements(self, capture: Path, only: Sequence[str]) -> Sequence[tuple[Path, Path]]:
-        """See Driver."""
         place = self.layout.embedded_dir
         if not only:
             return [(capture, place)]
         return [(capture / name, place / name) for store in only for name in _FILES[store]]
 
     def exchange(self, capture: Path, work: Path, only: Sequence[str]) -> Exchange | None:
-        """See Driver."""
         return None
 
     def unfinished(self, work: Path) -> Exchange | None:
-        """See Driver."""
         return None
 
     def start_to_read(self) -> None:
-        """See Driver."""
         self.engine.start({})
 
     def settle(self, capture: Path) -> int:
-        """See Driver."""
         return 0
 
     def discard(self) -> None:

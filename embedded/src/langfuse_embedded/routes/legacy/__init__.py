@@ -1,4 +1,4 @@
-"""Traces, observations, sessions and scores as version 3 has them, most in `dual` mode only, and its batch."""
+"""Traces, observations, sessions and scores as version 3 has them, and its batch: most of it in `dual` mode."""
 
 from __future__ import annotations
 
