@@ -1,4 +1,4 @@
-"""Traces, observations, sessions and scores as version 3 has them, and its batch: most of it in `dual` mode."""
+"""Traces, observations, sessions and scores of version 3, and its batch: most of it in `dual` mode only."""
 
 from __future__ import annotations
 
