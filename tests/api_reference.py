@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 
+from langfuse_embedded import routes
 from langfuse_embedded.routes import all_operations, licensed, refused
 from langfuse_embedded.routes.operations import Operation
 
@@ -29,7 +30,7 @@ _HEAD = """# Operations of the embedded engine
 Every operation of the official description of Langfuse 4.59 has a row; a test compares the two. None is
 absent: what is not implemented is refused with the reason, 403 where the server wants a licence, 501 where
 the embedded engine has no such feature. Any other path answers 404, any other method 405. How answers compare
-with those of a real server stands in [conformance.md](conformance.md).
+with those of a real server is in [conformance.md](conformance.md).
 
 - **dual** operations answer 404 in `events_only` mode, as on the server.
 - **tests** counts the test modules that send requests to the operation; the list is `tests/operations.json`.
@@ -76,7 +77,8 @@ def _module_of(operation: Operation) -> str:
 
 
 def _title(module: ModuleType) -> str:
-    return module.__name__.rpartition(".")[2].replace("_", " ").capitalize()
+    name = module.__name__.removeprefix(f"{routes.__name__}.")
+    return name.replace(".", " ").replace("_", " ").capitalize()
 
 
 def _row(operation: Operation, touched: Mapping[str, Sequence[str]]) -> str:

@@ -569,7 +569,7 @@ def test_what_was_there_comes_back_after_a_restore_was_killed(stack: Stack) -> N
     run_killed(stack, "scripts.data.backup.restoring:prove", "restore")
     stack.stop()
     engine = stack.context.engine(EngineName.EMBEDDED, stack.context.settings())
-    assert "A restore did not get to its end" in engine.obstacles()[0].reason
+    assert "A restore was interrupted" in engine.obstacles()[0].reason
     with pytest.raises(Refused, match="has data"):
         stack.restore()
     assert files_of(stack) == before

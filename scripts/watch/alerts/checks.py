@@ -31,7 +31,7 @@ def check_alert(
     """Yield what does not fit."""
     for comparison in comparisons(alert.condition):
         if not any(aggregates(comparison.left)):
-            yield ("condition",), 1, "what is measured is left of the comparison, as in avg < 0.7"
+            yield ("condition",), 1, "what is measured belongs left of the comparison, as in avg < 0.7"
     for aggregate in aggregates(alert.condition):
         for fault in _aggregate_faults(alert, aggregate):
             yield ("condition",), aggregate.column, fault

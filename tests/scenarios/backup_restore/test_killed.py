@@ -136,7 +136,7 @@ def test_after_a_restore_killed_in_any_phase_the_next_one_begins_with_what_was_t
     assert before != wanted
     for place in RESTORE_PHASES:
         run_killed(saved, "restore", place)
-        with pytest.raises(StackError, match="A restore did not get to its end"):
+        with pytest.raises(StackError, match="A restore was interrupted"):
             saved.up()
     with pytest.raises(Refused, match="has data"):
         bring_back(saved)

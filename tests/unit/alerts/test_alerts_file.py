@@ -44,7 +44,7 @@ def test_the_form_that_people_write_is_read_with_defaults() -> None:
         ('    condition: "avg < budgte"\n', "9:23", "unknown variable budgte"),
         ("    condition: p95(llm_cost) > 1\n", "9:16", "llm_cost has no p95; known: count, sum, avg"),
         ("    condition: projected(llm_cost) > 1\n", "9:16", "projected needs the window day or month"),
-        ("    condition: 0.7 > avg\n", "9:16", "what is measured stands left of the comparison"),
+        ("    condition: 0.7 > avg\n", "9:16", "what is measured belongs left of the comparison"),
         ("    condition: avg < 1\n    severty: info\n", "10:5", "did you mean severity?"),
         ("    condition: avg < 1\n    group_by: colour\n", "10:15", "cannot be used ('colour')"),
         ("    condition: avg < 1\n    group_by: model\n    no_data: always\n", "11:14", "cannot be missed"),
@@ -107,7 +107,7 @@ def test_a_ratio_over_the_same_traces_and_what_adds_up_by_tag_are_accepted(rest:
 
 def test_all_faults_are_named_at_once() -> None:
     text = refused(HEAD.replace("window: 1h", "window: 2y").replace('#alerts"', '#alerts", colour: red'))
-    assert "3 faults" in text
+    assert "3 problems" in text
     assert "alerts.yaml:3:" in text
     assert "alerts.yaml:7:13: alerts[0].window cannot be used ('2y')" in text
 

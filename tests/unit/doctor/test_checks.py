@@ -190,7 +190,7 @@ CASES: list[tuple[str, tuple[object, ...], Status, str]] = [
         "secrets.sign_up",
         (stack(AUTH_DISABLE_SIGNUP="false", LANGFUSE_BIND_ADDRESS="192.0.2.1"),),
         WARNING,
-        "anybody",
+        "anyone",
     ),
     ("secrets.sign_up", (stack(AUTH_DISABLE_SIGNUP="false"),), OK, "only this machine"),
     ("network.isolated", (containers(WEB, internal={"stores": False, "edge": False}),), FAILED, "stores"),
@@ -284,7 +284,7 @@ CASES: list[tuple[str, tuple[object, ...], Status, str]] = [
     ("stores.postgres_transactions", (postgres(old_transactions=[]),), OK, ""),
     ("stores.clickhouse", (containers(CH),), FAILED, "no ClickHouse"),
     ("stores.clickhouse_utc", (clickhouse(server=[{"timezone": "Asia/Tokyo"}]),), FAILED, "Asia/Tokyo"),
-    ("stores.clickhouse_memory_cap", (containers(CH), clickhouse(server_settings=cap(0))), WARNING, "no cap"),
+    ("stores.clickhouse_memory_cap", (containers(CH), clickhouse(server_settings=cap(0))), WARNING, "no memory cap"),
     (
         "stores.clickhouse_memory_cap",
         (containers(CH), clickhouse(server_settings=cap(3 * GIB))),
@@ -332,7 +332,7 @@ CASES: list[tuple[str, tuple[object, ...], Status, str]] = [
     ("stores.utc", (insides(langfuse_web={"zone": "+0200"}),), FAILED, "langfuse-web is at +0200"),
     ("stores.objects", (objects(status=403),), FAILED, "refuses our keys"),
     ("stores.objects", (containers(container("seaweedfs")),), FAILED, "no Objects"),
-    ("stores.strangers", (objects(anonymous=200),), FAILED, "anybody"),
+    ("stores.strangers", (objects(anonymous=200),), FAILED, "anyone"),
     ("langfuse.database", (server(health=503),), FAILED, "answers 503"),
     ("langfuse.prices", (server(prices=0),), FAILED, "every cost is 0"),
     (
@@ -535,7 +535,7 @@ CASES: list[tuple[str, tuple[object, ...], Status, str]] = [
         "backup.worker",
         (backups(rest=Rest(os.getpid(), "2026-01-31T02:05:00+00:00")),),
         OK,
-        "rests for a backup",
+        "is paused by a backup",
     ),
     (
         "backup.worker",

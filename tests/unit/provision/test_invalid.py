@@ -67,7 +67,7 @@ CASES = [
     Case("no categories", "scores.yaml", "remark, data_type: TEXT", "remark, data_type: CATEGORICAL",
          "scores.yaml:15:5", "CATEGORICAL needs categories", "list at least one"),
     Case("two equal categories", "scores.yaml", "label: MEDIUM", "label: LOW", "scores.yaml:7:5",
-         "two categories have the same label", "give each a label of its own"),
+         "two categories have the same label", "give each another label"),
     Case("bad name of a score", "scores.yaml", "name: attribution_confidence", "name: a/b",
          "scores.yaml:2:11",
          "name cannot be used ('a/b')", "use up to 35 letters"),

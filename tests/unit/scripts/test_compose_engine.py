@@ -345,7 +345,7 @@ def test_a_start_after_a_killed_restore_is_refused(tmp_path: Path) -> None:
     engine.layout.restore_dir.mkdir(parents=True)
     engine.layout.restore_journal.write_text("[]")
     (obstacle,) = engine.obstacles()
-    assert "A restore did not get to its end" in obstacle.reason
+    assert "A restore was interrupted" in obstacle.reason
     assert "make restore" in obstacle.fix
 
 

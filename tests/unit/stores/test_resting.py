@@ -106,7 +106,7 @@ def test_the_worker_stops_after_the_mark_and_starts_before_it_goes(services: Any
         assert rest is not None
         assert rest.process == os.getpid()
         assert not rest.abandoned
-        assert "rests for a backup" in rest.text()
+        assert "is paused by a backup" in rest.text()
     assert services.said() == [STOPPED, "start langfuse-worker"]
     assert read_rest(services.layout) is None
     assert not wake_worker(services)
