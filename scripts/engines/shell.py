@@ -33,7 +33,7 @@ def own_environment(layout: Layout, environment: Mapping[str, str]) -> OwnEnviro
     """Return the environment without what belongs to another project.
 
     - A list of compose files counts when it begins with this checkout's compose.yaml and adds files of this
-      checkout to it. Others belong into compose.override.yaml, or into COMPOSE_FILE in `.env`.
+      checkout to it. Others belong in compose.override.yaml, or into COMPOSE_FILE in `.env`.
     - A name counts where it stands in the command, `make up COMPOSE_PROJECT_NAME=acme`, before the first
       start and where `.env` gives none: a stack keeps its name. One that was exported may be another
       project's.

@@ -280,7 +280,7 @@ EXTERNAL_STORES = Group(
         Setting(
             name="REDIS_HOST",
             description="External Valkey or Redis 7, with `maxmemory-policy noeviction` and AOF. "
-            "Takes the bundled one out.",
+            "Replaces the bundled one.",
             set_by=SetBy.FILE,
         ),
         Setting(name="REDIS_PORT", description="Its port.", kind=PORT, default="6379", set_by=SetBy.FILE),

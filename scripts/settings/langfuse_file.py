@@ -28,7 +28,7 @@ def decided_names(compose_file: Path) -> frozenset[str]:
 def langfuse_file_problems(
     file: EnvFile, settings: Collection[str], decided: Collection[str]
 ) -> list[Problem]:
-    """Return what is wrong in the file; `settings` are the names that belong into `.env`."""
+    """Return what is wrong in the file; `settings` are the names that belong in `.env`."""
     problems = [
         Problem("a line", f"{NAME}:{number}", "is not NAME=value in UTF-8", "comment it out with #")
         for number in file.unreadable
@@ -56,7 +56,7 @@ def _fault(one: Assignment, settings: Collection[str], decided: Collection[str])
     if name in decided:
         return (
             "has no effect here: compose.yaml sets it",
-            "see what sets it there; another value belongs into compose.override.yaml",
+            "see what sets it there; another value belongs in compose.override.yaml",
         )
     if not one.literal and (value[0] in "\"'" or value[-1] in "\"'"):
         return "is wrapped in quotes", "remove the quotes"

@@ -63,7 +63,7 @@ class _Child:
 class Bounded:
     """Runs work of several owners (projects) within limits, beside a loop over `poll`.
 
-    `poll` gets the descriptors to watch; those that are ready belong into `collect`.
+    `poll` gets the descriptors to watch; those that are ready belong in `collect`.
     """
 
     def __init__(self, limits: Limits, poll: select.poll, *, parallel: int = 2) -> None:

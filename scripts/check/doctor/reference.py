@@ -19,7 +19,7 @@ make doctor                        # what is wrong
 make doctor VERBOSE=1              # every check
 make doctor ONLY=stores,flow.span  # groups or ids
 make doctor JSON=1                 # for programs
-make doctor FIX=1                  # fix what is marked with *, after a question; DRY_RUN=1 shows it only
+make doctor FIX=1                  # fix what is marked with *, after asking; DRY_RUN=1 shows it only
 ```
 
 Exit codes of `.venv/bin/python -m scripts doctor`: 0 all well, 1 a check failed, 2 wrong use, 3 warnings only

@@ -176,7 +176,7 @@ CHECKS = (
     Check(
         id="configuration.unknown",
         looks_at="Every name in `.env` is read by something: others are often typing errors.",
-        fix="correct the name; a variable of Langfuse that is not a setting here belongs into .env.langfuse",
+        fix="correct the name; a variable of Langfuse that is not a setting here belongs in .env.langfuse",
         page="reference/environment.md",
         judge=_unknown,
     ),
