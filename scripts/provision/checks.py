@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import BaseModel
 
 from .content import Content, DatasetItem, Prompt
 from .items import item_id, schema_fault
-from .loading_types import PlaceOf
 from .prompt_tags import MAX_DEPTH, Tag, tags_of
 from .stack import Member, Project, Stack
 from .widget_fields import nearest
+
+
+class PlaceOf(Protocol):
+    """Knows where objects are in the files."""
+
+    def of(self, thing: BaseModel, *loc: str | int) -> str:
+        """Return `file:line:column` of an object, or of something inside it."""
 
 
 def check(stack: Stack, places: PlaceOf) -> list[str]:

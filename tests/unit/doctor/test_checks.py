@@ -284,7 +284,12 @@ CASES: list[tuple[str, tuple[object, ...], Status, str]] = [
     ("stores.postgres_transactions", (postgres(old_transactions=[]),), OK, ""),
     ("stores.clickhouse", (containers(CH),), FAILED, "no ClickHouse"),
     ("stores.clickhouse_utc", (clickhouse(server=[{"timezone": "Asia/Tokyo"}]),), FAILED, "Asia/Tokyo"),
-    ("stores.clickhouse_memory_cap", (containers(CH), clickhouse(server_settings=cap(0))), WARNING, "no memory cap"),
+    (
+        "stores.clickhouse_memory_cap",
+        (containers(CH), clickhouse(server_settings=cap(0))),
+        WARNING,
+        "no memory cap",
+    ),
     (
         "stores.clickhouse_memory_cap",
         (containers(CH), clickhouse(server_settings=cap(3 * GIB))),

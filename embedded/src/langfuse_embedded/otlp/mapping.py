@@ -17,7 +17,7 @@ from langfuse_embedded.otlp import fields
 
 from .batch import Attributes, Decoded, Resource, Scope, Span
 from .environment import environment_of
-from .event import Event
+from .event import Event, TraceAttributes
 from .experiment import experiment
 from .input_output import input_and_output
 from .key_kinds import (
@@ -31,13 +31,12 @@ from .key_kinds import (
     TRACE,
     kinds_of,
 )
-from .metadata import Flat, flatten, unread_attributes, user_metadata
+from .metadata import Flat, flatten, metadata_attributes, metadata_under, unread_attributes, user_metadata
 from .model_parameters import model_parameters
 from .observation_type import observation_type
 from .times import completion_start_time
 from .tool_metadata import move_tools_into_input
 from .tools import Tools, may_call_tools, may_define_tools, parsed, tools_of
-from .trace_attributes import trace_attributes
 from .usage import cost_of, is_aggregating_agent, usage_of
 
 _SURROUNDINGS = frozenset({"attributes", "resourceAttributes", "scope", "tools"})
@@ -152,7 +151,7 @@ def _event(span: Span, around: _Surroundings, now_ms: int) -> Event:
     event.tool_calls = tools.calls if tools else []
     event.tool_call_names = tools.call_names if tools else []
     event.experiment = experiment(attributes) if kinds & EXPERIMENT else None
-    event.trace = trace_attributes(attributes) if kinds & TRACE else None
+    event.trace = _trace_attributes(attributes) if kinds & TRACE else None
     event.service_name = service
     event.service_version = service_version
     event.scope_name = scope_name
@@ -186,3 +185,15 @@ def _tools(given: Any, answered: Any) -> Tools | None:
     offers = parsed(given) if not isinstance(given, str) or may_define_tools(given) else None
     calls = parsed(answered) if not isinstance(answered, str) or may_call_tools(answered) else None
     return None if offers is None and calls is None else tools_of(offers, calls)
+
+
+def _trace_attributes(attributes: Attributes) -> TraceAttributes | None:
+    """Return the trace's input and output and the names of its metadata, as far as the span gives any."""
+    given, answered = (attributes.get(f"langfuse.trace.{part}") for part in ("input", "output"))
+    attached = metadata_attributes(attributes)
+    names = list(metadata_under("langfuse.trace.metadata", attached))
+    own = metadata_under("langfuse.observation.metadata", attached) if names else {}
+    if given is None and answered is None and not names:
+        return None
+    own_names = [name for name in names if name in own]
+    return TraceAttributes(fields.text(given), fields.text(answered), names, own_names)

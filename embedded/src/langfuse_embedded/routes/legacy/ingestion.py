@@ -5,9 +5,11 @@ Each event has an answer of its own.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +17,6 @@ from starlette.responses import Response
 
 from langfuse_embedded import ids, updates
 from langfuse_embedded.http.access import Access, ErrorStyle
-from langfuse_embedded.http.breath import taking_turns
 from langfuse_embedded.http.errors import InvalidData
 from langfuse_embedded.http.json_answers import json_response
 from langfuse_embedded.http.schema import Anything, Array, Object, Schema, Tagged
@@ -33,6 +34,7 @@ log = logging.getLogger(__name__)
 _BODY_LIMIT = 4_718_592
 _NO_ID = "unknown"
 _SLICE = 100
+_TURN_SECONDS = 0.002
 _INTERNAL_ONLY = "Dataset run item creation is only allowed for internal usage"
 _BATCH = Object({"batch": Array(Anything()), "metadata": Anything()})
 
@@ -149,7 +151,7 @@ async def ingest(call: Call) -> Response:
         raise InvalidBatch(error.issues) from None
     accepted: list[tuple[bool, int, EventType, dict[str, Any]]] = []
     errors: dict[str, list[dict[str, Any]]] = {_INVALID: [], _FORBIDDEN: [], _NOT_ACCEPTED: []}
-    async for event in taking_turns(batch):
+    async for event in _taking_turns(batch):
         try:
             kind, parsed = _parsed(call, event)
         except _Rejected as why:
@@ -251,6 +253,16 @@ def _not_accepted(kind: Any) -> str:
         " LANGFUSE_MIGRATION_V4_WRITE_MODE=dual on both the web and worker services and redeploy. Docs:"
         " https://langfuse.com/self-hosting/upgrade/upgrade-guides/upgrade-v3-to-v4"
     )
+
+
+async def _taking_turns(items: Iterable[Any]) -> AsyncIterator[Any]:
+    """Yield the items; whenever handling them has taken a while, other requests go on first."""
+    begin = time.perf_counter()
+    for item in items:
+        yield item
+        if time.perf_counter() - begin > _TURN_SECONDS:
+            await asyncio.sleep(0)
+            begin = time.perf_counter()
 
 
 OPERATIONS = [
