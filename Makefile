@@ -65,7 +65,7 @@ credentials: .venv/.runtime ## Config: print a key [PROJECT= KEY= FORMAT=]
 export-config: .venv/.runtime ## Config: write config files [INTO= PROJECT= BASE_URL=]
 	@$(RUN) export-config $(call option,into,INTO) $(call option,project,PROJECT) $(call option,base-url,BASE_URL)
 
-destroy: .venv/.runtime ## Run: delete all data, after a question [YES=1 DRY_RUN=1]
+destroy: .venv/.runtime ## Run: delete all data, after asking [YES=1 DRY_RUN=1]
 	@$(RUN) destroy $(call switch,yes,YES) $(call switch,dry-run,DRY_RUN)
 
 adopt: .venv/.runtime ## Run: take over the stack of a lost checkout [YES=1]
@@ -112,10 +112,10 @@ import: .venv/.runtime ## Data: load an export or a server [FROM= FROM_URL= PROJ
 	@$(RUN) import $(call argument,FROM) $(call option,project,PROJECT) $(call option,base-url,BASE_URL) \
 	  $(call option,from-url,FROM_URL) $(call switch,dry-run,DRY_RUN)
 
-promote: .venv/.runtime ## Data: from the embedded to the compose engine [DRY_RUN=1]
+promote: .venv/.runtime ## Data: move data from the embedded to compose [DRY_RUN=1]
 	@$(RUN) promote $(call switch,dry-run,DRY_RUN)
 
-retention: .venv/.runtime ## Data: traces that are too old [APPLY=1]
+retention: .venv/.runtime ## Data: delete traces that are too old [APPLY=1]
 	@$(RUN) retention $(call switch,apply,APPLY)
 
 erase: .venv/.runtime ## Data: USER_ID= SESSION_ID= TRACE_ID= TAG= [APPLY=1 VERIFY=1]
@@ -123,11 +123,11 @@ erase: .venv/.runtime ## Data: USER_ID= SESSION_ID= TRACE_ID= TAG= [APPLY=1 VERI
 	  $(call selector,trace,TRACE_ID) $(call selector,tag,TAG) $(call switch,apply,APPLY) \
 	  $(call switch,verify,VERIFY) $(call option,by,BY)
 
-upgrade: .venv/.runtime ## Data: to another version [TO= CHECK=1 YES=1 SMOKE=0 ALLOW=]
+upgrade: .venv/.runtime ## Data: change the version [TO= CHECK=1 YES=1 SMOKE=0 ALLOW=]
 	@$(RUN) upgrade $(call argument,TO) $(call switch,check,CHECK) $(call switch,yes,YES) $(call refusal,no-smoke,SMOKE) \
 	  $(call option,allow,ALLOW)
 
-rollback: .venv/.runtime ## Data: to before the last upgrade [CHECK=1 YES=1]
+rollback: .venv/.runtime ## Data: go back to before the last upgrade [CHECK=1 YES=1]
 	@$(RUN) rollback $(call switch,check,CHECK) $(call switch,yes,YES)
 
 repair-migration: .venv/.runtime ## Data: finish a migration that failed [DRY_RUN=1 YES=1]

@@ -1,4 +1,4 @@
-"""Say how a start of the compose stack gets on, and why it failed: who, what it said, what helps."""
+"""Report the progress of a start of the compose stack, and explain why it failed."""
 
 from __future__ import annotations
 

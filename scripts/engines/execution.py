@@ -1,4 +1,4 @@
-"""Run one command: what it works with, how its errors are told, which exit code they have."""
+"""Run one command: what it works with, how its errors are shown, which exit code they have."""
 
 from __future__ import annotations
 

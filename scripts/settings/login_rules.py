@@ -1,4 +1,4 @@
-"""Login providers: what each needs, since Langfuse leaves out an incomplete one without a word."""
+"""Login providers: what each needs, since Langfuse silently leaves out an incomplete one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compute which services of `compose.yaml` a stack needs. An external store takes the bundled one out."""
+"""Compute which services of `compose.yaml` a stack needs. An external store replaces the bundled one."""
 
 from __future__ import annotations
 

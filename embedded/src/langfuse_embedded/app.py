@@ -1,4 +1,4 @@
-"""The ASGI application: find the operation, check the key, call the handler, word the errors."""
+"""The ASGI application: find the operation, check the key, call the handler, format the errors."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ class App:
 
     async def _page(self, request: Request, raw_path: str) -> Response | None:
         if self._viewer is None:
-            # Templates take 0.1 s to import: only who opens a page waits for them.
+            # Templates take 0.1 s to import: loaded for the first page, not at the start.
             viewer = await run_in_threadpool(_import_viewer)
             self._viewer = self._viewer or viewer(self.engine)
         return await self._viewer.respond(request, raw_path)

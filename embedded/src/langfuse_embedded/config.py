@@ -1,4 +1,4 @@
-"""What the engine is told by its environment: the server's own variables, and a few of the engine's."""
+"""The engine's configuration from its environment: the server's own variables, and a few of the engine's."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def look(
 
 
 def _mend(context: Context, results: Sequence[Result], *, dry_run: bool, yes: bool) -> bool:
-    """Apply the safe fixes, after a question; return whether anything was done."""
+    """Apply the safe fixes, after asking; return whether anything was done."""
     broken = [
         result
         for result in results

@@ -1,4 +1,4 @@
-"""Read `config/alerts.yaml`; refuse what is not understood with line and column, all faults at once."""
+"""Read `config/alerts.yaml`; refuse what is not understood with line and column, all problems at once."""
 
 from __future__ import annotations
 

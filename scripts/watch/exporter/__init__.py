@@ -1,1 +1,1 @@
-"""The exporter: what the public API, the admin API and a canary tell, as Prometheus metrics."""
+"""The exporter: what the public API, the admin API and a canary say, as Prometheus metrics."""

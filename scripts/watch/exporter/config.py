@@ -1,4 +1,4 @@
-"""What the exporter is told."""
+"""The configuration of the exporter, from its environment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who sends a request: Basic and Bearer keys as the server reads them, with its very refusals."""
+"""Authenticate requests: Basic and Bearer keys as the server reads them, with its error messages."""
 
 from __future__ import annotations
 

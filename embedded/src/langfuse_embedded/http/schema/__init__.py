@@ -1,4 +1,4 @@
-"""Shapes of queries and bodies, with the very issues that the server reports.
+"""Shapes of queries and bodies, with exactly the issues that the server reports.
 
 The server validates with zod 4, and clients see its issues: their paths and messages are part of the
 contract (`{"path": ["name"], "message": "Invalid input: expected string, received undefined"}`). The rules
