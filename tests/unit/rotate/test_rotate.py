@@ -129,8 +129,8 @@ def test_one_line_of_the_env_file_changes(before: str, after: str) -> None:
     assert with_values(before, {"REDIS_AUTH": "new"}) == after
 
 
-def test_a_value_is_taken_as_it_stands() -> None:
-    assert with_values("A=1\n", {"A": r"\1\g<0>$&"}) == "A=\\1\\g<0>$&\n"
+def test_a_value_with_a_dollar_sign_is_kept_as_it_is() -> None:
+    assert with_values("A=1\n", {"A": r"\1\g<0>$&"}) == "A='\\1\\g<0>$&'\n"
 
 
 def test_the_env_file_stays_private(tmp_path: Path) -> None:
