@@ -20,6 +20,7 @@ _MAX_MESSAGES = 200
 _MAX_PREVIEWED = 20_000
 _WORDS = frozenset(("text", "input_text", "output_text"))
 # What messages say of themselves beside what they hold: prompts of Langfuse, the responses API.
+_PLAIN_FIELDS = frozenset(("role", "content", "type"))
 _PLAIN_TYPES = ("chatmessage", "message")
 # Parts of messages in the GenAI conventions of OpenTelemetry, and those of Anthropic, which mean the same.
 _CALLS = {"tool_call": ("arguments",), "tool_use": ("input",), "tool-call": ("input", "args")}
@@ -149,6 +150,16 @@ def plain_text(text: str | None) -> str:
     if is_text(said) and not messages[0].get("tool_calls"):
         return said
     return json.dumps(value, ensure_ascii=False, indent=2)
+
+
+def plain_text_of_value(value: Any) -> str:
+    """Return a JSON value as a text to be compared with another; of a chat, roles and what they say."""
+    if isinstance(value, str):
+        return value
+    messages = messages_of(value)
+    if messages and all(is_text(one.get("content")) and one.keys() <= _PLAIN_FIELDS for one in messages):
+        return "\n\n".join(f"{one['role']}:\n{one['content']}" for one in messages)
+    return json.dumps(value, ensure_ascii=False, indent=2) if value else ""
 
 
 def content_of_value(value: Any) -> Content | None:

@@ -110,8 +110,8 @@ class Filters:
     score_max: float | None
 
     @classmethod
-    def of(cls, visit: Visit) -> Filters:
-        """Return what the address of a visit asks for.
+    def of(cls, visit: Visit, default_range: str = "") -> Filters:
+        """Return what the address of a visit asks for, with a range of time where it names none.
 
         Raises:
             PageRefused: a time or a bound cannot be read; a list that ignores it looks filtered, and is not.
@@ -120,7 +120,10 @@ class Filters:
         chosen = {name: list(dict.fromkeys(filter(None, given.getlist(name)))) for name in FILTERS}
         texts = {name: visit.text(name) for name in _TEXTS}
         since, before = visit.moment("from"), visit.moment("to")
+        if since is None and not texts["range"]:
+            texts["range"] = default_range
         if texts["range"]:
+            texts |= {"from": "", "to": ""}
             since, before = _range(texts["range"], now_ms())
         return cls(
             {name: values for name, values in chosen.items() if values},
