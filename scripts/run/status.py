@@ -6,14 +6,18 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import urlsplit
 
+from scripts.api.client import Api
+from scripts.api.keys import project_keys
 from scripts.core.errors import EXIT_FAILED, EXIT_OK, StackError
 from scripts.core.layout import Layout
 from scripts.data.upgrade import journal
-from scripts.engines.base import MIB, Engine, EngineState, Part
+from scripts.engines.base import MIB, Engine, EngineName, EngineState, Part
 from scripts.engines.context import Context
 
+_TIMEOUT_S = 5.0
 HEADS = ("Service", "State", "Up for", "Restarts", "Memory MiB", "Reached at")
 
 
@@ -27,7 +31,10 @@ def run(context: Context, *, as_json: bool) -> int:
         context.console.print(json.dumps(as_document(engine, state, memory), indent=2))
     else:
         rows = status_rows(engine, state, settings["NEXTAUTH_URL"])
-        context.console.rows([*rows, *upgrade_rows(context.layout)])
+        judging = (
+            judge_rows(state, context.layout) if engine.name == EngineName.EMBEDDED and state.healthy else []
+        )
+        context.console.rows([*rows, *judging, *upgrade_rows(context.layout)])
         if state.parts:
             context.console.print()
             now = datetime.now(UTC)
@@ -96,6 +103,32 @@ def url_rows(running: str, set_here: str, public: str) -> list[tuple[str, str]]:
     if parts.hostname == "localhost" and parts.port == urlsplit(running).port:
         return [("URL", public)]
     return [("URL", public), ("Here", running)]
+
+
+def judge_rows(state: EngineState, layout: Layout) -> list[tuple[str, str]]:
+    """Return a line about the judges of each project; none where there is nothing to say."""
+    rows = []
+    for one in project_keys(layout.credentials_dir):
+        try:
+            with Api(state.url, one.keys, timeout_s=_TIMEOUT_S) as api:
+                found = api.get("/api/embedded/judge")
+        except StackError:
+            continue  # keys of another stack, or an engine of before
+        if found.get("known") or found.get("paused"):
+            rows.append(("Judges", f"{one.project}: {judge_words(found)}"))
+    return rows
+
+
+def judge_words(found: Mapping[str, Any]) -> str:
+    """Return in words what the judges of a project have done and have to do."""
+    words = [
+        f"{found['judgedToday']} judged today for {found['costTodayUsd']:.4f} USD",
+        f"{found['waiting']} waiting",
+        f"{found['delayed']} to be tried again",
+        f"{found['failedToday']} failed",
+        *(f"{one['name']} is paused: {one['reason']}" for one in found["paused"]),
+    ]
+    return ", ".join(words)
 
 
 def upgrade_rows(layout: Layout) -> list[tuple[str, str]]:

@@ -397,7 +397,7 @@ def _allow_list(target: str, shown: str) -> Iterator[Setting]:
     for ending, what in (("HOST", "host names"), ("IPS", "IP addresses"), ("IP_SEGMENTS", "networks (CIDR)")):
         name = f"LANGFUSE_{target}_WHITELISTED_{ending}"
         description = f"Private {what} that the server may call for {shown}; separated by commas."
-        # The embedded engine calls nobody, but checks the addresses of LLM connections as the server does.
+        # The embedded engine calls models alone.
         both = (Reader.COMPOSE, Reader.EMBEDDED)
         readers = both if target == "LLM_CONNECTION" else (Reader.COMPOSE,)
         yield Setting(name=name, description=description, used_by=readers)

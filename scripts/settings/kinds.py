@@ -211,6 +211,7 @@ MEMORY = _matching(
 CPUS = _matching(
     "CPUs", r"[0-9]*[1-9](\.[0-9]+)?|0\.[0-9]+", "is not a number of CPUs", "write it as 2 or 0.5"
 )
+AMOUNT = _matching("amount", r"[0-9]{1,9}(\.[0-9]{1,9})?", "is not an amount", "write it as 2.50")
 DURATION = _matching("duration", r"[1-9][0-9]*[smhd]", "is not a duration", "write it as 90s, 15m or 30d")
 DOMAIN = _matching(
     "host name",

@@ -17,6 +17,7 @@ from .compose_table import (
     OBSERVATION,
 )
 from .kinds import (
+    AMOUNT,
     BOOLEAN,
     EMAIL,
     IDENTIFIER,
@@ -312,6 +313,14 @@ _EMBEDDED = Group(
             description="Whether `POST /api/embedded/reset` deletes all that the project of the key holds.",
             kind=BOOLEAN,
             default="false",
+            used_by=EMBEDDED,
+        ),
+        Setting(
+            name="EMBEDDED_JUDGE_BUDGET_USD",
+            description="What the judges of a project may spend on a day (UTC), such as 2.50; 0: no limit.",
+            kind=AMOUNT,
+            unit="USD",
+            default="0",
             used_by=EMBEDDED,
         ),
         Setting(

@@ -46,7 +46,8 @@ _RULES: list[dict[str, Any]] = [
 ]
 _REPLAYED = re.compile(r"/api/public/(unstable/evaluat|llm-connections)")
 _LATER_TAGS = re.compile(
-    "evaluator (for mapping|default)|invalid json|rule (filter|mapping)|limit|evaluators have"
+    "evaluator (for mapping|default|dataType)|invalid json|rule (filter|mapping)|limit|evaluators have|"
+    "empty patch|patch mapping|sampling 0|unknown|experiment rule|same (evaluator twice|name)"
 )
 # Ports differ, and the words of what cannot be reached.
 _PLACE = re.compile(r"http://[0-9.]+:\d+|(?<=Cannot connect to API: ).*")

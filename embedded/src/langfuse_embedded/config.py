@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from .errors import ConfigError
 from .faults import Fault, FaultsUnreadable, parse_faults
+from .judge_settings import JudgeSettings
 from .login_settings import LoginSettings, read_login_settings
 from .outbound_urls import AllowedHosts
 
@@ -52,6 +54,7 @@ class EngineConfig:
         max_media_bytes: largest media file.
         media_url_seconds: how long a download URL of media works.
         llm_allowed_hosts: addresses inside the network that an LLM connection may name.
+        judge: how observations are judged where a rule asks for it.
         salt: part of every fast key hash, as on the server: after a change each key is hashed anew once.
         encryption_key: 32 bytes as hex, for secrets of LLM connections.
         session_secret: signs the cookies of people who signed in; empty: a random one until the process ends.
@@ -75,6 +78,7 @@ class EngineConfig:
     max_media_bytes: int = 1_000_000_000
     media_url_seconds: int = 3600
     llm_allowed_hosts: AllowedHosts = field(default_factory=AllowedHosts)
+    judge: JudgeSettings = field(default_factory=JudgeSettings)
     salt: str = ""
     encryption_key: str = ""
     session_secret: str = ""
@@ -115,6 +119,7 @@ def config_from_environment(
     max_media = _number(env, "LANGFUSE_S3_MEDIA_MAX_CONTENT_LENGTH", 1_000_000_000, problems)
     media_url_seconds = _number(env, "LANGFUSE_S3_MEDIA_DOWNLOAD_URL_EXPIRY_SECONDS", 3600, problems)
     allowed_hosts = _allowed_hosts(env, problems)
+    judge = _judge(env, allowed_hosts, problems)
     lag = _number(env, "INGEST_LAG_MS", 0, problems)
     faults = _faults(env, problems)
     allow_reset = _boolean(env, "EMBEDDED_ALLOW_RESET", problems)
@@ -133,6 +138,7 @@ def config_from_environment(
         max_media_bytes=max_media,
         media_url_seconds=media_url_seconds,
         llm_allowed_hosts=allowed_hosts,
+        judge=judge,
         salt=env.get("SALT", ""),
         encryption_key=env.get("ENCRYPTION_KEY", ""),
         session_secret=env.get("NEXTAUTH_SECRET") or env.get("SALT", ""),
@@ -168,6 +174,31 @@ def _allowed_hosts(env: Mapping[str, str], problems: list[str]) -> AllowedHosts:
     prefix = "LANGFUSE_LLM_CONNECTION_WHITELISTED"
     networks = _networks(env, f"{prefix}_IP_SEGMENTS", problems)
     return AllowedHosts(_listed(env, f"{prefix}_HOST"), _listed(env, f"{prefix}_IPS"), networks)
+
+
+def _judge(env: Mapping[str, str], allowed: AllowedHosts, problems: list[str]) -> JudgeSettings:
+    default, prefix = JudgeSettings(), "LANGFUSE_LLM_AS_JUDGE"
+    budget = env.get("EMBEDDED_JUDGE_BUDGET_USD") or "0"
+    if not re.fullmatch(r"\d{1,9}(\.\d{1,9})?", budget, re.ASCII):
+        problems.append(
+            f"EMBEDDED_JUDGE_BUDGET_USD is {budget!r}: use an amount such as 2.50, or 0 for no limit"
+        )
+        budget = "0"
+    concurrency = _number(env, f"{prefix}_EXECUTION_WORKER_CONCURRENCY", default.concurrency, problems)
+    retries = _number(env, f"{prefix}_QUEUE_RETRY_MAX_ATTEMPTS", default.retries, problems)
+    seconds = _number(env, f"{prefix}_QUEUE_RETRY_MAX_AGE_SECONDS", default.retry_seconds, problems)
+    timeout = _number(
+        env, "LANGFUSE_FETCH_LLM_COMPLETION_TIMEOUT_MS", int(default.timeout_seconds * 1000), problems
+    )
+    return JudgeSettings(
+        concurrency=max(concurrency, 1),
+        retries=retries,
+        retry_seconds=seconds,
+        timeout_seconds=timeout / 1000,
+        budget_usd=float(budget),
+        allowed=allowed,
+        encryption_key=env.get("ENCRYPTION_KEY", ""),
+    )
 
 
 def _faults(env: Mapping[str, str], problems: list[str]) -> tuple[Fault, ...] | None:

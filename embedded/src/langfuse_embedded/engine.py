@@ -12,6 +12,7 @@ from .http.intake import Intake
 from .http.reads import Reads
 from .http.signed_urls import UrlSigner
 from .judge.calls import Caller
+from .judge.client import JudgeClient
 from .store.annotation_queues import AnnotationQueueStore
 from .store.comments import CommentStore
 from .store.dashboards import DocumentStore
@@ -80,6 +81,7 @@ class Engine:
         self.evaluation_rules = EvaluationRuleStore(self.state)
         self.secrets = SecretBox(config.data_dir, config.encryption_key)
         self.model_caller = Caller(config.llm_allowed_hosts, timeout_seconds=_PREFLIGHT_SECONDS)
+        self.judge = JudgeClient(config.data_dir, config.judge, self.writer, self.state)
         self.dashboards = DocumentStore(self.state, "dashboards")
         self.dashboard_widgets = DocumentStore(self.state, "dashboard_widgets")
         self.media = MediaStore(self.state, config.data_dir)
@@ -111,11 +113,13 @@ class Engine:
             self.metrics.start()
         # Last: it takes a core for half a second, which the writer's start should have.
         self.price_list.start()
+        self.judge.ensure(self.events.last_sequence())
         self.watch.start()
 
     async def close(self) -> None:
         """Stop in the reverse order; everything acknowledged is on disk already."""
         await self.watch.stop()
+        await self.judge.close()
         await self.model_caller.close()
         await self.tasks.close()
         self.metrics.close()

@@ -1,13 +1,15 @@
-"""What test suites ask of the embedded engine alone, each only when a setting allows it: faults, reset."""
+"""What the embedded engine alone has: faults and reset, where a setting allows them, and what judges do."""
 
 from __future__ import annotations
 
 from starlette.responses import Response
 
+from langfuse_embedded.clock import now_ms
 from langfuse_embedded.faults import FaultsUnreadable, parse_faults
 from langfuse_embedded.http.errors import InvalidRequest, NotFound
 from langfuse_embedded.http.json_answers import json_response
 from langfuse_embedded.http.schema import Object, String
+from langfuse_embedded.judge.jobs import summary
 from langfuse_embedded.store.project_reset import reset_state
 
 from .call import Call
@@ -50,7 +52,17 @@ def _require_faults(call: Call) -> None:
         raise NotFound("Start the embedded engine with EMBEDDED_FAULTS=none to inject faults while it runs")
 
 
+async def show_judge(call: Call) -> Response:
+    """Return what the judges of the project have to do, and what they did and cost on this day (UTC)."""
+    engine, project = call.engine, call.project_id
+    found = await call.read(lambda: summary(engine.config.data_dir, project, now_ms()))
+    paused = engine.evaluators.paused(project)
+    budget = engine.judge.budget_usd or None
+    return json_response({"running": engine.judge.running, **found, "budgetUsd": budget, "paused": paused})
+
+
 OPERATIONS = [
+    Operation("GET", "/api/embedded/judge", show_judge),
     Operation("GET", "/api/embedded/faults", show_faults),
     Operation("PUT", "/api/embedded/faults", replace_faults),
     Operation("POST", "/api/embedded/reset", reset_project),

@@ -103,6 +103,7 @@ def create(call: Call, values: RuleValues, assigned: Sequence[tuple[str, Mapping
     """Store a rule with its evaluators and return it."""
     if values.enabled:
         require_room(call)
+        call.engine.judge.prepare(call.engine.events.last_sequence())
     store = call.engine.evaluation_rules
     with call.engine.state.transaction():
         rule_id = store.create(call.project_id, values, call.engine.events.last_sequence())
@@ -116,6 +117,7 @@ def update(
     """Change a rule, with `assigned` also its evaluators, and return it."""
     if values.enabled and not rule.values.enabled:
         require_room(call)
+        call.engine.judge.prepare(call.engine.events.last_sequence())
     store = call.engine.evaluation_rules
     with call.engine.state.transaction():
         store.update(rule, values, call.engine.events.last_sequence())
@@ -141,6 +143,7 @@ def found_rule(call: Call) -> Rule:
 
 
 def _settled(call: Call, rule_id: str) -> Rule:
+    call.engine.judge.ensure(call.engine.events.last_sequence())
     rule = call.engine.evaluation_rules.get(call.project_id, rule_id)
     if rule is None:
         raise NotFound("Evaluation rule not found within authorized project")

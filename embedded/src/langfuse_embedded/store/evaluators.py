@@ -153,6 +153,15 @@ class EvaluatorStore:
             "update evaluators set paused_at = null, paused_reason = null where id = ?", (evaluator_id,)
         )
 
+    def paused(self, project_id: str) -> list[dict[str, str]]:
+        """Return `name` and `reason` of the paused evaluators of a project."""
+        rows = self._db.execute(
+            "select name, paused_reason as reason from evaluators"
+            " where project_id = ? and paused_reason is not null order by name",
+            (project_id,),
+        )
+        return [{"name": row["name"], "reason": row["reason"]} for row in rows]
+
     def pause_users_of(self, project_id: str, provider: str) -> None:
         """Stop the evaluators whose newest version names a provider that has no connection any more."""
         rows = self._db.execute(f"{_NEWEST} where e.project_id = ?", (project_id,)).fetchall()

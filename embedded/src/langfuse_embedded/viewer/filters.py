@@ -26,7 +26,7 @@ NOISE: Mapping[str, tuple[str, ...]] = {
     "smoke tests": ("stack-smoke", "stack-smoke-otel"),
     "canary": ("stack-canary",),
     "experiments": ("sdk-experiment", "prompt-experiment"),
-    "judges": ("llm-as-a-judge",),
+    "judges": ("llm-as-a-judge", "langfuse-llm-as-a-judge"),
 }
 """Environments that lists leave out by default. Names lose the prefix `langfuse-` when they are stored."""
 

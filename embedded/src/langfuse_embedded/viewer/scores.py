@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from starlette.concurrency import run_in_threadpool
 
+from langfuse_embedded.clock import now_ms
+from langfuse_embedded.judge.jobs import summary
 from langfuse_embedded.store.score_rows import StoredScore
 from langfuse_embedded.store.scores import ScorePlace, ScoreQuery, find_scores
 
@@ -41,6 +43,8 @@ async def score_list(visit: Visit) -> Answer:
     following = f"{page[-1]['timestamp']}-{page[-1]['id']}" if has_next else None
     values = {
         "section": "scores",
+        "judge": await run_in_threadpool(summary, visit.engine.config.data_dir, visit.project_id, now_ms()),
+        "paused": visit.engine.evaluators.paused(visit.project_id),
         "scores": page,
         "filters": filters,
         "sources": SOURCES,

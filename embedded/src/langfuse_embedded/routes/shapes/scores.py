@@ -6,6 +6,7 @@ from typing import Any
 
 from langfuse_embedded.clock import iso
 from langfuse_embedded.javascript.values import whole
+from langfuse_embedded.judge.identity import execution_trace_id
 from langfuse_embedded.scoring import NUMERIC, TEXT, metadata_values
 from langfuse_embedded.store.score_rows import StoredScore
 
@@ -28,7 +29,7 @@ def legacy_score(project_id: str, score: StoredScore, *, only_trace_targets: boo
         "metadata": metadata_values(score["metadata"]),
         "configId": score["config_id"],
         "queueId": score["queue_id"],
-        "executionTraceId": None,
+        "executionTraceId": _execution_trace(score),
         "createdAt": iso(score["created_at"]),
         "updatedAt": iso(score["updated_at"]),
         "timestamp": iso(score["timestamp"]),
@@ -44,3 +45,9 @@ def legacy_score(project_id: str, score: StoredScore, *, only_trace_targets: boo
     if only_trace_targets:
         del shown["sessionId"], shown["datasetRunId"]
     return shown
+
+
+def _execution_trace(score: StoredScore) -> str | None:
+    """Return the id of the trace of the judgement that a score comes from."""
+    job = score["metadata"].get("job_execution_id")
+    return execution_trace_id(job) if job and score["source"] == "EVAL" else None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import legacy, observations, reset, scores
+from . import judgements, legacy, observations, reset, scores
 from .context import WriteContext
 from .errors import Failed, Refused, TooCostly
 from .protocol import PING, Payload
@@ -44,6 +44,7 @@ def _probe(context: WriteContext, _head: dict[str, Any], _body: Payload) -> Any:
 COMMANDS: dict[str, Command] = {
     **observations.COMMANDS,
     **scores.COMMANDS,
+    **judgements.COMMANDS,
     **legacy.COMMANDS,
     **reset.COMMANDS,
     REFUSE: _refuse,

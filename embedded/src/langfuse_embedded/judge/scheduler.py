@@ -1,0 +1,132 @@
+"""From new observations to judgements to be made: which rules match?"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from langfuse_embedded.clock import now_ms
+from langfuse_embedded.store.bodies import BlockReader
+from langfuse_embedded.store.database import open_database
+from langfuse_embedded.store.evaluation_rules import Assignment, EvaluationRuleStore, Rule
+from langfuse_embedded.store.evaluators import Evaluator, EvaluatorStore
+from langfuse_embedded.store.events import EVENTS_FILE
+from langfuse_embedded.store.observation_query import StoredObservation
+from langfuse_embedded.store.observation_rows import COLUMNS
+from langfuse_embedded.store.state import StateReader
+
+from .filters import matches, may_be_judged, sampled
+from .identity import job_id
+from .jobs import Jobs, NewJob
+
+_CHUNK = 500
+_SELECT = (
+    f"select {', '.join(COLUMNS)} from observations where seq > ? and seq <= ? order by seq limit {_CHUNK}"
+)
+
+
+class Rules:
+    """The enabled rules, read anew when `state.db` has changed."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.db = open_database(data_dir / "state.db", readonly=True)
+        self._version = -1
+        self.of_project: dict[str, list[Rule]] = {}
+        self._pairs: dict[str, tuple[Rule, Assignment, Evaluator]] = {}
+
+    def refresh(self) -> None:
+        """Forget what is outdated."""
+        version = self.db.execute("pragma data_version").fetchone()[0]
+        if version == self._version:
+            return
+        self._version = version
+        reader = StateReader(self.db)
+        rules = EvaluationRuleStore(reader).enabled()
+        evaluators = EvaluatorStore(reader).named(
+            {one.evaluator_id for rule in rules for one in rule.assignments}
+        )
+        self.of_project, self._pairs = {}, {}
+        for rule in rules:
+            self.of_project.setdefault(rule.project_id, []).append(rule)
+            for one in rule.assignments:
+                self._pairs[one.id] = rule, one, evaluators[one.evaluator_id]
+
+    def pair(self, assignment_id: str) -> tuple[Rule, Assignment, Evaluator] | None:
+        """Return rule, assignment and evaluator as they are now, unless they do not judge any more."""
+        found = self._pairs.get(assignment_id)
+        return None if found is None or found[2].paused_reason else found
+
+    def active(self, rule: Rule) -> Iterator[Assignment]:
+        """Yield the assignments of a rule whose evaluators are not paused."""
+        return (one for one in rule.assignments if self.pair(one.id) is not None)
+
+
+class Scheduler:
+    """Follows the sequence of `events.db`, and adds a job for everything that a rule matches."""
+
+    def __init__(self, data_dir: Path, jobs: Jobs, rules: Rules) -> None:
+        self._jobs, self._rules = jobs, rules
+        self.db = open_database(data_dir / EVENTS_FILE, readonly=True)
+        self._blocks = BlockReader(self.db)
+        self._projects: dict[int, str] = {}
+        self._seen = jobs.seen()
+
+    def step(self) -> bool:
+        """Look at the next observations; tell whether there are more."""
+        last = self.db.execute("select last from sequence").fetchone()[0]
+        if last < self._seen:
+            # The data of an earlier moment was restored: what comes from now on is new.
+            self._jobs.add([], last, now_ms())
+            self._seen = last
+        if last == self._seen:
+            return False
+        since = min((rule.since for rules in self._rules.of_project.values() for rule in rules), default=last)
+        begin = min(max(self._seen, since), last)
+        rows = self.db.execute(_SELECT, (begin, last)).fetchall() if begin < last else []
+        found = [job for row in rows for job in self._jobs_of(row)]
+        seen = rows[-1]["seq"] if len(rows) == _CHUNK else last
+        self._jobs.add(found, seen, now_ms())
+        self._seen = seen
+        return bool(seen < last)
+
+    def _jobs_of(self, row: sqlite3.Row) -> Iterator[NewJob]:
+        if not may_be_judged(row["environment"]):
+            return
+        project_id = self._project(row["project"])
+        observation = StoredObservation(row)
+        for rule in self._rules.of_project.get(project_id, ()):
+            if row["seq"] <= rule.since or not sampled(observation.id, rule.values.sampling):
+                continue
+            if not matches(rule.values.filter, observation, lambda: self._metadata(row)):
+                continue
+            for one in self._rules.active(rule):
+                yield NewJob(
+                    id=job_id(rule.id, one.id, observation.trace_id, observation.id),
+                    project_id=project_id,
+                    project=row["project"],
+                    trace_id=observation.trace_id,
+                    span_id=observation.id,
+                    rule_id=rule.id,
+                    assignment_id=one.id,
+                    evaluator_id=one.evaluator_id,
+                )
+
+    def _metadata(self, row: sqlite3.Row) -> dict[str, str]:
+        try:
+            pairs = self._blocks.body(row["block"], row["position"]).metadata
+        except LookupError:
+            return {}  # deleted meanwhile
+        found: dict[str, str] = {}
+        for name, value in pairs:
+            found.setdefault(name, value)
+        return found
+
+    def _project(self, key: int) -> str:
+        if key not in self._projects:
+            self._projects = dict(self.db.execute("select key, id from projects").fetchall())
+        return self._projects[key]
+
+    def close(self) -> None:
+        """Close the file."""
+        self.db.close()
