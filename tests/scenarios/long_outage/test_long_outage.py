@@ -10,9 +10,9 @@ import httpx
 
 from tests.scenarios.extras import Extras
 from tests.scenarios.load import container, in_container, load_on, wait_healthy
-from tests.scenarios.monitoring.test_monitoring import wait_for
 from tests.scenarios.report import Report
 from tests.scenarios.stack import export, new_id
+from tests.waiting import wait_for
 
 AWAY_S = 720.0
 PAUSE_S = 0.5
@@ -46,7 +46,7 @@ def test_twelve_minutes_without_clickhouse_are_told_and_cost_nothing(
     tell_worker("drop")
     with stack.client() as client:
         assert export(client, new_id(16), [new_id(8)]).status_code == 200
-    wait_for(lambda: dropped() > 0, COUNTED_WITHIN_S, dropped)
+    wait_for(lambda: dropped() > 0, "the rows that were dropped are counted", COUNTED_WITHIN_S)
     tell_worker("none")
     before = dropped()
 
