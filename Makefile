@@ -68,8 +68,8 @@ export-config: .venv/.runtime ## Config: write config files [INTO= PROJECT= BASE
 destroy: .venv/.runtime ## Run: delete all data, after asking [YES=1 DRY_RUN=1]
 	@$(RUN) destroy $(call switch,yes,YES) $(call switch,dry-run,DRY_RUN)
 
-adopt: .venv/.runtime ## Run: take over the stack of a lost checkout [YES=1]
-	@$(RUN) adopt $(call switch,yes,YES) $(call switch,dry-run,DRY_RUN)
+adopt: .venv/.runtime ## Run: take over an official or a lost stack [FROM=]
+	@$(RUN) adopt $(call argument,FROM) $(call switch,check,CHECK) $(call switch,yes,YES) $(call switch,dry-run,DRY_RUN)
 
 pull: .venv/.runtime ## Images: bring the images of the compose stack
 	@$(RUN) pull

@@ -65,6 +65,12 @@ def compose_command(layout: Layout, settings: Settings) -> list[str]:
     return command
 
 
+def command_in(directory: Path, project: str) -> list[str]:
+    """Return how a compose command begins that is about the files of another directory."""
+    named = ["--project-name", project] if project else []
+    return [PROGRAM, "compose", "--project-directory", str(directory), *named]
+
+
 def compose_environment(environment: Mapping[str, str], settings: Settings) -> dict[str, str]:
     """Return the environment of every compose command: ours, the settings, and the profiles they ask for."""
     # Compose would take from here what only `.env` may set, such as the DATABASE_URL of an application.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -67,11 +68,27 @@ def destroy(yes: Yes = False, dry_run: DryRun = False) -> None:
 
 
 @app.command()
-def adopt(yes: Yes = False, dry_run: DryRun = False) -> None:
-    """Take over the containers and volumes of a checkout that is gone, after a confirmation."""
-    from scripts.run import adopt as command
+def adopt(
+    source: Annotated[
+        Path | None, typer.Argument(help="Directory of the docker-compose.yml of another Langfuse.")
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Say whether that can be moved here; 2 refused, 3 with notes.")
+    ] = False,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Take over the stack of a checkout that is gone; with FROM, look at one by the official compose file."""
+    if source is not None:
+        from scripts.data.adopt import command
 
-    execute(lambda context: command.run(context, yes=yes, dry_run=dry_run))
+        directory = source
+        if not check:
+            raise typer.BadParameter("another Langfuse is looked at only: --check.")
+        execute(lambda context: command.run(context, source=directory))
+    from scripts.run import adopt as own
+
+    execute(lambda context: own.run(context, yes=yes, dry_run=dry_run))
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

@@ -1,0 +1,1 @@
+"""Take over a Langfuse that runs by the official compose file."""
