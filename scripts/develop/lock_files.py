@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-LOCK_FILES = ("requirements/*.lock", "rehearsal/*/requirements.lock")
+LOCK_FILES = ("requirements/*.lock", "embedded/requirements.lock", "rehearsal/*/requirements.lock")
 
 
 def lock_files(root: Path) -> list[Path]:

@@ -21,7 +21,7 @@ from scripts.engines.context import Context
 from .lock_files import lock_files
 
 # The packages that a stack runs with; those of other lock files test or build it.
-RUNTIME = frozenset({"requirements/runtime.lock", "requirements/exporter.lock"})
+RUNTIME = frozenset({"requirements/runtime.lock", "requirements/exporter.lock", "embedded/requirements.lock"})
 _PIN = re.compile(r"^([a-z0-9][a-z0-9._-]*)==([^\s;\\]+)", re.MULTILINE | re.IGNORECASE)
 _VARIABLE = re.compile(r"\$\{([A-Z_]+):-([^}]*)\}")
 _BUILT_HERE = "langfuse-stack-"
