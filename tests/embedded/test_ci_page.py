@@ -1,9 +1,12 @@
-"""The jobs of the page about CI: their files are well formed, and their commands do what the page says."""
+"""The action, the template and the jobs of the page about CI, run as their systems run them."""
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterator
+import shlex
+import shutil
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,103 +17,208 @@ from .documented import Checkout, blocks, embedded_environment
 from .harness import REPOSITORY
 
 PAGE = REPOSITORY / "docs" / "how-to" / "run-in-ci.md"
-CHECKOUT = "langfuse-stack"
-CLONE = "git clone --depth 1 https://git.acme.example/platform/langfuse-stack.git"
+PINNED = re.compile(r"actions/[a-z-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
+STACK = "stack"
 
 
 def files() -> dict[str, str]:
     """Return the files on the page by the name in their first line."""
     named = {}
     for block in blocks(PAGE):
-        if found := re.match(r"# (\S+\.(?:ya?ml|py))\n", block.text):
+        if found := re.match(r"# (\S+\.(?:ya?ml|py))", block.text):
             named[found[1]] = block.text
     return named
 
 
-def github_job() -> dict[str, Any]:
-    """Return the job of GitHub Actions."""
+def action() -> dict[str, Any]:
+    """Return the action of this repository."""
+    loaded = yaml.safe_load((REPOSITORY / "action.yml").read_text())
+    assert isinstance(loaded, dict)
+    return loaded
+
+
+def job() -> dict[str, Any]:
+    """Return the job of GitHub Actions on the page."""
     workflow = yaml.safe_load(files()[".github/workflows/traces.yml"])
     assert workflow["permissions"] == {"contents": "read"}
-    (job,) = workflow["jobs"].values()
-    assert isinstance(job, dict)
-    return job
+    (found,) = workflow["jobs"].values()
+    assert isinstance(found, dict)
+    return found
 
 
-def gitlab_job() -> dict[str, Any]:
-    """Return the job of GitLab."""
-    (job,) = yaml.safe_load(files()[".gitlab-ci.yml"]).values()
-    assert isinstance(job, dict)
-    return job
-
-
-def github_commands(*, after_failure: bool) -> list[str]:
-    """Return what the steps run, in their order."""
-    return [
-        step["run"]
-        for step in github_job()["steps"]
-        if "run" in step and (step.get("if") == "failure()") == after_failure
-    ]
-
-
-def gitlab_commands() -> list[str]:
-    """Return what the job runs until its end; the clone is there already."""
-    job = gitlab_job()
-    assert job["before_script"][0] == CLONE
-    return [*job["before_script"][1:], *job["script"]]
+def template() -> dict[str, Any]:
+    """Return the job of GitLab on the page, with what it takes over from the template."""
+    (base,) = yaml.safe_load((REPOSITORY / "ci" / "gitlab.yml").read_text()).items()
+    page = yaml.safe_load(files()[".gitlab-ci.yml"])
+    [included] = page.pop("include")
+    assert included["file"] == "ci/gitlab.yml"
+    assert included["project"] == base[1]["variables"]["LANGFUSE_STACK"]
+    ((_, own),) = page.items()
+    assert own["extends"] == base[0]
+    return {**base[1], **own}
 
 
 @pytest.fixture
-def checkout(tmp_path: Path) -> Iterator[Checkout]:
-    """An application with its test, and a checkout of this repository in it."""
-    application = tmp_path / "application"
-    Checkout(application / CHECKOUT, embedded_environment(), {}).make()
+def application(tmp_path: Path) -> Iterator[Checkout]:
+    """An application with its test, and a checkout of this repository where the systems put it."""
+    root = tmp_path / "application"
+    stack = Checkout(tmp_path / STACK, embedded_environment(), {}).make()
     name = "tests/integration/test_traces.py"
-    (application / name).parent.mkdir(parents=True)
-    (application / name).write_text(files()[name])
+    (root / name).parent.mkdir(parents=True)
+    (root / name).write_text(files()[name])
     # Its packages are in the environment of this repository, where `pip` has nothing to do.
-    (application / "requirements.txt").write_text("langfuse>=5\npytest\n")
+    (root / "requirements.txt").write_text("langfuse>=5\npytest\n")
     environment = {
         **embedded_environment(),
         "PATH": f"{REPOSITORY / '.venv' / 'bin'}:/usr/local/bin:/usr/bin:/bin",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
-    made = Checkout(application, environment, {"pip install": "pip install --no-index -q"})
-    yield made
-    made.run(f"make -C {CHECKOUT} down")
+    yield Checkout(root, environment, {"pip install": "pip install --no-index -q"})
+    stack.run("make down")
+
+
+class Runner:
+    """Runs steps of the action as a runner of GitHub does: in bash, with files for what a step hands over."""
+
+    def __init__(self, application: Checkout, inputs: Mapping[str, str]) -> None:
+        self.application = application
+        defaults = {name: one["default"] for name, one in action()["inputs"].items()}
+        assert inputs.keys() <= defaults.keys()
+        self.inputs = {**defaults, **inputs}
+        self.directory = application.root.parent / "runner"
+        self.directory.mkdir()
+        self.files = {name: self.directory / name for name in ("ENV", "OUTPUT", "STEP_SUMMARY")}
+
+    def step(self, name: str, *, code: int = 0) -> str:
+        """Run the step with this id; return what it printed."""
+        [step] = [one for one in action()["runs"]["steps"] if one.get("id") == name]
+        for path in self.files.values():
+            path.touch()
+        environment = {
+            **self.application.environment,
+            "GITHUB_ACTION_PATH": str(self.application.root.parent / STACK),
+            "GITHUB_WORKSPACE": str(self.application.root),
+            "RUNNER_TEMP": str(self.directory),
+            **{f"GITHUB_{one}": str(path) for one, path in self.files.items()},
+            **{one: self._value(text) for one, text in step.get("env", {}).items()},
+        }
+        assert step["shell"] == "bash"
+        # https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-syntax, `shell: bash`
+        script = f"bash --noprofile --norc -eo pipefail -c {shlex.quote(step['run'])}"
+        done = Checkout(self.application.root, environment, {}).run(script)
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def given(self, kind: str) -> dict[str, str]:
+        """Return what steps wrote into one of the files, as names and values."""
+        return dict(line.split("=", 1) for line in self.files[kind].read_text().splitlines())
+
+    def _value(self, text: str) -> str:
+        found = re.fullmatch(r"\$\{\{ inputs\.([a-z-]+) \}\}", text)
+        assert found, text
+        return self.inputs[found[1]]
 
 
 def test_every_action_is_pinned_by_commit_with_its_version() -> None:
-    used = re.findall(r"uses: (\S+)(.*)", files()[".github/workflows/traces.yml"])
-    assert len(used) == 4
-    for action, comment in used:
-        assert re.fullmatch(r"actions/[a-z-]+@[0-9a-f]{40}", action)
-        assert re.fullmatch(r" # v\d+\.\d+\.\d+", comment)
-
-
-def test_actions_are_those_of_this_repository_where_it_uses_them() -> None:
     ours = (REPOSITORY / ".github" / "workflows" / "ci.yml").read_text()
-    pins = set(re.findall(r"uses: (\S+)", files()[".github/workflows/traces.yml"]))
-    assert {pin for pin in pins if "upload-artifact" not in pin} == set(re.findall(r"uses: (\S+)", ours))
+    used = re.findall(r"uses: (actions/.*)", files()[".github/workflows/traces.yml"])
+    assert set(used) <= set(re.findall(r"uses: (.*)", ours))
+    of_action = re.findall(r"uses: (.*)", (REPOSITORY / "action.yml").read_text())
+    assert len(of_action) == 2
+    assert all(PINNED.fullmatch(one) for one in of_action)
 
 
-def test_what_a_failed_job_keeps_is_what_it_wrote() -> None:
-    (written,) = github_commands(after_failure=True)
-    file = re.findall(r"INTO=(\S+)", written)[0]
-    assert github_job()["steps"][-1]["with"]["path"] == f"{CHECKOUT}/{file}"
-    assert gitlab_job()["artifacts"] == {"when": "on_failure", "paths": [f"{CHECKOUT}/{file}"]}
+def test_the_job_on_the_page_gives_inputs_that_the_action_has() -> None:
+    used = [step for step in job()["steps"] if "langfuse-stack" in step.get("uses", "")]
+    assert [step.get("with") for step in used] == [{"engine": "embedded"}, {"command": "support-bundle"}]
+    assert {name for step in used for name in step["with"]} <= action()["inputs"].keys()
+
+
+def test_outputs_are_what_the_steps_write() -> None:
+    values = {name: one["value"] for name, one in action()["outputs"].items()}
+    ids = {one.get("id") for one in action()["runs"]["steps"]}
+    for value in values.values():
+        found = re.fullmatch(r"\$\{\{ steps\.([a-z]+)\.outputs\.[a-z-]+ \}\}", value)
+        assert found
+        assert found[1] in ids
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("system", ["github", "gitlab"])
-def test_a_job_starts_langfuse_reads_its_trace_and_leaves_a_support_bundle_when_it_fails(
-    checkout: Checkout, system: str
+def test_the_action_starts_langfuse_for_the_steps_that_follow_and_leaves_a_support_bundle(
+    application: Checkout,
 ) -> None:
-    commands = github_commands(after_failure=False) if system == "github" else gitlab_commands()
-    after = github_commands(after_failure=True) if system == "github" else gitlab_job()["after_script"]
-    done = checkout.run("\n".join(["set -e", *commands]))
+    (application.root / "langfuse").mkdir()
+    own = (REPOSITORY / "config" / "stack.yaml").read_text().replace("name: kosmos\n", "name: athena\n", 1)
+    (application.root / "langfuse" / "stack.yaml").write_text(own)
+    port = application.environment["LANGFUSE_PORT"]
+    runner = Runner(application, {"port": port, "content": "langfuse"})
+    runner.step("packages")
+    assert re.fullmatch("[0-9a-f]{16}", runner.given("OUTPUT")["hash"])
+    said = runner.step("up")
+    outputs, variables = runner.given("OUTPUT"), runner.given("ENV")
+    assert "Engine: embedded" in said
+    assert f"::add-mask::{outputs['secret-key']}" in said
+    assert variables == {
+        "LANGFUSE_BASE_URL": outputs["base-url"],
+        "LANGFUSE_PUBLIC_KEY": outputs["public-key"],
+        "LANGFUSE_SECRET_KEY": outputs["secret-key"],
+    }
+    assert outputs["base-url"].endswith(f":{port}")
+    summary = runner.files["STEP_SUMMARY"].read_text()
+    assert f"| engine | embedded |\n| URL | {outputs['base-url']} |" in summary
+    assert outputs["secret-key"] not in summary
+    later = Checkout(application.root, {**application.environment, **variables}, application.replaced)
+    done = later.run("\n".join(["set -e", *(step["run"] for step in job()["steps"] if "run" in step)]))
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Engine: embedded" in done.stderr
     assert "1 passed" in done.stdout
-    done = checkout.run("\n".join(["set -e", "CI_JOB_STATUS=failed", *after]))
+    named = later.run(
+        'curl -sfu "$LANGFUSE_PUBLIC_KEY:$LANGFUSE_SECRET_KEY" "$LANGFUSE_BASE_URL/api/public/projects"'
+    )
+    assert '"name":"athena"' in named.stdout.replace(" ", "")
+    for _ in range(2):
+        runner.step("bundle")
+    assert Path(runner.given("OUTPUT")["file"]).stat().st_size > 1000
+    runner.step("destroy")
+    assert later.run('curl -sf "$LANGFUSE_BASE_URL/api/public/health"').returncode != 0
+
+
+def test_a_command_that_is_not_known_is_told(application: Checkout) -> None:
+    said = Runner(application, {"command": "start"}).step("unknown", code=2)
+    assert said == "::error::command is 'start': use up, support-bundle or destroy\n"
+
+
+@pytest.mark.slow
+def test_the_template_starts_langfuse_before_the_script_and_leaves_nothing_but_a_support_bundle(
+    application: Checkout,
+) -> None:
+    found = template()
+    # What GitLab would answer to the clone is a copy of this repository.
+    url = "https://gitlab-ci-token:$CI_JOB_TOKEN@$CI_SERVER_HOST/$LANGFUSE_STACK.git"
+    (clone,) = [line for line in found["before_script"] if url in line]
+    here = clone.replace(url, str(application.root.parent / STACK))
+    predefined = {
+        "CI_PROJECT_DIR": str(application.root),
+        "CI_JOB_STATUS": "failed",
+        "HOME": os.environ["HOME"],
+    }
+    of_template = {
+        name: value.replace("$CI_PROJECT_DIR", str(application.root))
+        for name, value in found["variables"].items()
+        if name not in application.environment
+    }
+    job_environment = {**application.environment, **predefined, **of_template, "LANGFUSE_STACK_REF": "master"}
+    # The copy has no branch of a name that is known here, and no environment of Python.
+    venv = f"ln -s {REPOSITORY}/.venv .langfuse-stack/.venv"
+    lines = [here, venv, *found["before_script"][1:], *found["script"]]
+    running = Checkout(application.root, job_environment, application.replaced)
+    running.run(f"git -C {application.root.parent / STACK} branch -M master")
+    done = running.run("\n".join(["set -e", *lines]))
     assert done.returncode == 0, done.stdout + done.stderr
-    assert (checkout.root / CHECKOUT / "langfuse.tar.gz").stat().st_size > 1000
+    assert "1 passed" in done.stdout
+    done = running.run("\n".join(["set -e", *found["after_script"]]))
+    assert done.returncode == 0, done.stdout + done.stderr
+    (kept,) = found["artifacts"]["paths"]
+    assert (application.root / kept).stat().st_size > 1000
+    port = application.environment["LANGFUSE_PORT"]
+    assert running.run(f"curl -sf http://127.0.0.1:{port}/api/public/health").returncode != 0
+    assert shutil.which("curl")

@@ -76,7 +76,7 @@ def known_words() -> str:
     files = [ROOT / "Makefile", *ROOT.glob("*.yaml")]
     for directory in ("config", "rehearsal"):
         files += (ROOT / directory).rglob("*")
-    for directory in (*CODE, "benchmarks", "deploy", ".github"):
+    for directory in (*CODE, "benchmarks", "deploy", ".github", "ci"):
         files += (ROOT / directory).rglob("*.py")
         files += (ROOT / directory).rglob("*.y*ml")
     return "\n".join(path.read_text(encoding="utf-8", errors="replace") for path in files if path.is_file())
@@ -160,7 +160,7 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
 def test_every_file_exists(page: Path) -> None:
-    directories = (*CODE, "config", "docs", "benchmarks", "deploy", ".ci", ".github")
+    directories = (*CODE, "config", "docs", "benchmarks", "deploy", ".ci", ".github", "ci")
     beginnings = "|".join(map(re.escape, directories))
     wrong = []
     for code in code_of(page):
