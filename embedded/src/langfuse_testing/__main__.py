@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shlex
 import signal
@@ -31,7 +32,11 @@ def main(argv: Sequence[str] | None = None) -> int:
                 return subprocess.run(
                     arguments.exec, env={**os.environ, **engine.environment()}, check=False
                 ).returncode
-            print(_summary(engine, lasts=arguments.data_dir is not None), flush=True)
+            lasts = arguments.data_dir is not None
+            print(
+                json.dumps(engine.environment()) if arguments.json else _summary(engine, lasts=lasts),
+                flush=True,
+            )
             signal.pause()
     except LangfuseFailed as error:
         print(f"error: {error}", file=sys.stderr)
@@ -63,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--project", default=DEFAULT_KEYS.project_id, help="id (default: %(default)s)")
     parser.add_argument("--public-key", default=DEFAULT_KEYS.public_key, help="(default: %(default)s)")
     parser.add_argument("--secret-key", default=DEFAULT_KEYS.secret_key, help="(default: %(default)s)")
+    parser.add_argument("--json", action="store_true", help="print the variables as one line of JSON")
     parser.add_argument(
         "--exec",
         nargs=argparse.REMAINDER,
