@@ -1,7 +1,7 @@
 #!/bin/sh
 # Install the programs that some tests need and Python packages do not bring: restic for backups, sshd for those on
-# an SFTP server, Prometheus and Alertmanager (with promtool and amtool) for alerts. Installs what is missing only,
-# and starts no service.
+# an SFTP server, Prometheus and Alertmanager (with promtool and amtool) for alerts, and a browser for the viewer.
+# Installs what is missing only, and starts no service.
 # Debian and Ubuntu; elsewhere install them with your package manager.
 set -eu
 
@@ -10,6 +10,11 @@ command -v restic >/dev/null || missing="$missing restic"
 PATH="$PATH:/usr/sbin" command -v sshd >/dev/null || missing="$missing openssh-server"
 command -v promtool >/dev/null || missing="$missing prometheus"
 command -v amtool >/dev/null || missing="$missing prometheus-alertmanager"
+# Ubuntu's packages of this name are empty ones that install a snap; its CI machines come with Chrome.
+if grep -q '^ID=debian$' /etc/os-release 2>/dev/null; then
+  command -v chromium >/dev/null || missing="$missing chromium"
+  command -v chromedriver >/dev/null || missing="$missing chromium-driver"
+fi
 [ -n "$missing" ] || exit 0
 as_root=
 [ "$(id -u)" = 0 ] || as_root=sudo

@@ -32,12 +32,19 @@ WIDTHS = {"wide": 1280, "80-columns": 680, "phone": 390}
 Open = Callable[[bool], webdriver.Chrome]
 
 
+def browser_and_driver() -> tuple[str, str]:
+    """Return Chromium, or else Chrome, and its driver; without them the test is skipped."""
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    driver = shutil.which("chromedriver")
+    if browser is None or driver is None:
+        pytest.skip("no browser: rehearsal/install_tools.sh installs one on Debian")
+    return browser, driver
+
+
 @pytest.fixture
 def open_browser(tmp_path: Path) -> Iterator[Open]:
     """A function that opens a browser with JavaScript switched on or off."""
-    browser, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if browser is None or driver is None:
-        pytest.skip("no browser: install chromium and chromium-driver (Debian) for this test")
+    browser, driver = browser_and_driver()
     opened: list[webdriver.Chrome] = []
 
     def open_it(with_scripts: bool) -> webdriver.Chrome:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import shutil
 import ssl
 import subprocess
 import threading
@@ -24,6 +23,7 @@ from selenium.webdriver.common.by import By
 
 from tests.waiting import wait_for
 
+from .browsing import browser_and_driver
 from .harness import RunningEngine
 from .https_proxy import S3, STATUS, WEB, Proxy, find_caddy, make_certificate
 from .viewer_client import EMAIL, PASSWORD
@@ -287,9 +287,7 @@ def fingerprint(proxy: Proxy) -> str:
 @contextmanager
 def chromium(proxy: Proxy, directory: Path) -> Iterator[webdriver.Chrome]:
     """Yield a browser that finds every name at Caddy, and trusts its authority and no other."""
-    browser, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if browser is None or driver is None:
-        pytest.skip("no browser: install chromium and chromium-driver (Debian) for this test")
+    browser, driver = browser_and_driver()
     options = Options()
     options.binary_location = browser
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
