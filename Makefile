@@ -7,7 +7,9 @@ MAKEFLAGS += --no-builtin-rules
 .SUFFIXES:
 
 PYTHON ?=
+## Installs where it is found; UV= in the environment leaves it to pip.
 UV ?= uv
+export UV
 RUN = .venv/bin/python -m scripts
 ## What a caller sets is text, never a program: make would expand it for the environment of every command, and run what
 ## is in $(shell ...) while it does.
@@ -28,12 +30,11 @@ with_args = .venv/bin/python scripts/append_words.py $(call quoted,ARGS)
 ## $(1) is an environment. Programs in the background do not see Ctrl-C, which would make them show a traceback.
 remove_on_interrupt = trap 'kill $$! 2>/dev/null; wait; rm -rf $(1); \
   echo "Interrupted: $(1) is removed. Repeat the command to make it again." >&2; exit 130' INT TERM HUP
-pip_install = $(remove_on_interrupt); $(1)/bin/python -m pip install -qq --no-input --disable-pip-version-check \
-  --require-hashes -r $(2) & wait $$! || { $(3) \
+pip_install = $(remove_on_interrupt); $(1)/bin/python scripts/install_packages.py $(2) & wait $$! || { $(3) \
   echo "error: packages could not be installed into $(1): pip says why above." >&2; \
   echo "fix: for your own proxy or index see docs/how-to/corporate-proxy.md; then repeat." >&2; exit 1; }
 
-.PHONY: help up down status logs pull lock images-save images-load images-check bootstrap plan validate credentials export-config smoke alerts alerts-check exporter dashboard report canary backup backups backup-verify restore reconcile export import promote retention erase destroy adopt test test-slow test-clients test-hosts rehearse fake-llm api-reference lint audit types bench doctor capacity kubernetes-render docs lock-python trust reload-tls bundle install-bundle sbom rotate support-bundle upgrade rollback repair-migration repair-queues
+.PHONY: help up down status logs pull lock images-save images-load images-check bootstrap plan validate credentials export-config smoke alerts alerts-check exporter dashboard report canary backup backups backup-verify restore reconcile export import promote retention erase destroy adopt test test-slow test-clients test-hosts rehearse fake-llm api-reference lint audit types bench doctor capacity kubernetes-render docs lock-python trust reload-tls bundle install-bundle sbom release rotate support-bundle upgrade rollback repair-migration repair-queues
 
 help: ## Help: show this; explain a group or all [GROUP=]
 	@awk -v group=$(call quoted,GROUP) -f scripts/help.awk $(MAKEFILE_LIST)
@@ -198,7 +199,7 @@ lint: .venv/.dev .venv-tools/.runtime ## Develop: style, shell, Dockerfiles, CI,
 	@.venv/bin/ruff check --quiet . && .venv/bin/ruff format --quiet --check . && $(RUN) docs --check
 	@git grep -lE '^#!.*[/ ](ba)?sh$$' -- ':!*.py' | xargs .venv-tools/bin/shellcheck
 	@git ls-files '*Dockerfile' | xargs .venv-tools/bin/hadolint
-	@.venv-tools/bin/zizmor --offline --quiet --no-progress .github
+	@.venv-tools/bin/zizmor --offline --quiet --no-progress .github action.yml
 
 bundle: .venv/.runtime ## Config: all for a host without network [FILE= KEY= IMAGES=0|1]
 	@$(RUN) bundle $(call option,key,KEY) $(call refusal,no-images,IMAGES) $(call switch,images,IMAGES) $(call argument,FILE)
@@ -218,6 +219,10 @@ audit: .venv/.runtime .venv-tools/.runtime ## Develop: known vulnerabilities of 
 sbom: .venv/.runtime ## Develop: list of packages and images, CycloneDX [OUTPUT=]
 	@$(RUN) sbom $(call option,output,OUTPUT)
 
+release: .venv/.runtime ## Develop: files and tag [VERSION= DRY_RUN=1 KEY= BUILD_ONLY=1]
+	@$(RUN) release $(call option,into,INTO) $(call option,key,KEY) $(call switch,build-only,BUILD_ONLY) \
+	  $(call switch,dry-run,DRY_RUN) $(call switch,yes,YES) $(call quoted,VERSION)
+
 types: .venv/.dev ## Develop: static types
 	@.venv/bin/mypy
 	@.venv/bin/mypy examples/observer.py
@@ -233,6 +238,7 @@ api-reference: .venv/.dev ## Develop: run the tests, write docs/reference/embedd
 lock-python: ## Develop: resolve the Python lock files anew (needs uv)
 	@for lock in "requirements/runtime.lock pyproject.toml embedded/pyproject.toml" \
 	  "requirements/dev.lock pyproject.toml embedded/pyproject.toml --extra dev" \
+	  "embedded/requirements.lock embedded/pyproject.toml --constraints requirements/runtime.lock" \
 	  "requirements/pip.lock requirements/pip.in" "requirements/sdk4.lock requirements/sdk4.in" \
 	  "requirements/sdk2.lock requirements/sdk2.in" "requirements/sdk3.lock requirements/sdk3.in" \
 	  "requirements/clients.lock requirements/clients.in" "requirements/tools.lock requirements/tools.in" \

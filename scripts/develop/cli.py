@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from scripts.core.options import Yes
+from scripts.core.options import DryRun, Yes
 from scripts.engines.execution import execute
 
 app = typer.Typer()
@@ -52,6 +52,31 @@ def sbom(
     from scripts.develop import sbom as command
 
     execute(lambda context: command.run(context, output=output))
+
+
+@app.command()
+def release(
+    version: Annotated[str, typer.Argument(help="Such as 1.2.3.")],
+    into: Annotated[Path | None, typer.Option(help="Where the files go; default: dist/VERSION.")] = None,
+    key: Annotated[Path | None, typer.Option(help="A private key of OpenSSH that signs the bundle.")] = None,
+    build_only: Annotated[bool, typer.Option("--build-only", help="Of a tag that is there.")] = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> None:
+    """Give this state a version: changelog, commit, wheel, bundle, SBOM, checksums, tag."""
+    from scripts.develop import release as command
+
+    execute(
+        lambda context: command.run(
+            context,
+            version=version,
+            into=into or Path("dist", version),
+            key=key,
+            build_only=build_only,
+            dry_run=dry_run,
+            yes=yes,
+        )
+    )
 
 
 @app.command()

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import sys
 import tarfile
 import tempfile
 from pathlib import Path
 
+from scripts.core.checksums import checksums
 from scripts.core.errors import EXIT_OK, UsageError
 from scripts.core.runner import checked
+from scripts.core.version import stack_version
 from scripts.docker.availability import find_engine
 from scripts.engines.base import EngineName
 from scripts.engines.context import Context
@@ -21,7 +22,6 @@ NAMESPACE = "langfuse-stack"
 SUMS = "SHA256SUMS"
 IMAGES = "images.tar.zst"
 DOWNLOAD_TIMEOUT_S = 1800.0
-BLOCK = 1024 * 1024
 
 
 def run(context: Context, *, file: Path, key: Path | None, with_images: bool | None) -> int:
@@ -57,20 +57,6 @@ def run(context: Context, *, file: Path, key: Path | None, with_images: bool | N
         whole.replace(file)
     _report(context, file, key, with_images=with_images)
     return EXIT_OK
-
-
-def checksums(directory: Path) -> str:
-    """Return a line for `sha256sum --check` for each file in a directory, sorted by name."""
-    paths = sorted(path for path in directory.rglob("*") if path.is_file())
-    return "".join(f"{_sha256(path)}  {path.relative_to(directory).as_posix()}\n" for path in paths)
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _engine(context: Context) -> str:
@@ -124,7 +110,9 @@ def _report(context: Context, file: Path, key: Path | None, *, with_images: bool
     shutil.copy(script, beside)
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     what = "with images" if with_images else "without images"
-    context.console.print(f"Wrote {file}: {file.stat().st_size / 1e6:.0f} MB, {what}, for Python {version}.")
+    size = f"{file.stat().st_size / 1e6:.0f} MB"
+    stack = stack_version(context.layout.root)
+    context.console.print(f"Wrote {file}: Langfuse Stack {stack}, {size}, {what}, for Python {version}.")
     if key is None:
         context.console.warn("it is not signed: whoever can change it can run code on the host (KEY=).")
     signers = "SIGNERS" if key else "unsigned"

@@ -13,6 +13,7 @@ from scripts.api.client import Api
 from scripts.api.keys import project_keys
 from scripts.core.errors import EXIT_FAILED, EXIT_OK, StackError
 from scripts.core.layout import Layout
+from scripts.core.version import stack_version
 from scripts.data.upgrade import journal
 from scripts.engines.base import MIB, Engine, EngineName, EngineState, Part
 from scripts.engines.context import Context
@@ -27,14 +28,16 @@ def run(context: Context, *, as_json: bool) -> int:
     engine = context.current_engine(settings)
     state = engine.state()
     memory = engine.memory() if state.running else {}
+    stack = stack_version(context.layout.root)
     if as_json:
-        context.console.print(json.dumps(as_document(engine, state, memory), indent=2))
+        document = {"stack": stack, **as_document(engine, state, memory)}
+        context.console.print(json.dumps(document, indent=2))
     else:
         rows = status_rows(engine, state, settings["NEXTAUTH_URL"])
         judging = (
             judge_rows(state, context.layout) if engine.name == EngineName.EMBEDDED and state.healthy else []
         )
-        context.console.rows([*rows, *judging, *upgrade_rows(context.layout)])
+        context.console.rows([("Stack", stack), *rows, *judging, *upgrade_rows(context.layout)])
         if state.parts:
             context.console.print()
             now = datetime.now(UTC)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from scripts.core.confirmation import confirm
 from scripts.core.errors import StackError
 from scripts.core.layout import only_one_command
+from scripts.core.version import stack_version
 from scripts.engines.context import Context
 
 from .catalog import chosen
@@ -35,11 +36,12 @@ def run(
         mended = _mend(context, results, dry_run=dry_run, yes=yes)
         if mended:
             results, seconds = look(context, checks, read_only=read_only, everything=not only)
+    stack = stack_version(context.layout.root)
     if json_output:
         engine = Surroundings.of(context).engine.name
-        context.console.print(as_json(results, engine=engine, seconds=seconds))
+        context.console.print(as_json(results, stack=stack, engine=engine, seconds=seconds))
     else:
-        print_report(context.console, results, verbose=verbose, seconds=seconds)
+        print_report(context.console, results, stack=stack, verbose=verbose, seconds=seconds)
     return exit_code(results)
 
 

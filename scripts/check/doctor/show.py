@@ -14,7 +14,9 @@ STYLES = {Status.OK: "green", Status.WARNING: "yellow", Status.FAILED: "bold red
 ENGINE_ONLY = "engine only"
 
 
-def print_report(console: Console, results: Sequence[Result], *, verbose: bool, seconds: float) -> None:
+def print_report(
+    console: Console, results: Sequence[Result], *, stack: str, verbose: bool, seconds: float
+) -> None:
     """Print what is wrong with its fix, and a line for each group; everything with `verbose`."""
     for group in Group:
         of_group = [result for result in results if result.check.group == group]
@@ -32,7 +34,7 @@ def print_report(console: Console, results: Sequence[Result], *, verbose: bool, 
         for text in skips:
             console.styled(f"  {text}", "dim")
     console.print()
-    console.print(f"{len(results)} checks in {seconds:.1f} s: {counts(results)}")
+    console.print(f"{len(results)} checks in {seconds:.1f} s: {counts(results)}; Langfuse Stack {stack}")
 
 
 def for_other_engine(result: Result) -> bool:
@@ -64,10 +66,11 @@ def reasons(results: Sequence[Result]) -> Iterator[str]:
         yield f"{len(ids)} checks {reason}" if reason.endswith(ENGINE_ONLY) else f"{', '.join(ids)}: {reason}"
 
 
-def as_json(results: Sequence[Result], *, engine: str, seconds: float) -> str:
+def as_json(results: Sequence[Result], *, stack: str, engine: str, seconds: float) -> str:
     """Return the results as one document."""
     return json.dumps(
         {
+            "stack": stack,
             "engine": engine,
             "seconds": round(seconds, 2),
             "counts": Counter(str(result.status) for result in results),

@@ -32,6 +32,7 @@ from scripts.check.doctor.sources.server import Server
 from scripts.check.doctor.sources.valkey import Valkey
 from scripts.core.console import Console
 from scripts.core.errors import StackError
+from scripts.core.version import stack_version
 from scripts.engines.base import EngineName
 from scripts.engines.context import Context
 from scripts.settings.values import Settings
@@ -68,8 +69,9 @@ def collect(facts: Gathering) -> Iterator[tuple[str, str]]:
     begin = time.monotonic()
     results = examine(CHECKS, facts)
     seconds = time.monotonic() - begin
-    yield "doctor.txt", _as_people_read_it(results, seconds)
-    yield "doctor.json", as_json(results, engine=surroundings.engine.name, seconds=seconds)
+    stack = stack_version(context.layout.root)
+    yield "doctor.txt", _as_people_read_it(results, stack, seconds)
+    yield "doctor.json", as_json(results, stack=stack, engine=surroundings.engine.name, seconds=seconds)
     yield "versions.json", _json(_versions(context, facts))
     for name, text in _configuration(context):
         yield f"configuration/{name}", text
@@ -82,16 +84,18 @@ def collect(facts: Gathering) -> Iterator[tuple[str, str]]:
     yield from _logs(context, settings, facts, EngineName(surroundings.engine.name))
 
 
-def _as_people_read_it(results: Sequence[Result], seconds: float) -> str:
+def _as_people_read_it(results: Sequence[Result], stack: str, seconds: float) -> str:
     """Return what `make doctor VERBOSE=1` prints."""
     text = io.StringIO()
-    print_report(Console({"NO_COLOR": "1"}, text, text), results, verbose=True, seconds=seconds)
+    console = Console({"NO_COLOR": "1"}, text, text)
+    print_report(console, results, stack=stack, verbose=True, seconds=seconds)
     return text.getvalue()
 
 
 def _versions(context: Context, facts: Facts) -> Mapping[str, Any]:
     argv = ["git", "-C", str(context.layout.root), "log", "-1", "--format=%H %cI"]
     return {
+        "stack": stack_version(context.layout.root),
         "repository": _output(context, argv),
         "changed_files": _output(context, ["git", "-C", str(context.layout.root), "status", "--short"]),
         "system": platform.platform(),

@@ -23,7 +23,9 @@ if sys.argv[1:3] == ["-m", "venv"]:
     target = pathlib.Path(sys.argv[3]).resolve() / "bin"
     target.mkdir(parents=True)
     shutil.copy(__file__, target / "python")
-if sys.argv[2:3] == ["{stage}"]:
+if sys.argv[1:2] == ["scripts/install_packages.py"]:
+    sys.argv.insert(1, "-m")
+if "{stage}" in sys.argv[2]:
     pathlib.Path("reached").touch()
     time.sleep(60)
 """
@@ -46,7 +48,7 @@ def program(path: Path, text: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize("stage", ["venv", "pip"])
+@pytest.mark.parametrize("stage", ["venv", "install_packages"])
 def test_ctrl_c_leaves_no_half_environment_and_says_what_to_do(checkout: Path, stage: str) -> None:
     python = program(checkout / "a python", STAYS.format(python=sys.executable, stage=stage))
     argv = ["make", "--no-print-directory", ".venv-sdk4/.runtime", f"PYTHON={python}"]
