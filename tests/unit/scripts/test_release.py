@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts.core.archives import unpack
 from scripts.core.console import Console
 from scripts.core.errors import UsageError
 from scripts.core.layout import Layout
@@ -193,8 +194,7 @@ def test_an_archive_of_the_repository_knows_its_commit(tmp_path: Path) -> None:
         cwd=ROOT, check=True, capture_output=True,
     )  # fmt: skip
     with tarfile.open(fileobj=io.BytesIO(made.stdout)) as archive:
-        for member in archive.getmembers():
-            archive.extract(member, tmp_path, filter="data")
+        unpack(archive, tmp_path)
     code = "from pathlib import Path; from scripts.core.version import stack_version as v; print(v(Path()))"
     argv = [shutil.which("python3") or "python3", "-c", code]
     said = subprocess.run(argv, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
