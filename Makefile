@@ -179,7 +179,7 @@ bench: .venv/.dev ## Check: speed and footprint of the embedded engine
 test: .venv/.dev .venv-sdk4/.runtime ## Develop: tests of the code, smoke tests with two SDK lines
 	@$(RUN) selftest --sdk4-python .venv-sdk4/bin/python
 
-test-slow: .venv/.dev .venv-tools/.runtime ## Develop: alerts, backups, browser, API description: minutes
+test-slow: .venv/.dev .venv-tools/.runtime build/js-client/.installed ## Develop: alerts, backups, browser, API description: minutes
 	@$(with_args) .venv/bin/python -m pytest -q -n 3 --dist worksteal -m slow tests/unit tests/embedded
 
 test-clients: .venv/.dev .venv-clients/.runtime .venv-sdk2/.runtime .venv-sdk3/.runtime build/js-client/.installed ## Develop: official clients against the embedded engine
@@ -287,10 +287,10 @@ lock-python: ## Develop: resolve the Python lock files anew (needs uv)
 	@$(call pip_install,.venv-tools,requirements/tools.lock --only-binary :all:)
 	@touch $@
 
-## Without Node.js the tests of the JavaScript SDK are skipped, and say so.
+## Without Node.js the tests of the JavaScript SDK and of accessibility are skipped, and say so.
 build/js-client/.installed: tests/clients/js/package.json tests/clients/js/package-lock.json
 	@mkdir -p $(@D) && cp tests/clients/js/package*.json $(@D)/
 	@if command -v npm >/dev/null; then \
-	  echo "Installing the JavaScript SDK into $(@D) ..." >&2; \
+	  echo "Installing the JavaScript SDK and axe-core into $(@D) ..." >&2; \
 	  npm ci --prefix $(@D) --prefer-offline --no-audit --no-fund --loglevel=error >&2 && touch $@; \
-	else echo "warning: no npm: the tests of the JavaScript SDK are skipped" >&2; fi
+	else echo "warning: no npm: the tests of the JavaScript SDK and of accessibility are skipped" >&2; fi

@@ -291,7 +291,7 @@ def test_a_text_too_long_for_a_page_is_served_whole_beside_it(
     assert visit.get(f"{PROJECT}/traces/{trace}/{root}/metadata").status_code == 404
 
 
-def _hostile_everything(engine: RunningEngine) -> list[str]:
+def hostile_everything(engine: RunningEngine) -> list[str]:
     """Put markup into every field that a client can fill; return the pages that show it."""
     trace, root = trace_id(), span_id()
     attributes: dict[str, Any] = {
@@ -371,6 +371,9 @@ def _hostile_everything(engine: RunningEngine) -> list[str]:
         f"/datasets/{dataset['id']}",
         "/experiments",
         f"/experiments/results?baseline={quoted(HOSTILE[:100])}",
+        f"/experiments/results?baseline={quoted(HOSTILE[:100])}&c={quoted(HOSTILE[:99])}",
+        "/overview?with=experiments",
+        f"/prompts/{quoted(name)}?version=1&against=1",
         f"/traces/{quoted(HOSTILE)}",
     ]
 
@@ -398,7 +401,7 @@ class _Markup(HTMLParser):
 
 def test_no_markup_of_a_client_reaches_any_page(engine: RunningEngine, visit: httpx.Client) -> None:
     shown = 0
-    for path in _hostile_everything(engine):
+    for path in hostile_everything(engine):
         answer = visit.get(PROJECT + path)
         assert answer.status_code in (200, 404), path
         markup = _Markup(answer.text)

@@ -1,23 +1,92 @@
-"""The viewer in a real browser, with scripts off: sign in, open a trace; pictures go to `reports/viewer/`."""
+"""The viewer in a real browser, with scripts off and on; pictures go to `reports/viewer/`."""
 
 from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
 
 import pytest
 from selenium import webdriver
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
 
 from .browsing import WIDTHS, Open, background, keep, show
-from .harness import RunningEngine
+from .harness import REPOSITORY, RunningEngine
+from .spans import send, span, span_id, trace_id
+from .test_viewer import hostile_everything
 from .viewer_client import EMAIL, PASSWORD
 from .viewer_data import ANSWER, support_trace
 
 pytestmark = pytest.mark.slow
+PROJECT = "/project/kosmos-support"
+AXE = REPOSITORY / "build" / "js-client" / "node_modules" / "axe-core" / "axe.min.js"
+SERIOUS = ("serious", "critical")
+PATIENCE = 30
+UNFOLD = "document.querySelectorAll('details').forEach((one) => { one.open = true; })"
+
+
+def everything(engine: RunningEngine) -> dict[str, str]:
+    """Send something for each page; return the paths of all pages by a name."""
+    trace, ids = support_trace(engine.client)
+    for body in (
+        {"name": "helpful", "value": 0.9, "traceId": trace},
+        {"name": "tone", "value": "kind", "traceId": trace, "observationId": ids["answer"]},
+    ):
+        engine.client.post("/api/public/scores", json=body).raise_for_status()
+    config = {"name": f"c{span_id()}", "dataType": "NUMERIC", "minValue": 0, "maxValue": 1}
+    engine.client.post("/api/public/score-configs", json=config).raise_for_status()
+    for text in ("Be kind.", "Be kind and brief."):
+        engine.client.post(
+            "/api/public/v2/prompts", json={"name": "support", "prompt": text}
+        ).raise_for_status()
+    dataset = engine.client.post("/api/public/v2/datasets", json={"name": "golden orders"}).json()
+    item = {"datasetName": "golden orders", "input": "Where?", "expectedOutput": "There"}
+    engine.client.post("/api/public/dataset-items", json=item).raise_for_status()
+    experiments = []
+    for number, output in enumerate(("It arrives on Monday.", "It arrives on Friday.")):
+        experiment, root, of_item = f"exp-{span_id()}", span_id(), trace_id()
+        experiments.append(experiment)
+        attributes = {
+            "langfuse.experiment.id": experiment,
+            "langfuse.experiment.name": f"run {number}",
+            "langfuse.experiment.dataset.id": dataset["id"],
+            "langfuse.experiment.item.id": "item-1",
+            "langfuse.experiment.item.root_observation_id": root,
+            "langfuse.observation.output": output,
+        }
+        send(engine.client, span(of_item, id=root, attributes=attributes))
+        score = {"name": "correct", "value": number, "dataType": "BOOLEAN", "traceId": of_item}
+        engine.client.post("/api/public/scores", json=score).raise_for_status()
+    return {
+        "overview": "/overview",
+        "traces": "/traces",
+        "observations": "/observations?type=GENERATION&type=TOOL&sort=latency",
+        "trace": f"/traces/{trace}?observation={ids['answer']}",
+        "sessions": "/sessions",
+        "session": "/sessions/order-4711",
+        "users": "/users?range=7d&sort=cost",
+        "scores": "/scores",
+        "prompts": "/prompts",
+        "prompt": "/prompts/support?version=2&against=1",
+        "datasets": "/datasets",
+        "dataset": f"/datasets/{dataset['id']}",
+        "experiments": "/experiments",
+        "comparison": f"/experiments/results?baseline={experiments[0]}&c={experiments[1]}",
+        "refusal": "/traces/nope",
+    }
+
+
+def wait_for(browser: webdriver.Chrome, condition: Callable[[webdriver.Chrome], object]) -> None:
+    WebDriverWait(browser, PATIENCE, poll_frequency=0.05).until(condition)
 
 
 def sign_in(browser: webdriver.Chrome) -> None:
     browser.find_element(By.NAME, "email").send_keys(EMAIL)
     browser.find_element(By.NAME, "password").send_keys(PASSWORD)
     browser.find_element(By.CSS_SELECTOR, "form.sign-in button").click()
+    wait_for(browser, lambda it: it.find_elements(By.CSS_SELECTOR, "header.top"))
 
 
 def test_a_person_signs_in_opens_a_trace_and_selects_an_observation_without_scripts(
@@ -50,20 +119,120 @@ def test_a_person_signs_in_opens_a_trace_and_selects_an_observation_without_scri
 def test_pages_fit_every_width_in_light_and_dark_and_break_no_rule_of_their_policy(
     engine: RunningEngine, open_browser: Open
 ) -> None:
-    trace, ids = support_trace(engine.client)
-    project = f"{engine.base_url}/project/kosmos-support"
+    pages = everything(engine)
     browser = open_browser(True)
-    browser.get(f"{project}/traces")
+    browser.get(f"{engine.base_url}{PROJECT}/traces")
     sign_in(browser)
-    pages = {"traces": "traces", "trace": f"traces/{trace}?observation={ids['answer']}"}
-    pages |= {"session": "sessions/order-4711", "scores": "scores", "prompts": "prompts"}
     for scheme, is_dark in (("light", False), ("dark", True)):
         for width_name, width in WIDTHS.items():
             show(browser, width, scheme)
             for name, path in pages.items():
-                browser.get(f"{project}/{path}")
+                browser.get(f"{engine.base_url}{PROJECT}{path}")
                 keep(browser, f"{name}-{width_name}-{scheme}")
                 assert (background(browser) < 200) is is_dark
                 content = browser.execute_script("return document.documentElement.scrollWidth")
                 assert content <= width, f"{name} is {content} pixels wide on {width}"
-    assert [entry["message"] for entry in browser.get_log("browser")] == []
+    said = [entry["message"] for entry in browser.get_log("browser")]
+    # A page that is not there answers 404, which browsers log.
+    assert [one for one in said if "/traces/nope" not in one] == []
+
+
+def test_pages_have_no_serious_fault_of_accessibility(engine: RunningEngine, open_browser: Open) -> None:
+    if not AXE.is_file():
+        pytest.skip("no axe-core: run `make build/js-client/.installed` (Node.js) for this test")
+    pages = everything(engine)
+    axe = AXE.read_text("utf-8")
+    browser = open_browser(True)
+    browser.set_script_timeout(PATIENCE)
+    browser.get(f"{engine.base_url}{PROJECT}/traces")
+    found = []
+
+    def check(name: str) -> None:
+        browser.execute_script(axe)
+        answer = browser.execute_async_script(
+            "const done = arguments[arguments.length - 1];"
+            "axe.run(document, {resultTypes: ['violations']})"
+            ".then(done, (error) => done({error: `${error}`}));"
+        )
+        for one in answer["violations"]:
+            if one["impact"] in SERIOUS:
+                places = [node["html"][:200] for node in one["nodes"][:3]]
+                found.append(f"{name}: {one['id']}: {one['help']}: {json.dumps(places)}")
+
+    check("sign-in")
+    sign_in(browser)
+    for scheme in ("light", "dark"):
+        for width in (1280, 390):
+            show(browser, width, scheme)
+            for name, path in pages.items():
+                browser.get(f"{engine.base_url}{PROJECT}{path}")
+                # What is folded counts, too.
+                browser.execute_script(
+                    "document.querySelectorAll('details').forEach((one) => { one.open = true; })"
+                )
+                check(f"{name} {width} {scheme}")
+    assert found == []
+
+
+def test_keys_move_through_a_list_and_open_what_is_there(engine: RunningEngine, open_browser: Open) -> None:
+    mark = span_id()
+    now = time.time_ns() // 1_000_000
+    for number in range(3):
+        send(engine.client, span(trace_id(), f"n{number}", start=now - number, attributes={"user.id": mark}))
+    browser = open_browser(True)
+    browser.get(f"{engine.base_url}{PROJECT}/traces?user={mark}")
+    sign_in(browser)
+    body = browser.find_element(By.TAG_NAME, "body")
+
+    def current() -> str:
+        return browser.find_element(By.CSS_SELECTOR, "tr.current a").text
+
+    body.send_keys("j")
+    assert current() == "n0"
+    browser.switch_to.active_element.send_keys("jj")
+    assert current() == "n2"
+    browser.switch_to.active_element.send_keys("k")
+    assert current() == "n1"
+    browser.switch_to.active_element.send_keys("?")
+    assert "/ search" in browser.find_element(By.CSS_SELECTOR, ".keys").text
+    browser.switch_to.active_element.send_keys(Keys.ESCAPE)
+    assert not browser.find_elements(By.CSS_SELECTOR, ".keys")
+    browser.switch_to.active_element.send_keys("/")
+    search = browser.switch_to.active_element
+    assert search.get_attribute("name") == "text"
+    search.send_keys("j?/")
+    assert search.get_attribute("value") == "j?/"
+    search.send_keys(Keys.ESCAPE)
+    browser.find_element(By.TAG_NAME, "body").send_keys("j", Keys.ENTER)
+    wait_for(browser, lambda it: "/traces/" in it.current_url)
+
+
+def test_the_first_trace_appears_by_itself(
+    start_engine: Callable[[], RunningEngine], open_browser: Open
+) -> None:
+    running = start_engine()
+    browser = open_browser(True)
+    browser.get(f"{running.base_url}{PROJECT}/traces")
+    sign_in(browser)
+    assert "LANGFUSE_PUBLIC_KEY" in browser.find_element(By.CSS_SELECTOR, ".first").text
+    keep(browser, "first-trace")
+    send(running.client, span(trace_id(), "the first one"))
+    wait_for(browser, lambda it: it.find_elements(By.LINK_TEXT, "the first one"))
+
+
+def test_no_script_of_a_client_runs_on_any_page(engine: RunningEngine, open_browser: Open) -> None:
+    browser = open_browser(True)
+    browser.get(f"{engine.base_url}{PROJECT}/traces")
+    sign_in(browser)
+    # Without this an alert would be dismissed unseen.
+    browser.execute_cdp_cmd(
+        "Page.addScriptToEvaluateOnNewDocument",
+        {"source": "window.alert = () => sessionStorage.setItem('ran', location.href);"},
+    )
+    for path in hostile_everything(engine):
+        browser.get(f"{engine.base_url}{PROJECT}{path}")
+        browser.execute_script(UNFOLD)
+        assert browser.execute_script("return sessionStorage.getItem('ran')") is None, path
+        assert len(browser.find_elements(By.TAG_NAME, "script")) == 1, path
+    browser.execute_script("alert(1)")
+    assert browser.execute_script("return sessionStorage.getItem('ran')"), "the trap works"

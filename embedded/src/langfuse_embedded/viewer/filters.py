@@ -174,7 +174,7 @@ class Filters:
         return found
 
     def conditions(self, values: Values, *, name: str, but: str = "") -> list[str]:
-        """Return SQL conditions on `observations o` for all filters but one, without the range of time.
+        """Return SQL conditions on `observations o` for all filters but one, without range of time and noise.
 
         `name` is the column that "name contains" looks at.
         """
@@ -189,9 +189,12 @@ class Filters:
             found.append(self._scored(values))
         if self.texts["name"]:
             found.append(f"contains(lower({name}), {values.bind(self.texts['name'].lower())})")
-        if but != "environment" and self.hidden_environments:
-            found.append(f"o.environment not in (select unnest({values.bind(self.hidden_environments)}))")
         return found
+
+    def without_noise(self, values: Values) -> list[str]:
+        """Return the condition on `observations o` that leaves out the noise, if any is to be left out."""
+        hidden = ", ".join(values.bind(one) for one in self.hidden_environments)
+        return [f"o.environment not in ({hidden})"] if hidden else []
 
     def _condition(self, one: Filter, chosen: Sequence[str], values: Values) -> str:
         mark = values.bind(list(chosen))

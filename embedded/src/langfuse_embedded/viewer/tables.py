@@ -56,7 +56,7 @@ class Table:
 
     Attributes:
         name: the segment of its address, which is what it lists.
-        sorts: what it can be sorted by, as SQL over a row of the list.
+        sorts: what it can be sorted by, as SQL over `observations o`: of a row, or aggregates of its rows.
         facets: filters that are offered with counts.
         key: SQL of what observations are put together by; empty for observations themselves.
         counts_all: a row counts all its observations, if it fits; else only those that fit. A trace that has
@@ -76,13 +76,13 @@ class Table:
 
 
 _SUMS = {
-    "time": "began",
-    "latency": "ended - began",
-    "tokens": "tokens",
-    "cost": "cost",
-    "observations": "observations",
-    "errors": "errors",
-    "traces": "traces",
+    "time": "min(o.start_time)",
+    "latency": "max(greatest(o.start_time, coalesce(o.end_time, o.start_time))) - min(o.start_time)",
+    "tokens": "sum(o.total_tokens)",
+    "cost": "sum(o.total_cost)",
+    "observations": "count(*)",
+    "errors": "count(*) filter (where o.level = 'ERROR')",
+    "traces": "count(distinct o.trace_id)",
 }
 _SHARED = ("level", "environment", "trace", "model", "tag", "score", "prompt")
 OBSERVATIONS = Table(
@@ -136,21 +136,48 @@ class Query:
     def total(self) -> int:
         """Return how many rows there are on all pages."""
         values = Values()
-        source = self._source(values)
-        return int(self._rows(f"select count(*) from ({source})", values)[0][0])
+        if self._table.key:
+            sql = f"select count(*) from ({self._keys(values)})"
+        else:
+            sql = f"select count(*) from observations o where {' and '.join(self._fitting(values))}"
+        return int(self._rows(sql, values)[0][0])
 
     def numbers(self, order: Order, limit: int, offset: int = 0) -> list[int]:
         """Return the numbers of observations in order."""
-        values = Values()
-        sql = f"{self._source(values)} order by {self._order(order, 'o.start_time', 'o.seq')}"
-        return [row[0] for row in self._rows(f"{sql} limit {limit} offset {offset}", values)]
+        values, way = Values(), order.direction
+        rows = self._rows(
+            f"select o.seq from observations o where {' and '.join(self._fitting(values))}"
+            f" order by {self._table.sorts[order.column]} {way} nulls last, o.start_time {way}, o.seq {way}"
+            f" limit {limit} offset {offset}",
+            values,
+        )
+        return [row[0] for row in rows]
 
     def keyed(self, order: Order, limit: int, offset: int = 0) -> list[Keyed]:
         """Return rows of what observations make together, in order."""
-        values = Values()
-        sql = f"select * from ({self._source(values)}) order by {self._order(order, 'began', 'key')}"
-        rows = self._rows(f"{sql} limit {limit} offset {offset}", values)
-        return [Keyed(*row[:9]) for row in rows]
+        values, way = Values(), order.direction
+        keys = [
+            row[0]
+            for row in self._rows(
+                f"select key from ({self._keys(values, sort=self._table.sorts[order.column])})"
+                f" order by sort {way} nulls last, key {way} limit {limit} offset {offset}",
+                values,
+            )
+        ]
+        # All the sums of the few that are shown, not of those that only take part in the order.
+        values, key = Values(), self._table.key
+        where = ["o.project = $project"] if self._table.counts_all else self._fitting(values)
+        rows = self._rows(
+            f"select {key}, min(o.start_time),"
+            " max(greatest(o.start_time, coalesce(o.end_time, o.start_time))), count(*),"
+            " count(distinct o.trace_id), count(*) filter (where o.level = 'ERROR'),"
+            " count(*) filter (where o.level = 'WARNING'), sum(o.total_tokens), sum(o.total_cost)"
+            f" from observations o where {' and '.join(where)}"
+            f" and {key} in (select unnest({values.bind(keys)})) group by {key}",
+            values,
+        )
+        found = {row[0]: Keyed(*row) for row in rows}
+        return [found[one] for one in keys if one in found]
 
     def facet(self, name: str) -> list[FacetValue]:
         """Return the most frequent values of a filter among rows that fit all others; chosen ones always."""
@@ -190,13 +217,14 @@ class Query:
 
     def _facet_source(self, name: str, values: Values) -> str:
         one, table = FILTERS[name], self._table
-        key = f", {table.key} as k" if table.key else ""
-        if table.key and table.counts_all:
-            where = ["o.project = $project", f"{table.key} <> ''"]
-            if others := self._grouped(values, but=name):
-                where.append(f"{table.key} in (select key from ({others}))")
-        else:
+        # A hash of the key is as distinct as the key, and counted in a third of the time.
+        key = f", hash({table.key}) as k" if table.key else ""
+        if not (table.key and table.counts_all):
             where = self._fitting(values, but=name)
+        else:
+            where = ["o.project = $project", f"{table.key} <> ''", *self._noise(values, but=name)]
+            if self._narrows(but=name):
+                where.append(f"{table.key} in (select key from ({self._keys(values, but=name)}))")
         condition = " and ".join(where)
         if name == "score":
             return (
@@ -211,17 +239,15 @@ class Query:
     def _fitting(self, values: Values, but: str = "") -> list[str]:
         """Return the conditions of observations that fit by themselves."""
         key = self._table.key
-        own = [f"{key} <> ''"] if key else []
         return [
             *self._bounds(values),
-            *own,
+            *([f"{key} <> ''"] if key else []),
+            *self._noise(values, but=but),
             *self._filters.conditions(values, name=self._table.named, but=but),
         ]
 
-    def _source(self, values: Values) -> str:
-        if self._table.key:
-            return self._grouped(values, always=True)
-        return f"select o.seq from observations o where {' and '.join(self._fitting(values))}"
+    def _noise(self, values: Values, but: str = "") -> list[str]:
+        return [] if but == "environment" else self._filters.without_noise(values)
 
     def _bounds(self, values: Values) -> list[str]:
         found = ["o.project = $project"]
@@ -231,19 +257,26 @@ class Query:
             found.append(f"o.start_time < {values.bind(self._filters.before)}")
         return found
 
-    def _grouped(self, values: Values, *, but: str = "", always: bool = False) -> str:
-        """Return the statement that puts observations together; nothing where all of them count anyway.
+    def _narrows(self, but: str) -> bool:
+        """Tell whether any filter but one, or a range of time, is there."""
+        filters = self._filters
+        conditions = filters.conditions(Values(), name=self._table.named, but=but)
+        return bool(conditions) or filters.since is not None or filters.before is not None
 
-        Each filter may be met by another observation. A row is in a range of time where its first one is.
+    def _keys(self, values: Values, *, but: str = "", sort: str = "") -> str:
+        """Return the statement of the keys that fit, with what they are sorted by.
+
+        Where a row counts all its observations, each filter may be met by another one of them, and the row is
+        in a range of time where its first one is. Noise never counts.
         """
         key, filters = self._table.key, self._filters
+        select = f"select {key} as key{f', {sort} as sort' if sort else ''}"
         if not self._table.counts_all:
-            return self._sums(
-                f"(select * from observations o where {' and '.join(self._fitting(values))}) o", []
-            )
+            where = self._fitting(values, but)
+            return f"{select} from observations o where {' and '.join(where)} group by {key}"
         conditions = filters.conditions(values, name=self._table.named, but=but)
         having = [f"bool_or(c{number})" for number in range(len(conditions))]
-        where = ["o.project = $project", f"{key} <> ''"]
+        where = ["o.project = $project", f"{key} <> ''", *self._noise(values, but)]
         if filters.since is not None:
             having.append(f"min(o.start_time) >= {values.bind(filters.since)}")
         if filters.before is not None:
@@ -252,28 +285,9 @@ class Query:
             # What has no observation in the range is not looked at: most of the data, usually.
             among = " and ".join(self._bounds(values))
             where.append(f"{key} in (select {key} from observations o where {among})")
-        if not (having or always):
-            return ""
         columns = "".join(f", {condition} as c{number}" for number, condition in enumerate(conditions))
         inner = f"(select o.*{columns} from observations o where {' and '.join(where)}) o"
-        return self._sums(inner, having)
-
-    def _sums(self, source: str, having: Sequence[str]) -> str:
-        key = self._table.key
-        return (
-            f"select {key} as key, min(o.start_time) as began,"
-            " max(greatest(o.start_time, coalesce(o.end_time, o.start_time))) as ended,"
-            " count(*) as observations,"
-            f" {'1' if self._table is TRACES else 'count(distinct o.trace_id)'} as traces,"
-            " count(*) filter (where o.level = 'ERROR') as errors,"
-            " count(*) filter (where o.level = 'WARNING') as warnings,"
-            " sum(o.total_tokens) as tokens, sum(o.total_cost) as cost"
-            f" from {source} group by {key}{' having ' + ' and '.join(having) if having else ''}"
-        )
-
-    def _order(self, order: Order, time: str, last: str) -> str:
-        first, way = self._table.sorts[order.column], order.direction
-        return f"{first} {way} nulls last, {time} {way}, {last} {way}"
+        return f"{select} from {inner} group by {key}{' having ' + ' and '.join(having) if having else ''}"
 
     def _rows(self, sql: str, values: Values) -> list[tuple[Any, ...]]:
         if "$project" not in sql:  # pragma: no cover - every statement is bound to a project

@@ -1,0 +1,108 @@
+"""How long pages of the viewer take: time to first byte over HTTP, one visitor, one page after the other.
+
+    python -m benchmarks.viewer --rows 100000 --rows 1000000
+
+Rows are seeded past the API (see `benchmarks.metrics`), so all observations share one block of texts: reading
+long texts from many blocks is not part of this.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import httpx
+from rich.console import Console
+from rich.table import Table
+
+from tests.embedded.harness import RunningEngine
+from tests.embedded.viewer_client import visitor
+
+from .harness import percentile
+from .metrics import seed
+
+_MONTH = "from=2026-01-01&to=2026-02-01"
+_PAGES = {
+    "overview of a month": f"/overview?{_MONTH}",
+    "traces": "/traces",
+    "traces of a week, the most expensive first": "/traces?from=2026-01-10&to=2026-01-17&sort=cost",
+    "traces with a score below 0.5": "/traces?score=score-1&max=0.5",
+    "traces that have a text": "/traces?text=answer",
+    "observations": "/observations",
+    "slowest generations": "/observations?type=GENERATION&sort=latency",
+    "slowest of a day": "/observations?type=GENERATION&sort=latency&from=2026-01-10&to=2026-01-11",
+    "page 100 of observations": "/observations?page=100",
+    "observations of a model and tag": "/observations?model=hermes-1&tag=alpha",
+    "sessions": "/sessions",
+    "users by cost": "/users?sort=cost",
+    "one trace": "/traces/{trace}",
+    "one session": "/sessions/session-7",
+    "scores": "/scores",
+    "CSV of 10,000 observations": "/observations?format=csv",
+}
+
+
+def first_byte(visit: httpx.Client, url: str) -> float:
+    """Return after how many milliseconds the answer began.
+
+    Raises:
+        httpx.HTTPStatusError: it is not a page.
+    """
+    begin = time.perf_counter()
+    with visit.stream("GET", url) as answer:
+        seconds = time.perf_counter() - begin
+        answer.raise_for_status()
+        answer.read()
+    return seconds * 1000
+
+
+def measure(rows: int, times: int) -> dict[str, list[float]]:
+    """Return the milliseconds of each page, after one visit that is not counted."""
+    with tempfile.TemporaryDirectory(prefix="langfuse-viewer-") as directory:
+        data = Path(directory) / "data"
+        running = RunningEngine(data).start()
+        running.stop()
+        seed(data, rows)
+        running = RunningEngine(data).start()
+        try:
+            project = f"/project/{running.keys.project_id}"
+            with visitor(running.base_url) as visit:
+                visit.timeout = httpx.Timeout(120)
+                visit.get(f"{project}/overview?{_MONTH}").raise_for_status()  # copies the rows
+                listed = visit.get(f"{project}/traces?format=csv").text.splitlines()
+                trace = listed[1].partition(",")[0]
+                found: dict[str, list[float]] = {}
+                for name, path in _PAGES.items():
+                    url = project + path.format(trace=trace)
+                    first_byte(visit, url)
+                    found[name] = [first_byte(visit, url) for _ in range(times)]
+                return found
+        finally:
+            running.stop()
+
+
+def main() -> None:
+    """Measure and print a table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rows", type=int, action="append", help="observations (default: 100,000)")
+    parser.add_argument("--times", type=int, default=15, help="visits of each page")
+    arguments = parser.parse_args()
+    sizes = arguments.rows or [100_000]
+    results = {rows: measure(rows, arguments.times) for rows in sizes}
+    table = Table("page", *[f"{rows:,}: least / p50 / p95 ms" for rows in sizes])
+    for name in _PAGES:
+        cells = [
+            f"{min(values):.0f} / {statistics.median(values):.0f} / {percentile(values, 0.95):.0f}"
+            for values in (results[rows][name] for rows in sizes)
+        ]
+        table.add_row(name, *cells)
+    Console(width=110).print(table)
+
+
+if __name__ == "__main__":
+    main()
