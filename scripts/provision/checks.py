@@ -90,12 +90,15 @@ def _content(project: Project, places: PlaceOf) -> Iterator[str]:
         "llm_connections": lambda one: one.provider,
         "annotation_queues": lambda one: one.name,
         "dashboards": lambda one: one.name,
+        "evaluators": lambda one: one.name,
+        "evaluation_rules": lambda one: one.name,
     }
     for section, name_of in names.items():
         yield from _unique(getattr(project, section), name_of, section, places)
     yield from _items(project, places)
     yield from _queues(project, places)
     yield from _prompts(project, places)
+    yield from _rules(project, places)
 
 
 def _unique(
@@ -134,6 +137,20 @@ def _queues(project: Project, places: PlaceOf) -> Iterator[str]:
             if name not in known:
                 place = places.of(queue, "score_configs", number)
                 yield f"{place}: there is no score config {name!r} in this project; {nearest(name, known)}"
+
+
+def _rules(project: Project, places: PlaceOf) -> Iterator[str]:
+    known = {one.name: one for one in project.evaluators}
+    for rule in project.evaluation_rules:
+        for number, name in enumerate(rule.evaluators):
+            place = places.of(rule, "evaluators", number)
+            if name not in known:
+                yield f"{place}: there is no evaluator {name!r} in this project; {nearest(name, list(known))}"
+            elif rule.target == "observation" and known[name].needs_experiment:
+                yield (
+                    f"{place}: the evaluator {name!r} reads the item of an experiment, which other "
+                    "observations lack; add target: experiment"
+                )
 
 
 def _prompts(project: Content, places: PlaceOf) -> Iterator[str]:

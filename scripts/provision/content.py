@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from .json_schemas import schema_problem
+from .judges import EvaluationRule, Evaluator
 from .model_base import Finite, FolderName, JsonObject, JsonValue, Price, Strict, Text, Variable, refuse
 from .patterns import check_pattern
 from .widget_fields import Aggregation, ChartType, Preset, ViewName, fault_of
@@ -349,6 +350,8 @@ class Content(Strict):
     llm_connections: list[LlmConnection] = []
     annotation_queues: list[AnnotationQueue] = []
     dashboards: list[Dashboard] = []
+    evaluators: list[Evaluator] = []
+    evaluation_rules: list[EvaluationRule] = []
 
 
 def has_content(content: Content) -> bool:

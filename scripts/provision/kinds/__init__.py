@@ -10,6 +10,7 @@ from .annotation_queues import AnnotationQueues
 from .dashboards import Dashboards
 from .dataset_items import DatasetItems
 from .datasets import Datasets
+from .evaluators import EvaluationRules, Evaluators
 from .llm_connections import LlmConnections
 from .models import Models
 from .prompts import Prompts
@@ -24,4 +25,6 @@ KINDS: Sequence[Kind] = (
     LlmConnections(),
     AnnotationQueues(),
     Dashboards(),
+    Evaluators(),
+    EvaluationRules(),
 )
