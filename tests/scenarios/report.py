@@ -1,4 +1,4 @@
-"""The table at the end of a rehearsal: which faults were injected, and what each one cost."""
+"""The table at the end of a rehearsal: faults that were injected, what each cost, and what was measured."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import pytest
 
 FAULT = "fault"
 """The property of a test's result that holds a fault: results come from other processes, too."""
+FIGURE = "figure"
+"""The same for what was measured, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,10 @@ class Report:
         """Write down one fault; without spans when nothing is to survive but the stack."""
         self.properties.append((FAULT, (scenario, what, acknowledged, lost)))
 
+    def measured(self, text: str) -> None:
+        """Write down a figure, in words."""
+        self.properties.append((FIGURE, text))
+
 
 @dataclass(slots=True, eq=False)
 class Table:
@@ -41,6 +47,7 @@ class Table:
 
     seconds: dict[str, float] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
+    figures: list[str] = field(default_factory=list)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Add up the time of each scenario; take its faults from the last phase, which has all."""
@@ -50,6 +57,7 @@ class Table:
         self.seconds[scenario.name] = self.seconds.get(scenario.name, 0.0) + report.duration
         if report.when == "teardown":
             self.faults += [Fault(*value) for name, value in report.user_properties if name == FAULT]
+            self.figures += [str(value) for name, value in report.user_properties if name == FIGURE]
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print what was tried and what was lost."""
@@ -76,8 +84,10 @@ class Table:
         acknowledged = sum(one.acknowledged for one in self.faults)
         lost = sum(one.lost for one in self.faults)
         total = f"{len(self.seconds)} scenarios, {len(self.faults)} faults"
-        return [line.rstrip() for line in lines] + [
-            f"{total}, {lost} of {acknowledged} acknowledged spans lost"
+        return [
+            *(line.rstrip() for line in lines),
+            f"{total}, {lost} of {acknowledged} acknowledged spans lost",
+            *self.figures,
         ]
 
 

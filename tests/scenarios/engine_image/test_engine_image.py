@@ -15,6 +15,7 @@ import pytest
 
 from langfuse_testing import Keys, LangfuseServer
 from scripts.develop.selftest import free_port
+from tests.scenarios.report import Report
 from tests.scenarios.stack import ROOT
 
 HERE = Path(__file__).parent
@@ -103,12 +104,9 @@ def test_it_ends_with_all_it_holds(example: Example, engine: docker.DockerClient
     example.compose("up", "--wait", "langfuse")
 
 
-def test_the_image_is_small(
-    example: Example, engine: docker.DockerClient, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_image_is_small(example: Example, engine: docker.DockerClient, report: Report) -> None:
     image, compressor = engine.images.get(IMAGE), zlib.compressobj(level=1)
     packed = sum(len(compressor.compress(chunk)) for chunk in image.save()) + len(compressor.flush())
     unpacked = image.attrs["Size"]
-    with capsys.disabled():
-        print(f" {IMAGE}: {packed / 10**6:.0f} MB to pull, {unpacked / 10**6:.0f} MB unpacked ", end="")
+    report.measured(f"{IMAGE}: {packed / 10**6:.0f} MB to pull, {unpacked / 10**6:.0f} MB unpacked")
     assert packed < LARGEST

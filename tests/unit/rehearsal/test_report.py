@@ -30,6 +30,7 @@ def test_faults_stand_beside_their_scenario_once_and_losses_are_added_up() -> No
     away.add("store_away", "postgres killed", acknowledged=300, lost=0)
     away.add("store_away", "valkey killed", acknowledged=100, lost=2)
     taken.add("port_taken", "LANGFUSE_PORT taken")
+    taken.measured("image: 100 MB")
     for one in (
         result("scenarios/store_away/test_store_away.py::test_one@shared", "call", 60.0, away),
         result("scenarios/store_away/test_store_away.py::test_one@shared", "teardown", 1.2, away),
@@ -45,6 +46,7 @@ def test_faults_stand_beside_their_scenario_once_and_losses_are_added_up() -> No
         "                     valkey killed        100           2",
         "tls         2",
         "3 scenarios, 3 faults, 2 of 400 acknowledged spans lost",
+        "image: 100 MB",
     ]
 
 
