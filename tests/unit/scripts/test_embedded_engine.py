@@ -226,7 +226,7 @@ def test_an_address_of_another_host_is_named(engine: EmbeddedEngine, monkeypatch
 def test_a_full_disk_is_an_obstacle(engine: EmbeddedEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(host, "free_bytes", lambda _path: 5 * 2**20)
     (obstacle,) = engine.obstacles()
-    assert obstacle.reason == "5 MiB are free where .stack lies; the engine needs 256."
+    assert obstacle.reason == "5 MiB are free where .stack is; the engine needs 256."
 
 
 def test_a_running_engine_at_another_address_is_an_obstacle(engine: EmbeddedEngine) -> None:
@@ -286,7 +286,7 @@ def test_a_process_that_cannot_be_ended_is_reported(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(host, "command_line", lambda _pid: argv)
     engine.layout.embedded_dir.mkdir(parents=True)
     (engine.layout.embedded_dir / "engine.pid").write_text("4711")
-    with pytest.raises(EngineError, match="Process 4711 does not end"):
+    with pytest.raises(EngineError, match="Process 4711 survived SIGKILL"):
         engine.stop()
     assert sent == [(4711, 15), (4711, 18), (4711, 9)]
 

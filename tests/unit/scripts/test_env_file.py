@@ -89,7 +89,7 @@ def test_any_value_of_one_line_is_read_as_it_was_written(tmp_path: Path, value: 
 
 @pytest.mark.parametrize("value", ["a\nb", "a\\", "a\\'b"])
 def test_a_value_that_no_line_can_hold_is_refused(tmp_path: Path, value: str) -> None:
-    with pytest.raises(StackError, match="cannot stand in an env file"):
+    with pytest.raises(StackError, match="cannot be in an env file"):
         write_values(tmp_path / ".env", {"SALT": value})
     assert not (tmp_path / ".env").exists()
 

@@ -45,7 +45,7 @@ def test_the_explanation_of_a_loss_has_the_reason_and_the_log_of_the_sdk() -> No
 
 def test_a_loss_with_a_pair_that_should_fit_says_so() -> None:
     text = explain_loss("5.0.4", "4.59.0", [], "waited 60.0 s")
-    assert "should fit: the fault lies elsewhere" in text
+    assert "should fit: the fault is elsewhere" in text
     assert "(silent)" in text
 
 
