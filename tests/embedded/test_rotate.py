@@ -65,7 +65,7 @@ def test_a_new_admin_key_works_and_the_former_does_not_and_back(stack: Stack) ->
     assert rotate(stack, undo=True) == EXIT_OK
     assert secret_of(stack, "ADMIN_API_KEY") == old
     assert (queues(stack, new), queues(stack, old)) == (401, 200)
-    with pytest.raises(UsageError, match="No rotation is known"):
+    with pytest.raises(UsageError, match="There is no rotation to undo"):
         rotate(stack, undo=True)
 
 

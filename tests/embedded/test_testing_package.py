@@ -211,7 +211,7 @@ def test_a_wait_goes_on_while_the_server_is_busy(server: EmbeddedLangfuse) -> No
 
 
 def test_a_server_without_faults_says_so(server: EmbeddedLangfuse) -> None:
-    with pytest.raises(LangfuseFailed, match="'teapot:1' is no fault"), server.faults("teapot:1"):
+    with pytest.raises(LangfuseFailed, match="'teapot:1' is not a fault"), server.faults("teapot:1"):
         pytest.fail("the block was entered")
     with pytest.raises(LangfuseFailed, match="EMBEDDED_ALLOW_RESET=true"):
         server.reset()

@@ -399,7 +399,7 @@ def test_an_import_reads_no_file_outside_of_the_export(stack: Stack, tmp_path: P
     part = write_part(source, "media/part-000000.jsonl", [row], KINDS["media"].columns)
     Manifest("jsonl", "kosmos", {}, [part], complete=["media"]).save(source)
     with stack.client("zeus") as client:
-        with pytest.raises(TransferError, match="1 things were refused") as caught:
+        with pytest.raises(TransferError, match="1 objects were refused") as caught:
             import_from(stack, source)
         assert "is not a file in media/files" in caught.value.details[0]
         assert (
@@ -454,7 +454,7 @@ def test_an_observation_that_is_refused_stops_no_other(
     other = stack_in(tmp_path / "other", QUICK)
     other.up()
     try:
-        with pytest.raises(TransferError, match="1 things were refused") as caught:
+        with pytest.raises(TransferError, match="1 objects were refused") as caught:
             import_from(other, tmp_path / "export")
         with other.client("zeus") as client, stack.client() as source:
             assert len(read(client)) == len(read(source)) - 1

@@ -85,7 +85,7 @@ def test_a_killed_upgrade_goes_on_and_a_finished_one_can_be_rolled_back(
     assert levels(seeded) == was
     assert lost(before, content(seeded)) == {}
     assert has_score(seeded, "by-the-new-version")
-    with pytest.raises(UsageError, match="No upgrade is known"):
+    with pytest.raises(UsageError, match="There is no upgrade to roll back"):
         roll_back(seeded)
 
 
