@@ -107,13 +107,13 @@ def test_a_person_signs_in_opens_a_trace_and_selects_an_observation_without_scri
     assert bars[1]["x"] < bars[2]["x"] < bars[3]["x"] < bars[4]["x"]
     assert ANSWER in browser.find_element(By.CSS_SELECTOR, ".detail").text
     browser.find_element(By.PARTIAL_LINK_TEXT, "track-parcel").click()
-    assert f"observation={ids['tool']}" in browser.current_url
+    wait_for(browser, lambda it: f"observation={ids['tool']}" in it.current_url)
     assert "The carrier answered 503" in browser.find_element(By.CSS_SELECTOR, ".detail .status").text
     assert "track-parcel" in browser.find_element(By.CSS_SELECTOR, "tr.selected").text
     browser.find_element(By.LINK_TEXT, "Traces").click()
-    assert browser.find_elements(By.LINK_TEXT, "answer-customer")
+    wait_for(browser, lambda it: it.find_elements(By.LINK_TEXT, "answer-customer"))
     browser.find_element(By.CSS_SELECTOR, "form.out button").click()
-    assert browser.current_url == f"{engine.base_url}/auth/sign-in"
+    wait_for(browser, lambda it: it.current_url == f"{engine.base_url}/auth/sign-in")
 
 
 def test_pages_fit_every_width_in_light_and_dark_and_break_no_rule_of_their_policy(
@@ -236,3 +236,64 @@ def test_no_script_of_a_client_runs_on_any_page(engine: RunningEngine, open_brow
         assert len(browser.find_elements(By.TAG_NAME, "script")) == 1, path
     browser.execute_script("alert(1)")
     assert browser.execute_script("return sessionStorage.getItem('ran')"), "the trap works"
+
+
+def test_the_four_questions_of_the_page_take_the_clicks_that_it_says(
+    engine: RunningEngine, open_browser: Open
+) -> None:
+    mark, day = span_id(), 86_400_000
+    noon = time.time_ns() // 1_000_000 // day * day - day // 2  # of yesterday
+    generation = {
+        "langfuse.observation.type": "generation",
+        "langfuse.observation.cost_details": json.dumps({"total": 0.25}),
+        "langfuse.observation.prompt.name": f"p-{mark}",
+        "langfuse.observation.prompt.version": 1,
+        "session.id": f"s-{mark}",
+        "user.id": f"u-{mark}",
+    }
+    failed = {"langfuse.observation.level": "ERROR", "langfuse.observation.status_message": f"out of {mark}"}
+    traces = [trace_id() for _ in range(3)]
+    for number, trace in enumerate(traces):
+        more = failed if number == 2 else {}
+        duration = 9_000_000 - number
+        send(
+            engine.client,
+            span(
+                trace,
+                f"g{number}-{mark}",
+                start=noon + number,
+                duration=duration,
+                attributes=generation | more,
+            ),
+            span(trace_id(), "other", start=noon, duration=10_000_000, attributes={"user.id": "slow"}),
+        )
+    prompt = {"name": f"p-{mark}", "prompt": "Be kind."}
+    engine.client.post("/api/public/v2/prompts", json=prompt).raise_for_status()
+    score = {"name": "helpful", "value": 0.75, "traceId": traces[0]}
+    engine.client.post("/api/public/scores", json=score).raise_for_status()
+    browser = open_browser(False)
+    show(browser, 1280, "light")
+    start = f"{engine.base_url}{PROJECT}/traces"
+    browser.get(start)
+    sign_in(browser)
+
+    def clicks(*steps: tuple[str, str]) -> str:
+        browser.get(start)
+        for how, what in steps:
+            wait_for(browser, lambda it, how=how, what=what: it.find_elements(how, what))
+            before = browser.current_url
+            browser.find_element(how, what).click()
+            wait_for(browser, lambda it, before=before: it.current_url != before)
+        wait_for(browser, lambda it: it.find_elements(By.TAG_NAME, "h1"))
+        return browser.find_element(By.TAG_NAME, "main").text
+
+    def link(text: str) -> tuple[str, str]:
+        return By.LINK_TEXT, text
+
+    p95 = (By.XPATH, "//div[dt='Latency p95']//a")
+    first = (By.CSS_SELECTOR, "[data-rows] tbody a")
+    assert f"g0-{mark}" in clicks(link("Overview"), link("Yesterday"), p95, link("GENERATION"), first)
+    assert f"out of {mark}" in clicks(link("Sessions"), link(f"s-{mark}"))
+    assert "0.75 (1)" in clicks(link("Prompts"), link(f"p-{mark}"))
+    users = (By.XPATH, "//div[dt='Users']//a")
+    assert f"u-{mark} $0.75" in clicks(link("Overview"), users)

@@ -37,7 +37,7 @@ async def score_list(visit: Visit) -> Answer:
         with visit.engine.events.connection() as connection:
             return find_scores(connection, query)
 
-    found = await run_in_threadpool(read)
+    found = await visit.read(read)
     page = found[:_PAGE_SIZE]
     has_next = len(found) > _PAGE_SIZE
     following = f"{page[-1]['timestamp']}-{page[-1]['id']}" if has_next else None
