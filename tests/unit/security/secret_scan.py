@@ -36,6 +36,8 @@ _MADE_UP = re.compile(
     r"|secret-value|secret-of-|mail-secret|unknown-word|0d1c2b3a"
     # The whole key: zeros after the mark of its kind are nobody's key, zeros within one are chance.
     r"|^[sp]k-lf-of-nobody$|^AKIA0{16}$"
+    # Base64 of words, for tests of values that are not hex.
+    r"|^Zm9v\+/b4ckZ2FyeQ==$|^T2JzZXJ2ZSBtZSwgYnV0IG5ldmVyIGd1ZXNzIG1lIQ==$"
 )
 # Random letters and digits have about 4 bits a character; names in words repeat themselves.
 _BITS_PER_CHARACTER = 3.0
