@@ -180,7 +180,14 @@ def test_the_changelog_of_this_repository_has_notes_for_its_version() -> None:
     changelog = (ROOT / "CHANGELOG.md").read_text()
     version = release.version_in((ROOT / "pyproject.toml").read_text())
     assert release.notes(changelog, version)
-    assert f"## {version} (2026-12-01)\n" in release.dated(changelog, version, date(2026, 12, 1))
+
+
+def test_only_the_section_of_the_version_gets_the_date() -> None:
+    changelog = release.dated(CHANGELOG, "0.2.0", date(2026, 12, 1))
+    assert [line for line in changelog.splitlines() if line.startswith("## ")] == [
+        "## 0.2.0 (2026-12-01)",
+        "## 0.1.0 (2026-10-01)",
+    ]
 
 
 def test_both_projects_have_one_version() -> None:
