@@ -19,11 +19,11 @@ from .rules import Facts
 from .source import CLICKHOUSE, OBJECTS, POSTGRES, REDIS, WEB, WORKER, Place, Source
 
 DATABASE = "default"
-_PRISMA = (
+UNFINISHED_MIGRATIONS = (
     "SELECT to_json(migration_name) FROM _prisma_migrations"
     " WHERE finished_at IS NULL AND rolled_back_at IS NULL ORDER BY started_at;"
 )
-_ORGANIZATIONS = (
+ORGANIZATIONS = (
     "SELECT json_build_array(o.name, array_remove(array_agg(p.id::text ORDER BY p.id), NULL))"
     " FROM organizations o LEFT JOIN projects p ON p.org_id = o.id AND p.deleted_at IS NULL"
     " GROUP BY o.id, o.name ORDER BY o.name;"
@@ -88,7 +88,7 @@ def gather(context: Context, other: OtherCompose, source: Source) -> Facts:
         version=_version(containers),
         postgres=int(postgres.query("SHOW server_version_num;", database)) // 10_000,
         clickhouse=str(version),
-        unfinished=tuple(map(json.loads, lines(_PRISMA))),
+        unfinished=tuple(map(json.loads, lines(UNFINISHED_MIGRATIONS))),
         dirty=bool(levels) and levels[0]["dirty"] == "1",
         background=tuple(one.name for one in background if not one.dormant(source.worker)),
         waiting=waiting,
@@ -101,7 +101,7 @@ def gather(context: Context, other: OtherCompose, source: Source) -> Facts:
                 for name, table in (("prompts", "prompts"), ("media", "media"), ("users", "users"))
             },
         },
-        organizations=tuple((name, tuple(ids)) for name, ids in map(json.loads, lines(_ORGANIZATIONS))),
+        organizations=tuple((name, tuple(ids)) for name, ids in map(json.loads, lines(ORGANIZATIONS))),
         sizes=sizes,
         free_bytes=host.free_bytes(context.layout.stack_dir),
         has_data=bool(context.compose(context.lenient_settings()).volumes()),
