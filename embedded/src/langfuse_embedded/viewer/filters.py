@@ -37,14 +37,13 @@ _SCORED = "select s.trace_id, {} from scores s where s.project = $project and "
 class Filter:
     """Something to filter by: the query parameter, its label, and the SQL of a value of `observations o`.
 
-    `is_list` tells that the value is a list, `is_facet` that the values are offered with their counts.
+    `is_list` tells that the value is a list.
     """
 
     name: str
     label: str
     sql: str
     is_list: bool = False
-    is_facet: bool = True
 
 
 FILTERS = {
@@ -60,8 +59,8 @@ FILTERS = {
         Filter("score", "Score", ""),
         Filter("prompt", "Prompt", "o.prompt_name || coalesce(' v' || o.prompt_version, '')"),
         Filter("tool", "Tool called", "o.called_tool_names", is_list=True),
-        Filter("user", "User", "o.user_id", is_facet=False),
-        Filter("session", "Session", "o.session_id", is_facet=False),
+        Filter("user", "User", "o.user_id"),
+        Filter("session", "Session", "o.session_id"),
     )
 }
 _TEXTS = {
@@ -73,15 +72,6 @@ _TEXTS = {
     "min": "Score from",
     "max": "Score to",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Chip:
-    """An active filter, and the address of the list without it."""
-
-    label: str
-    value: str
-    url: str
 
 
 @dataclass(slots=True)

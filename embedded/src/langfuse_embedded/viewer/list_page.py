@@ -101,11 +101,10 @@ class ListPage:
     def facets(self, query: Query) -> list[Facet]:
         """Return the facets that have a value, in a thread."""
         found = []
-        for name in self._table.facets:
+        for name, some in query.facets().items():
             chosen = self.filters.chosen.get(name, ())
             values = [
-                (one, one.value in chosen, self.url(self.filters.toggled(name, one.value)))
-                for one in query.facet(name)
+                (one, one.value in chosen, self.url(self.filters.toggled(name, one.value))) for one in some
             ]
             if len(values) > 1 or chosen or name in ("type", "environment", "score"):
                 found.append(Facet(name, FILTERS[name].label, values))

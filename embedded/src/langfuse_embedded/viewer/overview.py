@@ -110,7 +110,6 @@ async def overview(visit: Visit) -> Answer:
     found = await visit.read(read)
     shown = filters.query()
     range_name = filters.texts["range"]
-    time = {name: shown[name] for name in ("range", "from", "to") if name in shown}
 
     def url(query: dict[str, Any]) -> str:
         return project_url(visit.project_id, "overview", **query)
@@ -137,7 +136,6 @@ async def overview(visit: Visit) -> Answer:
             if kind not in filters.shown_noise
         ],
         "list_url": list_url,
-        "time": time,
     }  # fmt: skip
     return View("overview.html", values)
 

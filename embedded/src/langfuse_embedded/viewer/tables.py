@@ -179,20 +179,26 @@ class Query:
         found = {row[0]: Keyed(*row) for row in rows}
         return [found[one] for one in keys if one in found]
 
-    def facet(self, name: str) -> list[FacetValue]:
-        """Return the most frequent values of a filter among rows that fit all others; chosen ones always."""
-        values, table = Values(), self._table
-        chosen = values.bind(list(self._filters.chosen.get(name, ())))
-        counted = "count(*)" if not table.key else "count(distinct k)"
-        source = self._facet_source(name, values)
-        rows = self._rows(
-            f"select v, {counted} as n from ({source}) where v <> '' group by v"
-            f" order by v in (select unnest({chosen})) desc, n desc, v limit {FACET_VALUES}",
-            values,
-        )
-        found = [FacetValue(*row) for row in rows]
-        missing = set(self._filters.chosen.get(name, ())) - {one.value for one in found}
-        return [*found, *(FacetValue(value, 0) for value in sorted(missing))]
+    def facets(self) -> dict[str, list[FacetValue]]:
+        """Return the most frequent values of each filter among rows that fit all others; chosen ones, too."""
+        values, chosen = Values(), self._filters.chosen
+        counted = "count(distinct k)" if self._table.key else "count(*)"
+        parts = []
+        for name in self._table.facets:
+            mark = values.bind(list(chosen.get(name, ())))
+            parts.append(
+                f"(select '{name}' as f, v, {counted} as n from ({self._facet_source(name, values)})"
+                f" where v <> '' group by v order by v in (select unnest({mark})) desc, n desc, v"
+                f" limit {FACET_VALUES})"
+            )
+        found: dict[str, list[FacetValue]] = {name: [] for name in self._table.facets}
+        for name, value, count in self._rows(" union all ".join(parts), values):
+            found[name].append(FacetValue(value, count))
+        for name, some in found.items():
+            picked = set(chosen.get(name, ()))
+            some += [FacetValue(value, 0) for value in picked - {one.value for one in some}]
+            some.sort(key=lambda one, picked=picked: (one.value not in picked, -one.count, one.value))  # type: ignore[misc]
+        return found
 
     def environments(self) -> dict[str, int]:
         """Return how many rows each environment has that would be left out as noise."""
