@@ -50,7 +50,9 @@ class Rules:
         for rule in rules:
             self.of_project.setdefault(rule.project_id, []).append(rule)
             for one in rule.assignments:
-                self._pairs[one.id] = rule, one, evaluators[one.evaluator_id]
+                # One that was deleted between the two reads is gone with the next refresh.
+                if evaluator := evaluators.get(one.evaluator_id):
+                    self._pairs[one.id] = rule, one, evaluator
 
     def pair(self, assignment_id: str) -> tuple[Rule, Assignment, Evaluator] | None:
         """Return rule, assignment and evaluator as they are now, unless they do not judge any more."""

@@ -137,7 +137,11 @@ class Worker:
             await self._judge_now(job)
         except LinkLost:
             pass
-        except (sqlite3.OperationalError, NotStored) as error:
+        except NotStored as error:
+            # A defect: to ask the model again would cost money and end in the same.
+            log.error("the judgement %s could not be stored: %s", job.id, error)
+            self._jobs.finish(job, "error", now_ms(), error=str(error))
+        except sqlite3.OperationalError as error:
             log.warning("the judgement %s waits: %s", job.id, error)
             await asyncio.sleep(_STORE_RETRY_SECONDS)
 
@@ -153,7 +157,7 @@ class Worker:
         try:
             target = target_of(job.project_id, definition, self._connections, self._box)
         except NotCallable as error:
-            await self._link.ask("pause", {"evaluator": evaluator.id, "reason": error.blocks})
+            await self._pause(evaluator.id, error.blocks)
             self._jobs.finish(job, "error", now_ms(), error=str(error))
             return
         filled = _variables(mapping or [], found)
@@ -185,7 +189,7 @@ class Worker:
     async def _settle(self, job: Job, failed: CallFailed, cost: float) -> None:
         """Decide what becomes of a judgement that failed."""
         if failed.blocks:
-            await self._link.ask("pause", {"evaluator": job.evaluator_id, "reason": failed.blocks})
+            await self._pause(job.evaluator_id, failed.blocks)
         elapsed = (now_ms() - job.created_at) / 1000
         settings = self._settings
         wait = retry_delay(job.attempt + 1, elapsed, settings.retries, settings.retry_seconds)
@@ -193,6 +197,12 @@ class Worker:
             self._jobs.delay(job, now_ms() + int(wait * 1000), cost, str(failed))
         else:
             self._jobs.finish(job, "error", now_ms(), cost, str(failed))
+
+    async def _pause(self, evaluator_id: str, reason: str) -> None:
+        try:
+            await self._link.ask("pause", {"evaluator": evaluator_id, "reason": reason})
+        except NotStored as error:
+            log.warning("the evaluator %s could not be paused: %s", evaluator_id, error)
 
     async def _store(self, project_id: str, scores: list[Score], events: list[Event]) -> None:
         """Hand over what a judgement leaves; wait as long as it takes: the model was paid for it."""
