@@ -70,7 +70,7 @@ destroy: .venv/.runtime ## Run: delete all data, after asking [YES=1 DRY_RUN=1]
 	@$(RUN) destroy $(call switch,yes,YES) $(call switch,dry-run,DRY_RUN)
 
 adopt: .venv/.runtime ## Run: take over an official or a lost stack [FROM=]
-	@$(RUN) adopt $(call argument,FROM) $(call switch,check,CHECK) $(call switch,yes,YES) $(call switch,dry-run,DRY_RUN)
+	@$(RUN) adopt $(call argument,FROM) $(call switch,check,CHECK) $(call switch,undo,UNDO) $(call switch,yes,YES) $(call switch,dry-run,DRY_RUN)
 
 pull: .venv/.runtime ## Images: bring the images of the compose stack
 	@$(RUN) pull

@@ -68,7 +68,13 @@ class Web:
         self._clickhouse = ClickHouse.of(environment)
         queues = Queues(open_valkey(environment))
         writer = QueuedWriter(
-            config.data_dir, Outbox(Bucket.of(environment, "EVENT_UPLOAD"), queues, self._postgres)
+            config.data_dir,
+            Outbox(
+                Bucket.of(environment, "EVENT_UPLOAD"),
+                queues,
+                self._postgres,
+                environment.get("LANGFUSE_S3_EVENT_UPLOAD_PREFIX", ""),
+            ),
         )
         self._engine.writer = writer
         self._tenancy = Tenancy(self._postgres, self._engine.state, config.salt)

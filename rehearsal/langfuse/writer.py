@@ -45,14 +45,15 @@ STORE_ERRORS = (
 class Outbox:
     """Where accepted writes go. Every method raises one of STORE_ERRORS."""
 
-    def __init__(self, events: Bucket, queues: Queues, postgres: Postgres) -> None:
+    def __init__(self, events: Bucket, queues: Queues, postgres: Postgres, prefix: str = "") -> None:
         self._events = events
+        self._prefix = prefix
         self._queues = queues
         self._postgres = postgres
 
     def send_export(self, project_id: str, spans: list[dict[str, Any]]) -> None:
         """Keep a trace export and queue it."""
-        key = object_key(project_id, datetime.now(UTC))
+        key = self._prefix + object_key(project_id, datetime.now(UTC))
         self._events.put(key, json.dumps(spans).encode())
         self._queues.add(OTEL, [{"project_id": project_id, "key": key}])
 
@@ -60,7 +61,7 @@ class Outbox:
         """Keep each score in an object of its own and queue it."""
         jobs = []
         for score in scores:
-            key = f"{project_id}/score/{score['id']}/{uuid.uuid4()}.json"
+            key = f"{self._prefix}{project_id}/score/{score['id']}/{uuid.uuid4()}.json"
             self._events.put(key, json.dumps([score]).encode())
             jobs.append({"project_id": project_id, "key": key})
         if jobs:

@@ -75,17 +75,18 @@ def adopt(
     check: Annotated[
         bool, typer.Option("--check", help="Say whether that can be moved here; 2 refused, 3 with notes.")
     ] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Start that one again, and stop this stack.")] = False,
     yes: Yes = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Take over the stack of a checkout that is gone; with FROM, look at one by the official compose file."""
+    """Take over the stack of a checkout that is gone, or a Langfuse by the official compose file."""
     if source is not None:
         from scripts.data.adopt import command
 
         directory = source
-        if not check:
-            raise typer.BadParameter("another Langfuse is looked at only: --check.")
-        execute(lambda context: command.run(context, source=directory))
+        execute(
+            lambda context: command.run(context, source=directory, check=check or dry_run, yes=yes, undo=undo)
+        )
     from scripts.run import adopt as own
 
     execute(lambda context: own.run(context, yes=yes, dry_run=dry_run))

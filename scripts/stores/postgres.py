@@ -190,10 +190,10 @@ class Postgres:
         """Return the rows of all tables by project."""
         return read_counts(self.query(_COUNTS, database).splitlines())
 
-    def dump(self, into: Path) -> Counts:
+    def dump(self, into: Path, database: str = DATABASE) -> Counts:
         """Write a dump to a file; return the rows of all tables as they are in it."""
         with into.open("wb") as file:
-            said = self.services.into_file(SERVICE, ["sh", "-c", _BACKUP, DATABASE], file, _DUMP)
+            said = self.services.into_file(SERVICE, ["sh", "-c", _BACKUP, database], file, _DUMP)
         return read_counts(said.splitlines())
 
     def load(self, dump: Path) -> None:

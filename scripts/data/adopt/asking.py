@@ -15,6 +15,7 @@ from scripts.stores.clickhouse import ClickHouse
 from scripts.stores.postgres import Postgres
 from scripts.stores.s3 import Bucket, Location, StoredObject
 
+from .proposal import Organization
 from .rules import Facts
 from .source import CLICKHOUSE, OBJECTS, POSTGRES, REDIS, WEB, WORKER, Place, Source
 
@@ -24,9 +25,12 @@ UNFINISHED_MIGRATIONS = (
     " WHERE finished_at IS NULL AND rolled_back_at IS NULL ORDER BY started_at;"
 )
 ORGANIZATIONS = (
-    "SELECT json_build_array(o.name, array_remove(array_agg(p.id::text ORDER BY p.id), NULL))"
-    " FROM organizations o LEFT JOIN projects p ON p.org_id = o.id AND p.deleted_at IS NULL"
-    " GROUP BY o.id, o.name ORDER BY o.name;"
+    "SELECT json_build_array(o.id, o.name,"
+    " coalesce((SELECT json_agg(json_build_array(p.id, p.name) ORDER BY p.id)"
+    " FROM projects p WHERE p.org_id = o.id AND p.deleted_at IS NULL), '[]'),"
+    " coalesce((SELECT min(u.email) FROM organization_memberships m JOIN users u ON u.id = m.user_id"
+    " WHERE m.org_id = o.id AND m.role::text = 'OWNER'), ''))"
+    " FROM organizations o ORDER BY o.created_at, o.id;"
 )
 # The jobs of each queue by state; BullMQ's keys are PREFIX:QUEUE:STATE. A recurring job is always delayed.
 _QUEUES = """
@@ -101,7 +105,10 @@ def gather(context: Context, other: OtherCompose, source: Source) -> Facts:
                 for name, table in (("prompts", "prompts"), ("media", "media"), ("users", "users"))
             },
         },
-        organizations=tuple((name, tuple(ids)) for name, ids in map(json.loads, lines(ORGANIZATIONS))),
+        organizations=tuple(
+            Organization(id_, name, tuple(map(tuple, projects)), owner)
+            for id_, name, projects, owner in map(json.loads, lines(ORGANIZATIONS))
+        ),
         sizes=sizes,
         free_bytes=host.free_bytes(context.layout.stack_dir),
         has_data=bool(context.compose(context.lenient_settings()).volumes()),

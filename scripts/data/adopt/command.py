@@ -3,32 +3,79 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from scripts.core.confirmation import confirm_name
 from scripts.core.errors import EXIT_OK, EXIT_WARNINGS, UsageError
+from scripts.core.layout import write_private
 from scripts.data.backup.sets import size_text
 from scripts.docker.other_compose import OtherCompose, project_in
 from scripts.engines.context import Context
 from scripts.settings.table import SETTINGS
 
+from . import journal as journals
+from . import taking
 from .asking import gather, require_running
+from .proposal import proposal
 from .rules import Facts, notes, refusals
 from .source import Refusal, Source, read_source, unusable
 
 NEWEST = next(str(one.default) for one in SETTINGS if one.name == "LANGFUSE_VERSION")
 
 
-def run(context: Context, *, source: Path) -> int:
-    """The command. It looks, says what it found and what stands in the way, and changes nothing."""
+def run(context: Context, *, source: Path, check: bool, yes: bool, undo: bool) -> int:
+    """The command. With `check` it looks, says what it found, and changes nothing."""
     other = open_other(context, source)
+    if undo:
+        taking.undo(context, other)
+        context.console.print("The old stack runs again. What is here stays until make destroy.")
+        return EXIT_OK
+    begun = journals.read(context.layout)
+    if begun and begun.done:
+        raise UsageError(
+            f"This stack has taken over {begun.directory} already; nothing was changed.",
+            fix="start the old one again: make adopt FROM=... UNDO=1.",
+        )
+    if begun and not check:
+        context.console.note("An adoption did not get to its end: the old stack is started first.")
+        taking.start_again(context, other, begun)
     found, facts = look(context, other)
     show(context, other, found, facts)
-    refuse([*refusals(facts, NEWEST)])
+    refuse([*refusals(replace(facts, has_data=facts.has_data and begun is None), NEWEST)])
     said = [*notes(found, facts)]
     for note in said:
         context.console.warn(note)
-    context.console.note("Nothing stands in the way, and nothing was changed.")
-    return EXIT_WARNINGS if said else EXIT_OK
+    if check:
+        context.console.note("Nothing stands in the way, and nothing was changed.")
+        return EXIT_WARNINGS if said else EXIT_OK
+    context.console.print(
+        "Its web and worker are stopped, its stores are copied as an encrypted backup, all of it is stopped "
+        "for good and this stack is started with the copy. Applications cannot send meanwhile."
+    )
+    if not yes:
+        unchanged = "nothing was changed"
+        confirm_name(context.console, other.name, fix="make adopt FROM=... YES=1", unchanged=unchanged)
+    taking.take_over(context, other, found, facts)
+    finish(context, facts)
+    return EXIT_OK
+
+
+def finish(context: Context, facts: Facts) -> None:
+    """Write what config/stack.yaml should say, and say what is next."""
+    text, left = proposal(facts.organizations)
+    path = context.layout.stack_dir / "adopted-stack.yaml"
+    write_private(path, text)
+    for line in left:
+        context.console.warn(f"{line} cannot stand in config/stack.yaml; it stays on the server as it is.")
+    context.console.rows(
+        [
+            ("Taken over", f"Langfuse {facts.version}; keys, logins and ids are those of before"),
+            ("Projects", f"{context.layout.shown(path)}: copy it to config/stack.yaml before make up"),
+            ("Way back", "make adopt FROM=... UNDO=1 starts the old stack again"),
+            ("Next", "make up (a key of this stack for each project), make doctor, make smoke, make upgrade"),
+        ]
+    )
 
 
 def open_other(context: Context, source: Path) -> OtherCompose:
@@ -72,7 +119,8 @@ def show(context: Context, other: OtherCompose, source: Source, facts: Facts) ->
     amounts = ", ".join(f"{count:,} {name}" for name, count in facts.rows.items())
     sizes = ", ".join(f"{name} {size_text(size)}" for name, size in facts.sizes.items())
     people = ", ".join(
-        f"{name} ({', '.join(projects) or 'no project'})" for name, projects in facts.organizations
+        f"{one.name} ({', '.join(project for project, _ in one.projects) or 'no project'})"
+        for one in facts.organizations
     )
     places = {group: source.place(group) for group in ("events", "media")}
     context.console.rows(

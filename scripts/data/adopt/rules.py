@@ -9,6 +9,7 @@ from scripts.core.compatibility import MINIMUM_SERVER, clickhouse_refusal, numbe
 from scripts.data.backup.sets import size_text
 from scripts.settings.kinds import is_weak
 
+from .proposal import Organization
 from .source import SECRETS, Refusal, Source
 
 POSTGRES_MAJORS = (15, 17)
@@ -47,7 +48,7 @@ class Facts:
     waiting: Mapping[str, int] = field(default_factory=dict)
     failed: Mapping[str, int] = field(default_factory=dict)
     rows: Mapping[str, int] = field(default_factory=dict)
-    organizations: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    organizations: tuple[Organization, ...] = ()
     sizes: Mapping[str, int] = field(default_factory=dict)
     free_bytes: int = 0
     has_data: bool = False
@@ -139,7 +140,7 @@ def notes(source: Source, facts: Facts) -> Iterator[str]:
     if len(facts.organizations) > 1:
         yield (
             f"It has {len(facts.organizations)} organizations: all come along, with their projects, people "
-            "and keys. Name them in config/stack.yaml afterwards."
+            "and keys."
         )
     if numbers_of(facts.clickhouse)[:2] > BUNDLED_CLICKHOUSE:
         yield f"ClickHouse is {facts.clickhouse}, newer than the bundled one, which may not read its copy."

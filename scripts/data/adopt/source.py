@@ -21,7 +21,15 @@ GROUPS: Mapping[str, str] = {"events": "EVENT_UPLOAD", "media": "MEDIA_UPLOAD", 
 """What the server puts into buckets, and what its variables call that."""
 SECRETS = ("SALT", "ENCRYPTION_KEY", "NEXTAUTH_SECRET")
 # Which the stack sets itself, or which belong to the old address.
-_NOT_CARRIED = ("TELEMETRY_ENABLED", "NEXTAUTH_URL", "HOSTNAME", "PORT", "NODE_OPTIONS")
+_NOT_CARRIED = (
+    "TELEMETRY_ENABLED",
+    "NEXTAUTH_URL",
+    "ADMIN_API_KEY",
+    "TZ",
+    "HOSTNAME",
+    "PORT",
+    "NODE_OPTIONS",
+)
 _OF_THE_STACK = ("LANGFUSE_INIT_", "LANGFUSE_S3_", "CLICKHOUSE_", "REDIS_", "DATABASE_", "DIRECT_URL", "AWS_")
 _WRITE_MODE = "LANGFUSE_MIGRATION_V4_WRITE_MODE"
 

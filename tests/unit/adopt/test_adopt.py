@@ -16,11 +16,16 @@ from scripts.core.console import Console
 from scripts.core.errors import UsageError
 from scripts.core.runner import Completed, SubprocessRunner
 from scripts.data.adopt import command
+from scripts.data.adopt import journal as journals
+from scripts.data.adopt.content import differences
+from scripts.data.adopt.journal import Journal
+from scripts.data.adopt.proposal import Organization, proposal
 from scripts.data.adopt.rules import Facts, notes, refusals
 from scripts.data.adopt.source import GROUPS, Place, Source, read_source, unusable
 from scripts.docker.other_compose import OtherCompose
 from scripts.engines.base import GIB
 from scripts.engines.context import Context
+from scripts.provision.loading import parse_stack
 from scripts.settings.envfile import write_values
 from tests.unit.compose.conftest import without_compose
 from tests.unit.scripts.fakes import FakeRunner, Screen, layout_in, settings_with
@@ -150,7 +155,7 @@ FACTS = Facts(
     postgres=17,
     clickhouse="25.12.3.21",
     rows={"observations": 20_000},
-    organizations=(("Acme", ("kosmos",)),),
+    organizations=(Organization("acme", "Acme", (("kosmos", "Kosmos"),)),),
     sizes={"PostgreSQL": GIB, "ClickHouse": GIB, "media": GIB},
     free_bytes=10 * GIB,
 )
@@ -201,7 +206,10 @@ def test_what_cannot_be_right_is_refused_with_what_to_do(
     [
         ({"waiting": {"otel-ingestion-queue": 3}}, "are let finish first: otel-ingestion-queue 3"),
         ({"failed": {"webhook": 2}}, "given up do not come along: webhook 2"),
-        ({"organizations": (("Acme", ()), ("Zeus", ("zeus",)))}, "2 organizations: all come along"),
+        (
+            {"organizations": (Organization("a", "Acme"), Organization("z", "Zeus"))},
+            "2 organizations: all come",
+        ),
         ({"clickhouse": "26.5.1.1"}, "newer than the bundled one"),
     ],
 )
@@ -222,8 +230,65 @@ def test_a_stack_that_does_not_run_is_told_how_to_start_it(tmp_path: Path) -> No
     screen = Screen()
     context = Context(layout_in(tmp_path / "ours"), {}, Console({}, screen.out, screen.err), runner)
     with pytest.raises(UsageError, match=r"langfuse-web, .* do not run; nothing was changed") as caught:
-        command.run(context, source=tmp_path)
+        command.run(context, source=tmp_path, check=True, yes=False, undo=False)
     assert "docker compose up -d" in caught.value.fix
     asked = {"config", "ps", "inspect"}
     assert all(set(call) & asked for call in runner.calls)
     shutil.rmtree(tmp_path / "ours", ignore_errors=True)
+
+
+def test_the_proposal_is_a_stack_file_with_all_organizations_that_it_can_name(tmp_path: Path) -> None:
+    text, left = proposal(
+        [
+            Organization(
+                "acme", "Acme", (("Kosmos.One", "Kosmos: one"), ("a b", "Odd")), "owner@acme.example"
+            ),
+            Organization("z", "Z", (("zeus", "Zeus"),)),
+            Organization("cm1", "Hermes # 1", (("hermes", "Hermes"),), "second@acme.example"),
+        ]
+    )
+    stack = parse_stack(text, "stack.yaml")
+    assert [one.id for one in (stack.organization, *stack.organizations)] == ["acme", "cm1"]
+    assert [(one.id, one.name, one.organization) for one in stack.projects] == [
+        ("Kosmos.One", "Kosmos: one", "acme"),
+        ("hermes", "Hermes", "cm1"),
+    ]
+    assert stack.admin.email == "owner@acme.example"
+    assert left == ["organization Z", "project a b"]
+
+
+def test_what_is_not_the_same_is_named_with_both_counts() -> None:
+    there = {"postgres prompts kosmos": ["2", "9"], "clickhouse scores kosmos": ["1", "5"]}
+    here = {"postgres prompts kosmos": ["2", "8"], "clickhouse scores kosmos": ["1", "5"]}
+    assert differences(there, there) == []
+    assert differences(there, here) == [
+        "postgres prompts kosmos: 2 rows (hash 9) there, 2 rows (hash 8) here"
+    ]
+    assert differences(there, {}) == [
+        "clickhouse scores kosmos: 1 rows (hash 5) there, nothing here",
+        "postgres prompts kosmos: 2 rows (hash 9) there, nothing here",
+    ]
+
+
+def test_undo_of_what_was_not_taken_over_is_refused(tmp_path: Path) -> None:
+    runner = FakeRunner({"config --format json": Completed(0, '{"name": "langfuse", "services": {}}')})
+    context = Context(layout_in(tmp_path / "ours"), {}, Console({}, Screen().out, Screen().err), runner)
+    with pytest.raises(UsageError, match="Nothing was taken over from"):
+        command.run(context, source=tmp_path, check=False, yes=True, undo=True)
+    assert not any("start" in call or "update" in call for call in runner.calls)
+
+
+def test_undo_stops_this_stack_and_starts_the_old_one_with_its_policies(tmp_path: Path) -> None:
+    runner = FakeRunner({"config --format json": Completed(0, '{"name": "langfuse", "services": {}}')})
+    layout = layout_in(tmp_path / "ours")
+    layout.stack_dir.mkdir(parents=True)
+    Journal(str(tmp_path), "langfuse", {"c1": "always", "c2": "unless-stopped"}).save(layout, done=True)
+    context = Context(layout, {}, Console({}, Screen().out, Screen().err), runner)
+    with pytest.raises(UsageError, match=r"has taken over .* already"):
+        command.run(context, source=tmp_path, check=False, yes=True, undo=False)
+    assert command.run(context, source=tmp_path, check=False, yes=True, undo=True) == 0
+    said = runner.lines()
+    assert "docker update --restart=always c1" in said
+    assert "docker update --restart=unless-stopped c2" in said
+    assert said[-1].endswith(f"--project-directory {tmp_path} --project-name langfuse start")
+    assert journals.read(layout) is None

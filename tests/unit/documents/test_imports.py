@@ -31,7 +31,12 @@ FLOORS = (
 FLOOR = {folder: number for number, folders in enumerate(FLOORS) for folder in folders}
 COMMANDS = FLOOR["run"]
 # Promoting is an export and an import, with all that they say, and so is an import from another server.
-CALLS_COMMANDS = {"scripts.data.transfer.promote", "scripts.data.transfer.between"}
+# Taking a stack over is a restore.
+CALLS_COMMANDS = {
+    "scripts.data.transfer.promote",
+    "scripts.data.transfer.between",
+    "scripts.data.adopt.taking",
+}
 Graph = Mapping[str, Set[str]]
 
 
