@@ -17,6 +17,8 @@ from scripts.core.runner import SubprocessRunner
 from scripts.engines.context import Context
 
 PUBLIC = "pk-lf-"
+# The name of an S3 key: it is in every signed URL, and SeaweedFS logs it.
+IDENTIFIER = "S3_ACCESS_KEY_ID"
 KEEPS_SECRETS = (".env", ".stack/credentials/", ".stack/rotation.json", "config/alertmanager/secrets/")
 # Ends with this for a reason that the command tells: compose alone has it, or no network is there.
 DONE, REFUSED = frozenset({0}), frozenset({1, 2})
@@ -74,10 +76,14 @@ class Told:
 
 
 def secrets_of(root: Path) -> dict[str, str]:
-    """Return the secrets of a checkout as they are now: value -> name. A public key is not one."""
+    """Return the secrets of a checkout as they are now: value -> name. What names a key is not one."""
     layout = Layout(root, root / ".env", root / ".stack")
     found = secret_values(Context(layout, {}, Console({}), SubprocessRunner(root)))
-    return {value: name for name, value in found.items() if not value.startswith(PUBLIC)}
+    return {
+        value: name
+        for name, value in found.items()
+        if not value.startswith(PUBLIC) and not name.endswith(IDENTIFIER)
+    }
 
 
 def run_calls(root: Path, calls: Sequence[Call], run: Callable[[str], CompletedProcess[str]]) -> Told:
