@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
@@ -237,7 +238,7 @@ def _read_everything(client: httpx.Client, viewer: httpx.Client, ids: dict[str, 
         and operation.path.startswith(_PUBLIC)
     ]
     quoted = {name: quote(value, safe="") for name, value in ids.items()}
-    fit = {**dict.fromkeys(("queueId", "itemId", "widgetId", "dashboardId", "projectId"), "none"), **quoted}
+    fit = defaultdict(lambda: "none", quoted)
     fit |= dict.fromkeys(("mediaId", "userId"), "none")
     answers = [client.get(path.format_map(fit)) for path in paths]
     answers += [client.get(f"{_PUBLIC}/{path}") for path in _MORE]
