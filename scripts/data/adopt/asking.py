@@ -89,7 +89,7 @@ def gather(context: Context, other: OtherCompose, source: Source) -> Facts:
         "media": sum(found.bytes for found in _media(source, containers)),
     }
     return Facts(
-        version=_version(containers),
+        version=running_version(containers),
         postgres=int(postgres.query("SHOW server_version_num;", database)) // 10_000,
         clickhouse=str(version),
         unfinished=tuple(map(json.loads, lines(UNFINISHED_MIGRATIONS))),
@@ -148,7 +148,8 @@ def _media(source: Source, containers: list[Container]) -> list[StoredObject]:
         return list(bucket.objects(place.prefix))
 
 
-def _version(containers: list[Container]) -> str:
+def running_version(containers: list[Container]) -> str:
+    """Return the version that web says, or an empty string. Raises UsageError without its port."""
     with Api(f"http://{_published(containers, WEB, 3000)}") as api:
         return api.version().removeprefix("v")
 

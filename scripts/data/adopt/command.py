@@ -40,6 +40,7 @@ def run(context: Context, *, source: Path, check: bool, yes: bool, undo: bool) -
     if begun and not check:
         context.console.note("An adoption did not get to its end: the old stack is started first.")
         taking.start_again(context, other, begun)
+        taking.wait_for_web(context, other)
     found, facts = look(context, other)
     show(context, other, found, facts)
     refuse([*refusals(replace(facts, has_data=facts.has_data and begun is None), NEWEST)])

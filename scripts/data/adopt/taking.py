@@ -8,6 +8,7 @@ from pathlib import Path
 
 from scripts.core.errors import StackError, UsageError
 from scripts.core.layout import only_one_command, write_private
+from scripts.core.waiting import Look, wait_until
 from scripts.data.backup import restore
 from scripts.data.backup.policy import POLICY_FILE, load_policy
 from scripts.data.backup.repository import open_repository
@@ -23,7 +24,7 @@ from scripts.stores.clickhouse import ClickHouse
 from scripts.stores.postgres import DATABASE, Postgres
 
 from . import journal as journals
-from .asking import queues
+from .asking import queues, running_version
 from .capture import OfficialStores
 from .content import content_of, differences
 from .journal import Journal
@@ -31,6 +32,7 @@ from .rules import Facts
 from .source import SECRETS, WEB, WORKER, Source
 
 DRAIN_S = 120.0
+_WEB_S = 300.0
 _STOP_WEB_S = "120"
 """It answers open requests for up to 110 s."""
 
@@ -154,6 +156,26 @@ def start_again(context: Context, other: OtherCompose, journal: Journal) -> None
         other.set_restart(journal.policies)
         other.checked("start", timeout_s=300)
     journals.path_of(context.layout).unlink(missing_ok=True)
+
+
+def wait_for_web(context: Context, other: OtherCompose) -> None:
+    """Return when the old web answers. Raises StackError when it does not come up."""
+
+    def look() -> Look:
+        try:
+            return Look(done=bool(running_version(other.containers())), state="it does not answer")
+        except UsageError as error:  # it has no port while it is started
+            return Look(done=False, state=error.message)
+
+    with context.console.working("Waiting for the old web"):
+        wait_until(
+            look,
+            what="The old web does not come up",
+            timeout_s=_WEB_S,
+            last_lines=list,
+            fix="look at docker compose logs langfuse-web in its directory, then repeat.",
+            interval_s=1,
+        )
 
 
 def undo(context: Context, other: OtherCompose) -> None:

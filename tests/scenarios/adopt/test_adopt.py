@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import docker
 import pytest
 
+from scripts.core.console import Console
 from scripts.core.errors import EXIT_WARNINGS
 from scripts.data.adopt import command
 from tests.embedded.test_import_between import rows
 from tests.embedded.test_media import Upload, outside
 from tests.scenarios.conftest import MakeStack
 from tests.scenarios.stack import Stack, export, new_id, wait_readable
+from tests.unit.scripts.fakes import Screen
 
 from .official import Official
 
@@ -85,15 +88,17 @@ def states(engine: docker.DockerClient, old: Official) -> dict[str, tuple[str, s
 
 
 def test_it_is_looked_at_taken_over_and_given_back(
-    old: Official, make_stack: MakeStack, engine: docker.DockerClient, capsys: pytest.CaptureFixture[str]
+    old: Official, make_stack: MakeStack, engine: docker.DockerClient
 ) -> None:
     stack = make_stack()
     before = states(engine, old)
     with old.client() as client:
         wanted = everything(client)
     assert len(wanted["observations"]) == TRACES * SPANS
-    assert adopt(stack, old, check=True) == EXIT_WARNINGS
-    said = " ".join(capsys.readouterr().out.split())
+    screen = Screen()
+    heard = replace(stack, context=replace(stack.context, console=Console({}, screen.out, screen.err)))
+    assert adopt(heard, old, check=True) == EXIT_WARNINGS
+    said = " ".join(screen.out.getvalue().split())
     assert "Langfuse 4.59.0" in said
     assert f"{TRACES * SPANS:,} observations" in said
     assert "Acme (Kosmos.One)" in said
