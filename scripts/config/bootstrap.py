@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import nullcontext
 
-from scripts.api.client import Api
+from scripts.api.client import ATTEMPTS, Api
 from scripts.core.confirmation import confirm
 from scripts.core.console import Console
 from scripts.core.errors import EXIT_DRIFT, EXIT_OK, EngineError
@@ -35,7 +35,7 @@ def run(
     engine = running_engine(context, settings)
     refuse_other_secrets(context, engine, settings)
     lock = nullcontext() if dry_run else only_one_command(context.layout)
-    with lock, Api(engine.local_url) as api:
+    with lock, Api(engine.local_url, attempts=ATTEMPTS) as api:
         bootstrap = bootstrap.with_current_keys()
         with context.console.working("Comparing"):
             tenancy = bootstrap.plan(engine, api, first_was_created=False, prune=prune)

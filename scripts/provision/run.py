@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from scripts.api.client import Api
+from scripts.api.client import ATTEMPTS, Api
 
 from .apply import apply_project
 from .credentials import Credentials
@@ -80,7 +80,7 @@ def replaced_key(bootstrap: Bootstrap, step: Step, base_url: str) -> Credentials
     old = bootstrap.store.working(step.credentials)
     if old is None or old.public_key == step.credentials.public_key:
         return None
-    with Api(base_url) as api:
+    with Api(base_url, attempts=ATTEMPTS) as api:
         return old if accepts(api, old) else None
 
 

@@ -6,7 +6,7 @@ import stat
 from datetime import UTC, datetime
 from pathlib import Path
 
-from scripts.api.client import Api
+from scripts.api.client import ATTEMPTS, Api
 from scripts.core.errors import EngineError, StackError, UsageError
 from scripts.core.layout import only_one_command, write_private
 from scripts.engines import data_secrets
@@ -50,7 +50,7 @@ def start_stack(context: Context) -> None:
         bootstrap.keep_new_keys()
         started = engine.start(bootstrap.init_variables())
         write_private(context.layout.engine_file, f"{engine.name}\n")
-        with Api(engine.local_url) as api:
+        with Api(engine.local_url, attempts=ATTEMPTS) as api:
             tenancy = bootstrap.plan(engine, api, first_was_created=started)
             with planned(bootstrap, tenancy, engine.local_url, prune=False) as runs:
                 for line in unreadable(runs):
