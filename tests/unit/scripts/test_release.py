@@ -196,6 +196,8 @@ def test_both_projects_have_one_version() -> None:
 
 def test_an_archive_of_the_repository_knows_its_commit(tmp_path: Path) -> None:
     """It has no .git; git writes the commit into the file that is marked so."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a checkout of Git")
     made = subprocess.run(
         ["git", "archive", "HEAD", "pyproject.toml", "scripts/core", "scripts/__init__.py"],
         cwd=ROOT, check=True, capture_output=True,
