@@ -139,6 +139,8 @@ class OtherUser:
             )
         self._must(["git", "init", "--quiet"], target)
         self._must(["git", "add", "--all"], target)
+        author = ["-c", "user.name=Acme", "-c", "user.email=admin@acme.example"]
+        self._must(["git", *author, "commit", "--quiet", "--message", "Copy"], target)
         return target
 
     def install(self, checkout: Path, python: Path) -> Path:
