@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -95,12 +94,3 @@ def scores(client: httpx.Client, **query: Any) -> list[dict[str, Any]]:
     fields = "core,subject,details,annotation"
     answer = client.get("/api/public/v3/scores", params={"limit": 100, "fields": fields, **query})
     return list(accepted(answer)["data"])
-
-
-def until(found: Callable[[], Any], seconds: float = 20.0) -> Any:
-    """Return what `found` returns as soon as it is something."""
-    deadline = time.monotonic() + seconds
-    while not (result := found()):
-        assert time.monotonic() < deadline, f"nothing within {seconds:g} s"
-        time.sleep(0.02)
-    return result

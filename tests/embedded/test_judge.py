@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from langfuse_embedded.judge.identity import execution_trace_id, job_id, score_id
+from tests.waiting import wait_for
 
 from .conftest import StartEngine
 from .harness import RunningEngine
@@ -26,7 +27,6 @@ from .judging import (
     rule,
     running_model,
     scores,
-    until,
 )
 from .spans import ALL_GROUPS, read, send, span, span_id, trace_id
 
@@ -85,7 +85,7 @@ def judged(client: httpx.Client, trace: str, count: int = 1) -> list[dict[str, A
         found = scores(client, traceId=trace)
         return found if len(found) >= count else []
 
-    return list(until(enough))
+    return list(wait_for(enough, "as many scores as wanted"))
 
 
 def test_an_observation_gets_the_score_that_the_server_would_give(
@@ -214,7 +214,7 @@ def test_what_was_there_before_the_rule_and_what_judges_say_is_not_judged(
         assert scores(client, traceId=one) == []
     # Neither the judgement's own trace: one question was asked.
     asked = model.questions
-    until(lambda: client.get(STATE).json()["waiting"] == 0)
+    wait_for(lambda: client.get(STATE).json()["waiting"] == 0, "nothing waits for the judge")
     assert model.questions == asked
 
 
@@ -252,7 +252,9 @@ def test_an_observation_that_is_sent_again_is_judged_again_under_the_same_id(
     [first] = judged(client, trace)
     attributes = {"langfuse.observation.output": "Athens", "langfuse.observation.metadata.expected": "Athens"}
     send(client, span(trace, "again", id=one, attributes=attributes))
-    [second] = until(lambda: (found := scores(client, traceId=trace))[0]["value"] == 1 and found)
+    [second] = wait_for(
+        lambda: (found := scores(client, traceId=trace))[0]["value"] == 1 and found, "the score has changed"
+    )
     assert (first["value"], first["id"]) == (0, second["id"])
 
 
@@ -273,7 +275,10 @@ def test_what_will_not_get_better_pauses_the_evaluator(
     rule(client, [made["id"]], name=name, filter=named(name))
     model.rule({"contains": "Troy", **fault})
     trace, _ = observe(client, name, output="Troy")
-    paused = until(lambda: (one := client.get(f"{EVALUATORS}/{made['id']}").json())["pausedReason"] and one)
+    paused = wait_for(
+        lambda: (one := client.get(f"{EVALUATORS}/{made['id']}").json())["pausedReason"] and one,
+        "the evaluator is paused",
+    )
     assert (paused["status"], paused["pausedReason"]) == ("paused", reason)
     assert {"name": name, "reason": reason} in client.get(STATE).json()["paused"]
     assert scores(client, traceId=trace) == []
@@ -289,7 +294,9 @@ def test_an_answer_that_does_not_fit_is_an_error_of_the_judgement(
     model.rule({"content": content})
     failed = client.get(STATE).json()["failedToday"]
     trace, one = observe(client, name)
-    state = until(lambda: (now := client.get(STATE).json())["failedToday"] > failed and now)
+    state = wait_for(
+        lambda: (now := client.get(STATE).json())["failedToday"] > failed and now, "a judgement has failed"
+    )
     assert state["lastError"].startswith("No object generated")
     assert scores(client, traceId=trace) == []
     assert client.get(f"{EVALUATORS}/{made['id']}").json()["status"] == "active"
@@ -306,7 +313,7 @@ def test_a_model_that_fails_for_now_is_asked_again_later(client: httpx.Client, m
     rule(client, [made["id"]], name="patient", filter=named("patient"))
     model.rule({"contains": "Argos", "status": 500, "message": "Not now"})
     trace, _ = observe(client, "patient", output="Argos")
-    until(lambda: client.get(STATE).json()["delayed"])
+    wait_for(lambda: client.get(STATE).json()["delayed"], "a judgement is delayed")
     model.rule()
     [score] = judged(client, trace)
     assert score["value"] == 0
@@ -322,7 +329,10 @@ def test_a_connection_without_permission_to_call_inside_is_not_called(start_engi
         strict = start_engine(data_dir=allowing.data_dir)
         observe(strict.client, "any")
         path = f"{EVALUATORS}/{made['id']}"
-        until(lambda: strict.client.get(path).json()["pausedReason"] == "EVAL_MODEL_CONFIG_INVALID")
+        wait_for(
+            lambda: strict.client.get(path).json()["pausedReason"] == "EVAL_MODEL_CONFIG_INVALID",
+            "the evaluator is paused",
+        )
         assert model.questions == 0
 
 
@@ -347,7 +357,7 @@ def test_a_budget_stops_the_judge_until_the_next_day(start_engine: StartEngine) 
         rule(client, [evaluator(client, "dear")["id"]])
         for _ in range(6):
             observe(client, "any")
-        until(lambda: client.get(STATE).json()["costTodayUsd"] >= 0.00002)
+        wait_for(lambda: client.get(STATE).json()["costTodayUsd"] >= 0.00002, "the budget is used")
         state = client.get(STATE).json()
         assert (state["judgedToday"], state["waiting"], state["budgetUsd"]) == (3, 3, 0.00002)
         assert model.questions == 3
@@ -357,7 +367,7 @@ def test_a_budget_stops_the_judge_until_the_next_day(start_engine: StartEngine) 
         assert again.client.get(STATE).json()["waiting"] == 3
         again.stop()
         freed = start_engine(data_dir=running.data_dir, **ALLOWED)
-        until(lambda: freed.client.get(STATE).json()["judgedToday"] == 6)
+        wait_for(lambda: freed.client.get(STATE).json()["judgedToday"] == 6, "six judgements")
 
 
 def test_secrets_of_connections_can_be_read_with_their_key_alone(start_engine: StartEngine) -> None:
@@ -370,7 +380,10 @@ def test_secrets_of_connections_can_be_read_with_their_key_alone(start_engine: S
         other = start_engine(data_dir=first.data_dir, **ALLOWED, ENCRYPTION_KEY="1" * 64)
         observe(other.client, "any")
         path = f"{EVALUATORS}/{made['id']}"
-        until(lambda: other.client.get(path).json()["pausedReason"] == "EVAL_MODEL_CONFIG_INVALID")
+        wait_for(
+            lambda: other.client.get(path).json()["pausedReason"] == "EVAL_MODEL_CONFIG_INVALID",
+            "the evaluator is paused",
+        )
         assert "send the connection again" in other.client.get(STATE).json()["lastError"]
         assert model.questions == 0
         assert other.client.get(CONNECTIONS).json()["data"][0]["displaySecretKey"] == "...7890"

@@ -14,8 +14,10 @@ import httpx
 import psutil
 import pytest
 
+from tests.waiting import wait_for
+
 from .harness import RunningEngine
-from .judging import ALLOWED, connect, evaluator, rule, running_model, scores, until
+from .judging import ALLOWED, connect, evaluator, rule, running_model, scores
 from .spans import send, span, span_id, trace_id
 
 pytestmark = pytest.mark.slow
@@ -70,6 +72,16 @@ def all_scores(client: httpx.Client) -> list[str]:
             return found
 
 
+def wait_for_judgements(engine: RunningEngine, count: int, within_s: float) -> None:
+    """Return when so many judgements were made today."""
+    wait_for(lambda: engine.client.get(STATE).json()["judgedToday"] >= count, f"{count} judgements", within_s)
+
+
+def kill_part(engine: RunningEngine, name: str) -> None:
+    """Kill a process of the engine, as soon as it runs."""
+    os.kill(wait_for(lambda: parts(engine).get(name), f"the {name} runs"), signal.SIGKILL)
+
+
 def test_a_thousand_observations_are_judged_once_whatever_is_killed(tmp_path: Path) -> None:
     chance = random.Random(7)
     with running_model() as model:
@@ -81,19 +93,19 @@ def test_a_thousand_observations_are_judged_once_whatever_is_killed(tmp_path: Pa
             traces = observe_many(engine.client, COUNT)
             sent = time.monotonic()
             for kill in range(KILLS):
-                wanted = (kill + 1) * 100
-                until(lambda: engine.client.get(STATE).json()["judgedToday"] >= wanted, 120)  # noqa: B023 - at once
+                wait_for_judgements(engine, (kill + 1) * 100, 120)
                 victim = ("judge", "writer", "engine")[kill % 3]
                 if victim == "engine":
                     engine.kill()
                     engine.start()
                 else:
                     time.sleep(chance.random() * 0.05)
-                    os.kill(until(lambda: parts(engine).get(victim)), signal.SIGKILL)  # noqa: B023 - at once
-            until(lambda: engine.client.get(STATE).json()["judgedToday"] == COUNT, 180)
+                    kill_part(engine, victim)
+            wait_for_judgements(engine, COUNT, 180)
             end = time.monotonic()
             assert sorted(all_scores(engine.client)) == sorted(traces)
             state = engine.client.get(STATE).json()
+            assert state["judgedToday"] == COUNT
             assert (state["waiting"], state["delayed"], state["failedToday"]) == (0, 0, 0)
             with closing(sqlite3.connect(engine.data_dir / "judge.db")) as db:
                 assert db.execute("select count(*), count(distinct id) from jobs").fetchone() == (
@@ -118,10 +130,11 @@ def test_judgements_wait_for_a_model_that_is_dead_at_first(tmp_path: Path) -> No
         made = evaluator(engine.client, "patient")
         rule(engine.client, [made["id"]])
         traces = observe_many(engine.client, 20)
-        until(lambda: engine.client.get(STATE).json()["delayed"] >= 5, 30)
+        wait_for(lambda: engine.client.get(STATE).json()["delayed"] >= 5, "five delayed judgements", 30)
         assert "Cannot connect to API" in engine.client.get(STATE).json()["lastError"]
         with running_model(port) as model:
-            until(lambda: engine.client.get(STATE).json()["judgedToday"] == 20, 60)
+            wait_for_judgements(engine, 20, 60)
+            assert engine.client.get(STATE).json()["judgedToday"] == 20
             assert model.questions == 20
         assert all(len(scores(engine.client, traceId=one)) == 1 for one in traces)
     finally:

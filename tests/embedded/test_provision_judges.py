@@ -15,10 +15,11 @@ from scripts.provision.kinds.evaluators import EvaluationRules, Evaluators, gene
 from scripts.provision.loading import load
 from scripts.provision.plan import ProjectPlan, actual_state, desired_state, plan_project
 from scripts.provision.server import Server
+from tests.waiting import wait_for
 
 from .conftest import StartEngine
 from .harness import REPOSITORY, RunningEngine
-from .judging import ALLOWED, CONNECTIONS, EVALUATORS, accepted, connect, running_model, until
+from .judging import ALLOWED, CONNECTIONS, EVALUATORS, accepted, connect, running_model
 from .provisioning import shown
 
 SHIPPED = (REPOSITORY / "examples" / "evaluators.yaml").read_text("utf-8")
@@ -117,7 +118,7 @@ def test_an_enabled_rule_judges_what_comes(engine: RunningEngine, tmp_path: Path
     )
     with server_of(engine, Server) as server:
         apply_project(server, planned(server, tmp_path), lambda _change: None)
-    assert until(lambda: engine.client.get("/api/embedded/judge").json()["running"])
+    assert wait_for(lambda: engine.client.get("/api/embedded/judge").json()["running"], "the judge runs")
 
 
 def test_a_paused_evaluator_is_told_and_goes_on_where_the_api_can(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 
 from scripts.develop.selftest import free_port
+from tests.waiting import wait_for
 
 FILE = Path(__file__).parents[2] / "unit" / "adopt" / "official" / "docker-compose.yml"
 # What images bring themselves, or stand-ins need: no service, name, bucket or prefix of the file changes.
@@ -118,13 +118,12 @@ class Official:
     def start(self) -> None:
         """Start it and wait until web answers."""
         self.run("up", "--detach")
-        deadline = time.monotonic() + 120
         with self.client() as client:
-            while True:
+
+            def answers() -> bool:
                 try:
-                    if client.get("/api/public/projects").status_code == 200:
-                        return
+                    return client.get("/api/public/projects").status_code == 200
                 except httpx.HTTPError:
-                    pass
-                assert time.monotonic() < deadline, self.run("logs", "--tail", "30")
-                time.sleep(0.5)
+                    return False
+
+            wait_for(answers, lambda: self.run("logs", "--tail", "30"), every_s=0.5)

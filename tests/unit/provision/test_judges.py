@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from langfuse_embedded.judge.filters import COLUMNS
 from scripts.core.errors import StackError
+from scripts.provision.judges import FILTER_COLUMNS
 from scripts.provision.loading import load
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -35,6 +37,11 @@ evaluation_rules:
     filter:
       - {column: type, operator: any of, value: [GENERATION]}
 """
+
+
+def test_files_and_engine_know_the_same_columns() -> None:
+    """But for the one that a file says by the target of its rule."""
+    assert {**FILTER_COLUMNS, "isExperimentItemRootSpan": "boolean"} == COLUMNS
 
 
 def refused(directory: Path, text: str) -> str:

@@ -149,7 +149,7 @@ def media_of_items(
 class MediaFiles:
     """The bytes of media: one file each, named by a hash of project and id, complete or absent.
 
-    What is being written lies in a folder of its own; what an earlier process left there is removed.
+    What is being written is in a separate folder; what an earlier process left there is removed.
     """
 
     def __init__(self, directory: Path) -> None:

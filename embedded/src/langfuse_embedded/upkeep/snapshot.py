@@ -66,7 +66,7 @@ def _copy_database(source: sqlite3.Connection, path: Path) -> None:
 
 
 def _copy_media(source: Path, target: Path) -> None:
-    for path in sorted(source.glob("??/*")):  # not what is being uploaded, which is in a folder of its own
+    for path in sorted(source.glob("??/*")):  # what is being uploaded is in a separate folder
         copy = target / path.relative_to(source)
         copy.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         try:

@@ -34,7 +34,7 @@ def require_same_origin(visit: Visit) -> None:
     """Refuse a form that another site sent.
 
     Browsers say where a form comes from: in `Sec-Fetch-Site` on trusted addresses, in `Origin` on all.
-    Clients that say nothing are no browsers, and have no cookies that somebody else could use.
+    Clients that say nothing are not browsers and have no cookies that someone else could use.
     """
     headers = visit.request.headers
     site, origin = headers.get("sec-fetch-site"), headers.get("origin")
