@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import socket
 import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from .child_process import start_child
 from .http.errors import ApiError, TooCostly, Unavailable
 from .store.writer.client import FrameConnection
 from .store.writer.protocol import TOO_COSTLY, Frame, encode
@@ -70,7 +68,7 @@ class TaskClient:
             self._asked.pop(number, None)
 
     async def _start(self) -> asyncio.Transport:
-        self._process, ours = _started(self._data_dir)
+        self._process, ours = start_child("langfuse_embedded.tasks", self._data_dir)
         self._transport, _ = await asyncio.get_running_loop().create_connection(
             lambda: FrameConnection(self._on_frame, self._on_lost), sock=ours
         )
@@ -100,17 +98,3 @@ class TaskClient:
         if self._process is not None:
             self._process.kill()
             self._process.poll()
-
-
-def _started(data_dir: Path) -> tuple[subprocess.Popen[bytes], socket.socket]:
-    """Start the process, which takes a millisecond to do; it is ready later, and reads what waits then."""
-    ours, theirs = socket.socketpair()
-    with theirs:
-        argv = [sys.executable, "-m", "langfuse_embedded.tasks", str(data_dir), str(theirs.fileno())]
-        process = subprocess.Popen(
-            [*argv, str(os.getpid())],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            pass_fds=[theirs.fileno()],
-        )
-    return process, ours

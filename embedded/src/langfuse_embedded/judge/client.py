@@ -5,16 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
-import socket
 import subprocess
-import sys
 import time
 from collections import deque
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from langfuse_embedded.child_process import start_child
 from langfuse_embedded.judge_settings import JudgeSettings
 from langfuse_embedded.store.evaluation_rules import EvaluationRuleStore
 from langfuse_embedded.store.evaluators import EvaluatorStore
@@ -99,7 +97,7 @@ class JudgeClient:
     async def _start(self, wait: float) -> None:
         await asyncio.sleep(wait)
         self._starts.append(time.monotonic())
-        self._process, ours = _started(self._data_dir)
+        self._process, ours = start_child("langfuse_embedded.judge", self._data_dir)
         self._transport, _ = await asyncio.get_running_loop().create_connection(
             lambda: FrameConnection(self._on_frame, self._on_lost), sock=ours
         )
@@ -143,16 +141,3 @@ class JudgeClient:
         wait = _PATIENCE_SECONDS if often else _RESTART_SECONDS
         log.error("the judge's process ended; it is started again in %g s", wait)
         self._starting = asyncio.get_running_loop().create_task(self._start(wait))
-
-
-def _started(data_dir: Path) -> tuple[subprocess.Popen[bytes], socket.socket]:
-    ours, theirs = socket.socketpair()
-    with theirs:
-        argv = [sys.executable, "-m", "langfuse_embedded.judge", str(data_dir), str(theirs.fileno())]
-        process = subprocess.Popen(
-            [*argv, str(os.getpid())],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            pass_fds=[theirs.fileno()],
-        )
-    return process, ours
