@@ -1,7 +1,7 @@
 """Evaluators: how a model judges. Names need not be unique; a definition that changes makes a version.
 
-No server source of these routes is public: shapes, statuses and rules are those of the official client
-(SDK 5.0.4, `langfuse/api/evaluators`).
+langfuse/langfuse 6275144 (August 2026) has such routes below `/unstable` only: shapes, statuses and rules are
+those of the official client (SDK 5.0.4, `langfuse/api/evaluators`).
 """
 
 from __future__ import annotations
