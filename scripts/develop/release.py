@@ -101,7 +101,7 @@ def gather(context: Context) -> Facts:
     """Look at the checkout. Raises UsageError where it is none."""
     root = context.layout.root
     if context.runner.run(["git", "rev-parse", "--verify", "HEAD"]).returncode != 0:
-        raise UsageError("This is no git checkout.", fix="release from a clone of the repository.")
+        raise UsageError("This is not a git checkout.", fix="release from a clone of the repository.")
     return Facts(
         changelog=(root / CHANGELOG).read_text(encoding="utf-8"),
         versions={name: version_in((root / name).read_text(encoding="utf-8")) for name in VERSIONED},
@@ -115,7 +115,7 @@ def gather(context: Context) -> Facts:
 def problems_of(version: str, facts: Facts, *, build_only: bool) -> Iterator[str]:
     """Yield what is in the way of a release, each with what to do."""
     if not _VERSION.fullmatch(version):
-        yield f"{version!r} is no version: write three numbers, such as 1.2.3"
+        yield f"{version!r} is not a version: write three numbers, such as 1.2.3"
         return
     if facts.changed:
         first = facts.changed[0].strip()

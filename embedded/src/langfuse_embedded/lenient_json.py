@@ -12,7 +12,7 @@ def loads(document: bytes | bytearray) -> Any:
     """Return the value of a JSON document; bytes that are no UTF-8 become U+FFFD.
 
     Raises:
-        ValueError: it is no JSON in JavaScript either, or nests too deeply.
+        ValueError: it is not JSON in JavaScript either, or nests too deeply.
     """
     try:
         return orjson.loads(document)
@@ -27,7 +27,7 @@ def loads_leniently(text: str) -> Any:
     infinite.
 
     Raises:
-        ValueError: it is no JSON in JavaScript either, or nests too deeply.
+        ValueError: it is not JSON in JavaScript either, or nests too deeply.
     """
     try:
         return without_surrogates(json.loads(text, parse_constant=_refuse, parse_int=_integer))

@@ -83,7 +83,7 @@ def open_other(context: Context, source: Path) -> OtherCompose:
     """Return the stack in a directory, under the name of its containers."""
     directory = source.expanduser().resolve()
     if not directory.is_dir():
-        raise UsageError(f"{source} is no directory.", fix="name the directory of its docker-compose.yml.")
+        raise UsageError(f"{source} is not a directory.", fix="name the directory of its docker-compose.yml.")
     settings = context.lenient_settings()
     other = OtherCompose(context.layout, settings, context.environment, context.runner, directory)
     name = project_in(other) or str(other.described().get("name", ""))

@@ -109,7 +109,7 @@ def _span(row: Row, metadata: Mapping[str, Any], more: Row, *, plain: bool) -> R
 
 
 def parsed(value: Any) -> Any:
-    """Return a nested value, which Parquet and CSV hold as JSON text; None for a text that is no JSON."""
+    """Return a nested value, which Parquet and CSV hold as JSON text; None for a text that is not JSON."""
     if not isinstance(value, str):
         return value
     try:
@@ -119,7 +119,7 @@ def parsed(value: Any) -> Any:
 
 
 def json_value(value: Any) -> Any:
-    """Return a value; a table holds it as JSON, and a text that is no JSON is itself."""
+    """Return a value; a table holds it as JSON, and a text that is not JSON is itself."""
     found = parsed(value)
     return value if found is None else found
 

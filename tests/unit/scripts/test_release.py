@@ -149,7 +149,7 @@ def test_the_files_of_a_tag_are_built_once_more(checkout: Path, run: Run) -> Non
 @pytest.mark.parametrize(
     ("version", "break_it", "problem"),
     [
-        ("next", "true", "'next' is no version"),
+        ("next", "true", "'next' is not a version"),
         ("0.1.0", "true", "the tag v0.1.0 is there"),
         ("0.2.0", "git tag v0.10.0", "0.10.0 is newer"),
         ("0.2.0", "echo >>LICENSE", r"1 files are not committed \(M LICENSE\)"),

@@ -55,7 +55,7 @@ def parsed_answer(text: str, output: Output) -> dict[str, Any]:
     """Return `reasoning` and `score` of an answer.
 
     Raises:
-        InvalidAnswer: it is no JSON, or does not fit.
+        InvalidAnswer: it is not JSON, or does not fit.
     """
     try:
         answer = orjson.loads(text)
