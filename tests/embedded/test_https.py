@@ -313,8 +313,8 @@ def test_a_browser_signs_in_over_https_and_gets_a_cookie_for_https_only(
         chrome.find_element(By.NAME, "email").send_keys(EMAIL)
         chrome.find_element(By.NAME, "password").send_keys(PASSWORD)
         chrome.find_element(By.CSS_SELECTOR, "form.sign-in button").click()
+        wait_for(lambda: "sign-in" not in chrome.current_url, "the page after signing in")
         assert chrome.current_url.startswith(f"{origin}/")
-        assert "sign-in" not in chrome.current_url
         cookies = chrome.get_cookies()
         assert [cookie["secure"] for cookie in cookies] == [True]
         assert [cookie["httpOnly"] for cookie in cookies] == [True]

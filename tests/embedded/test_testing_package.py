@@ -34,11 +34,12 @@ TRACE = "0af7651916cd43dd8448eb211c80319c"
 
 
 def run_pytest(
-    directory: Path, *options: str, seconds: float = 90, **environment: str
+    directory: Path, *options: str, seconds: float = 300, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", PLUGIN]
+    # One that hangs shows in which line, long before it is ended.
     return subprocess.run(
-        [*argv, *options, str(directory)],
+        [*argv, "-o", "faulthandler_timeout=60", *options, str(directory)],
         cwd=directory,
         env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(REPOSITORY / "embedded" / "src"), **environment},
         stdin=subprocess.DEVNULL,
