@@ -349,10 +349,41 @@ def hostile_everything(engine: RunningEngine) -> list[str]:
     item = {"datasetName": name, "input": HOSTILE, "expectedOutput": {HOSTILE: 1}, "metadata": HOSTILE}
     assert post("/api/public/dataset-items", json=item).is_success
 
+    config = post(
+        "/api/public/score-configs",
+        json={
+            "name": "markup in labels",
+            "description": HOSTILE,
+            "dataType": "CATEGORICAL",
+            "categories": [{"label": HOSTILE, "value": 1}, {"label": name, "value": 0}],
+        },
+    ).json()
+    made = post(
+        "/api/public/annotation-queues",
+        json={"name": HOSTILE + trace, "description": HOSTILE, "scoreConfigIds": [config["id"]]},
+    )
+    assert made.is_success, made.text
+    queue = f"/annotation-queues/{made.json()['id']}"
+    items = [
+        post(f"/api/public{queue}/items", json={"objectId": one, "objectType": kind}).json()["id"]
+        for one, kind in (
+            (trace, "TRACE"),
+            (odd, "TRACE"),
+            (root, "OBSERVATION"),
+            (HOSTILE[:200], "SESSION"),
+            (HOSTILE, "TRACE"),
+        )
+    ]
+
     def quoted(text: str) -> str:
         return quote(text, safe="")
 
     return [
+        "/annotation-queues",
+        queue,
+        f"{queue}/items?after={items[-1]}",
+        *(f"{queue}/items/{one}" for one in items),
+        f"{queue}/items/{items[1]}?observation={quoted(HOSTILE)}",
         "/traces",
         "/traces?with=experiments",
         "/observations",

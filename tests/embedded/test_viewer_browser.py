@@ -59,7 +59,13 @@ def everything(engine: RunningEngine) -> dict[str, str]:
         send(engine.client, span(of_item, id=root, attributes=attributes))
         score = {"name": "correct", "value": number, "dataType": "BOOLEAN", "traceId": of_item}
         engine.client.post("/api/public/scores", json=score).raise_for_status()
+    queue, items = annotation_queue(engine, trace, ids["answer"])
     return {
+        "queues": "/annotation-queues",
+        "queue": f"/annotation-queues/{queue}",
+        "queue-item": f"/annotation-queues/{queue}/items/{items['TRACE']}",
+        "queue-session": f"/annotation-queues/{queue}/items/{items['SESSION']}",
+        "queue-end": f"/annotation-queues/{queue}/items?after={items['SESSION']}",
         "overview": "/overview",
         "traces": "/traces",
         "observations": "/observations?type=GENERATION&type=TOOL&sort=latency",
@@ -76,6 +82,33 @@ def everything(engine: RunningEngine) -> dict[str, str]:
         "comparison": f"/experiments/results?baseline={experiments[0]}&c={experiments[1]}",
         "refusal": "/traces/nope",
     }
+
+
+def annotation_queue(engine: RunningEngine, trace: str, observation: str) -> tuple[str, dict[str, str]]:
+    """Make a queue with a trace, an observation and a session; return its id and theirs by kind."""
+
+    def post(path: str, body: dict[str, object]) -> str:
+        answer = engine.client.post(f"/api/public{path}", json=body)
+        assert answer.is_success, answer.text
+        return str(answer.json()["id"])
+
+    labels = ("right", "partly right", "wrong")
+    configs = [
+        {
+            "name": "factual accuracy",
+            "description": "Is what the answer says true?",
+            "dataType": "CATEGORICAL",
+            "categories": [{"label": label, "value": number} for number, label in enumerate(labels)],
+        },
+        {"name": "polite", "dataType": "BOOLEAN"},
+        {"name": "helpfulness", "dataType": "NUMERIC", "minValue": 0, "maxValue": 10},
+    ]
+    made = [post("/score-configs", config) for config in configs]
+    body = {"name": f"Answers {span_id()}", "description": "Ten a week.", "scoreConfigIds": made}
+    queue = post("/annotation-queues", body)
+    subjects = {"TRACE": trace, "OBSERVATION": observation, "SESSION": "order-4711"}
+    items = f"/annotation-queues/{queue}/items"
+    return queue, {kind: post(items, {"objectId": one, "objectType": kind}) for kind, one in subjects.items()}
 
 
 def wait_for(browser: webdriver.Chrome, condition: Callable[[webdriver.Chrome], object]) -> None:
@@ -205,6 +238,120 @@ def test_keys_move_through_a_list_and_open_what_is_there(engine: RunningEngine, 
     search.send_keys(Keys.ESCAPE)
     browser.find_element(By.TAG_NAME, "body").send_keys("j", Keys.ENTER)
     wait_for(browser, lambda it: "/traces/" in it.current_url)
+
+
+def marks(engine: RunningEngine, queue: str) -> set[tuple[str, str, object]]:
+    """Return kind, name and value of the scores that came from a queue."""
+    query = {"queueId": queue, "fields": "core,details,subject,annotation"}
+    found = engine.client.get("/api/public/v3/scores", params=query).json()["data"]
+    return {(one["subject"]["kind"], one["name"], one["value"]) for one in found}
+
+
+def statuses(engine: RunningEngine, queue: str) -> dict[str, str]:
+    found = engine.client.get(f"/api/public/annotation-queues/{queue}/items").json()["data"]
+    return {one["objectType"]: one["status"] for one in found}
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_queue_is_worked_off_with_a_mouse_and_without_scripts(
+    engine: RunningEngine, open_browser: Open, width: int
+) -> None:
+    trace, ids = support_trace(engine.client)
+    queue, _ = annotation_queue(engine, trace, ids["answer"])
+    browser = open_browser(False)
+    show(browser, width, "light")
+    browser.get(f"{engine.base_url}{PROJECT}/annotation-queues/{queue}")
+    sign_in(browser)
+
+    def go_on(how: str, what: str) -> None:
+        before = browser.current_url
+        browser.find_element(how, what).click()
+        wait_for(browser, lambda it: it.current_url != before and it.find_elements(By.TAG_NAME, "h1"))
+
+    def choose(label: str) -> None:
+        browser.find_element(By.XPATH, f"//label[normalize-space()='{label}']").click()
+
+    go_on(By.LINK_TEXT, "Annotate")
+    keep(browser, f"annotate-trace-{width}")
+    choose("partly right")
+    choose("true")
+    browser.find_element(By.CSS_SELECTOR, "input[type=number]").send_keys("7.5")
+    browser.find_element(By.CSS_SELECTOR, "fieldset textarea").send_keys("The day is missing.")
+    go_on(By.CSS_SELECTOR, "form.annotate button")
+    keep(browser, f"annotate-observation-{width}")
+    # What is out of range does not leave the page.
+    number = browser.find_element(By.CSS_SELECTOR, "input[type=number]")
+    number.send_keys("11")
+    at = browser.current_url
+    browser.find_element(By.CSS_SELECTOR, "form.annotate button").click()
+    assert browser.find_elements(By.CSS_SELECTOR, "input[type=number]:invalid")
+    assert browser.current_url == at
+    go_on(By.LINK_TEXT, "Skip")
+    keep(browser, f"annotate-session-{width}")
+    choose("wrong")
+    go_on(By.CSS_SELECTOR, "form.annotate button")
+    keep(browser, f"annotate-end-{width}")
+    assert "1 is still pending" in browser.find_element(By.TAG_NAME, "main").text
+    go_on(By.LINK_TEXT, "Begin again")
+    choose("right")
+    go_on(By.CSS_SELECTOR, "form.annotate button")
+    go_on(By.LINK_TEXT, "The queue")
+    keep(browser, f"annotate-queue-{width}")
+    assert "3 of 3" in browser.find_element(By.TAG_NAME, "main").text
+    assert set(statuses(engine, queue).values()) == {"COMPLETED"}
+    assert marks(engine, queue) == {
+        ("trace", "factual accuracy", "partly right"),
+        ("trace", "polite", True),
+        ("trace", "helpfulness", 7.5),
+        ("session", "factual accuracy", "wrong"),
+        ("observation", "factual accuracy", "right"),
+    }
+
+
+def test_a_queue_is_worked_off_with_the_keyboard(engine: RunningEngine, open_browser: Open) -> None:
+    trace, ids = support_trace(engine.client)
+    queue, items = annotation_queue(engine, trace, ids["answer"])
+    browser = open_browser(True)
+    show(browser, 1280, "light")
+    start = f"{engine.base_url}{PROJECT}/annotation-queues/{queue}/items"
+    browser.get(start)
+    sign_in(browser)
+
+    def press(*keys: str) -> None:
+        browser.switch_to.active_element.send_keys(*keys)
+
+    def at(kind: str) -> None:
+        wait_for(browser, lambda it: it.current_url == f"{start}/{items[kind]}")
+        wait_for(browser, lambda it: it.find_elements(By.CSS_SELECTOR, "form.annotate"))
+
+    at("TRACE")
+    press("?")
+    assert "Ctrl+Enter complete and next" in browser.find_element(By.CSS_SELECTOR, ".keys").text
+    press(Keys.ESCAPE)
+    press("3")  # of the first group; the second one has the focus then
+    press("2")
+    comment = browser.find_element(By.CSS_SELECTOR, "fieldset textarea")
+    comment.send_keys("1 of 3 → wrong?")
+    assert comment.get_attribute("value") == "1 of 3 → wrong?", "what is typed is no key"
+    press(Keys.CONTROL, Keys.ENTER)
+    at("OBSERVATION")
+    press(Keys.ARROW_RIGHT)
+    at("SESSION")
+    press(Keys.ARROW_LEFT)
+    at("OBSERVATION")
+    press("1")
+    press(Keys.CONTROL, Keys.ENTER)
+    at("SESSION")
+    assert statuses(engine, queue) == {
+        "TRACE": "COMPLETED",
+        "OBSERVATION": "COMPLETED",
+        "SESSION": "PENDING",
+    }
+    assert marks(engine, queue) == {
+        ("trace", "factual accuracy", "wrong"),
+        ("trace", "polite", False),
+        ("observation", "factual accuracy", "right"),
+    }
 
 
 def test_the_first_trace_appears_by_itself(

@@ -15,6 +15,9 @@ from .state import StateStore
 
 PENDING = "PENDING"
 COMPLETED = "COMPLETED"
+LOCK_MS = 5 * 60 * 1000
+"""How long an item is kept for who opened it, as on the server (`fetchAndLockNext` in
+web/src/features/annotation-queues/server/annotationQueuesRouter.ts at v4.16.0)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +44,29 @@ class AnnotationQueueItem:
     completed_at: int | None
     created_at: int
     updated_at: int
+    annotator_user_id: str | None = None
+    locked_by_user_id: str | None = None
+    locked_at: int | None = None
+
+    def holder(self, now: int) -> str | None:
+        """Return the user who has the item open, ``None`` when it is nobody's."""
+        is_held = self.locked_at is not None and self.locked_at > now - LOCK_MS
+        return self.locked_by_user_id if is_held else None
 
 
-_ITEM = "id, queue_id, object_id, object_type, status, completed_at, created_at, updated_at"
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a queue is worked off, and whether it was given to the user who asks."""
+
+    completed: int
+    total: int
+    is_assigned: bool
+
+
+_ITEM = (
+    "id, queue_id, object_id, object_type, status, completed_at, created_at, updated_at, annotator_user_id,"
+    " locked_by_user_id, locked_at"
+)
 
 
 class AnnotationQueueStore:
@@ -97,7 +120,7 @@ class AnnotationQueueStore:
             now,
         )
         self._db.execute(
-            f"insert into annotation_queue_items ({_ITEM}) values (?, ?, ?, ?, ?, ?, ?, ?)",
+            f"insert into annotation_queue_items ({_ITEM}) values (?, ?, ?, ?, ?, ?, ?, ?, null, null, null)",
             (item.id, queue_id, object_id, object_type, status, item.completed_at, now, now),
         )
         return item
@@ -135,6 +158,55 @@ class AnnotationQueueStore:
             " completed_at = iif(?, ?, completed_at) where id = ?",
             (now, status, status == COMPLETED, now, item.id),
         )
+
+    def progress(self, queue_id: str, user_id: str) -> Progress:
+        """Return how far a queue is worked off."""
+        completed, total, is_assigned = self._db.execute(
+            "select coalesce(sum(status = 'COMPLETED'), 0), count(*), exists (select 1"
+            " from annotation_queue_assignments where queue_id = ?1 and user_id = ?2)"
+            " from annotation_queue_items where queue_id = ?1",
+            (queue_id, user_id),
+        ).fetchone()
+        return Progress(completed, total, bool(is_assigned))
+
+    def next_pending(
+        self, queue_id: str, user_id: str, after: AnnotationQueueItem | None
+    ) -> AnnotationQueueItem | None:
+        """Return the oldest pending item, behind `after` if given, that nobody else has open."""
+        place = (after.created_at, after.id) if after else (-1, "")
+        row = self._db.execute(
+            f"select {_ITEM} from annotation_queue_items where queue_id = ? and status = 'PENDING'"
+            " and (locked_at is null or locked_at <= ? or locked_by_user_id = ?)"
+            " and (created_at, id) > (?, ?) order by created_at, id limit 1",
+            (queue_id, now_ms() - LOCK_MS, user_id, *place),
+        ).fetchone()
+        return AnnotationQueueItem(*row) if row else None
+
+    def before(self, item: AnnotationQueueItem) -> str | None:
+        """Return the id of the item that was put into the queue before this one."""
+        row = self._db.execute(
+            "select id from annotation_queue_items where queue_id = ? and (created_at, id) < (?, ?)"
+            " order by created_at desc, id desc limit 1",
+            (item.queue_id, item.created_at, item.id),
+        ).fetchone()
+        return row["id"] if row else None
+
+    def lock(self, item: AnnotationQueueItem, user_id: str) -> None:
+        """Keep an item for a user for `LOCK_MS`."""
+        self._db.execute(
+            "update annotation_queue_items set locked_at = ?, locked_by_user_id = ? where id = ?",
+            (now_ms(), user_id, item.id),
+        )
+
+    def complete(self, item: AnnotationQueueItem, user_id: str) -> bool:
+        """Complete a pending item for a user; return whether it was pending."""
+        now = now_ms()
+        cursor = self._db.execute(
+            "update annotation_queue_items set status = 'COMPLETED', completed_at = ?, updated_at = ?,"
+            " annotator_user_id = ? where id = ? and status = 'PENDING'",
+            (now, now, user_id, item.id),
+        )
+        return cursor.rowcount == 1
 
     def delete_item(self, item: AnnotationQueueItem) -> None:
         """Take an item out of its queue."""

@@ -18,7 +18,7 @@ def may_write(visit: Visit) -> bool:
     return visit.engine.state.tenancy.role_in(visit.project_id, visit.user.id) in WRITERS
 
 
-async def writing_fields(visit: Visit, most_bytes: int) -> dict[str, str]:
+async def writing_fields(visit: Visit, most_bytes: int, most_fields: int = _MAX_FIELDS) -> dict[str, str]:
     """Return the fields of a form that writes, without spaces around them.
 
     Raises:
@@ -27,7 +27,7 @@ async def writing_fields(visit: Visit, most_bytes: int) -> dict[str, str]:
     require_same_origin(visit)
     if not may_write(visit):
         raise PageRefused(403, "Not allowed", "Your role in this project only reads.")
-    return {name: value.strip() for name, value in (await fields_of(visit, most_bytes)).items()}
+    return {name: value.strip() for name, value in (await fields_of(visit, most_bytes, most_fields)).items()}
 
 
 def require_same_origin(visit: Visit) -> None:
@@ -49,7 +49,7 @@ def require_same_origin(visit: Visit) -> None:
         raise PageRefused(403, "Refused", "This form was sent from another site.")
 
 
-async def fields_of(visit: Visit, most_bytes: int) -> dict[str, str]:
+async def fields_of(visit: Visit, most_bytes: int, most_fields: int = _MAX_FIELDS) -> dict[str, str]:
     """Return the fields of a form; of a name that is repeated the first one.
 
     Raises:
@@ -62,7 +62,7 @@ async def fields_of(visit: Visit, most_bytes: int) -> dict[str, str]:
             raise PageRefused(413, "Too large", f"This form holds more than {most_bytes // 1024:,} KiB.")
     try:
         fields = parse_qs(
-            body.decode("ascii"), keep_blank_values=True, max_num_fields=_MAX_FIELDS, errors="strict"
+            body.decode("ascii"), keep_blank_values=True, max_num_fields=most_fields, errors="strict"
         )
     except ValueError:
         raise PageRefused(400, "Bad request", "This is not what the form sends.") from None

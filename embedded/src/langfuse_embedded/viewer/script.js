@@ -3,7 +3,10 @@
 
 (() => {
   const rows = () => [...document.querySelectorAll("[data-rows] tbody tr")];
-  const help = "/ search, j and k next and previous row, Enter open, ? this list";
+  const form = document.querySelector("[data-annotate]");
+  const help = form
+    ? "1 to 9 choose, Ctrl+Enter complete and next, → skip, ← previous, ? this list"
+    : "/ search, j and k next and previous row, Enter open, ? this list";
   let current = -1;
 
   function move(step) {
@@ -27,8 +30,26 @@
     document.body.append(note);
   }
 
+  // Digits choose in the group of buttons that has the focus, else in the first one without a choice.
+  function choose(digit) {
+    const groups = [...form.querySelectorAll(".choices")];
+    const focused = document.activeElement?.closest?.("fieldset")?.querySelector(".choices");
+    const group = focused ?? groups.find((one) => !one.querySelector(":checked")) ?? groups[0];
+    const button = group?.querySelectorAll("input")[digit - 1];
+    if (!button) return;
+    button.checked = true;
+    const next = groups[groups.indexOf(group) + 1];
+    (next?.querySelector(":checked") ?? next?.querySelector("input") ?? button).focus();
+  }
+
   document.addEventListener("keydown", (event) => {
-    const typing = event.target.closest?.("input, textarea, select");
+    const control = event.target.closest?.("input, textarea, select");
+    const typing = control?.type === "radio" ? null : control;
+    if (form && event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+      event.preventDefault();
+      form.requestSubmit();
+      return;
+    }
     if (event.key === "Escape") {
       document.querySelector(".keys")?.remove();
       if (typing) typing.blur();
@@ -43,6 +64,9 @@
     } else if (event.key === "j") move(1);
     else if (event.key === "k") move(-1);
     else if (event.key === "?") showHelp();
+    else if (form && /^[1-9]$/.test(event.key)) choose(Number(event.key));
+    else if (form && !control && event.key === "ArrowRight") document.querySelector("a[rel=next]")?.click();
+    else if (form && !control && event.key === "ArrowLeft") document.querySelector("a[rel=prev]")?.click();
   });
 
   for (const heading of document.querySelectorAll("[data-copy]")) {

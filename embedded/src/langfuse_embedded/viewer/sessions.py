@@ -106,19 +106,24 @@ def _cells(one: SessionRow) -> list[Any]:
     ]  # fmt: skip
 
 
-async def session(visit: Visit) -> Answer:
-    """Show the traces of one session with what went in and came out, oldest first."""
-    session_id = visit.params["sessionId"]
+@dataclass(frozen=True, slots=True)
+class SessionPart:
+    """A session with one page of its turns, oldest first; `following` is where the next page begins."""
+
+    figures: SessionFigures
+    scores: Sequence[StoredScore]
+    turns: Sequence[Turn]
+    following: str | None
+
+
+async def session_part(visit: Visit, session_id: str, after: TracePlace | None) -> SessionPart | None:
+    """Return a session with the turns after a place; ``None`` when there is no such session."""
     project, horizon = visit.project_key, visit.engine.events.horizon()
     query = OverviewQuery(
-        project=project,
-        session_id=session_id,
-        limit=_TRACES_PER_PAGE + 1,
-        after=_place(visit.text("after")),
-        horizon=horizon,
+        project=project, session_id=session_id, limit=_TRACES_PER_PAGE + 1, after=after, horizon=horizon
     )
 
-    def read() -> tuple[SessionFigures, list[StoredScore], list[Turn]] | None:
+    def read() -> SessionPart | None:
         with visit.engine.events.connection() as connection:
             figures = session_figures(connection, project, session_id, horizon)
             if figures is None:
@@ -138,29 +143,34 @@ async def session(visit: Visit) -> Answer:
                 )
                 for place, one in enumerate(found, 1)
             ]
-            return figures, own.get(session_id, []), turns
+        page = turns[:_TRACES_PER_PAGE]
+        last = page[-1].trace.place if len(turns) > _TRACES_PER_PAGE else None
+        following = f"{last.start_time}-{last.trace_id}" if last else None
+        return SessionPart(figures, own.get(session_id, []), page, following)
 
-    found = await visit.read(read)
+    return await visit.read(read)
+
+
+async def session(visit: Visit) -> Answer:
+    """Show the traces of one session with what went in and came out, oldest first."""
+    session_id, after = visit.params["sessionId"], _place(visit.text("after"))
+    found = await session_part(visit, session_id, after)
     if found is None:
         raise not_found("session")
-    figures, own_scores, turns = found
-    page = turns[:_TRACES_PER_PAGE]
-    last = page[-1].trace.place if len(turns) > _TRACES_PER_PAGE else None
-    following = f"{last.start_time}-{last.trace_id}" if last else None
     comments, _ = visit.engine.comments.page(
         visit.project_id, {"object_type": "SESSION", "object_id": session_id}, 100, 0
     )
     values = {
         "section": "sessions",
         "session_id": session_id,
-        "figures": figures,
-        "scores": own_scores,
+        "figures": found.figures,
+        "scores": found.scores,
         "comments": comments,
-        "turns": page,
-        "is_first_page": query.after is None,
+        "turns": found.turns,
+        "is_first_page": after is None,
         "first_url": project_url(visit.project_id, "sessions", session_id),
-        "next_url": project_url(visit.project_id, "sessions", session_id, after=following),
-        "has_next": following is not None,
+        "next_url": project_url(visit.project_id, "sessions", session_id, after=found.following),
+        "has_next": found.following is not None,
     }
     return View("session.html", values)
 

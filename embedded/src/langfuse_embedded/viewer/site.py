@@ -13,6 +13,7 @@ from langfuse_embedded.http.router import Router
 
 from . import (
     annotating,
+    annotation_queues,
     datasets,
     experiments,
     home,
@@ -49,6 +50,7 @@ _MODULES = (
     prompts,
     datasets,
     experiments,
+    annotation_queues,
 )
 
 

@@ -31,7 +31,9 @@ _OF_SDK = ("resourceAttributes", "scope")
 
 
 @dataclass(frozen=True, slots=True)
-class _TraceContents:
+class TraceContents:
+    """A trace with the observation that is shown beside its tree."""
+
     row: sqlite3.Row
     observations: Sequence[StoredObservation]
     scores: Sequence[StoredScore]
@@ -43,7 +45,7 @@ async def trace(visit: Visit) -> Answer:
     """Show one trace. `?observation=` selects an observation, by default the root."""
     trace_id, wanted = visit.params["traceId"], visit.text("observation")
     project, horizon = visit.project_key, visit.engine.events.horizon()
-    contents = await visit.read(lambda: _read_trace(visit, project, horizon, trace_id, wanted))
+    contents = await visit.read(lambda: read_trace(visit, project, horizon, trace_id, wanted))
     if contents is None:
         raise not_found("trace")
     rows = contents.tree.rows
@@ -68,16 +70,16 @@ async def trace(visit: Visit) -> Answer:
         "next_page": page + 1 if first + _TREE_ROWS < len(rows) else None,
         "errors": len(failed),
         "first_error": failed[0].id if failed else None,
-        "comments": _comments(visit, "TRACE", trace_id),
+        "comments": comments_on(visit, "TRACE", trace_id),
         "commented": comments.counts(
             visit.project_id, "OBSERVATION", [one.id for one in contents.observations]
         ),
         "forms": forms(visit),
         "trace_scores": [one for one in contents.scores if one["observation_id"] is None],
         "selected": selected,
-        "detail": _detail(selected, selected_row.scores)
+        "detail": detail_of(selected, selected_row.scores)
         | {
-            "comments": _comments(visit, "OBSERVATION", selected.id),
+            "comments": comments_on(visit, "OBSERVATION", selected.id),
             "own_time": contents.tree.own_time(selected) if contents.tree.children.get(selected.id) else None,
             "is_critical": selected_row.is_critical,
         },
@@ -85,15 +87,17 @@ async def trace(visit: Visit) -> Answer:
     return View("trace.html", values)
 
 
-def _comments(visit: Visit, object_type: str, object_id: str) -> Sequence[Comment]:
+def comments_on(visit: Visit, object_type: str, object_id: str) -> Sequence[Comment]:
+    """Return the comments on something."""
     wanted = {"object_type": object_type, "object_id": object_id}
     found, _ = visit.engine.comments.page(visit.project_id, wanted, _MAX_COMMENTS, 0)
     return found
 
 
-def _read_trace(
+def read_trace(
     visit: Visit, project: int, horizon: int | None, trace_id: str, wanted: str
-) -> _TraceContents | None:
+) -> TraceContents | None:
+    """Return a trace with one of its observations selected, the root unless `wanted` is there."""
     events = visit.engine.events
     with events.observations_in_thread() as reader, events.connection() as connection:
         observations = reader.trace(project, trace_id, with_bodies=False, horizon=horizon)
@@ -106,7 +110,7 @@ def _read_trace(
         known = {one.id for one in observations}
         chosen = wanted if wanted in known else tree.rows[0].observation.id
         selected = reader.one(project, chosen, trace_id=trace_id, horizon=horizon)
-        return _TraceContents(found, observations, scores, selected, tree) if selected else None
+        return TraceContents(found, observations, scores, selected, tree) if selected else None
 
 
 def _by_observation(scores: Sequence[StoredScore]) -> dict[str, list[StoredScore]]:
@@ -117,7 +121,7 @@ def _by_observation(scores: Sequence[StoredScore]) -> dict[str, list[StoredScore
     return found
 
 
-def _detail(observation: StoredObservation, scores: Sequence[StoredScore]) -> dict[str, Any]:
+def detail_of(observation: StoredObservation, scores: Sequence[StoredScore]) -> dict[str, Any]:
     """Return what the panel of one observation shows."""
     row, body = observation.row, observation.body
     first, output = row["completion_start_time"], body.output if body else None
