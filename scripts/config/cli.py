@@ -64,6 +64,9 @@ def kubernetes_render(
     release: Annotated[str, typer.Option(help="Name of the Helm release.")] = "langfuse",
     namespace: Annotated[str, typer.Option(help="Where it is installed.")] = "langfuse",
     monitoring_namespace: Annotated[str, typer.Option(help="Where Prometheus runs.")] = "monitoring",
+    operator_namespace: Annotated[
+        str, typer.Option(help="Where ClickHouse's operator runs.")
+    ] = "clickhouse-operator-system",
     registry: Annotated[str, typer.Option(help="Where the exporter's image was pushed to.")] = "",
     web: Annotated[int, typer.Option(help="Replicas; default: those of the size.")] = 0,
     worker: Annotated[int, typer.Option(help="Replicas; default: those of the size.")] = 0,
@@ -71,6 +74,7 @@ def kubernetes_render(
     clickhouse_gib: Annotated[int, typer.Option(help="Disk of each; default: that of the size.")] = 0,
     objects_gib: Annotated[int, typer.Option(help="Disk of the object store; default: by size.")] = 0,
     without_secrets: Annotated[bool, typer.Option(help="List their names for a secret manager.")] = False,
+    chart: Annotated[Path | None, typer.Option(help="Chart to check against: its directory or .tgz.")] = None,
 ) -> None:
     """Write values for Langfuse's Helm chart and what a cluster needs around it, from the same settings."""
     from .kubernetes import command
@@ -83,10 +87,12 @@ def kubernetes_render(
             release=release,
             namespace=namespace,
             monitoring_namespace=monitoring_namespace,
+            operator_namespace=operator_namespace,
             registry=registry,
             with_secrets=not without_secrets,
             replicas=(web, worker, clickhouse),
             disks_gib=(clickhouse_gib, objects_gib),
+            chart=chart,
         )
     )
 

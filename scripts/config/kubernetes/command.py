@@ -9,20 +9,26 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from scripts.core.errors import EXIT_OK, SettingsError, UsageError
+from scripts.core.errors import EXIT_FAILED, EXIT_OK, SettingsError, UsageError
 from scripts.core.layout import write_private
 from scripts.engines.context import Context
 from scripts.settings.envfile import read_env
+from scripts.settings.problem import Problem
 from scripts.settings.table import SETTINGS
 from scripts.settings.values import Settings
 from scripts.watch.alerts.document import load_alerts
 from scripts.watch.alerts.paths import alerts_file
 from scripts.watch.alerts.rules import rule_file
 
+from .chart import render_chart
+from .clickhouse import Config, default_profile, server_config
 from .interpolate import service_environment
 from .manifests import web_service
 from .model import CHART, CHART_VERSION, DISKS_GIB, REPLICAS, Cluster
-from .render import SECRETS_FILE, render
+from .outline import outline, stubs
+from .render import SECRETS_FILE, Objects, own_objects, render
+from .rules import RULES, View, check, log_tables
+from .values import values
 
 _NAME = re.compile(r"[a-z]([-a-z0-9]{0,51}[a-z0-9])?")
 _LOCAL = frozenset({"localhost", "127.0.0.1", "::1", ""})
@@ -37,15 +43,20 @@ def run(
     release: str,
     namespace: str,
     monitoring_namespace: str,
+    operator_namespace: str,
     registry: str,
     with_secrets: bool,
     replicas: tuple[int, int, int],
     disks_gib: tuple[int, int],
+    chart: Path | None = None,
 ) -> int:
-    """The command. Zeros among replicas and disks mean those of the size. Exit code 0: all was written.
+    """The command. Zeros among replicas and disks mean those of the size.
+
+    Exit code 0: all was written and holds together; 1: it was written, and a rule found a problem.
 
     Raises:
         SettingsError: a setting is missing, or fits one host only.
+        StackError: the chart cannot be rendered.
         UsageError: an option has a value that Kubernetes refuses.
     """
     if size not in REPLICAS:
@@ -54,6 +65,7 @@ def run(
         "--release": release,
         "--namespace": namespace,
         "--monitoring-namespace": monitoring_namespace,
+        "--operator-namespace": operator_namespace,
     }
     for option, name in names.items():
         if not _NAME.fullmatch(name):
@@ -74,17 +86,49 @@ def run(
         release=release,
         namespace=namespace,
         monitoring_namespace=monitoring_namespace,
+        operator_namespace=operator_namespace,
         exporter_image=f"{registry.rstrip('/')}/{_EXPORTER_IMAGE}" if registry else _EXPORTER_IMAGE,
         credentials=_credentials(context),
+        files=_files(context, settings),
+        clickhouse=_clickhouse(context, settings),
     )
     alerts = alerts_file(context)
-    files = render(cluster, alerts.read_text(encoding="utf-8"), _rules(context), with_secrets=with_secrets)
+    own = own_objects(cluster, alerts.read_text(encoding="utf-8"), _rules(context))
+    files = render(cluster, own, with_secrets=with_secrets)
+    problems = _check(context, cluster, own, chart)
     directory = into or context.layout.stack_dir / "kubernetes"
     for name, text in files.items():
         # Values and rules name hosts and users: private like the secrets.
         write_private(directory / name, text)
-    _next_steps(context, cluster, directory, sorted(files))
+    if problems:
+        console = context.console
+        for problem in problems:
+            console.warn(str(problem))
+        shown = context.layout.shown(directory)
+        console.print(f"Written to {shown}, with {len(problems)} problems: do not apply it.")
+        return EXIT_FAILED
+    _next_steps(context, cluster, directory, sorted(files), against=chart)
     return EXIT_OK
+
+
+def _check(context: Context, cluster: Cluster, objects: Objects, chart: Path | None) -> list[Problem]:
+    """Return what is wrong with all objects together: the given chart's, or those that 2.0.0 makes."""
+    given, root = values(cluster), context.layout.root
+    if chart is None:
+        of_chart = outline(cluster, given)
+    else:
+        place = {"release": cluster.release, "namespace": cluster.namespace}
+        of_chart = render_chart(context.runner, root, chart, given, **place)
+    there = {(one["kind"], one["metadata"]["name"]) for one in of_chart}
+    missing = [one for one in stubs(cluster) if (one["kind"], one["metadata"]["name"]) not in there]
+    compose = yaml.safe_load((root / "compose.yaml").read_text(encoding="utf-8"))
+    view = View(
+        cluster=cluster,
+        objects=[*of_chart, *missing, *(one for found in objects.values() for one in found)],
+        compose_services=frozenset(compose["services"]),
+        server_logs=log_tables(cluster.clickhouse[0]),
+    )
+    return check(view)
 
 
 def _settings(context: Context, size: str) -> Settings:
@@ -109,10 +153,24 @@ def _settings(context: Context, size: str) -> Settings:
 
 def _environment(context: Context, service: str, settings: Settings) -> dict[str, str]:
     found = service_environment(context.layout.root / "compose.yaml", service, settings.values)
-    # Files that compose mounts are not in a pod, and Node does not start without one that it has to load.
-    options = [one for one in found.get("NODE_OPTIONS", "").split() if not one.startswith("--require=")]
-    found["NODE_OPTIONS"] = " ".join(options)
     return {**found, **read_env(context.layout.root / ".env.langfuse").values()}
+
+
+def _files(context: Context, settings: Settings) -> dict[str, str]:
+    """Return what NODE_OPTIONS and NODE_EXTRA_CA_CERTS of compose.yaml name."""
+    config = context.layout.root / "config"
+    authority = f"private-ca/{settings.get('PRIVATE_CA') or 'none.pem'}"
+    paths = {path.name: path for path in (config / "langfuse").glob("*.cjs")} | {
+        authority: config / authority
+    }
+    return {name: path.read_text(encoding="utf-8") for name, path in paths.items()}
+
+
+def _clickhouse(context: Context, settings: Settings) -> tuple[Config, Config]:
+    compose = context.layout.root / "compose.yaml"
+    environment = service_environment(compose, "clickhouse", settings.values)
+    directory = context.layout.root / "config" / "clickhouse"
+    return server_config(directory, environment), default_profile(directory, environment)
 
 
 def _credentials(context: Context) -> dict[str, str]:
@@ -130,15 +188,23 @@ def _rules(context: Context) -> dict[str, list[dict[str, Any]]]:
     }
 
 
-def _next_steps(context: Context, cluster: Cluster, directory: Path, names: list[str]) -> None:
+def _next_steps(
+    context: Context, cluster: Cluster, directory: Path, names: list[str], *, against: Path | None
+) -> None:
     shown = context.layout.shown(directory)
     web, worker, clickhouse = cluster.replicas
     console = context.console
     console.print(f"Written to {shown}: {', '.join(names)}")
+    held = (
+        f"the chart in {against}"
+        if against
+        else f"what chart {CHART_VERSION} makes of it (CHART= checks your chart)"
+    )
+    console.print(f"Checked with {held}: {len(RULES)} rules hold.")
     console.print(f"web {web}, worker {worker}, ClickHouse {clickhouse}: {cluster.size}")
     if not cluster.credentials:
         console.warn("no credentials of projects yet: the exporter will measure no application.")
-    first = ["secrets.yaml"] if SECRETS_FILE in names else []
+    first = ["secrets.yaml", "files.yaml"] if SECRETS_FILE in names else ["files.yaml"]
     after = ["network-policies.yaml", "exporter.yaml", "monitoring.yaml"]
     for name in first:
         console.print(f"kubectl apply -f {shown}/{name}")

@@ -6,14 +6,16 @@ import base64
 from collections.abc import Mapping
 from typing import Any
 
-from .model import EXPORTER_SECRET, SECRET, Cluster
-from .values import secret_names
+from .model import EXPORTER_SECRET, S3_PORT, SECRET, WEB_PORT, Cluster
+from .values import CONTAINER_SECURITY, FILES_CONFIG, file_key, secret_names
 
 Manifest = dict[str, Any]
 
 EXPORTER = "langfuse-stack-exporter"
 _EXPORTER_PORT = 9464
-_WEB_PORT, _S3_PORT = 3000, 8333
+# Where ClickHouse's operator asks its servers and Keeper: constants.go of internal/controller/clickhouse and
+# internal/controller/keeper, https://github.com/ClickHouse/clickhouse-operator
+OPERATOR_PORTS = (9001, 2181)
 _NAME = "app.kubernetes.io/name"
 _S3_NAME = "s3"
 _STACK = "/stack/.stack"
@@ -29,12 +31,25 @@ def secrets(cluster: Cluster) -> list[Manifest]:
     ]
 
 
+def files(cluster: Cluster) -> list[Manifest]:
+    """Return what compose mounts into web and worker, for the volume that the values name."""
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": _metadata(cluster, FILES_CONFIG),
+            "data": {file_key(path): text for path, text in sorted(cluster.files.items())},
+        }
+    ]
+
+
 def network_policies(cluster: Cluster) -> list[Manifest]:
     """Return who may connect: pods of the namespace to each other, everybody to web and the object store.
 
     Media go between browsers and the object store directly, with presigned URLs. What else the store listens
     on takes orders without a password: only its own pods reach it, as the job that makes the buckets. The
-    exporter shows figures of all projects: only Prometheus reads it.
+    exporter shows figures of all projects: only Prometheus reads it. ClickHouse's operator is in another
+    namespace, and asks ClickHouse and Keeper how they are before it calls them ready.
     """
     instance = {"app.kubernetes.io/instance": cluster.release}
     store = {"matchLabels": {**instance, _NAME: _S3_NAME}}
@@ -54,7 +69,7 @@ def network_policies(cluster: Cluster) -> list[Manifest]:
             cluster,
             "langfuse-stack-web",
             {"matchLabels": {**instance, "app": "web"}},
-            [{"ports": [{"port": _WEB_PORT, "protocol": "TCP"}]}],
+            [{"ports": [{"port": WEB_PORT, "protocol": "TCP"}]}],
         ),
         _policy(
             cluster,
@@ -63,13 +78,29 @@ def network_policies(cluster: Cluster) -> list[Manifest]:
             [{"from": [prometheus], "ports": [{"port": _EXPORTER_PORT, "protocol": "TCP"}]}],
         ),
     ]
+    if not cluster.external_clickhouse:
+        operator = {"matchLabels": {"kubernetes.io/metadata.name": cluster.operator_namespace}}
+        servers = [f"{cluster.fullname}-clickhouse", f"{cluster.fullname}-keeper"]
+        policies.append(
+            _policy(
+                cluster,
+                "langfuse-stack-clickhouse-operator",
+                {"matchExpressions": [{"key": "app", "operator": "In", "values": servers}]},
+                [
+                    {
+                        "from": [{"namespaceSelector": operator}],
+                        "ports": [{"port": port, "protocol": "TCP"} for port in OPERATOR_PORTS],
+                    }
+                ],
+            )
+        )
     if not cluster.external_s3:
         policies.append(
             _policy(
                 cluster,
                 "langfuse-stack-s3",
                 store,
-                [{"ports": [{"port": _S3_PORT, "protocol": "TCP"}]}, {"from": [{"podSelector": store}]}],
+                [{"ports": [{"port": S3_PORT, "protocol": "TCP"}]}, {"from": [{"podSelector": store}]}],
             )
         )
     return policies
@@ -143,7 +174,7 @@ def _exporter_pod(cluster: Cluster) -> dict[str, Any]:
         "TZ": "UTC",
         "EXPORTER_BIND_ADDRESS": "0.0.0.0",  # noqa: S104 - in a pod; the network policy says who comes
         "EXPORTER_PORT": str(_EXPORTER_PORT),
-        "EXPORTER_LANGFUSE_URL": f"http://{web_service(cluster)}:{_WEB_PORT}",
+        "EXPORTER_LANGFUSE_URL": f"http://{web_service(cluster)}:{WEB_PORT}",
         "NEXTAUTH_URL": settings["NEXTAUTH_URL"],
         "LANGFUSE_VERSION": settings["LANGFUSE_VERSION"],
     }
@@ -175,11 +206,7 @@ def _exporter_pod(cluster: Cluster) -> dict[str, Any]:
                     "requests": {"cpu": "100m", "memory": "128Mi"},
                     "limits": {"cpu": "1", "memory": "256Mi"},
                 },
-                "securityContext": {
-                    "allowPrivilegeEscalation": False,
-                    "readOnlyRootFilesystem": True,
-                    "capabilities": {"drop": ["ALL"]},
-                },
+                "securityContext": CONTAINER_SECURITY,
                 "readinessProbe": {**probe, "periodSeconds": 10, "timeoutSeconds": 5},
                 "livenessProbe": {**probe, "periodSeconds": 30, "timeoutSeconds": 5},
                 "volumeMounts": [
@@ -208,8 +235,7 @@ def _exporter_pod(cluster: Cluster) -> dict[str, Any]:
 
 def web_service(cluster: Cluster) -> str:
     """Return the name that the chart gives to the service of web."""
-    name = cluster.release if "langfuse" in cluster.release else f"{cluster.release}-langfuse"
-    return f"{name}-web"
+    return f"{cluster.fullname}-web"
 
 
 def _files(cluster: Cluster) -> list[str]:

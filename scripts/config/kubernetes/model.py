@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from scripts.settings.values import Settings
 
@@ -13,6 +14,11 @@ CHART_VERSION = "2.0.0"
 
 SECRET = "langfuse-stack"  # noqa: S105 - a name
 EXPORTER_SECRET = "langfuse-stack-exporter"  # noqa: S105 - a name
+
+FILES = "/etc/langfuse"
+"""Where compose mounts files into web and worker; `files` of a cluster lie there too."""
+
+WEB_PORT, S3_PORT = 3000, 8333
 
 REPLICAS: Mapping[str, tuple[int, int, int]] = {"small": (1, 1, 1), "medium": (2, 2, 2), "large": (3, 4, 3)}
 """Web, worker and ClickHouse by size. ClickHouse has one shard: Langfuse supports no more."""
@@ -34,8 +40,11 @@ class Cluster:
         disks_gib: of ClickHouse and of the object store.
         release, namespace: of Helm.
         monitoring_namespace: where Prometheus runs, which alone reads the exporter.
+        operator_namespace: where ClickHouse's operator runs.
         exporter_image: image of the exporter, with a registry that the cluster reaches.
         credentials: text of the credentials file by project, for the exporter.
+        files: what compose mounts into web and worker, text by path under `FILES`.
+        clickhouse: settings of ClickHouse's server and of its default profile.
     """
 
     settings: Settings
@@ -48,8 +57,21 @@ class Cluster:
     release: str
     namespace: str
     monitoring_namespace: str
+    operator_namespace: str
     exporter_image: str
     credentials: Mapping[str, str]
+    files: Mapping[str, str]
+    clickhouse: tuple[Mapping[str, Any], Mapping[str, Any]]
+
+    @property
+    def fullname(self) -> str:
+        """What the chart's names begin with (`langfuse.fullname` of its templates)."""
+        return self.release if "langfuse" in self.release else f"{self.release}-langfuse"
+
+    def store(self, alias: str) -> str:
+        """Return the name of the service of a sub-chart (`langfuse.subchart.fullname` of the templates)."""
+        name = self.release if alias in self.release else f"{self.release}-{alias}"
+        return f"{name[:52].rstrip('-')}-all-in-one" if alias == "s3" else name
 
     @property
     def external_postgres(self) -> bool:

@@ -12,25 +12,41 @@ from .model import CHART, CHART_VERSION, EXPORTER_SECRET, SECRET, Cluster
 from .values import secret_names, values
 
 SECRETS_FILE = "secrets.yaml"
+_PURPOSES = {
+    SECRETS_FILE: "Never commit it.",
+    "files.yaml": "What web and worker load.",
+    "network-policies.yaml": "Who may connect.",
+    "exporter.yaml": "Metrics and canary.",
+    "monitoring.yaml": "For the Prometheus operator.",
+}
 _HEAD = "# Rendered by `make kubernetes-render`: edits here are lost. {}\n"
 
 
-def render(
-    cluster: Cluster, alerts: str, rules: Mapping[str, list[dict[str, Any]]], *, with_secrets: bool
-) -> dict[str, str]:
-    """Return the text of each file; `alerts` and `rules` as in `manifests`.
+Objects = Mapping[str, Sequence[manifests.Manifest]]
+
+
+def own_objects(cluster: Cluster, alerts: str, rules: Mapping[str, list[dict[str, Any]]]) -> Objects:
+    """Return the objects of each file, besides the chart's; `alerts` and `rules` as in `manifests`."""
+    return {
+        SECRETS_FILE: manifests.secrets(cluster),
+        "files.yaml": manifests.files(cluster),
+        "network-policies.yaml": manifests.network_policies(cluster),
+        "exporter.yaml": manifests.exporter(cluster, alerts),
+        "monitoring.yaml": manifests.monitoring(cluster, rules),
+    }
+
+
+def render(cluster: Cluster, objects: Objects, *, with_secrets: bool) -> dict[str, str]:
+    """Return the text of each file.
 
     Without secrets, the file of secrets is replaced by a list of their names, for a secret manager.
     """
     files = {
         "values.yaml": _HEAD.format(f"Values of {CHART} {CHART_VERSION}.") + _yaml(values(cluster)),
-        "network-policies.yaml": _documents("Who may connect.", manifests.network_policies(cluster)),
-        "exporter.yaml": _documents("Metrics and canary.", manifests.exporter(cluster, alerts)),
-        "monitoring.yaml": _documents("For the Prometheus operator.", manifests.monitoring(cluster, rules)),
+        **{name: _documents(_PURPOSES[name], found) for name, found in objects.items()},
     }
-    if with_secrets:
-        files[SECRETS_FILE] = _documents("Never commit it.", manifests.secrets(cluster))
-    else:
+    if not with_secrets:
+        del files[SECRETS_FILE]
         files["secret-names.txt"] = _names(cluster)
     return files
 

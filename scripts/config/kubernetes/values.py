@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .model import SECRET, Cluster
+from .model import FILES, S3_PORT, SECRET, WEB_PORT, Cluster
 
 # Variables that the chart sets itself, from values that are rendered below.
 _OF_CHART = frozenset(
@@ -23,8 +23,8 @@ _OF_CHART = frozenset(
         "LANGFUSE_S3_CONCURRENT_WRITES",
     }
 )
-# Files of the host, and creation of the first project: a cluster gets its projects by restore or bootstrap.
-_OF_COMPOSE = ("NODE_EXTRA_CA_CERTS", "LANGFUSE_INIT_", "DD_")
+# Creation of the first project, as a cluster gets its projects by restore or bootstrap; receiver of statsd.
+_OF_COMPOSE = ("LANGFUSE_INIT_", "DD_")
 _STORES = {
     "postgres": ("DATABASE_", "DIRECT_URL"),
     "clickhouse": (
@@ -38,6 +38,20 @@ _STORES = {
     "redis": ("REDIS_",),
     "s3": ("LANGFUSE_S3_EVENT_UPLOAD_", "LANGFUSE_S3_MEDIA_UPLOAD_", "LANGFUSE_S3_BATCH_EXPORT_"),
 }
+_REDIS_BY_URL = ("REDIS_CONNECTION_STRING", "REDIS_TLS_ENABLED")
+
+CONTAINER_SECURITY: Mapping[str, Any] = {
+    "allowPrivilegeEscalation": False,
+    "readOnlyRootFilesystem": True,
+    "capabilities": {"drop": ["ALL"]},
+}
+WRITABLE: Mapping[str, str] = {"tmp": "/tmp", "next-cache": "/app/web/.next/cache"}  # noqa: S108 - of the pod
+"""Where web and worker write, as in compose.yaml: volumes and their paths."""
+
+FILES_CONFIG = "langfuse-stack-files"
+MIGRATIONS_S = 600
+"""Seconds that the first migrations may take: the start period of web in compose.yaml."""
+
 # The chart has no value for these.
 _NOT_IN_CHART = frozenset(
     {"LANGFUSE_S3_MEDIA_UPLOAD_INTERNAL_ENDPOINT", "LANGFUSE_S3_BATCH_EXPORT_EXTERNAL_ENDPOINT"}
@@ -64,20 +78,30 @@ def values(cluster: Cluster) -> dict[str, Any]:
             "podSecurityContext": {
                 "runAsNonRoot": True,
                 "runAsUser": 1001,
+                "runAsGroup": 1001,
                 "seccompProfile": {"type": "RuntimeDefault"},
             },
-            "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+            "securityContext": CONTAINER_SECURITY,
+            "extraVolumes": _volumes(cluster),
+            "extraVolumeMounts": [{"name": name, "mountPath": path} for name, path in WRITABLE.items()]
+            + [{"name": FILES_CONFIG, "mountPath": FILES, "readOnly": True}],
+            "extraInitContainers": [_wait_for_web(cluster)],
             "additionalEnv": _variables(cluster, shared),
             "web": {
                 "replicas": web,
                 "resources": _resources(settings["WEB_CPUS"], settings["WEB_MEMORY"]),
                 "pod": _pod("web", cluster, _variables(cluster, _without(cluster.web, shared))),
+                # The chart has no startup probe, and a web that is killed within its migrations leaves a
+                # dirty database (https://github.com/langfuse/langfuse/issues/6639).
+                "livenessProbe": {"initialDelaySeconds": MIGRATIONS_S, "failureThreshold": 6},
+                "readinessProbe": {"periodSeconds": 5},
                 "pdb": {"create": True, "maxUnavailable": 1},
             },
             "worker": {
                 "replicas": worker,
                 "resources": _resources(settings["WORKER_CPUS"], settings["WORKER_MEMORY"]),
                 "pod": _pod("worker", cluster, _variables(cluster, _without(cluster.worker, shared))),
+                "livenessProbe": {"initialDelaySeconds": 120, "failureThreshold": 6},
                 "pdb": {"create": True, "maxUnavailable": 1},
             },
         },
@@ -98,6 +122,8 @@ def secret_names(cluster: Cluster) -> dict[str, str]:
     given = {**cluster.worker, **cluster.web}
     keys = {"SALT", "ENCRYPTION_KEY", "NEXTAUTH_SECRET"}
     keys |= {name for name in _wanted(cluster, given) if _is_secret(cluster, name)}
+    if cluster.external_redis and not cluster.settings.get("REDIS_CONNECTION_STRING"):
+        keys.add("REDIS_AUTH")
     found = {name: given[name] for name in keys}
     if not cluster.external_s3:
         found["S3_INTERNAL_KEY"] = cluster.settings["S3_INTERNAL_KEY"]
@@ -107,10 +133,13 @@ def secret_names(cluster: Cluster) -> dict[str, str]:
 
 
 def _variables(cluster: Cluster, given: Mapping[str, str]) -> list[dict[str, Any]]:
+    moved = {}
+    if not cluster.external_s3:
+        moved["LANGFUSE_S3_MEDIA_UPLOAD_INTERNAL_ENDPOINT"] = f"http://{cluster.store('s3')}:{S3_PORT}"
     return [
         {"name": name, "valueFrom": secret_ref(name)}
         if _is_secret(cluster, name)
-        else {"name": name, "value": given[name]}
+        else {"name": name, "value": moved.get(name, given[name])}
         for name in _wanted(cluster, given)
     ]
 
@@ -123,6 +152,12 @@ def _wanted(cluster: Cluster, given: Iterable[str]) -> list[str]:
         # An external object store has values of the chart, too.
         "s3": True,
     }
+    if cluster.external_redis:
+        # The chart makes a connection string of its own values, or takes one as it is.
+        string = cluster.settings.get("REDIS_CONNECTION_STRING")
+        given = [
+            name for name in given if not name.startswith("REDIS_") or (string and name in _REDIS_BY_URL)
+        ]
     of_chart = (prefix for store, names in _STORES.items() if bundled[store] for prefix in names)
     prefixes = (*_OF_COMPOSE, *of_chart)
     return sorted(
@@ -157,6 +192,42 @@ def _pod(component: str, cluster: Cluster, variables: list[dict[str, Any]]) -> d
     }
 
 
+def _volumes(cluster: Cluster) -> list[dict[str, Any]]:
+    items = [{"key": file_key(path), "path": path} for path in sorted(cluster.files)]
+    return [
+        *({"name": name, "emptyDir": {"sizeLimit": "256Mi"}} for name in WRITABLE),
+        {"name": FILES_CONFIG, "configMap": {"name": FILES_CONFIG, "items": items}},
+    ]
+
+
+def file_key(path: str) -> str:
+    """Return the key of a file in its ConfigMap, which may not contain a slash."""
+    return path.replace("/", "__")
+
+
+def _wait_for_web(cluster: Cluster) -> dict[str, Any]:
+    """The worker stores model prices once when it starts; before the migrations that fails in silence
+    (https://github.com/langfuse/langfuse/issues/5818). The chart gives web the same init containers.
+    """
+    version = cluster.settings["LANGFUSE_VERSION"]
+    expected = f'"version":"{version}"' if version.count(".") == 2 else '"version"'
+    health = f"http://{cluster.fullname}-web:{WEB_PORT}/api/public/health?failIfDatabaseUnavailable=true"
+    asked = f"wget -q -T 4 -O - '{health}' | grep -q '{expected}'"
+    return {
+        "name": "wait-for-web",
+        "image": f"docker.langfuse.com/langfuse/langfuse:{version}",
+        "command": ["/bin/sh", "-c", f'[ "$COMPONENT" = web ] || until {asked}; do sleep 2; done'],
+        "env": [
+            {"name": "COMPONENT", "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['app']"}}},
+        ],
+        "resources": {
+            "requests": {"cpu": "10m", "memory": "16Mi"},
+            "limits": {"cpu": "100m", "memory": "32Mi"},
+        },
+        "securityContext": CONTAINER_SECURITY,
+    }
+
+
 def _resources(cpus: str, memory: str) -> dict[str, Any]:
     """Memory is what it is; cores are shared, so that half of them are asked for and all may be used."""
     size = f"{memory.removesuffix('m')}Mi"
@@ -178,9 +249,21 @@ def _postgres(cluster: Cluster) -> dict[str, Any]:
 
 
 def _redis(cluster: Cluster) -> dict[str, Any]:
-    if cluster.external_redis:
-        return {"deploy": False}
     settings = cluster.settings
+    if cluster.external_redis:
+        if settings.get("REDIS_CONNECTION_STRING"):
+            return {"deploy": False}
+        return {
+            "deploy": False,
+            "host": settings["REDIS_HOST"],
+            "port": int(settings.get("REDIS_PORT") or 6379),
+            "auth": {
+                "username": settings.get("REDIS_USERNAME") or "",
+                "existingSecret": SECRET,
+                "existingSecretPasswordKey": "REDIS_AUTH",
+            },
+            "tls": {"enabled": settings.get("REDIS_TLS_ENABLED") == "true"},
+        }
     return {
         "deploy": True,
         "dataStorage": {"enabled": True, "requestedSize": "8Gi", "keepPvc": True},
@@ -206,21 +289,8 @@ def _clickhouse(cluster: Cluster) -> dict[str, Any]:
             "replicas": cluster.replicas[2],
             "storage": {"size": f"{cluster.disks_gib[0]}Gi"},
             "resources": _resources(settings["CLICKHOUSE_CPUS"], settings["CLICKHOUSE_MEMORY"]),
-            "settings": {
-                "max_server_memory_usage": int(settings["CLICKHOUSE_MAX_MEMORY_BYTES"]),
-                "mark_cache_size": int(settings["CLICKHOUSE_MARK_CACHE_BYTES"]),
-                "timezone": "UTC",
-            },
-            "profileSettings": {
-                "profiles": {
-                    "default": {
-                        "max_memory_usage": int(settings["CLICKHOUSE_MAX_QUERY_MEMORY_BYTES"]),
-                        # Profiles of queries once filled 60 GB beside 0.5 GB of data.
-                        "query_profiler_real_time_period_ns": 0,
-                        "query_profiler_cpu_time_period_ns": 0,
-                    }
-                }
-            },
+            "settings": dict(cluster.clickhouse[0]),
+            "profileSettings": {"profiles": {"default": dict(cluster.clickhouse[1])}},
         },
         "keeper": {"enabled": True, "replicas": 1 if cluster.replicas[2] == 1 else 3},
     }

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,18 @@ import pytest
 import yaml
 
 from scripts.config.kubernetes import command
+from scripts.config.kubernetes.rules import View
 from scripts.core.console import Console
 from scripts.core.layout import default_layout
 from scripts.core.runner import SubprocessRunner
 from scripts.engines.context import Context
+from scripts.settings.problem import Problem
 from scripts.settings.table import SETTINGS
 
 ROOT = Path(__file__).resolve().parents[3]
+CHART = Path(os.environ.get("LANGFUSE_CHART") or "none")
+"""Directory or .tgz of chart `langfuse` 2.0.0, which is not part of this repository."""
+needs_chart = pytest.mark.skipif(not CHART.exists(), reason="set LANGFUSE_CHART to chart langfuse 2.0.0")
 WITHIN_REACH = {
     "NEXTAUTH_URL": "https://langfuse.acme.example",
     "S3_PUBLIC_ENDPOINT": "https://s3.acme.example",
@@ -39,6 +45,7 @@ class Checkout:
         self.write({**generated, **WITHIN_REACH})
         credentials = root / ".stack" / "credentials"
         credentials.mkdir(parents=True)
+        (root / ".venv-tools").symlink_to(ROOT / ".venv-tools")
         (credentials / "kosmos.env").write_text("LANGFUSE_SECRET_KEY=sk-lf-test-kosmos-secret\n")
         self.secrets["a project's key"] = "sk-lf-test-kosmos-secret"
 
@@ -53,15 +60,14 @@ class Checkout:
         lines = [line for line in path.read_text().splitlines() if line.partition("=")[0] not in names]
         path.write_text("\n".join(lines) + "\n")
 
-    def render(self, **options: Any) -> dict[str, str]:
-        """Return the text of each file that the command writes."""
-        into = self.root / "out"
-        shutil.rmtree(into, ignore_errors=True)
+    def run(self, **options: Any) -> int:
+        """Run the command and return its exit code."""
         chosen: dict[str, Any] = {
             "size": "medium",
             "release": "langfuse",
             "namespace": "langfuse",
             "monitoring_namespace": "monitoring",
+            "operator_namespace": "clickhouse-operator-system",
             "registry": "",
             "with_secrets": True,
             "replicas": (0, 0, 0),
@@ -70,8 +76,31 @@ class Checkout:
         context = Context(
             default_layout(self.root, {}), {}, Console({}, self.out, self.err), SubprocessRunner(self.root)
         )
-        assert command.run(context, into=into, **{**chosen, **options}) == 0
-        return {path.name: path.read_text() for path in sorted(into.iterdir())}
+        return command.run(context, into=self.root / "out", **{**chosen, **options})
+
+    def render(self, **options: Any) -> dict[str, str]:
+        """Return the text of each file that the command writes."""
+        shutil.rmtree(self.root / "out", ignore_errors=True)
+        assert self.run(**options) == 0, self.err.getvalue()
+        return {path.name: path.read_text() for path in sorted((self.root / "out").iterdir())}
+
+    def view(self, **options: Any) -> View:
+        """Return what the rules look at."""
+        seen: list[View] = []
+
+        def look(view: View) -> list[Problem]:
+            seen.append(view)
+            return []
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(command, "check", look)
+            self.render(**options)
+        return seen[0]
+
+
+def objects_of(found: Sequence[dict[str, Any]]) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return objects by kind and name."""
+    return {(one["kind"], one["metadata"]["name"]): one for one in found}
 
 
 @pytest.fixture

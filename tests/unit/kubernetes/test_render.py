@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from scripts.config.kubernetes.rules import admitted
 from scripts.core.errors import SettingsError, UsageError
 from scripts.watch.alerts.document import load_alerts
 from scripts.watch.alerts.rules import rule_file
@@ -60,7 +61,8 @@ def test_the_settings_that_keep_data_are_taken_along(checkout: Checkout) -> None
     assert values["langfuse"]["features"] == {"telemetryEnabled": False, "signUpDisabled": True}
     worker = _variables(values["langfuse"]["worker"]["pod"]["additionalEnv"])
     assert "LANGFUSE_OTEL_INGESTION_QUEUE_PROCESSING_CONCURRENCY" in worker
-    assert re.fullmatch(r"--max-old-space-size=\d+", worker["NODE_OPTIONS"]), "no file of compose.yaml"
+    preloaded = re.findall(r"--require=/etc/langfuse/(\S+)", worker["NODE_OPTIONS"])
+    assert sorted(preloaded) == ["exit-when-done.cjs", "set-refused-rows-aside.cjs"]
 
 
 def test_no_variable_is_given_twice(checkout: Checkout) -> None:
@@ -126,46 +128,19 @@ def test_secrets_stand_in_secrets_only(checkout: Checkout, external: bool) -> No
     assert stat.S_IMODE((checkout.root / "out" / "secrets.yaml").stat().st_mode) == 0o600
 
 
-def admitted(policies: list[Any], pod: dict[str, str], peer: tuple[str, dict[str, str]], port: int) -> bool:
-    """Return whether a pod takes a connection of another pod, given as namespace and labels."""
-
-    def selects(selector: dict[str, Any], labels: dict[str, str]) -> bool:
-        return all(
-            labels.get(key) == value for key, value in selector.get("matchLabels", {}).items()
-        ) and all(
-            labels.get(rule["key"]) not in rule["values"] for rule in selector.get("matchExpressions", ())
-        )
-
-    namespace, labels = peer
-
-    def comes_from(place: dict[str, Any]) -> bool:
-        of = place.get("namespaceSelector", {"matchLabels": {"kubernetes.io/metadata.name": "langfuse"}})
-        return selects(of, {"kubernetes.io/metadata.name": namespace}) and selects(
-            place["podSelector"], labels
-        )
-
-    return any(
-        port in {one["port"] for one in rule.get("ports", [{"port": port}])}
-        and ("from" not in rule or any(map(comes_from, rule["from"])))
-        for policy in policies
-        if selects(policy["spec"]["podSelector"], pod)
-        for rule in policy["spec"]["ingress"]
-    )
-
-
 def test_nobody_but_its_own_pods_reaches_the_other_ports_of_the_object_store(checkout: Checkout) -> None:
     policies = list(yaml.safe_load_all(checkout.render()["network-policies.yaml"]))
     store = {"app.kubernetes.io/instance": "langfuse", "app.kubernetes.io/name": "s3"}
     web = {"app.kubernetes.io/instance": "langfuse", "app.kubernetes.io/name": "langfuse", "app": "web"}
     postgres = {"app.kubernetes.io/instance": "langfuse", "app.kubernetes.io/name": "postgresql"}
-    assert admitted(policies, store, ("elsewhere", {}), 8333)
+    assert admitted(policies, store, ("elsewhere", {}), 8333, "langfuse")
     for port in (18333, 8888, 18888, 9333, 19333, 8080, 18080):
-        assert not admitted(policies, store, ("elsewhere", {}), port)
-        assert not admitted(policies, store, ("langfuse", web), port)
-        assert admitted(policies, store, ("langfuse", store), port)
-    assert admitted(policies, postgres, ("langfuse", web), 5432)
-    assert not admitted(policies, postgres, ("elsewhere", {}), 5432)
-    assert admitted(policies, web, ("elsewhere", {}), 3000)
+        assert not admitted(policies, store, ("elsewhere", {}), port, "langfuse")
+        assert not admitted(policies, store, ("langfuse", web), port, "langfuse")
+        assert admitted(policies, store, ("langfuse", store), port, "langfuse")
+    assert admitted(policies, postgres, ("langfuse", web), 5432, "langfuse")
+    assert not admitted(policies, postgres, ("elsewhere", {}), 5432, "langfuse")
+    assert admitted(policies, web, ("elsewhere", {}), 3000, "langfuse")
 
 
 def test_only_prometheus_reads_the_exporter(checkout: Checkout) -> None:
@@ -174,9 +149,9 @@ def test_only_prometheus_reads_the_exporter(checkout: Checkout) -> None:
     )
     exporter = {"app.kubernetes.io/name": "langfuse-stack-exporter"}
     prometheus = {"app.kubernetes.io/name": "prometheus"}
-    assert admitted(policies, exporter, ("watch", prometheus), 9464)
+    assert admitted(policies, exporter, ("watch", prometheus), 9464, "langfuse")
     for peer in (("watch", {}), ("elsewhere", prometheus), ("langfuse", {}), ("langfuse", prometheus)):
-        assert not admitted(policies, exporter, peer, 9464)
+        assert not admitted(policies, exporter, peer, 9464, "langfuse")
 
 
 def test_the_object_store_asks_for_a_key_on_its_internal_port(checkout: Checkout) -> None:
@@ -261,7 +236,7 @@ def test_objects_have_the_shapes_of_kubernetes(checkout: Checkout, size: str, ex
     names = [
         name for name in files if name.endswith(".yaml") and name not in ("values.yaml", "monitoring.yaml")
     ]
-    assert len(names) == 3
+    assert len(names) == 4
     for name in names:
         done = subprocess.run(
             [VALIDATOR, "--strict", "-k", "1.37", checkout.root / "out" / name],
