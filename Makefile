@@ -34,7 +34,7 @@ pip_install = $(remove_on_interrupt); $(1)/bin/python scripts/install_packages.p
   echo "error: packages could not be installed into $(1): pip says why above." >&2; \
   echo "fix: for your own proxy or index see docs/how-to/corporate-proxy.md; then repeat." >&2; exit 1; }
 
-.PHONY: help up down status logs pull lock images-save images-load images-check bootstrap plan validate credentials export-config smoke alerts alerts-check exporter dashboard report canary backup backups backup-verify restore reconcile export import promote retention erase destroy adopt test test-slow test-clients test-hosts rehearse fake-llm api-reference lint audit types bench doctor capacity kubernetes-render docs lock-python trust reload-tls bundle install-bundle sbom release rotate support-bundle upgrade rollback repair-migration repair-queues
+.PHONY: help up down status logs pull lock images-save images-load images-check bootstrap init plan validate credentials export-config smoke alerts alerts-check exporter dashboard report canary backup backups backup-verify restore reconcile export import promote retention erase destroy adopt test test-slow test-clients test-hosts rehearse fake-llm api-reference lint audit types bench doctor capacity kubernetes-render docs lock-python trust reload-tls bundle install-bundle sbom release rotate support-bundle upgrade rollback repair-migration repair-queues
 
 help: ## Help: show this; explain a group or all [GROUP=]
 	@awk -v group=$(call quoted,GROUP) -f scripts/help.awk $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ logs: .venv/.runtime ## Run: last log lines [SERVICE= FOLLOW=1]
 
 bootstrap: .venv/.runtime ## Run: make the server what config/ describes [PRUNE=1 YES=1]
 	@$(RUN) bootstrap $(call switch,dry-run,DRY_RUN) $(call switch,prune,PRUNE) $(call switch,yes,YES) $(call switch,json,JSON)
+
+init: .venv/.runtime ## Config: begin this site's own, in config/local
+	@$(RUN) init
 
 plan: .venv/.runtime ## Config: what bootstrap would change [CHECK=1 PRUNE=1 JSON=1]
 	@$(RUN) plan $(call switch,check,CHECK) $(call switch,prune,PRUNE) $(call switch,json,JSON)

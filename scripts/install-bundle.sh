@@ -78,6 +78,7 @@ rm -f "$found"
 
 echo "Installing ..." >&2
 tar -xzf "$work/repository.tar.gz" -C "$directory" --no-same-owner
+[ ! -f "$work/site.tar.gz" ] || tar -xzf "$work/site.tar.gz" -C "$directory" --no-same-owner
 python=$(sh "$directory/scripts/find-python.sh") || exit 1
 "$python" -m venv "$directory/.venv" ||
   fail "The Python environment could not be made." "install python3-venv from the packages of this host."

@@ -14,6 +14,14 @@ app = typer.Typer()
 
 
 @app.command()
+def init() -> None:
+    """Begin the configuration of this site: config/local, which updates leave alone."""
+    from scripts.config import init as command
+
+    execute(command.run)
+
+
+@app.command()
 def plan(
     check: Annotated[bool, typer.Option("--check", help="Exit 3 when anything differs.")] = False,
     prune: Prune = False,

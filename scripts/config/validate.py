@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from scripts.core.errors import EXIT_OK, EXIT_USAGE, UsageError
-from scripts.data.backup.policy import POLICY_FILE, load_policy
-from scripts.data.retention.rules import RETENTION_FILE, load_retention
+from scripts.data.backup.policy import load_policy
+from scripts.data.retention.rules import load_retention
 from scripts.engines.context import Context
 from scripts.provision.content import Content
 from scripts.provision.loading import load_stack
 from scripts.watch.alerts.document import load_alerts
-from scripts.watch.alerts.paths import alerts_file
-from scripts.watch.report.fixed import COSTS_FILE, load_fixed_costs
+from scripts.watch.report.fixed import load_fixed_costs
 
 
 def run(context: Context) -> int:
@@ -30,8 +29,7 @@ def run(context: Context) -> int:
 
 def stack(context: Context) -> Iterator[str]:
     """Yield what `config/stack.yaml` and its files describe. Raises UsageError."""
-    path = context.layout.stack_file
-    shown = context.layout.shown(path)
+    path, shown = context.layout.edited("stack.yaml")
     for project in load_stack(path, shown).projects:
         counts = {name: len(getattr(project, name)) for name in Content.model_fields}
         counts["dataset items"] = sum(len(dataset.items) for dataset in project.datasets)
@@ -42,26 +40,25 @@ def stack(context: Context) -> Iterator[str]:
 
 def alerts(context: Context) -> Iterator[str]:
     """Yield what `config/alerts.yaml` describes. Raises UsageError."""
-    path = alerts_file(context)
-    shown = context.layout.shown(path)
+    path, shown = context.layout.edited("alerts.yaml")
     yield f"{shown} is valid: {len(load_alerts(path, shown).alerts)} alerts."
 
 
 def retention(context: Context) -> Iterator[str]:
     """Yield what `config/retention.yaml` describes. Raises UsageError."""
-    rules = load_retention(context.layout.root / RETENTION_FILE, RETENTION_FILE).rules
-    yield f"{RETENTION_FILE} is valid: {len(rules)} rules."
+    path, shown = context.layout.edited("retention.yaml")
+    yield f"{shown} is valid: {len(load_retention(path, shown).rules)} rules."
 
 
 def costs(context: Context) -> Iterator[str]:
     """Yield what `config/costs.yaml` describes. Raises UsageError."""
-    file = load_fixed_costs(context.layout.root / COSTS_FILE, COSTS_FILE)
-    yield (
-        f"{COSTS_FILE} is valid: {len(file.subscriptions)} subscriptions, {len(file.free_tiers)} free tiers."
-    )
+    path, shown = context.layout.edited("costs.yaml")
+    file = load_fixed_costs(path, shown)
+    yield f"{shown} is valid: {len(file.subscriptions)} subscriptions, {len(file.free_tiers)} free tiers."
 
 
 def backups(context: Context) -> Iterator[str]:
     """Yield what `config/backup.yaml` describes. Raises UsageError."""
-    kept = load_policy(context.layout.root / POLICY_FILE, POLICY_FILE).keep
-    yield f"{POLICY_FILE} is valid: keeps {', '.join(f'{count} {period}' for period, count in kept)}."
+    path, shown = context.layout.edited("backup.yaml")
+    kept = ", ".join(f"{count} {period}" for period, count in load_policy(path, shown).keep)
+    yield f"{shown} is valid: keeps {kept}."

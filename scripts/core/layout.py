@@ -33,9 +33,38 @@ class Layout:
         return self.env_file.with_name(".env.langfuse")
 
     @property
+    def site_dir(self) -> Path:
+        """The configuration of this site: git ignores it, so an update of the repository leaves it alone."""
+        return self.root / "config" / "local"
+
+    def config(self, name: str) -> Path:
+        """Return where `config/<name>` is read from: the site's own, or else the one of the repository."""
+        own = self.site_dir / name
+        return own if own.exists() else self.root / "config" / name
+
+    def edited(self, name: str) -> tuple[Path, str]:
+        """Return where `config/<name>` is read from, and what messages call that file."""
+        path = self.config(name)
+        return path, self.shown(path)
+
+    @property
     def stack_file(self) -> Path:
         """The desired state."""
-        return self.root / "config" / "stack.yaml"
+        return self.config("stack.yaml")
+
+    @property
+    def rules_dir(self) -> Path:
+        """The rules that Prometheus reads; those compiled from the site's alerts are in its own directory."""
+        return self._compiled_in / "prometheus" / "rules"
+
+    @property
+    def alertmanager_dir(self) -> Path:
+        """The routing that Alertmanager reads, with the secrets of receivers."""
+        return self._compiled_in / "alertmanager"
+
+    @property
+    def _compiled_in(self) -> Path:
+        return self.config("alerts.yaml").parent
 
     @property
     def images_lock(self) -> Path:

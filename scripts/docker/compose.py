@@ -336,7 +336,13 @@ class Compose:
 
     def _environment(self, extra: Mapping[str, str] | None) -> dict[str, str]:
         ours = compose_environment(self.environment, self.settings)
-        return {**ours, "STACK_DIR": str(self.layout.stack_dir), **(extra or {})}
+        places = {
+            "STACK_DIR": self.layout.stack_dir,
+            "ALERTS_FILE": self.layout.config("alerts.yaml"),
+            "ALERT_RULES_DIR": self.layout.rules_dir,
+            "ALERTMANAGER_DIR": self.layout.alertmanager_dir,
+        }
+        return {**ours, **{name: str(path) for name, path in places.items()}, **(extra or {})}
 
     def _pinned(self, environment: Mapping[str, str]) -> dict[str, str]:
         command = compose_command(self.layout, self.settings)

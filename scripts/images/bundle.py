@@ -20,6 +20,7 @@ from . import commands as images
 
 NAMESPACE = "langfuse-stack"
 SUMS = "SHA256SUMS"
+SITE = "site.tar.gz"
 IMAGES = "images.tar.zst"
 DOWNLOAD_TIMEOUT_S = 1800.0
 
@@ -44,6 +45,7 @@ def run(context: Context, *, file: Path, key: Path | None, with_images: bool | N
         parts = Path(name) / "parts"
         parts.mkdir()
         _repository(context, parts)
+        _site(context, parts)
         _wheels(context, parts)
         if with_images:
             images.save(context, parts / IMAGES)
@@ -85,6 +87,29 @@ def _repository(context: Context, parts: Path) -> None:
         context.console.warn("changes that are not committed are not in the bundle.")
     argv = ["git", "archive", "--format=tar.gz", "--output", str(parts / "repository.tar.gz"), "HEAD"]
     checked(argv, context.runner.run(argv))
+
+
+def _site(context: Context, parts: Path) -> None:
+    """Add the site's own configuration, without secrets: a bundle is not encrypted."""
+    site = context.layout.site_dir
+    if not site.is_dir():
+        return
+    secrets = [path for path in site.glob("alertmanager/secrets/*") if path.is_file()]
+    if secrets:
+        shown = context.layout.shown(site / "alertmanager" / "secrets")
+        context.console.warn(
+            f"secrets in {shown}/ are not in the bundle: {', '.join(p.name for p in secrets)}."
+        )
+
+    def wanted(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
+        folders = Path(member.name).parts
+        left_out = ".git" in folders or (
+            "alertmanager" in folders and "secrets" in folders and member.isfile()
+        )
+        return None if left_out else member
+
+    with tarfile.open(parts / SITE, "w:gz", dereference=True) as archive:
+        archive.add(site, arcname=str(site.relative_to(context.layout.root)), filter=wanted)
 
 
 def _wheels(context: Context, parts: Path) -> None:

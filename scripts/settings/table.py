@@ -104,6 +104,24 @@ _STACK = Group(
             set_by=SetBy.ENVIRONMENT,
             used_by=(Reader.COMPOSE, Reader.SCRIPTS),
         ),
+        Setting(
+            name="ALERTS_FILE",
+            description="What is watched: config/local/alerts.yaml, or else config/alerts.yaml.",
+            set_by=SetBy.DERIVED,
+            used_by=(Reader.COMPOSE,),
+        ),
+        Setting(
+            name="ALERT_RULES_DIR",
+            description="Where Prometheus reads what is compiled from ALERTS_FILE.",
+            set_by=SetBy.DERIVED,
+            used_by=(Reader.COMPOSE,),
+        ),
+        Setting(
+            name="ALERTMANAGER_DIR",
+            description="Where Alertmanager reads what is compiled from ALERTS_FILE.",
+            set_by=SetBy.DERIVED,
+            used_by=(Reader.COMPOSE,),
+        ),
     ),
 )
 

@@ -63,16 +63,16 @@ def run(context: Context, *, source: Path, check: bool, yes: bool, undo: bool) -
 
 
 def finish(context: Context, facts: Facts) -> None:
-    """Write what config/stack.yaml should say, and say what is next."""
+    """Write what config/local/stack.yaml should say, and say what is next."""
     text, left = proposal(facts.organizations)
     path = context.layout.stack_dir / "adopted-stack.yaml"
     write_private(path, text)
     for line in left:
-        context.console.warn(f"{line} cannot stand in config/stack.yaml; it stays on the server as it is.")
+        context.console.warn(f"{line} cannot be in config/local/stack.yaml; it stays on the server as it is.")
     context.console.rows(
         [
             ("Taken over", f"Langfuse {facts.version}; keys, logins and ids are those of before"),
-            ("Projects", f"{context.layout.shown(path)}: copy it to config/stack.yaml before make up"),
+            ("Projects", f"{context.layout.shown(path)}: copy it to config/local/stack.yaml before make up"),
             ("Way back", "make adopt FROM=... UNDO=1 starts the old stack again"),
             ("Next", "make up (a key of this stack for each project), make doctor, make smoke, make upgrade"),
         ]

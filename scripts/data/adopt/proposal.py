@@ -1,4 +1,4 @@
-"""What `config/stack.yaml` should say of a stack that was taken over: its organizations and projects."""
+"""What `config/local/stack.yaml` should say of a stack that was taken over: organizations, projects."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from scripts.core.errors import StackError, UsageError
 from scripts.core.layout import only_one_command, write_private
 from scripts.core.waiting import Look, wait_until
 from scripts.data.backup import restore
-from scripts.data.backup.policy import POLICY_FILE, load_policy
+from scripts.data.backup.policy import load_policy
 from scripts.data.backup.repository import open_repository
 from scripts.data.backup.saving import Plan, capture, store
 from scripts.data.backup.sets import staged
@@ -110,7 +110,7 @@ def save_set(context: Context, stores: OfficialStores) -> str:
         engine=context.engine(EngineName.COMPOSE, settings),
         driver=_Captures(stores),  # type: ignore[arg-type]  # a backup asks it for its capture alone
         repository=open_repository(context, settings, create=True),
-        policy=load_policy(context.layout.root / POLICY_FILE, POLICY_FILE),
+        policy=load_policy(*context.layout.edited("backup.yaml")),
         stack=settings["COMPOSE_PROJECT_NAME"],
         staging=context.layout.stack_dir / "backup",
     )

@@ -9,7 +9,6 @@ from typing import Any
 from scripts.core.edited_file import parse_edited, read_edited
 from scripts.core.errors import UsageError
 
-POLICY_FILE = "config/backup.yaml"
 PERIODS = ("last", "hourly", "daily", "weekly", "monthly", "yearly")
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from scripts.core.errors import StackError
-from scripts.core.layout import write_private
+from scripts.core.layout import Layout, write_private
 from scripts.data.backup.drivers.base import Driver
 from scripts.docker.images_lock import compose_files_variables
 from scripts.engines import data_secrets
@@ -153,6 +153,7 @@ def put_in_place(context: Context, plan: Plan, capture: Path, work: Path) -> Eng
         wanted.append((capture / CREDENTIALS, layout.credentials_dir))
     files = Replacement.plan(work, wanted)
     stores = driver.exchange(capture / STORES, work, plan.only)
+    brought = bring_site(layout, capture / CONFIG)
     try:
         files.begin()
         if stores:
@@ -169,6 +170,8 @@ def put_in_place(context: Context, plan: Plan, capture: Path, work: Path) -> Eng
         if stores:
             stores.undo()
         files.undo()
+        if brought:
+            shutil.rmtree(layout.site_dir)
         if was_running:
             start_again(context, engine)
         raise
@@ -236,16 +239,34 @@ def prove(engine: Engine, credentials_dir: Path, contents: Contents, *, live: bo
     return read
 
 
+def bring_site(layout: Layout, stored: Path) -> bool:
+    """Put the site's own configuration of a backup in place where there is none; return whether that was so.
+
+    The engine has to start with the projects of the backup, not with those of the repository.
+    """
+    saved = stored / layout.site_dir.name
+    if layout.site_dir.exists() or not saved.is_dir():
+        return False
+    shutil.copytree(saved, layout.site_dir)
+    return True
+
+
 def keep_other_config(context: Context, stored: Path) -> None:
-    """Put the backup's `config/` beside the data where it differs from the repository's, which stays."""
-    if not stored.is_dir() or not _differs(stored, context.layout.root / "config"):
+    """Put the backup's `config/` beside the data where it differs from the one here, which stays.
+
+    Where a site has its own, that alone counts: the repository's may be of another version.
+    """
+    site = context.layout.site_dir.name
+    here = context.layout.root / "config"
+    if (stored / site).is_dir() and (here / site).is_dir():
+        stored, here = stored / site, here / site
+    if not stored.is_dir() or not _differs(stored, here):
         return
     target = context.layout.stack_dir / "config-of-backup"
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(stored, target)
-    context.console.warn(
-        f"config/ differs from that of the backup, now in {context.layout.shown(target)}: compare them."
-    )
+    left, right = (context.layout.shown(path) for path in (here, target))
+    context.console.warn(f"{left}/ differs from that of the backup, now in {right}: compare them.")
 
 
 def _differs(left: Path, right: Path) -> bool:

@@ -18,7 +18,7 @@ from scripts.settings.values import Settings
 from .drivers import driver_for
 from .errors import BackupError
 from .manifest import NAME, Manifest, list_files
-from .policy import POLICY_FILE, Policy, load_policy
+from .policy import Policy, load_policy
 from .repository import Repository, Saved, open_repository
 from .sets import (
     CONFIG,
@@ -49,7 +49,7 @@ def make_plan(context: Context, settings: Settings, *, create: bool) -> Plan:
     """
     engine = context.current_engine(settings)
     driver = driver_for(context, settings, engine.name)
-    policy = load_policy(context.layout.root / POLICY_FILE, POLICY_FILE)
+    policy = load_policy(*context.layout.edited("backup.yaml"))
     if not driver.has_data():
         raise UsageError(f"The {engine.name} engine has no data: there is nothing to save.", fix="make up")
     obstacles = driver.obstacles()
@@ -75,7 +75,7 @@ def capture(context: Context, settings: Settings, plan: Plan) -> Manifest:
         shutil.copy2(layout.env_file, plan.staging / SETTINGS)
     for source, name in ((layout.root / "config", CONFIG), (layout.credentials_dir, CREDENTIALS)):
         if source.is_dir():
-            shutil.copytree(source, plan.staging / name)
+            shutil.copytree(source, plan.staging / name, ignore=shutil.ignore_patterns(".git"))
     manifest = Manifest(
         engine=plan.engine.name,
         stack=plan.stack,

@@ -21,7 +21,7 @@ from scripts.stores.postgres import Postgres
 
 from .compose_purge import Doomed
 from .deletion import Subject, delete, observations, projects_of, whole_traces
-from .rules import RETENTION_FILE, load_retention
+from .rules import load_retention
 from .search import KEPT, Place, search
 
 WAYS = {"user": "userId", "session": "sessionId", "trace": "traceId", "tag": "tags"}
@@ -45,7 +45,7 @@ def run(context: Context, *, way: str, value: str, apply: bool, by: str, verify:
         with only_one_command(context.layout):
             needles = Needles.of([*names_of(way, value), *ids_of_records(context, settings, way, value)])
             return show_search(context, search_stores(context, settings, needles))
-    hold = load_retention(context.layout.root / RETENTION_FILE, RETENTION_FILE).hold
+    hold = load_retention(*context.layout.edited("retention.yaml")).hold
     with only_one_command(context.layout):
         subjects = {}
         for project in projects_of(context):

@@ -13,13 +13,13 @@ from scripts.data.transfer.remote import remote_of
 from scripts.engines.context import Context
 
 from .deletion import BATCH, Subject, delete, observations, projects_of, unfinished, whole_traces
-from .rules import RETENTION_FILE, Retention, load_retention
+from .rules import Retention, load_retention
 
 
 def run(context: Context, *, apply: bool, now: datetime | None = None) -> int:
     """The command. Without `apply` it only shows what would go."""
     settings = context.settings()
-    rules = load_retention(context.layout.root / RETENTION_FILE, RETENTION_FILE)
+    rules = load_retention(*context.layout.edited("retention.yaml"))
     with only_one_command(context.layout):
         subjects = {}
         for project in projects_of(context):

@@ -10,8 +10,6 @@ from typing import Any
 from scripts.core.edited_file import parse_edited, read_edited
 from scripts.core.errors import UsageError
 
-RETENTION_FILE = "config/retention.yaml"
-
 
 @dataclass(frozen=True, slots=True)
 class Trace:

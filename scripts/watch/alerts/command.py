@@ -7,27 +7,25 @@ from collections.abc import Iterator
 from scripts.core.errors import EXIT_OK, EXIT_WARNINGS
 from scripts.engines.context import Context
 
+from .compiled import compiled_files, stale_files, write_compiled
 from .document import load_alerts
 from .model import AlertFile
-from .paths import alerts_file, compiled_routing, compiled_rules, secrets_dir, write_compiled
+from .paths import secrets_dir
 from .queries import plan_queries
-from .routing import actions_without_secret, alertmanager_file
-from .rules import rule_file
+from .routing import actions_without_secret
 from .series import all_series
 
 
 def run(context: Context, *, dry_run: bool) -> int:
     """The command. Exit code 0: compiled; 2: the file has problems; 3: compiled, but secrets are missing."""
-    path = alerts_file(context)
-    file = load_alerts(path, context.layout.shown(path))
+    file = load_alerts(*context.layout.edited("alerts.yaml"))
     for line in plan(file):
         context.console.print(line)
-    targets = {compiled_rules(context): rule_file(file), compiled_routing(context): alertmanager_file(file)}
-    for target, text in targets.items():
-        changed = not target.exists() or target.read_text(encoding="utf-8") != text
-        if changed and not dry_run:
-            write_compiled(target, text)
-        done = "unchanged" if not changed else "would be written" if dry_run else "written"
+    stale = stale_files(context.layout, file)
+    for target in compiled_files(context.layout, file):
+        if target in stale and not dry_run:
+            write_compiled(target, stale[target])
+        done = "unchanged" if target not in stale else "would be written" if dry_run else "written"
         context.console.note(f"{context.layout.shown(target)}: {done}")
     return _warn_of_missing_secrets(context, file)
 

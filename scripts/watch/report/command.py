@@ -16,7 +16,7 @@ from scripts.engines.context import Context
 from scripts.watch.alerts.readings import TIMEOUT_S, selected_keys
 
 from .files import csv_files, json_of
-from .fixed import COSTS_FILE, FixedCosts, load_fixed_costs
+from .fixed import FixedCosts, load_fixed_costs
 from .gather import asker, gather_report
 from .model import Report
 from .page import render
@@ -28,7 +28,7 @@ _IN_PARALLEL = 4
 def run(context: Context, *, project: str, into: Path | None, base_url: str) -> int:
     """The command. Exit code 0: every report was written."""
     keys = selected_keys(context, project)
-    costs = load_fixed_costs(context.layout.root / COSTS_FILE, COSTS_FILE)
+    costs = load_fixed_costs(*context.layout.edited("costs.yaml"))
     url = base_url or context.current_engine(context.lenient_settings()).local_url
     with context.console.working(f"Reading {'one project' if len(keys) == 1 else f'{len(keys)} projects'}"):
         reports = asyncio.run(gather_reports(url, keys, datetime.now(UTC), costs))

@@ -14,8 +14,6 @@ from scripts.core.errors import UsageError
 
 from .model import Cost, Fixed
 
-COSTS_FILE = "config/costs.yaml"
-
 _Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 

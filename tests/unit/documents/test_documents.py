@@ -25,6 +25,7 @@ MADE = (
     "config/alertmanager/secrets",
     "config/caddy/certificates",
     "config/kosmos",
+    "config/local",
     "config/other",
     "config/private-ca",
     "deploy/kubernetes/out",

@@ -7,19 +7,19 @@ from pathlib import Path
 import pytest
 
 from scripts.core.errors import UsageError
-from scripts.watch.report.fixed import COSTS_FILE, FixedCosts, load_fixed_costs
+from scripts.watch.report.fixed import FixedCosts, load_fixed_costs
 from scripts.watch.report.model import Cost, Fixed
 
-ROOT = Path(__file__).resolve().parents[3]
+SHIPPED = Path(__file__).resolve().parents[3] / "config" / "costs.yaml"
 
 
 def test_the_shipped_file_adds_nothing() -> None:
-    assert load_fixed_costs(ROOT / COSTS_FILE, COSTS_FILE).of("kosmos", []) == Fixed(0, 0)
+    assert load_fixed_costs(SHIPPED, "costs.yaml").of("kosmos", []) == Fixed(0, 0)
 
 
 def test_the_examples_of_the_shipped_file_are_understood(tmp_path: Path) -> None:
     path = tmp_path / "costs.yaml"
-    text = (ROOT / COSTS_FILE).read_text().replace(": []", ":").replace("#  -", "  -")
+    text = SHIPPED.read_text().replace(": []", ":").replace("#  -", "  -")
     path.write_text(text)
     found = load_fixed_costs(path, "costs.yaml")
     assert (len(found.subscriptions), len(found.free_tiers)) == (1, 1)

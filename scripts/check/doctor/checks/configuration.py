@@ -17,7 +17,7 @@ from scripts.engines.context import Context
 from scripts.settings.login_rules import login_problems
 from scripts.settings.server_variables import unknown_name_hint
 from scripts.settings.table import SETTINGS
-from scripts.watch.alerts.paths import write_compiled
+from scripts.watch.alerts.compiled import write_compiled
 
 
 def _settings(facts: Facts) -> Verdict:

@@ -12,10 +12,10 @@ from scripts.provision.loading import load_stack
 from scripts.settings.envfile import EnvFile
 from scripts.settings.model import Computed
 from scripts.settings.table import SETTINGS
+from scripts.watch.alerts.compiled import stale_files
 from scripts.watch.alerts.document import load_alerts
-from scripts.watch.alerts.paths import alerts_file, compiled_routing, compiled_rules, secrets_dir
-from scripts.watch.alerts.routing import actions_without_secret, alertmanager_file
-from scripts.watch.alerts.rules import rule_file
+from scripts.watch.alerts.paths import alerts_file, secrets_dir
+from scripts.watch.alerts.routing import actions_without_secret
 
 # Set by people for Compose itself, see its documentation.
 FOREIGN_PREFIXES = ("COMPOSE_", "DOCKER_", "BUILDKIT_")
@@ -99,14 +99,8 @@ def stale_rules(context: Context) -> dict[str, str]:
     Raises:
         StackError: config/alerts.yaml has faults.
     """
-    path = alerts_file(context)
-    file = load_alerts(path, context.layout.shown(path))
-    wanted = {compiled_rules(context): rule_file(file), compiled_routing(context): alertmanager_file(file)}
-    return {
-        str(target): text
-        for target, text in wanted.items()
-        if not target.exists() or target.read_text(encoding="utf-8") != text
-    }
+    file = load_alerts(*context.layout.edited("alerts.yaml"))
+    return {str(target): text for target, text in stale_files(context.layout, file).items()}
 
 
 def _alerts(context: Context) -> tuple[str, tuple[str, ...], tuple[str, ...]]:

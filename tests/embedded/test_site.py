@@ -1,0 +1,81 @@
+"""A site's own configuration through a disaster: the backup brings it to a host with the repository alone."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from scripts.settings.envfile import read_env
+
+from .backups import QUICK, Stack, stack_in
+from .harness import REPOSITORY
+
+pytestmark = pytest.mark.slow
+
+STACK = """\
+organization: {id: zeus, name: Zeus}
+admin: {email: admin@acme.example}
+projects:
+  - {id: hermes, name: hermes}
+"""
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[Stack]:
+    """A checkout with a site and the backup of its stack, of which nothing else is left."""
+    made = stack_in(tmp_path / "stack", QUICK)
+    site = made.layout.site_dir
+    site.mkdir()
+    (site / "stack.yaml").write_text(STACK)
+    shutil.copy(REPOSITORY / "examples" / "site" / "alerts.yaml", site)
+    (made.layout.root / "config" / "prometheus" / "rules").mkdir(parents=True)
+    made.up()
+    made.back_up()
+    password = read_env(made.layout.env_file).values()["BACKUP_PASSWORD"]
+    made.lose_everything()
+    yield made.with_environment(BACKUP_PASSWORD=password)
+    made.stop()
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    paths = [path for path in directory.rglob("*") if path.is_file()]
+    return {str(path.relative_to(directory)): path.read_bytes() for path in paths}
+
+
+def test_a_disaster_leaves_the_same_projects_and_alerts(stack: Stack) -> None:
+    site = stack.layout.site_dir
+    before = contents(site)
+    assert "prometheus/rules/alerts.yaml" in before
+    shutil.rmtree(site)
+    assert stack.restore() == 0
+    assert contents(site) == before
+    with stack.client("hermes") as client:
+        [project] = client.get("/api/public/projects").json()["data"]
+    assert (project["id"], project["organization"]["name"]) == ("hermes", "Zeus")
+
+
+def test_the_site_that_is_there_stays_and_the_other_one_is_put_beside_it(stack: Stack) -> None:
+    changed = STACK.replace("name: Zeus", "name: Athena")
+    (stack.layout.site_dir / "stack.yaml").write_text(changed)
+    assert stack.restore() == 0
+    assert (stack.layout.site_dir / "stack.yaml").read_text() == changed
+    assert (stack.layout.stack_dir / "config-of-backup" / "stack.yaml").read_text() == STACK
+    said = " ".join(stack.screen.err.getvalue().split())
+    assert "config/local/ differs from that of the backup, now in .stack/config-of-backup" in said
+
+
+def test_a_restore_that_fails_leaves_no_configuration_of_the_backup_behind(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.rmtree(stack.layout.site_dir)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise RuntimeError("the spot check")
+
+    monkeypatch.setattr("scripts.data.backup.restoring.prove", refuse)
+    with pytest.raises(RuntimeError, match="the spot check"):
+        stack.restore()
+    assert not stack.layout.site_dir.exists()

@@ -1,0 +1,137 @@
+"""`config/local`: what a site keeps there is read instead of what comes with the repository."""
+
+from __future__ import annotations
+
+import shutil
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from scripts.check.doctor.sources.configuration import stale_rules
+from scripts.config import init, validate
+from scripts.core.console import Console
+from scripts.core.errors import StackError, UsageError
+from scripts.core.runner import Completed
+from scripts.docker.compose import Compose
+from scripts.engines.context import Context
+from scripts.images import bundle
+from scripts.watch.alerts import command as alerts
+from scripts.watch.alerts.compiled import compile_for_site
+
+from .fakes import FakeRunner, Screen, layout_in, settings_with
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def screen() -> Screen:
+    return Screen()
+
+
+@pytest.fixture
+def context(tmp_path: Path, screen: Screen) -> Context:
+    """A checkout with the configuration of this one, in which `make init` was run."""
+    for name in ("config", "examples/site"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("local"))
+    found = Context(layout_in(tmp_path), {}, Console({}, screen.out, screen.err), FakeRunner())
+    assert init.run(found) == 0
+    return found
+
+
+def tracked(root: Path) -> dict[str, bytes]:
+    """Every file of config/ that comes with the repository."""
+    config = root / "config"
+    paths = [path for path in config.rglob("*") if path.is_file()]
+    return {
+        str(path.relative_to(config)): path.read_bytes()
+        for path in paths
+        if not path.is_relative_to(config / "local")
+    }
+
+
+def test_the_first_files_of_a_site_are_valid_and_neutral(context: Context, screen: Screen) -> None:
+    assert validate.run(context) == 0
+    said = screen.out.getvalue()
+    assert "config/local/stack.yaml is valid" in said
+    assert "config/local/alerts.yaml is valid" in said
+    assert "config/retention.yaml is valid" in said
+    assert "kosmos" not in (context.layout.site_dir / "stack.yaml").read_text()
+
+
+def test_files_of_a_site_are_never_written_over(context: Context) -> None:
+    (context.layout.site_dir / "stack.yaml").write_text("mine")
+    with pytest.raises(UsageError, match="config/local/ is not empty"):
+        init.run(context)
+    assert (context.layout.site_dir / "stack.yaml").read_text() == "mine"
+
+
+def test_alerts_of_a_site_are_compiled_beside_them_and_tracked_files_stay(context: Context) -> None:
+    before = tracked(context.layout.root)
+    assert alerts.run(context, dry_run=False) == 3  # no secret for Slack yet
+    assert tracked(context.layout.root) == before
+    rules = context.layout.site_dir / "prometheus" / "rules"
+    assert "daily_budget_exceeded" in (rules / "alerts.yaml").read_text()
+    assert "gap_fill_rate_low" not in (rules / "alerts.yaml").read_text()
+    assert (rules / "stack.yaml").read_bytes() == before["prometheus/rules/stack.yaml"]
+    assert "slack_notify" in (context.layout.site_dir / "alertmanager" / "alertmanager.yml").read_text()
+
+
+def test_an_update_of_the_repository_reaches_the_compiled_rules_with_the_next_start(context: Context) -> None:
+    compile_for_site(context.layout)
+    assert stale_rules(context) == {}
+    shipped = context.layout.root / "config" / "prometheus" / "rules" / "stack.yaml"
+    shipped.write_text(shipped.read_text() + "\n# newer\n")
+    [stale] = stale_rules(context)
+    assert stale.endswith("config/local/prometheus/rules/stack.yaml")
+    compile_for_site(context.layout)
+    assert stale_rules(context) == {}
+
+
+def test_compose_mounts_what_the_site_has_and_else_what_is_shipped(context: Context) -> None:
+    def mounted() -> list[str]:
+        runner = FakeRunner()
+        Compose(context.layout, settings_with(), {}, runner).run("config", "--quiet")
+        [environment] = runner.environments
+        assert environment is not None
+        names = ("ALERTS_FILE", "ALERT_RULES_DIR", "ALERTMANAGER_DIR")
+        return [str(Path(environment[name]).relative_to(context.layout.root)) for name in names]
+
+    assert mounted() == [
+        "config/local/alerts.yaml",
+        "config/local/prometheus/rules",
+        "config/local/alertmanager",
+    ]
+    (context.layout.site_dir / "alerts.yaml").unlink()
+    assert mounted() == ["config/alerts.yaml", "config/prometheus/rules", "config/alertmanager"]
+
+
+def test_a_bundle_carries_the_site_without_its_secrets(
+    context: Context, screen: Screen, tmp_path: Path
+) -> None:
+    site = context.layout.site_dir
+    for name in (".git/HEAD", "alertmanager/secrets/slack_webhook_url", "content/prompts/greeting.md"):
+        (site / name).parent.mkdir(parents=True, exist_ok=True)
+        (site / name).write_text(name)
+    found: list[str] = []
+
+    def look(*_: object) -> Completed:
+        [archive] = tmp_path.glob(f"out/.bundle-*/parts/{bundle.SITE}")
+        with tarfile.open(archive) as opened:
+            found.extend(member.name for member in opened if member.isfile())
+        return Completed(1, "", "no route to host")
+
+    runner = FakeRunner({"pip download": look})
+    (tmp_path / "out").mkdir()
+    with pytest.raises(StackError, match="exit code 1"):
+        bundle.run(
+            Context(context.layout, {}, context.console, runner),
+            file=tmp_path / "out" / "bundle.tar",
+            key=None,
+            with_images=False,
+        )
+    names = ("alerts.yaml", "content/prompts/greeting.md", "stack.yaml")
+    assert sorted(found) == [f"config/local/{name}" for name in names]
+    assert "secrets in config/local/alertmanager/secrets/ are not in the bundle: slack_webhook_url" in (
+        " ".join(screen.err.getvalue().split())
+    )
