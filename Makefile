@@ -34,7 +34,7 @@ pip_install = $(remove_on_interrupt); $(1)/bin/python scripts/install_packages.p
   echo "error: packages could not be installed into $(1): pip says why above." >&2; \
   echo "fix: for your own proxy or index see docs/how-to/corporate-proxy.md; then repeat." >&2; exit 1; }
 
-.PHONY: help up down status logs pull lock images-save images-load images-check bootstrap init plan validate credentials export-config smoke alerts alerts-check exporter dashboard report canary backup backups backup-verify restore reconcile export import promote retention erase destroy adopt test test-slow test-clients test-hosts rehearse fake-llm api-reference lint audit types bench doctor capacity kubernetes-render docs lock-python trust reload-tls bundle install-bundle sbom release rotate support-bundle upgrade rollback repair-migration repair-queues
+.PHONY: help up down status logs pull lock images-save images-load images-check bootstrap init plan validate credentials export-config smoke alerts alerts-check exporter dashboard report judges canary backup backups backup-verify restore reconcile export import promote retention erase destroy adopt test test-slow test-clients test-hosts rehearse fake-llm api-reference lint audit types bench doctor capacity kubernetes-render docs lock-python trust reload-tls bundle install-bundle sbom release rotate support-bundle upgrade rollback repair-migration repair-queues
 
 help: ## Help: show this; explain a group or all [GROUP=]
 	@awk -v group=$(call quoted,GROUP) -f scripts/help.awk $(MAKEFILE_LIST)
@@ -154,6 +154,11 @@ dashboard: .venv/.runtime ## Watch: cost, quality and alerts as an HTML page [OU
 
 report: .venv/.runtime ## Watch: cost, latency, errors, scores in files [PROJECT= INTO=]
 	@$(RUN) report $(call option,project,PROJECT) $(call option,into,INTO)
+
+judges: .venv/.runtime ## Watch: judges beside people's scores: to be trusted? [JUDGE=]
+	@$(RUN) judges $(call option,project,PROJECT) $(call option,judge,JUDGE) $(call option,human,HUMAN) \
+	  $(call option,source,SOURCE) $(call option,days,DAYS) $(call option,threshold,THRESHOLD) \
+	  $(call option,coverage,COVERAGE) $(call option,target,TARGET) $(call switch,json,JSON)
 
 canary: .venv/.runtime ## Watch: write a span and a score, read them back
 	@$(RUN) canary

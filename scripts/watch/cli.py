@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from scripts.core.options import DryRun, OtherEngine
+from scripts.core.options import AsJson, DryRun, OtherEngine
 from scripts.engines.execution import execute
 
 app = typer.Typer()
@@ -61,6 +61,28 @@ def report(
     from .report import command
 
     execute(lambda context: command.run(context, project=project, into=into, base_url=base_url))
+
+
+@app.command()
+def judges(
+    project: Annotated[str, typer.Option(help="Project id (default: all projects).")] = "",
+    judge: Annotated[str, typer.Option(help="Score of the judge (default: all that people gave, too).")] = "",
+    human: Annotated[str, typer.Option(help="Score of people (default: that of the judge).")] = "",
+    source: Annotated[str, typer.Option(help="Of people's scores: annotation or api.")] = "annotation",
+    days: Annotated[int, typer.Option(help="How far back.")] = 90,
+    threshold: Annotated[float, typer.Option(help="Of kappa, or r for numbers: its least value.")] = 0.6,
+    coverage: Annotated[str, typer.Option(help="Compare this score's mean with --target instead.")] = "",
+    target: Annotated[float, typer.Option(help="The coverage that was promised.")] = 0.9,
+    base_url: OtherEngine = "",
+    as_json: AsJson = False,
+) -> None:
+    """Compare judges with people on the same items: is this judge to be trusted?"""
+    from .judges import command
+
+    options = command.Options(
+        project, judge, human, source, days, threshold, coverage, target, base_url, as_json
+    )
+    execute(lambda context: command.run(context, options))
 
 
 @app.command()

@@ -147,6 +147,11 @@ def words_made(*arguments: str) -> list[str]:
         (("upgrade", "TO=4.60.0"), ["upgrade", "4.60.0"]),
         (("capacity",), ["capacity", "--spans-per-s", "10"]),
         (("logs", "SERVICE=a;b"), ["logs", "a;b"]),
+        (("judges", "JUDGE=accuracy"), ["judges", "--judge", "accuracy"]),
+        (
+            ("judges", "COVERAGE=conformal_coverage", "TARGET=0.9", "DAYS=1", "JSON=1"),
+            ["judges", *("--days", "1", "--coverage", "conformal_coverage", "--target", "0.9"), "--json"],
+        ),
     ],
 )
 def test_make_hands_settings_on_as_they_stand(arguments: tuple[str, ...], words: list[str]) -> None:

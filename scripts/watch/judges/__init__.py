@@ -1,0 +1,1 @@
+"""Judges compared with people: is this one to be trusted?"""
