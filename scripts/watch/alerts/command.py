@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from scripts.core.errors import EXIT_OK, EXIT_WARNINGS
 from scripts.engines.context import Context
 
-from .compiled import compiled_files, stale_files, write_compiled
+from .compiled import compiled_files, reload_services, stale_files, write_compiled
 from .document import load_alerts
 from .model import AlertFile
 from .paths import secrets_dir
@@ -27,6 +27,8 @@ def run(context: Context, *, dry_run: bool) -> int:
             write_compiled(target, stale[target])
         done = "unchanged" if target not in stale else "would be written" if dry_run else "written"
         context.console.note(f"{context.layout.shown(target)}: {done}")
+    if stale and not dry_run and (reloaded := reload_services(context)):
+        context.console.note(f"read again by {', '.join(reloaded)}")
     return _warn_of_missing_secrets(context, file)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from scripts.core.layout import Layout
+from scripts.engines.base import EngineName
+from scripts.engines.context import Context
 
 from .document import load_alerts
 from .model import AlertFile
@@ -38,15 +40,34 @@ def stale_files(layout: Layout, file: AlertFile) -> dict[Path, str]:
     }
 
 
-def compile_for_site(layout: Layout) -> None:
-    """Compile alerts of the site, whose compiled files do not come with the repository.
+def compile_for_site(layout: Layout) -> bool:
+    """Compile alerts of the site, which do not come compiled; return whether anything was written.
 
     Raises:
         UsageError: the file has problems.
     """
-    if (layout.site_dir / "alerts.yaml").exists():
-        for target, text in stale_files(layout, load_alerts(*layout.edited("alerts.yaml"))).items():
-            write_compiled(target, text)
+    if not (layout.site_dir / "alerts.yaml").exists():
+        return False
+    stale = stale_files(layout, load_alerts(*layout.edited("alerts.yaml")))
+    for target, text in stale.items():
+        write_compiled(target, text)
+    return bool(stale)
+
+
+def reload_services(context: Context) -> list[str]:
+    """Let the services of a running compose stack read what was compiled; return their names."""
+    if context.remembered_engine() != EngineName.COMPOSE:
+        return []
+    compose = context.compose(context.settings())
+    running = set(compose.run("ps", "--services", "--status", "running").stdout.split())
+    reloaded: list[str] = [name for name in ("prometheus", "alertmanager") if name in running]
+    if reloaded:
+        compose.checked("kill", "--signal", "SIGHUP", *reloaded)
+    if "exporter" in running:
+        # It sees one file, and an editor that replaces the file leaves it with the old one.
+        compose.checked("restart", "exporter")
+        reloaded.append("exporter")
+    return reloaded
 
 
 def write_compiled(target: Path, text: str) -> None:

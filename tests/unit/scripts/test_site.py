@@ -135,3 +135,18 @@ def test_a_bundle_carries_the_site_without_its_secrets(
     assert "secrets in config/local/alertmanager/secrets/ are not in the bundle: slack_webhook_url" in (
         " ".join(screen.err.getvalue().split())
     )
+
+
+def test_a_running_stack_reads_what_was_compiled(context: Context) -> None:
+    runner = FakeRunner({"ps --services": Completed(0, "prometheus\nlangfuse-web\nexporter\n")})
+    running = Context(context.layout, {"LANGFUSE_INIT_USER_PASSWORD": "x" * 12}, context.console, runner)
+    alerts.run(running, dry_run=True)
+    assert runner.calls == []
+    running.layout.stack_dir.mkdir()
+    running.layout.engine_file.write_text("compose\n")
+    alerts.run(running, dry_run=False)
+    assert any(line.endswith("kill --signal SIGHUP prometheus") for line in runner.lines())
+    assert any(line.endswith("restart exporter") for line in runner.lines())
+    runner.calls.clear()
+    alerts.run(running, dry_run=False)  # nothing has changed
+    assert runner.calls == []
