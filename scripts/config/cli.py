@@ -67,14 +67,23 @@ def export_config(
 
 @app.command("kubernetes-render")
 def kubernetes_render(
-    size: Annotated[str, typer.Option(help="small, medium or large.")] = "medium",
+    environment: Annotated[
+        str, typer.Option(help="dev, staging or production: config/kubernetes.yaml.")
+    ] = "",
+    size: Annotated[
+        str, typer.Option(help="small, medium or large; default: the environment's, or medium.")
+    ] = "",
     into: Annotated[Path | None, typer.Option(help="Directory; default .stack/kubernetes/.")] = None,
     release: Annotated[str, typer.Option(help="Name of the Helm release.")] = "langfuse",
-    namespace: Annotated[str, typer.Option(help="Where it is installed.")] = "langfuse",
+    namespace: Annotated[str, typer.Option(help="Where it is installed; default: by environment.")] = "",
     monitoring_namespace: Annotated[str, typer.Option(help="Where Prometheus runs.")] = "monitoring",
     operator_namespace: Annotated[
         str, typer.Option(help="Where ClickHouse's operator runs.")
     ] = "clickhouse-operator-system",
+    ingress: Annotated[
+        str, typer.Option(help="Class of the ingresses: nginx or traefik; default: none.")
+    ] = "",
+    issuer: Annotated[str, typer.Option(help="ClusterIssuer of cert-manager for their certificates.")] = "",
     registry: Annotated[str, typer.Option(help="Where the exporter's image was pushed to.")] = "",
     web: Annotated[int, typer.Option(help="Replicas; default: those of the size.")] = 0,
     worker: Annotated[int, typer.Option(help="Replicas; default: those of the size.")] = 0,
@@ -91,11 +100,14 @@ def kubernetes_render(
         lambda context: command.run(
             context,
             into=into,
+            environment=environment,
             size=size,
             release=release,
             namespace=namespace,
             monitoring_namespace=monitoring_namespace,
             operator_namespace=operator_namespace,
+            ingress=ingress,
+            issuer=issuer,
             registry=registry,
             with_secrets=not without_secrets,
             replicas=(web, worker, clickhouse),

@@ -22,6 +22,8 @@ from scripts.watch.alerts.rules import rule_file
 
 from .chart import render_chart
 from .clickhouse import Config, default_profile, server_config
+from .environments import Environment, differences, hosts, load_environments, own_settings, suffix
+from .ingress import CLASSES
 from .interpolate import service_environment
 from .manifests import web_service
 from .model import CHART, CHART_VERSION, DISKS_GIB, REPLICAS, Cluster
@@ -39,18 +41,21 @@ def run(
     context: Context,
     *,
     into: Path | None,
+    environment: str,
     size: str,
     release: str,
     namespace: str,
     monitoring_namespace: str,
     operator_namespace: str,
+    ingress: str,
+    issuer: str,
     registry: str,
     with_secrets: bool,
     replicas: tuple[int, int, int],
     disks_gib: tuple[int, int],
     chart: Path | None = None,
 ) -> int:
-    """The command. Zeros among replicas and disks mean those of the size.
+    """The command. What is empty, and zeros among replicas and disks, is that of the environment or the size.
 
     Exit code 0: all was written and holds together; 1: it was written, and a rule found a problem.
 
@@ -59,8 +64,13 @@ def run(
         StackError: the chart cannot be rendered.
         UsageError: an option has a value that Kubernetes refuses.
     """
+    chosen = _environment_of(context, environment)
+    size = size or (chosen.size if chosen else "medium")
     if size not in REPLICAS:
         raise UsageError(f"--size {size!r} is not a size.", fix=f"use {', '.join(REPLICAS)}.")
+    if ingress not in ("", *CLASSES):
+        raise UsageError(f"--ingress {ingress!r} is not a class.", fix=f"use {' or '.join(CLASSES)}.")
+    namespace = namespace or f"langfuse{suffix(environment)}"
     names = {
         "--release": release,
         "--namespace": namespace,
@@ -72,9 +82,10 @@ def run(
             raise UsageError(f"{option} {name!r} is not a name for Kubernetes.", fix="use a-z, 0-9 and '-'.")
     if min(*replicas, *disks_gib) < 0:
         raise UsageError("Replicas and disks must not be negative.", fix="leave out what the size decides.")
-    settings = _settings(context, size)
-    web, worker, clickhouse = (one or other for one, other in zip(replicas, REPLICAS[size], strict=True))
-    rows, objects = (one or other for one, other in zip(disks_gib, DISKS_GIB[size], strict=True))
+    settings = _settings(context, size, environment, chosen)
+    usual = (chosen.replicas, chosen.disks_gib) if chosen else (REPLICAS[size], DISKS_GIB[size])
+    web, worker, clickhouse = (one or other for one, other in zip(replicas, usual[0], strict=True))
+    rows, objects = (one or other for one, other in zip(disks_gib, usual[1], strict=True))
     cluster = Cluster(
         settings=settings,
         web=_environment(context, "langfuse-web", settings),
@@ -87,8 +98,11 @@ def run(
         namespace=namespace,
         monitoring_namespace=monitoring_namespace,
         operator_namespace=operator_namespace,
+        ingress=ingress,
+        issuer=issuer,
         exporter_image=f"{registry.rstrip('/')}/{_EXPORTER_IMAGE}" if registry else _EXPORTER_IMAGE,
-        credentials=_credentials(context),
+        # The keys of production are not those of another environment.
+        credentials={} if suffix(environment) else _credentials(context),
         files=_files(context, settings),
         clickhouse=_clickhouse(context, settings),
     )
@@ -96,7 +110,7 @@ def run(
     own = own_objects(cluster, alerts.read_text(encoding="utf-8"), _rules(context))
     files = render(cluster, own, with_secrets=with_secrets)
     problems = _check(context, cluster, own, chart)
-    directory = into or context.layout.stack_dir / "kubernetes"
+    directory = into or context.layout.stack_dir / f"kubernetes{suffix(environment)}"
     for name, text in files.items():
         # Values and rules name hosts and users: private like the secrets.
         write_private(directory / name, text)
@@ -107,7 +121,16 @@ def run(
         shown = context.layout.shown(directory)
         console.print(f"Written to {shown}, with {len(problems)} problems: do not apply it.")
         return EXIT_FAILED
-    _next_steps(context, cluster, directory, sorted(files), against=chart)
+    if chosen:
+        _show_differences(context)
+    _next_steps(
+        context,
+        cluster,
+        directory,
+        sorted(files),
+        against=chart,
+        expire_days=chosen.retention_days if chosen else None,
+    )
     return EXIT_OK
 
 
@@ -131,24 +154,42 @@ def _check(context: Context, cluster: Cluster, objects: Objects, chart: Path | N
     return check(view)
 
 
-def _settings(context: Context, size: str) -> Settings:
+def _environment_of(context: Context, name: str) -> Environment | None:
+    if not name:
+        return None
+    found = load_environments(context.layout.root)
+    if name not in found:
+        raise UsageError(f"--environment {name!r} is not an environment.", fix=f"use {', '.join(found)}.")
+    return found[name]
+
+
+def _show_differences(context: Context) -> None:
+    """Print what the environments do not share."""
+    values = {name: value for name, value in context.settings().values.items() if value}
+    environments = load_environments(context.layout.root)
+    heads, rows = differences(environments)
+    context.console.table(("environment", *heads), rows)
+    context.console.rows([(name, " ".join(hosts(name, one, values))) for name, one in environments.items()])
+
+
+def _settings(context: Context, size: str, name: str, environment: Environment | None) -> Settings:
     """Return the settings with the limits of the size below them."""
     given = {name: value for name, value in context.settings().values.items() if value}
     limits = read_env(context.layout.root / "config" / "sizes" / f"{size}.env").values()
     settings = Settings({**limits, **given, "STACK_SIZE": size})
-    for name, needed in (("NEXTAUTH_URL", "web"), ("S3_PUBLIC_ENDPOINT", "media")):
-        if urlsplit(settings[name]).hostname in _LOCAL or "${" in settings[name]:
+    for setting, needed in (("NEXTAUTH_URL", "web"), ("S3_PUBLIC_ENDPOINT", "media")):
+        if urlsplit(settings[setting]).hostname in _LOCAL or "${" in settings[setting]:
             raise SettingsError(
-                f"{name} is {settings[name]}: in a cluster nobody reaches {needed} there.",
-                fix=f"set {name} in .env to the address that browsers and applications use.",
+                f"{setting} is {settings[setting]}: in a cluster nobody reaches {needed} there.",
+                fix=f"set {setting} in .env to the address that browsers and applications use.",
             )
-    missing = [setting.name for setting in SETTINGS if setting.generate and not settings.get(setting.name)]
+    missing = [one.name for one in SETTINGS if one.generate and not settings.get(one.name)]
     if missing:
         raise SettingsError(
             f"{', '.join(missing)}: no value yet.",
             fix="run make up once: it writes the secrets to .env.",
         )
-    return settings
+    return Settings(own_settings(settings.values, name, environment)) if environment else settings
 
 
 def _environment(context: Context, service: str, settings: Settings) -> dict[str, str]:
@@ -189,7 +230,13 @@ def _rules(context: Context) -> dict[str, list[dict[str, Any]]]:
 
 
 def _next_steps(
-    context: Context, cluster: Cluster, directory: Path, names: list[str], *, against: Path | None
+    context: Context,
+    cluster: Cluster,
+    directory: Path,
+    names: list[str],
+    *,
+    against: Path | None,
+    expire_days: int | None,
 ) -> None:
     shown = context.layout.shown(directory)
     web, worker, clickhouse = cluster.replicas
@@ -206,6 +253,7 @@ def _next_steps(
         console.warn("no credentials of projects yet: the exporter will measure no application.")
     first = ["secrets.yaml", "files.yaml"] if SECRETS_FILE in names else ["files.yaml"]
     after = ["network-policies.yaml", "exporter.yaml", "monitoring.yaml"]
+    after += ["ingress.yaml"] if cluster.ingress else []
     for name in first:
         console.print(f"kubectl apply -f {shown}/{name}")
     console.print(
@@ -213,4 +261,15 @@ def _next_steps(
         f"--namespace {cluster.namespace} --values {shown}/values.yaml"
     )
     console.print("kubectl apply " + " ".join(f"-f {shown}/{name}" for name in after))
-    console.print(f"Send web's address to the service {web_service(cluster)}: docs/how-to/scale-out.md.")
+    if not cluster.external_s3:
+        days, bucket = (
+            expire_days or cluster.settings["S3_EVENTS_EXPIRE_DAYS"],
+            cluster.settings["S3_EVENTS_BUCKET"],
+        )
+        expire = f"fs.configure -locationPrefix=/buckets/{bucket}/ -ttl={days}d -apply"
+        console.print(
+            f"kubectl --namespace {cluster.namespace} exec deployment/{cluster.store('s3')} -- "
+            f"sh -c 'echo \"{expire}\" | weed shell'  # events expire after {days} days"
+        )
+    if not cluster.ingress:
+        console.print(f"Send web's address to the service {web_service(cluster)}: docs/how-to/scale-out.md.")

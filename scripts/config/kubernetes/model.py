@@ -41,6 +41,8 @@ class Cluster:
         release, namespace: of Helm.
         monitoring_namespace: where Prometheus runs, which alone reads the exporter.
         operator_namespace: where ClickHouse's operator runs.
+        ingress: class of the ingresses, nginx or traefik; empty for none.
+        issuer: ClusterIssuer of cert-manager for their certificates; empty where another makes them.
         exporter_image: image of the exporter, with a registry that the cluster reaches.
         credentials: text of the credentials file by project, for the exporter.
         files: what compose mounts into web and worker, text by path under `FILES`.
@@ -58,6 +60,8 @@ class Cluster:
     namespace: str
     monitoring_namespace: str
     operator_namespace: str
+    ingress: str
+    issuer: str
     exporter_image: str
     credentials: Mapping[str, str]
     files: Mapping[str, str]

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from . import manifests
+from .ingress import ingresses
 from .model import CHART, CHART_VERSION, EXPORTER_SECRET, SECRET, Cluster
 from .values import secret_names, values
 
@@ -18,6 +19,7 @@ _PURPOSES = {
     "network-policies.yaml": "Who may connect.",
     "exporter.yaml": "Metrics and canary.",
     "monitoring.yaml": "For the Prometheus operator.",
+    "ingress.yaml": "How browsers and applications get in.",
 }
 _HEAD = "# Rendered by `make kubernetes-render`: edits here are lost. {}\n"
 
@@ -27,13 +29,15 @@ Objects = Mapping[str, Sequence[manifests.Manifest]]
 
 def own_objects(cluster: Cluster, alerts: str, rules: Mapping[str, list[dict[str, Any]]]) -> Objects:
     """Return the objects of each file, besides the chart's; `alerts` and `rules` as in `manifests`."""
-    return {
+    found = {
         SECRETS_FILE: manifests.secrets(cluster),
         "files.yaml": manifests.files(cluster),
         "network-policies.yaml": manifests.network_policies(cluster),
         "exporter.yaml": manifests.exporter(cluster, alerts),
         "monitoring.yaml": manifests.monitoring(cluster, rules),
+        "ingress.yaml": ingresses(cluster),
     }
+    return {name: objects for name, objects in found.items() if objects}
 
 
 def render(cluster: Cluster, objects: Objects, *, with_secrets: bool) -> dict[str, str]:

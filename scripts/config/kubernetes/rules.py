@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+from urllib.parse import urlsplit
 
 from scripts.settings.problem import Problem
 from scripts.settings.server_variables import server_variable
 
 from .clickhouse import LOG
+from .ingress import MEDIA_BODY, WEB_BODY, class_annotations
 from .manifests import OPERATOR_PORTS, Manifest
 from .model import Cluster
 from .values import MIGRATIONS_S, WRITABLE
@@ -183,6 +185,23 @@ def targets_exist(view: View) -> Iterator[Problem]:
             yield Problem(name, _place(one), "there is no such Deployment", "name web or worker")
 
 
+def ingresses_pass_on(view: View) -> Iterator[Problem]:
+    """Large batches get through an ingress, answers are not held back, and its host is the announced one."""
+    announced = {view.cluster.settings[name] for name in ("NEXTAUTH_URL", "S3_PUBLIC_ENDPOINT")}
+    hosts = {urlsplit(url).hostname for url in announced}
+    for one in view.of("Ingress"):
+        body = MEDIA_BODY if one["metadata"]["name"].endswith("-s3") else WEB_BODY
+        kind, secure = one["spec"]["ingressClassName"], bool(one["spec"].get("tls"))
+        given = one["metadata"].get("annotations", {})
+        for name, value in class_annotations(kind, secure=secure, body=body).items():
+            if given.get(name) != value:
+                yield Problem(name, _place(one), f"is {given.get(name)!r}", f"set it to {value!r}")
+        for rule in one["spec"]["rules"]:
+            if rule.get("host") not in hosts:
+                reason = "neither NEXTAUTH_URL nor S3_PUBLIC_ENDPOINT has this host"
+                yield Problem(str(rule.get("host")), _place(one), reason, "use the host of .env")
+
+
 def selectors_match(view: View) -> Iterator[Problem]:
     """A policy, a budget, a Service or a monitor that selects nothing guards nothing."""
     pods = [labels for _, labels, _ in view.pods]
@@ -279,6 +298,7 @@ RULES: Sequence[Rule] = (
     hosts_exist,
     references_exist,
     targets_exist,
+    ingresses_pass_on,
     selectors_match,
     operator_gets_in,
     logs_are_bounded,

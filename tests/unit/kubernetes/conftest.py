@@ -63,11 +63,14 @@ class Checkout:
     def run(self, **options: Any) -> int:
         """Run the command and return its exit code."""
         chosen: dict[str, Any] = {
-            "size": "medium",
+            "environment": "",
+            "size": "",
             "release": "langfuse",
-            "namespace": "langfuse",
+            "namespace": "",
             "monitoring_namespace": "monitoring",
             "operator_namespace": "clickhouse-operator-system",
+            "ingress": "",
+            "issuer": "",
             "registry": "",
             "with_secrets": True,
             "replicas": (0, 0, 0),

@@ -232,11 +232,11 @@ def test_objects_have_the_shapes_of_kubernetes(checkout: Checkout, size: str, ex
         pytest.skip("the schemas of Kubernetes are not installed: make .venv-tools/.runtime")
     if external:
         checkout.write(EXTERNAL)
-    files = checkout.render(size=size)
+    files = checkout.render(size=size, ingress="nginx")
     names = [
         name for name in files if name.endswith(".yaml") and name not in ("values.yaml", "monitoring.yaml")
     ]
-    assert len(names) == 4
+    assert len(names) == 5
     for name in names:
         done = subprocess.run(
             [VALIDATOR, "--strict", "-k", "1.37", checkout.root / "out" / name],
