@@ -38,7 +38,7 @@ class Export:
     trace_ids: list[str]
 
 
-def exports(spans: int, seed: int, traces_per_export: int = TRACES_PER_EXPORT) -> list[Export]:
+def exports(spans: int, seed: int | str, traces_per_export: int = TRACES_PER_EXPORT) -> list[Export]:
     """Return exports that hold `spans` spans in all; equal seeds give equal texts and ids."""
     random = Random(seed)
     count = spans // (traces_per_export * SPANS_PER_TRACE)

@@ -4,7 +4,8 @@
     python -m benchmarks.soak --seconds 60    a short one
 
 Starts an engine, measures the first project alone, then with the second one beside it, and compares the p95
-of its exports; then reads back everything that was acknowledged. Exits with 1 when the p95 more than doubled,
+of its exports, for the whole and for each half minute, with what the second one had asked for in the slow
+moments; then reads back everything that was acknowledged. Exits with 1 when the p95 more than doubled,
 anything is missing, or the engine's memory did not stay within its bound.
 """
 
@@ -13,6 +14,9 @@ from __future__ import annotations
 import argparse
 import contextlib
 import itertools
+import json
+import multiprocessing
+import os
 import random
 import secrets
 import socket
@@ -20,6 +24,8 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,20 +43,50 @@ _QUIET_SHARE = 0.2
 _MOST_TIMES_SLOWER = 2.0
 _MOST_BYTES = 3 * 2**30
 _PAUSE_S = 0.05
+_WINDOW_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One export: when it was sent, how long it took (seconds), and what the other project had asked for."""
+
+    at: float
+    took: float
+    beside: tuple[str, ...]
 
 
 @dataclass
 class Measured:
-    """What the first project met: seconds of each export, ids that were acknowledged, refusals by status."""
+    """What the first project met: its exports, ids that were acknowledged, refusals by status."""
 
-    took: list[float] = field(default_factory=list)
+    sent: list[Sent] = field(default_factory=list)
     acknowledged: list[str] = field(default_factory=list)
     refused: list[int] = field(default_factory=list)
 
     @property
     def p95_ms(self) -> float:
         """95 of 100 exports were faster than this (milliseconds)."""
-        return sorted(self.took)[int(len(self.took) * 0.95)] * 1000 if self.took else 0.0
+        return _ms(self.sent, 0.95)
+
+    def show_windows(self, slow_ms: float) -> None:
+        """Print the percentiles of each half minute, and the requests beside which exports took longer."""
+        begin = self.sent[0].at
+        windows: dict[int, list[Sent]] = {}
+        for one in self.sent:
+            windows.setdefault(int((one.at - begin) / _WINDOW_S), []).append(one)
+        print(f"from        p50      p95  exports  beside what they took longer than {slow_ms:.0f} ms")
+        for number, window in windows.items():
+            slow = Counter(name for one in window if one.took * 1000 > slow_ms for name in set(one.beside))
+            names = ", ".join(f"{name} {count}" for name, count in slow.most_common(4))
+            print(
+                f"{number * _WINDOW_S:4.0f} s  {_ms(window, 0.5):6.1f}   {_ms(window, 0.95):6.1f}"
+                f"   {len(window):6}  {names}"
+            )
+
+
+def _ms(sent: list[Sent], part: float) -> float:
+    took = sorted(one.took for one in sent)
+    return took[int(len(took) * part)] * 1000 if took else 0.0
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -65,23 +101,23 @@ def main(argv: list[str] | None = None) -> int:
 
 def _soak(engine: EmbeddedLangfuse, seconds: float, seed: int) -> int:
     first = engine.provision("soak-first")
-    quiet = _load(engine, first, seconds * _QUIET_SHARE)
-    print(f"alone:      p95 {quiet.p95_ms:.1f} ms of {len(quiet.took)} exports", flush=True)
-    stop = threading.Event()
-    memory = _Memory(engine.pid)
-    others = [
-        threading.Thread(target=_attack, args=(engine, engine.keys, seed, stop)),
-        threading.Thread(target=_attack, args=(engine, engine.keys, seed + 1, stop)),
-        threading.Thread(target=_idle, args=(engine, seed, stop)),
-        threading.Thread(target=memory.watch, args=(stop,)),
-    ]
-    for thread in others:
-        thread.start()
-    beside = _load(engine, first, seconds * (1 - _QUIET_SHARE))
+    quiet = _load(engine, first, seconds * _QUIET_SHARE, [])
+    print(f"alone:      p95 {quiet.p95_ms:.1f} ms of {len(quiet.sent)} exports", flush=True)
+    memory, stop = _Memory(engine.pid), threading.Event()
+    watching = threading.Thread(target=memory.watch, args=(stop,))
+    watching.start()
+    costly = [_Sender(_attack, engine, seed + number) for number in range(2)]
+    senders = [*costly, _Sender(_idle, engine, seed)]
+    for sender in senders:
+        sender.start()
+    beside = _load(engine, first, seconds * (1 - _QUIET_SHARE), costly)
+    for sender in senders:
+        sender.join()
     stop.set()
-    for thread in others:
-        thread.join()
-    print(f"beside:     p95 {beside.p95_ms:.1f} ms of {len(beside.took)} exports, refused {beside.refused}")
+    watching.join()
+    beside.show_windows(quiet.p95_ms * _MOST_TIMES_SLOWER)
+    print(f"beside:     p95 {beside.p95_ms:.1f} ms of {len(beside.sent)} exports, refused {beside.refused}")
+    print(f"costly:     {sum(sender.count for sender in costly)} requests of the second project")
     missing = _missing(engine, first, [*quiet.acknowledged, *beside.acknowledged])
     print(f"missing:    {missing} of {len(quiet.acknowledged) + len(beside.acknowledged)} acknowledged")
     print(f"memory:     {memory.highest / 2**20:.0f} MiB at the most")
@@ -91,15 +127,67 @@ def _soak(engine: EmbeddedLangfuse, seconds: float, seed: int) -> int:
     return 0 if good else 1
 
 
-def _load(engine: EmbeddedLangfuse, keys: Keys, seconds: float) -> Measured:
+class _Sender:
+    """A process that sends what the second project asks for.
+
+    It stands for another machine: what it takes to make such requests is no work of the engine and must not
+    hold up whoever measures, so it has a process of its own with the lowest priority.
+    """
+
+    def __init__(self, send: _Send, engine: EmbeddedLangfuse, seed: int) -> None:
+        processes = multiprocessing.get_context("spawn")
+        self._asked: Any = processes.Array("c", 100)
+        self._count: Any = processes.Value("q", 0)
+        self.stop = processes.Event()
+        self._process = processes.Process(target=self._run, args=(send, engine.base_url, engine.keys, seed))
+
+    @property
+    def asked(self) -> str:
+        """The name of the latest request."""
+        return str(self._asked.value.decode())
+
+    @property
+    def count(self) -> int:
+        """How many requests it has sent."""
+        return int(self._count.value)
+
+    def note(self, name: str) -> None:
+        """Tell others what is sent now."""
+        self._asked.value = name.encode()
+        self._count.value += 1
+
+    def start(self) -> None:
+        """Begin to send."""
+        self._process.start()
+
+    def join(self) -> None:
+        """Stop, and wait for the answers that are still to come."""
+        self.stop.set()
+        self._process.join()
+
+    def _run(self, send: _Send, base_url: str, keys: Keys, seed: int) -> None:
+        os.nice(19)
+        send(base_url, keys, seed, self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What goes to the process itself.
+        return {name: value for name, value in self.__dict__.items() if name != "_process"}
+
+
+_Send = Callable[[str, Keys, int, _Sender], None]
+
+
+def _load(engine: EmbeddedLangfuse, keys: Keys, seconds: float, costly: list[_Sender]) -> Measured:
     measured = Measured()
     deadline = time.monotonic() + seconds
     with httpx.Client(base_url=engine.base_url, auth=keys.auth, timeout=60) as http:
         while time.monotonic() < deadline:
             trace = secrets.token_hex(16)
-            begin = time.perf_counter()
-            answer = http.post(TRACES, json=_export(trace))
-            measured.took.append(time.perf_counter() - begin)
+            body = json.dumps(_export(trace)).encode()
+            before, begin = [sender.asked for sender in costly], time.perf_counter()
+            answer = http.post(TRACES, content=body, headers={"content-type": "application/json"})
+            took = time.perf_counter() - begin
+            measured.sent.append(Sent(begin, took, (*before, *(sender.asked for sender in costly))))
             if answer.status_code == 200:
                 measured.acknowledged.append(trace)
             else:
@@ -121,29 +209,30 @@ def _export(trace: str) -> dict[str, Any]:
     return {"resourceSpans": [{"scopeSpans": [{"scope": {"name": "langfuse-sdk"}, "spans": spans}]}]}
 
 
-def _attack(engine: EmbeddedLangfuse, keys: Keys, seed: int, stop: threading.Event) -> None:
+def _attack(base_url: str, keys: Keys, seed: int, sender: _Sender) -> None:
     """Send costly requests, with other random details in each round."""
-    with httpx.Client(base_url=engine.base_url, auth=keys.auth, timeout=60) as http:
+    with httpx.Client(base_url=base_url, auth=keys.auth, timeout=60) as http:
         for round_ in itertools.count():
             for costly in costly_requests(seed * 1000 + round_):
-                if stop.is_set():
+                if sender.stop.is_set():
                     return
+                sender.note(costly.name)
                 with contextlib.suppress(httpx.TransportError):
                     answer = costly.send(http)
                     if answer.status_code >= 500 and answer.status_code != 503:
                         print(f"{costly.name}: {answer.status_code} {answer.text[:200]}", file=sys.stderr)
 
 
-def _idle(engine: EmbeddedLangfuse, seed: int, stop: threading.Event) -> None:
+def _idle(base_url: str, keys: Keys, seed: int, sender: _Sender) -> None:
     """Keep connections open that announce bodies, or send half a request, or drip."""
     choose = random.Random(seed)
-    parts = urlsplit(engine.base_url)
+    parts = urlsplit(base_url)
     head = (
-        f"POST {TRACES} HTTP/1.1\r\nhost: a\r\nauthorization: {engine.keys.header}\r\n"
+        f"POST {TRACES} HTTP/1.1\r\nhost: a\r\nauthorization: {keys.header}\r\n"
         f"content-type: application/json\r\ncontent-length: {64 * 2**20}\r\n\r\n"
     ).encode()
     opened: list[socket.socket] = []
-    while not stop.wait(0.2):
+    while not sender.stop.wait(0.2):
         with contextlib.suppress(OSError):
             connection = socket.create_connection((parts.hostname or "", parts.port or 0), timeout=5)
             connection.sendall(

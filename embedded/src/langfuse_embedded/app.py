@@ -162,7 +162,7 @@ class App:
                 response = await operation.handler(
                     Call(self.engine, request, operation.body_limit, match.params, principal, hold)
                 )
-            if request.method not in _READS and self.engine.storage.is_gone():
+            if request.method not in _READS and self.engine.storage.is_gone_since():
                 # What was written went into a file that nobody will open again.
                 self._refuse_lost_files(raw_path)
             return response

@@ -12,7 +12,7 @@ import pytest
 
 from langfuse_embedded.store import deadline, observation_filters
 from langfuse_embedded.store.database import open_database
-from langfuse_embedded.store.deadline import QueryTooLong, interrupted_when_late, limited
+from langfuse_embedded.store.deadline import Interrupter, QueryTooLong, limited
 from langfuse_embedded.store.observation_filters import has_words
 
 ENDLESS = "with recursive n(i) as (select 1 union all select i + 1 from n) select count(*) from n"
@@ -33,10 +33,12 @@ def test_a_statement_of_duckdb_that_does_not_end_is_interrupted(monkeypatch: pyt
     import duckdb
 
     monkeypatch.setattr(deadline, "QUERY_SECONDS", 0.2)
-    with closing(duckdb.connect()) as db:
-        with pytest.raises(QueryTooLong), interrupted_when_late(db):
+    with closing(duckdb.connect()) as db, closing(Interrupter()) as deadlines:
+        with pytest.raises(QueryTooLong), deadlines.limited(db):
             db.execute("select count(*) from range(10000000) a, range(10000000) b where a.range < b.range")
-        with interrupted_when_late(db):
+        with pytest.raises(duckdb.Error), deadlines.limited(db):
+            db.execute("select nothing from nowhere")
+        with deadlines.limited(db):
             assert db.execute("select 1").fetchall() == [(1,)]
 
 

@@ -7,6 +7,8 @@ import logging
 import pytest
 
 from langfuse_embedded.pricing.book import PriceBook
+from langfuse_embedded.pricing.cost import CompiledModel
+from langfuse_embedded.pricing.model import Model
 
 from .builders import Generation, Source, model, tier
 
@@ -69,6 +71,28 @@ def test_a_name_is_looked_up_once_until_a_model_changes() -> None:
     assert book.price("acme", Generation()).model_id == "before"
     book.refresh()
     assert book.price("acme", Generation()).model_id == "after"
+
+
+def test_only_a_model_that_changed_is_compiled_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[str] = []
+
+    def compile_model(one: Model) -> CompiledModel:
+        compiled.append(one.id)
+        return CompiledModel(one)
+
+    monkeypatch.setattr("langfuse_embedded.pricing.book.CompiledModel", compile_model)
+    builtin = [model("zeus", model_id="builtin", project_id=None)]
+    source = Source(own={"acme": [model("hermes", model_id="own")]}, builtin=builtin)
+    book = _book(source)
+    assert book.price("kosmos", Generation("zeus")).model_id == "builtin"
+    assert book.price("acme", Generation()).model_id == "own"
+    assert compiled == ["builtin", "own"]
+    source.own["acme"] = [model("zeus", model_id="new"), *source.own["acme"]]
+    source.number += 1
+    book.refresh()
+    assert book.price("kosmos", Generation("zeus")).model_id == "builtin"
+    assert book.price("acme", Generation("zeus")).model_id == "new"
+    assert compiled == ["builtin", "own", "new"]
 
 
 def test_a_model_with_a_broken_pattern_is_passed_over_and_named_in_the_log(

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
+import zlib
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 _ORIGIN = "Origin"
+# By whether any origin may read the answer, and whether it is empty.
+_VARY = {
+    (True, False): b"Origin, Accept-Encoding",
+    (True, True): b"Origin",
+    (False, False): b"Accept-Encoding",
+    (False, True): b"",
+}
 _METHODS = "GET,HEAD,PUT,PATCH,POST,DELETE"
-_JSON = "application/json"
+_JSON = b"application/json"
 _WORDS = 2**64 - 1
 _OFFSET, _PRIME = 0xCBF29CE484222325, 0x100000001B3
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -27,24 +34,26 @@ def deliver(request: Request, response: Response, *, any_origin: bool = True) ->
     routes (not `any_origin`) say nothing of origins. Answers without a
     content type, and pages, are those of the server's framework and get none of the headers.
     """
-    kind = response.headers.get("content-type", "")
     if request.method == "OPTIONS":
         return _preflight(request, response)
-    if response.status_code != 204 and not kind.startswith(_JSON):
+    # By the bytes, not through `headers`, which looks at all of them for each: this is for every answer.
+    headers = response.raw_headers
+    is_json = dict(headers).get(b"content-type", b"").startswith(_JSON)
+    is_empty = response.status_code == 204
+    if not is_empty and not is_json:
         return response
-    varied = [_ORIGIN] if any_origin else []
-    varied += [] if response.status_code == 204 else ["Accept-Encoding"]
-    response.headers["vary"] = ", ".join(varied)
-    if any_origin and (origin := request.headers.get("origin")):
-        response.headers["access-control-allow-origin"] = origin
-    if not kind:
+    headers.append((b"vary", _VARY[any_origin, is_empty]))
+    asked = dict(request.scope["headers"])
+    if any_origin and (origin := asked.get(b"origin")):
+        headers.append((b"access-control-allow-origin", origin))
+    if not is_json:
         return response
     # What is refused is short, and its tag is the same on every server.
     tag = etag(bytes(response.body), exact=response.status_code != 200)
-    response.headers["etag"] = tag
-    if _has_it(request, tag):
-        headers = {name: value for name, value in response.headers.items() if name != "content-length"}
-        return Response(status_code=304, headers=headers)
+    headers.append((b"etag", tag.encode()))
+    if b"if-none-match" in asked and _has_it(request, tag):
+        kept = {name: value for name, value in response.headers.items() if name != "content-length"}
+        return Response(status_code=304, headers=kept)
     return response
 
 
@@ -54,9 +63,9 @@ def etag(body: bytes, *, exact: bool = False) -> str:
     That takes long for long answers: these have it only where it is to be `exact`.
     """
     if len(body) > (_LONGEST if exact else _EXACT_LENGTH):
-        # Nothing is made of all of it at once: that would hold up all other threads.
-        folded = int.from_bytes(hashlib.blake2b(body, digest_size=8).digest()) >> 12
-        return f'"{_base36(folded)}{_base36(len(body))}"'
+        # Both work on the bytes as they are, and let other threads go on meanwhile.
+        folded = zlib.crc32(body) << 20 | zlib.adler32(body) & 0xFFFFF
+        return f'"{folded:x}{len(body):x}"'
     units = body.decode("utf-8", "replace").encode("utf-16-le", "surrogatepass")
     value = _OFFSET
     for unit in memoryview(units).cast("H"):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
 
 from .errors import Unavailable
 
@@ -15,12 +13,18 @@ _PATIENCE_SECONDS = 10.0
 
 
 class Hold:
-    """What one request holds in memory; it grows with what arrives."""
+    """What one request holds in memory; it grows with what arrives, until the end of a `with` block."""
 
     __slots__ = ("_intake", "project", "size")
 
     def __init__(self, intake: Intake, project: str) -> None:
         self._intake, self.project, self.size = intake, project, 0
+
+    def __enter__(self) -> Hold:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._intake.release(self)
 
     async def grow(self, size: int) -> None:
         """Take room for `size` more bytes, which have arrived.
@@ -29,6 +33,21 @@ class Hold:
             Unavailable: there was no room within the patience; the client may try again.
         """
         await self._intake.grow(self, size)
+
+
+class Window:
+    """What one request has sent to the writer, during an `async with` block; see `Intake.window`."""
+
+    __slots__ = ("_intake", "_project", "_size")
+
+    def __init__(self, intake: Intake, project: str, size: int) -> None:
+        self._intake, self._project, self._size = intake, project, size
+
+    async def __aenter__(self) -> None:
+        await self._intake.begin_to_send(self._project, self._size)
+
+    async def __aexit__(self, *_error: object) -> None:
+        self._intake.end_sending(self._project, self._size)
 
 
 class Intake:
@@ -54,20 +73,20 @@ class Intake:
         self._sent: Counter[str] = Counter()
         self._sending: dict[str, deque[tuple[int, asyncio.Future[None]]]] = {}
 
-    @contextmanager
-    def hold(self, project: str) -> Iterator[Hold]:
-        """Give out a hold; what it holds is free again at the end of the block."""
-        held = Hold(self, project)
-        try:
-            yield held
-        finally:
-            if held.size:
-                self._used -= held.size
-                self._held[project] -= held.size
-                if not self._held[project]:
-                    del self._held[project]
-            if self._beyond is held:
-                self._beyond = None
+    def hold(self, project: str) -> Hold:
+        """Give out a hold, for a `with` block; what it holds is free again at the end of the block."""
+        return Hold(self, project)
+
+    def release(self, hold: Hold) -> None:
+        """See `Hold`."""
+        if hold.size:
+            self._used -= hold.size
+            self._held[hold.project] -= hold.size
+            if not self._held[hold.project]:
+                del self._held[hold.project]
+        if self._beyond is hold:
+            self._beyond = None
+        if self._queue:
             self._admit()
 
     @property
@@ -93,22 +112,27 @@ class Intake:
                 self._admit()
             raise
 
-    @asynccontextmanager
-    async def window(self, project: str, size: int) -> AsyncIterator[None]:
-        """Be among what a project has sent to the writer during the block. A large body goes alone.
+    def window(self, project: str, size: int) -> Window:
+        """Be among what a project has sent to the writer, during an `async with` block.
+
+        A large body goes alone.
 
         Raises:
             Unavailable: what the project has sent before was not stored within the patience.
         """
+        return Window(self, project, size)
+
+    async def begin_to_send(self, project: str, size: int) -> None:
+        """See `window`."""
         if project in self._sending or not self._may_send(project, size):
             await self._wait_to_send(project, size)
         else:
             self._sent[project] += size
-        try:
-            yield
-        finally:
-            self._sent[project] -= size
-            self._send_next(project)
+
+    def end_sending(self, project: str, size: int) -> None:
+        """See `window`."""
+        self._sent[project] -= size
+        self._send_next(project)
 
     def _fits(self, hold: Hold, size: int) -> bool:
         return hold is self._beyond or self._held[hold.project] + size <= self._budget - self._used

@@ -73,7 +73,8 @@ class PriceBook:
     """Prices events with the models of their project, then with the built-in ones.
 
     Remembers which model a name belongs to, and what a given usage kind means for a tier. Call `refresh` once
-    a batch: it costs microseconds and forgets everything when a model was changed.
+    a batch: it costs microseconds, and looks all models up again when one was changed. Only that one is
+    compiled anew: else a project that creates models would hold up the exports of all others.
     """
 
     def __init__(self, source: ModelSource) -> None:
@@ -82,6 +83,7 @@ class PriceBook:
         self._found: dict[tuple[str, str], CompiledModel | None] = {}
         self._projects: dict[str, list[_Rule]] = {}
         self._builtin: list[_Rule] | None = None
+        self._rules: dict[str, tuple[Model, _Rule | None]] = {}
 
     def read_from(self, source: ModelSource) -> None:
         """Read models from another source of the same models."""
@@ -135,7 +137,7 @@ class PriceBook:
     def _search(self, project_id: str, name: str) -> CompiledModel | None:
         own = self._projects.get(project_id)
         if own is None:
-            own = self._projects[project_id] = _rules(self._source.project_models(project_id))
+            own = self._projects[project_id] = self._compiled(self._source.project_models(project_id))
         for rule in list(own):
             try:
                 if rule.pattern.search(name):
@@ -145,11 +147,23 @@ class PriceBook:
                 own.remove(rule)
                 log.warning("model %s is no longer matched: its pattern takes too long", rule.model.id)
         if self._builtin is None:
-            self._builtin = _rules(self._source.builtin_models())
+            self._builtin = self._compiled(self._source.builtin_models())
         for rule in self._builtin:
             if rule.pattern.search(name):
                 return rule.model
         return None
+
+    def _compiled(self, models: list[Model]) -> list[_Rule]:
+        if len(self._rules) > _MAX_REMEMBERED:
+            self._rules.clear()
+        rules = []
+        for model in models:
+            known = self._rules.get(model.id)
+            if known is None or known[0] is not model:
+                known = self._rules[model.id] = model, _rule(model)
+            if known[1] is not None:
+                rules.append(known[1])
+        return rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,12 +172,10 @@ class _Rule:
     model: CompiledModel
 
 
-def _rules(models: list[Model]) -> list[_Rule]:
-    rules = []
-    for model in models:
-        read = bounded_pattern if model.project_id else compile_pattern
-        try:
-            rules.append(_Rule(read(model.match_pattern), CompiledModel(model)))
-        except InvalidPattern as error:
-            log.warning("model %s (%s) is never matched: %s", model.id, model.name, error)
-    return rules
+def _rule(model: Model) -> _Rule | None:
+    read = bounded_pattern if model.project_id else compile_pattern
+    try:
+        return _Rule(read(model.match_pattern), CompiledModel(model))
+    except InvalidPattern as error:
+        log.warning("model %s (%s) is never matched: %s", model.id, model.name, error)
+        return None

@@ -12,6 +12,7 @@ from typing import Protocol
 QUERY_SECONDS = 20.0
 # The check costs a microsecond: this many steps take some milliseconds.
 _STEPS = 50_000
+_LOOK_EVERY_S = 1.0
 
 
 class QueryTooLong(Exception):
@@ -45,18 +46,57 @@ def limited(connection: sqlite3.Connection) -> Iterator[None]:
         connection.set_progress_handler(None, 0)
 
 
-@contextmanager
-def interrupted_when_late(cursor: Interruptible) -> Iterator[None]:
-    """Interrupt what another engine does in the block when it takes too long. Raises QueryTooLong."""
-    timer = threading.Timer(QUERY_SECONDS, cursor.interrupt)
-    timer.daemon = True
-    timer.start()
-    begin = time.monotonic()
-    try:
-        yield
-    except Exception as error:
-        if type(error).__name__ == "InterruptException" and time.monotonic() - begin >= QUERY_SECONDS * 0.9:
-            raise QueryTooLong from error
-        raise
-    finally:
-        timer.cancel()
+class Interrupter:
+    """Interrupts what other engines than SQLite do for too long: one thread looks after all that run."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._running: dict[int, tuple[float, Interruptible]] = {}
+        self._thread: threading.Thread | None = None
+        self._is_asleep = self._is_closed = False
+
+    @contextmanager
+    def limited(self, cursor: Interruptible) -> Iterator[None]:
+        """Interrupt what the cursor does in the block when it takes too long. Raises QueryTooLong."""
+        begin = time.monotonic()
+        self._watch(cursor, begin + QUERY_SECONDS)
+        try:
+            yield
+        except Exception as error:
+            if (
+                type(error).__name__ == "InterruptException"
+                and time.monotonic() - begin >= QUERY_SECONDS * 0.9
+            ):
+                raise QueryTooLong from error
+            raise
+        finally:
+            with self._changed:
+                del self._running[id(cursor)]
+
+    def close(self) -> None:
+        """End the thread."""
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _watch(self, cursor: Interruptible, deadline: float) -> None:
+        with self._changed:
+            self._running[id(cursor)] = deadline, cursor
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._look, name="query-deadlines", daemon=True)
+                self._thread.start()
+            elif self._is_asleep:
+                self._changed.notify()
+
+    def _look(self) -> None:
+        with self._changed:
+            while not self._is_closed:
+                self._is_asleep = not self._running
+                # To start a thread for each query, or to wake this one, would cost more than many queries do.
+                self._changed.wait(None if self._is_asleep else min(_LOOK_EVERY_S, QUERY_SECONDS / 4))
+                now = time.monotonic()
+                for deadline, cursor in self._running.values():
+                    if deadline <= now:
+                        cursor.interrupt()

@@ -30,13 +30,18 @@ _INSERT = (
 _BY_START_DATE = "order by start_date desc nulls last, created_at desc, rowid desc"
 
 _FIRST_LIST_SECONDS = 10.0
+_MAX_REMEMBERED = 20_000
 
 
 class Models:
-    """Reads and writes model definitions over one connection. A `pricing.book.ModelSource`."""
+    """Reads and writes model definitions over one connection. A `pricing.book.ModelSource`.
+
+    A model that has not changed is the same object each time it is read.
+    """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
+        self._read: dict[str, tuple[sqlite3.Row, Model]] = {}
         self._remembered: dict[str, Model] = {}
         self._remembered_generation = 0
 
@@ -133,7 +138,15 @@ class Models:
 
     def _models(self, clause: str, *values: Any) -> list[Model]:
         rows = self._db.execute(f"select {_COLUMNS} from models {clause}", values).fetchall()
-        return [_model(row) for row in rows]
+        if len(self._read) > _MAX_REMEMBERED:
+            self._read.clear()
+        return [self._model(row) for row in rows]
+
+    def _model(self, row: sqlite3.Row) -> Model:
+        known = self._read.get(row["id"])
+        if known is None or known[0] != row:
+            known = self._read[row["id"]] = row, _model(row)
+        return known[1]
 
 
 def _row(model: Model, moment: int) -> tuple[Any, ...]:

@@ -6,11 +6,14 @@ import errno
 import logging
 import os
 import sqlite3
+import time
 from pathlib import Path
 
 log = logging.getLogger(__name__)
 
 _FILES = ("engine.lock", "state.db", "state.db-wal", "events.db", "events.db-wal")
+# The coarsest file systems tell times by two seconds.
+_SETTLED_NS = 3 * 10**9
 _REFUSALS = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
@@ -82,6 +85,9 @@ class Storage:
         self.refusal = ""
         self._paths = [str(data_dir / name) for name in _FILES]
         self._seen: dict[str, tuple[int, int]] = {}
+        self._directory = str(data_dir)
+        # Device, number and time of change of the directory as of a look that found all files.
+        self._unchanged: tuple[int, int, int] | None = None
         self._gone = ""
 
     @property
@@ -94,6 +100,23 @@ class Storage:
         """What was found missing, as of the last look; empty when nothing was."""
         return self._gone
 
+    def is_gone_since(self) -> bool:
+        """Look whether the files are still the ones that were opened, as `is_gone`, but with each write.
+
+        Whoever removes or replaces a file changes its directory: one look tells that nobody has.
+        """
+        if self._gone:
+            return True
+        before, now = self._identity(), time.time_ns()
+        if before is not None and before == self._unchanged:
+            return False
+        if self.is_gone():
+            return True
+        # What changed within one tick of the file system's clock looks the same.
+        is_settled = before is not None and now - before[2] > _SETTLED_NS
+        self._unchanged = before if is_settled else None
+        return False
+
     def is_gone(self) -> bool:
         """Look whether the files are the ones that were opened; what once was missing stays so."""
         if self._gone:
@@ -101,7 +124,7 @@ class Storage:
         for path in self._paths:
             known = self._seen.get(path)
             try:
-                found = os.stat(path)  # noqa: PTH116 - with each write, and twice as fast
+                found = os.stat(path)  # noqa: PTH116 - twice as fast, and often
             except OSError:
                 if known is not None:
                     self._lose(path, "is gone")
@@ -145,6 +168,13 @@ class Storage:
         if found.f_blocks and not found.f_bavail and os.geteuid():
             return refused("the disk is full")
         return ""
+
+    def _identity(self) -> tuple[int, int, int] | None:
+        try:
+            found = os.stat(self._directory)  # noqa: PTH116
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino, found.st_mtime_ns
 
     def _lose(self, path: str, what: str) -> None:
         self._gone = (

@@ -79,6 +79,8 @@ class Schema:
 
     optional_key = False
     """May an object's key of this shape be left out?"""
+    stays_absent = False
+    """Is a key that is left out simply not in the result?"""
 
     def run(self, value: Any, path: Path, issues: Issues) -> Any:
         """Return the parsed `value`, or report to `issues` and return anything."""
@@ -130,7 +132,7 @@ class _Optional(Schema):
     def __init__(self, inner: Schema, *, absent: bool, null: bool) -> None:
         self.inner, self.null = inner, null
         self.absent = absent or inner.optional_key
-        self.optional_key = self.absent
+        self.optional_key = self.stays_absent = self.absent
 
     def run(self, value: Any, path: Path, issues: Issues) -> Any:
         if (value is MISSING and self.absent) or (value is None and self.null):

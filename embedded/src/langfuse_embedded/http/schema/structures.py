@@ -68,6 +68,8 @@ class Object(Schema):
 
     def __init__(self, shape: Mapping[str, Schema], *, strict: bool = False, loose: bool = False) -> None:
         self.shape, self.strict, self.loose = dict(shape), strict, loose
+        # Passed over when they are left out: most parameters of most requests.
+        self._may_be_left_out = frozenset(key for key, one in shape.items() if one.stays_absent)
 
     def extend(self, shape: Mapping[str, Schema]) -> Object:
         """Return this shape with further keys."""
@@ -79,7 +81,10 @@ class Object(Schema):
             return value
         result: dict[str, Any] = {}
         for key, schema in self.shape.items():
-            parsed = schema.run(value.get(key, MISSING), (*path, key), issues)
+            given = value.get(key, MISSING)
+            if given is MISSING and key in self._may_be_left_out:
+                continue
+            parsed = schema.run(given, (*path, key), issues)
             if parsed is not MISSING:
                 result[key] = parsed
         unknown = [key for key in value if key not in self.shape]

@@ -82,8 +82,11 @@ class ItemWriter:
     def _write_prices(self, observation: StoredObservation, item: Item) -> None:
         model_id = observation.row["model_id"] if "model" in self._groups else ""
         model = self._models.get(model_id)
-        prices = model.default_prices if model else {}
-        item["modelId"] = model_id if model else None
+        if model is None:
+            item["modelId"] = item["inputPrice"] = item["outputPrice"] = item["totalPrice"] = None
+            return
+        prices = model.default_prices
+        item["modelId"] = model_id
         for name, kind in (("inputPrice", "input"), ("outputPrice", "output"), ("totalPrice", "total")):
             item[name] = price_text(prices[kind]) if kind in prices else None
 

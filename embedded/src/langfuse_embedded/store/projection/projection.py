@@ -13,7 +13,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from langfuse_embedded.store.deadline import interrupted_when_late
+from langfuse_embedded.store.deadline import Interrupter
 from langfuse_embedded.store.hexid import pack
 
 from .feed import OBSERVATIONS, SCORE_METADATA, SCORES, Copied, copy_rows
@@ -65,6 +65,7 @@ class MetricsProjection:
         self._db: duckdb.DuckDBPyConnection | None = None
         self._threads = 1
         self._seen = {"rows": 0, "metadata": -1}
+        self._deadlines = Interrupter()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="metrics-feed", daemon=True)
 
@@ -82,6 +83,7 @@ class MetricsProjection:
         self._stopping.set()
         if self._thread.ident is not None:
             self._thread.join()
+        self._deadlines.close()
         with self._lock:
             self._discard()
         if self._directory is not None:
@@ -105,7 +107,7 @@ class MetricsProjection:
         for last_try in (False, True):
             try:
                 cursor = self._current(metadata=metadata, horizon=horizon)
-                with closing(cursor), interrupted_when_late(cursor):
+                with closing(cursor), self._deadlines.limited(cursor):
                     return cursor.execute(sql, values).fetchall()
             except (duckdb.FatalException, duckdb.IOException, duckdb.InternalException) as error:
                 if last_try:
