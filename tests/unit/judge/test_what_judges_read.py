@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -93,11 +95,51 @@ def test_experiment_items_bring_what_is_expected() -> None:
     assert value("expected_output") == ""
 
 
-@pytest.mark.parametrize("path", ["$[?(@.n>1)]", "$.a^", "$.a~", "$[(@.length-1)]"])
+@pytest.mark.parametrize("document", ["object", "list"])
+def test_paths_find_what_the_library_of_the_server_finds(document: str) -> None:
+    # What jsonpath-plus 10.3.0 answers with `eval: false`; null where it raises an error.
+    content = json.loads(Path(__file__).with_name("jsonpath_plus.json").read_text("utf-8"))
+    differing = []
+    for path, name, theirs in content["cases"]:
+        if name != document:
+            continue
+        try:
+            ours = find(path, content["documents"][name])
+        except Unsupported:
+            ours = None
+        # 1 and true are equal in Python.
+        if json.dumps(ours) != json.dumps(theirs):
+            differing.append((path, theirs, ours))
+    assert differing == []
+
+
+@pytest.mark.parametrize("path", ["$[?(@.n>1)]", "$^", "$~", "$[(@.length-1)]", "$.a@other()"])
 def test_what_is_not_applied_leaves_the_whole_value(path: str) -> None:
     with pytest.raises(Unsupported):
         find(path, {"a": 1})
     assert value("input", path, input='{"a":1}') == '{"a":1}'
+
+
+def test_an_expression_without_a_place_to_apply_it_to_finds_nothing() -> None:
+    assert find("$.none[?(@.n>1)]", {"a": 1}) == []
+    assert value("input", "$.none[?(@.n>1)]", input='{"a":1}') == ""
+
+
+def test_parents_and_names_fill_variables() -> None:
+    assert value("input", "$.list[?(@.n)]") == value("input")
+    assert value("input", "$.a.b^") == '{"b":"deep"}'
+    assert value("input", "$.list[0].n~") == "n"
+    assert value("input", "$.*~") == '["a","list","bool","nul","num","enc"]'
+
+
+def test_a_path_that_leads_to_too_much_leaves_the_whole_value() -> None:
+    deep: Any = {}
+    for _ in range(5000):
+        deep = {"x": deep}
+    with pytest.raises(Unsupported):
+        find("$..x", deep)
+    with pytest.raises(Unsupported):
+        find("$..*..*..*..*", [[[[[[1] * 9] * 9] * 9] * 9] * 9])
 
 
 def test_variables_are_found_and_filled_as_on_the_server() -> None:
