@@ -84,6 +84,14 @@ def kubernetes_render(
         str, typer.Option(help="Class of the ingresses: nginx or traefik; default: none.")
     ] = "",
     issuer: Annotated[str, typer.Option(help="ClusterIssuer of cert-manager for their certificates.")] = "",
+    autoscale: Annotated[
+        str,
+        typer.Option(help="hpa: by processor; keda: the worker by queue depth too; default: fixed replicas."),
+    ] = "",
+    prometheus_url: Annotated[
+        str, typer.Option(help="What KEDA asks; default: the Prometheus operator's service.")
+    ] = "",
+    cloudnative_pg: Annotated[bool, typer.Option(help="PostgreSQL by the operator CloudNativePG.")] = False,
     registry: Annotated[str, typer.Option(help="Where the exporter's image was pushed to.")] = "",
     web: Annotated[int, typer.Option(help="Replicas; default: those of the size.")] = 0,
     worker: Annotated[int, typer.Option(help="Replicas; default: those of the size.")] = 0,
@@ -108,6 +116,9 @@ def kubernetes_render(
             operator_namespace=operator_namespace,
             ingress=ingress,
             issuer=issuer,
+            autoscale=autoscale,
+            prometheus_url=prometheus_url,
+            cloudnative_pg=cloudnative_pg,
             registry=registry,
             with_secrets=not without_secrets,
             replicas=(web, worker, clickhouse),

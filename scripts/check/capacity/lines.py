@@ -28,10 +28,20 @@ def lines_of(plan: Plan, size: str | None) -> list[str]:
     ]
     lines += [
         _row("together", "", plan.cores, plan.memory_gib, plan.disk_gib),
+        *_about_shards(plan),
         f"Backups of {load.backup_days} days, on another host: {plan.backup_gib:,.0f} GiB.",
         "What this rests on, and how to measure your own: docs/reference/capacity.md.",
     ]
     return lines
+
+
+def _about_shards(plan: Plan) -> list[str]:
+    if plan.shards == 1:
+        return []
+    return [
+        f"ClickHouse needs {plan.shards} shards, and Langfuse uses one. Divide the projects",
+        f"among {plan.shards} installations, keep traces for fewer days, or send fewer of them.",
+    ]
 
 
 def _row(name: str, replicas: str, cores: float, memory_gib: float, disk_gib: float) -> str:

@@ -64,6 +64,11 @@ SMALL_CLICKHOUSE_ROWS = Fact(
     "Langfuse asks for at least 8 GiB, and for 16 GiB in larger installations; the borders, and 4 GiB for a"
     " small one with aggregations that go to disk early, are our choice",
 )
+SHARD_GIB = Fact(
+    10_000.0,
+    "GiB of disk of one ClickHouse up to which one shard is enough",
+    "our choice: a new replica copies that in three hours at 1 GB/s, and a merge has room",
+)
 POSTGRES_GIB = Fact(20.0, "GiB of disk for PostgreSQL", "users, prompts and datasets; traces are not in it")
 VALKEY_GIB = Fact(
     1.5, "GiB of memory for Valkey", "Langfuse's documented minimum; it fills only with a backlog"
@@ -81,6 +86,7 @@ FACTS: Sequence[Fact] = (
     PACKED,
     BACKUP_CHANGE,
     SMALL_CLICKHOUSE_ROWS,
+    SHARD_GIB,
     POSTGRES_GIB,
     VALKEY_GIB,
 )
@@ -144,6 +150,11 @@ class Plan:
     def cores(self) -> float:
         """Cores of all replicas."""
         return sum(need.replicas * need.cores for need in self.needs)
+
+    @property
+    def shards(self) -> int:
+        """Into how many the rows of ClickHouse have to be divided; Langfuse itself knows one."""
+        return math.ceil(self.need("clickhouse").disk_gib / SHARD_GIB.value)
 
     @property
     def memory_gib(self) -> float:

@@ -34,6 +34,11 @@ _FORMULAS = """
 one node is survived. One host carries a plan when a size of `config/sizes/` has the cores and ClickHouse's
 memory.
 
+**Shards.** Langfuse writes to one shard of ClickHouse: its tables on a cluster are replicated, none is
+distributed (`packages/shared/clickhouse/migrations/clustered` of Langfuse 4.16.0), and the chart sets
+`shards: 1`. A second shard would be rows that no query finds. When the disk of a replica passes the limit
+below, divide the projects among installations, keep traces for fewer days, or send fewer of them.
+
 ## Constants
 
 | value | what it is | where it comes from |

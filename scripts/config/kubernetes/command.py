@@ -20,6 +20,7 @@ from scripts.watch.alerts.document import load_alerts
 from scripts.watch.alerts.paths import alerts_file
 from scripts.watch.alerts.rules import rule_file
 
+from .autoscaling import KINDS
 from .chart import render_chart
 from .clickhouse import Config, default_profile, server_config
 from .environments import Environment, differences, hosts, load_environments, own_settings, suffix
@@ -49,6 +50,9 @@ def run(
     operator_namespace: str,
     ingress: str,
     issuer: str,
+    autoscale: str,
+    prometheus_url: str,
+    cloudnative_pg: bool,
     registry: str,
     with_secrets: bool,
     replicas: tuple[int, int, int],
@@ -70,6 +74,8 @@ def run(
         raise UsageError(f"--size {size!r} is not a size.", fix=f"use {', '.join(REPLICAS)}.")
     if ingress not in ("", *CLASSES):
         raise UsageError(f"--ingress {ingress!r} is not a class.", fix=f"use {' or '.join(CLASSES)}.")
+    if autoscale not in ("", *KINDS):
+        raise UsageError(f"--autoscale {autoscale!r} is not known.", fix=f"use {' or '.join(KINDS)}.")
     namespace = namespace or f"langfuse{suffix(environment)}"
     names = {
         "--release": release,
@@ -83,6 +89,11 @@ def run(
     if min(*replicas, *disks_gib) < 0:
         raise UsageError("Replicas and disks must not be negative.", fix="leave out what the size decides.")
     settings = _settings(context, size, environment, chosen)
+    if cloudnative_pg and settings.get("DATABASE_URL"):
+        raise UsageError(
+            "--cloudnative-pg and DATABASE_URL of .env: PostgreSQL is either here or there.",
+            fix="leave out one of them.",
+        )
     usual = (chosen.replicas, chosen.disks_gib) if chosen else (REPLICAS[size], DISKS_GIB[size])
     web, worker, clickhouse = (one or other for one, other in zip(replicas, usual[0], strict=True))
     rows, objects = (one or other for one, other in zip(disks_gib, usual[1], strict=True))
@@ -100,6 +111,9 @@ def run(
         operator_namespace=operator_namespace,
         ingress=ingress,
         issuer=issuer,
+        autoscale=autoscale,
+        prometheus_url=prometheus_url or f"http://prometheus-operated.{monitoring_namespace}.svc:9090",
+        cloudnative_pg=cloudnative_pg,
         exporter_image=f"{registry.rstrip('/')}/{_EXPORTER_IMAGE}" if registry else _EXPORTER_IMAGE,
         # The keys of production are not those of another environment.
         credentials={} if suffix(environment) else _credentials(context),
@@ -251,11 +265,10 @@ def _next_steps(
     console.print(f"web {web}, worker {worker}, ClickHouse {clickhouse}: {cluster.size}")
     if not cluster.credentials:
         console.warn("no credentials of projects yet: the exporter will measure no application.")
-    first = ["secrets.yaml", "files.yaml"] if SECRETS_FILE in names else ["files.yaml"]
-    after = ["network-policies.yaml", "exporter.yaml", "monitoring.yaml"]
-    after += ["ingress.yaml"] if cluster.ingress else []
-    for name in first:
-        console.print(f"kubectl apply -f {shown}/{name}")
+    before = (SECRETS_FILE, "files.yaml", "priorities.yaml", "postgres.yaml")
+    first = [name for name in before if name in names]
+    after = [name for name in names if name.endswith(".yaml") and name not in (*before, "values.yaml")]
+    console.print("kubectl apply " + " ".join(f"-f {shown}/{name}" for name in first))
     console.print(
         f"helm upgrade --install {cluster.release} {CHART} --version {CHART_VERSION} "
         f"--namespace {cluster.namespace} --values {shown}/values.yaml"

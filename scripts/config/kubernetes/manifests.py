@@ -6,7 +6,8 @@ import base64
 from collections.abc import Mapping
 from typing import Any
 
-from .model import EXPORTER_SECRET, S3_PORT, SECRET, WEB_PORT, Cluster
+from .model import EXPORTER_SECRET, POSTGRES, S3_PORT, SECRET, WEB_PORT, Cluster
+from .postgres import LABEL, OPERATOR_NAMESPACE, POSTGRES_PORTS
 from .values import CONTAINER_SECURITY, FILES_CONFIG, file_key, secret_names
 
 Manifest = dict[str, Any]
@@ -16,6 +17,7 @@ _EXPORTER_PORT = 9464
 # Where ClickHouse's operator asks its servers and Keeper: constants.go of internal/controller/clickhouse and
 # internal/controller/keeper, https://github.com/ClickHouse/clickhouse-operator
 OPERATOR_PORTS = (9001, 2181)
+NAMESPACE = "kubernetes.io/metadata.name"
 _NAME = "app.kubernetes.io/name"
 _S3_NAME = "s3"
 _STACK = "/stack/.stack"
@@ -55,7 +57,7 @@ def network_policies(cluster: Cluster) -> list[Manifest]:
     store = {"matchLabels": {**instance, _NAME: _S3_NAME}}
     closed = [EXPORTER] if cluster.external_s3 else [EXPORTER, _S3_NAME]
     prometheus = {
-        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": cluster.monitoring_namespace}},
+        "namespaceSelector": {"matchLabels": {NAMESPACE: cluster.monitoring_namespace}},
         "podSelector": {"matchLabels": {_NAME: "prometheus"}},
     }
     policies = [
@@ -79,7 +81,7 @@ def network_policies(cluster: Cluster) -> list[Manifest]:
         ),
     ]
     if not cluster.external_clickhouse:
-        operator = {"matchLabels": {"kubernetes.io/metadata.name": cluster.operator_namespace}}
+        operator = {"matchLabels": {NAMESPACE: cluster.operator_namespace}}
         servers = [f"{cluster.fullname}-clickhouse", f"{cluster.fullname}-keeper"]
         policies.append(
             _policy(
@@ -90,6 +92,20 @@ def network_policies(cluster: Cluster) -> list[Manifest]:
                     {
                         "from": [{"namespaceSelector": operator}],
                         "ports": [{"port": port, "protocol": "TCP"} for port in OPERATOR_PORTS],
+                    }
+                ],
+            )
+        )
+    if cluster.cloudnative_pg:
+        policies.append(
+            _policy(
+                cluster,
+                "langfuse-stack-postgres-operator",
+                {"matchLabels": {LABEL: POSTGRES}},
+                [
+                    {
+                        "from": [{"namespaceSelector": {"matchLabels": {NAMESPACE: OPERATOR_NAMESPACE}}}],
+                        "ports": [{"port": port, "protocol": "TCP"} for port in POSTGRES_PORTS],
                     }
                 ],
             )

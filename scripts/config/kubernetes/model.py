@@ -20,6 +20,11 @@ FILES = "/etc/langfuse"
 
 WEB_PORT, S3_PORT = 3000, 8333
 
+POSTGRES = "langfuse-stack-postgres"
+"""CloudNativePG's cluster; its operator puts the address into the Secret with `-app` behind the name."""
+
+STORES_PRIORITY = "langfuse-stack-stores"
+
 REPLICAS: Mapping[str, tuple[int, int, int]] = {"small": (1, 1, 1), "medium": (2, 2, 2), "large": (3, 4, 3)}
 """Web, worker and ClickHouse by size. ClickHouse has one shard: Langfuse supports no more."""
 
@@ -43,6 +48,9 @@ class Cluster:
         operator_namespace: where ClickHouse's operator runs.
         ingress: class of the ingresses, nginx or traefik; empty for none.
         issuer: ClusterIssuer of cert-manager for their certificates; empty where another makes them.
+        autoscale: hpa (processor), keda (the worker by queue depth, too), or empty for fixed replicas.
+        prometheus_url: what KEDA asks for the queue depth.
+        cloudnative_pg: whether CloudNativePG runs PostgreSQL.
         exporter_image: image of the exporter, with a registry that the cluster reaches.
         credentials: text of the credentials file by project, for the exporter.
         files: what compose mounts into web and worker, text by path under `FILES`.
@@ -62,6 +70,9 @@ class Cluster:
     operator_namespace: str
     ingress: str
     issuer: str
+    autoscale: str
+    prometheus_url: str
+    cloudnative_pg: bool
     exporter_image: str
     credentials: Mapping[str, str]
     files: Mapping[str, str]
@@ -79,8 +90,8 @@ class Cluster:
 
     @property
     def external_postgres(self) -> bool:
-        """Whether PostgreSQL is one of the operator's own."""
-        return bool(self.settings.get("DATABASE_URL"))
+        """Whether PostgreSQL is another than the chart's."""
+        return bool(self.settings.get("DATABASE_URL")) or self.cloudnative_pg
 
     @property
     def external_clickhouse(self) -> bool:

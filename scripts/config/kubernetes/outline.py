@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 from functools import reduce
 from typing import Any
 
-from .model import S3_PORT, WEB_PORT, Cluster
+from .model import POSTGRES, S3_PORT, WEB_PORT, Cluster
+from .postgres import LABEL
 
 Manifest = dict[str, Any]
 
@@ -61,7 +62,10 @@ def outline(cluster: Cluster, values: Mapping[str, Any]) -> list[Manifest]:
     if values["clickhouse"]["deploy"]:
         clickhouse = values["clickhouse"]["cluster"]
         settings = {"extraConfig": clickhouse["settings"], "extraUsersConfig": clickhouse["profileSettings"]}
-        found.append({**_object("ClickHouseCluster", name), "spec": {"settings": settings}})
+        spec = {"replicas": clickhouse["replicas"], "settings": settings}
+        found.append({**_object("ClickHouseCluster", name), "spec": spec})
+        keeper = {"replicas": values["clickhouse"]["keeper"]["replicas"]}
+        found.append({**_object("KeeperCluster", name), "spec": keeper})
     for component, port in (("web", WEB_PORT), ("worker", 3030)):
         labels = {**common, f"{_APP}component": component}
         part = langfuse[component]
@@ -95,6 +99,10 @@ def outline(cluster: Cluster, values: Mapping[str, Any]) -> list[Manifest]:
         budget = _object("PodDisruptionBudget", f"{name}-{component}-pdb")
         budget["spec"] = {"selector": {"matchLabels": labels}}
         found += [deployment, budget]
+        if part["hpa"]["enabled"]:
+            scaler = _object("HorizontalPodAutoscaler", f"{name}-{component}")
+            scaler["spec"] = {"scaleTargetRef": {"name": f"{name}-{component}"}}
+            found.append(scaler)
     service = _object("Service", f"{name}-web")
     service["spec"] = {
         "selector": {**common, "app": "web"},
@@ -115,6 +123,9 @@ def stubs(cluster: Cluster) -> list[Manifest]:
     for alias, (deployed, port) in bundled.items():
         if deployed:
             found += _store(cluster.store(alias), {**instance, f"{_APP}name": alias}, port)
+    if cluster.cloudnative_pg:
+        found += _store(f"{POSTGRES}-rw", {LABEL: POSTGRES}, 5432)
+        found.append({**_object("Secret", f"{POSTGRES}-app"), "data": {"uri": ""}})
     if not cluster.external_clickhouse:
         server, keeper = f"{cluster.fullname}-clickhouse", f"{cluster.fullname}-keeper"
         # labels.go and templates.go of https://github.com/ClickHouse/clickhouse-operator

@@ -8,8 +8,10 @@ from typing import Any
 import yaml
 
 from . import manifests
+from .autoscaling import priorities, scaled_objects
 from .ingress import ingresses
 from .model import CHART, CHART_VERSION, EXPORTER_SECRET, SECRET, Cluster
+from .postgres import postgres
 from .values import secret_names, values
 
 SECRETS_FILE = "secrets.yaml"
@@ -19,6 +21,9 @@ _PURPOSES = {
     "network-policies.yaml": "Who may connect.",
     "exporter.yaml": "Metrics and canary.",
     "monitoring.yaml": "For the Prometheus operator.",
+    "priorities.yaml": "Who goes first when a node is full.",
+    "postgres.yaml": "For the operator of CloudNativePG.",
+    "autoscaling.yaml": "For KEDA.",
     "ingress.yaml": "How browsers and applications get in.",
 }
 _HEAD = "# Rendered by `make kubernetes-render`: edits here are lost. {}\n"
@@ -36,6 +41,9 @@ def own_objects(cluster: Cluster, alerts: str, rules: Mapping[str, list[dict[str
         "exporter.yaml": manifests.exporter(cluster, alerts),
         "monitoring.yaml": manifests.monitoring(cluster, rules),
         "ingress.yaml": ingresses(cluster),
+        "priorities.yaml": priorities(cluster),
+        "postgres.yaml": postgres(cluster),
+        "autoscaling.yaml": scaled_objects(cluster),
     }
     return {name: objects for name, objects in found.items() if objects}
 

@@ -15,7 +15,8 @@ from scripts.settings.server_variables import server_variable
 from .clickhouse import LOG
 from .ingress import MEDIA_BODY, WEB_BODY, class_annotations
 from .manifests import OPERATOR_PORTS, Manifest
-from .model import Cluster
+from .model import POSTGRES, Cluster
+from .postgres import LABEL, OPERATOR_NAMESPACE, POSTGRES_PORTS
 from .values import MIGRATIONS_S, WRITABLE
 
 _WORKLOADS = frozenset({"Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob"})
@@ -221,17 +222,36 @@ def selectors_match(view: View) -> Iterator[Problem]:
             yield Problem("selector", _place(one), "nothing has these labels", "use the labels of the pods")
 
 
-def operator_gets_in(view: View) -> Iterator[Problem]:
-    """ClickHouse is never ready when its operator, in another namespace, cannot ask it and Keeper."""
-    if not view.of("ClickHouseCluster"):
-        return
-    policies = view.of("NetworkPolicy")
-    namespace = view.cluster.operator_namespace
-    for kind, port in zip(("clickhouse", "keeper"), OPERATOR_PORTS, strict=True):
-        labels = {"app": f"{view.cluster.fullname}-{kind}"}
-        if not admitted(policies, labels, (namespace, {}), port, view.cluster.namespace):
+def operators_get_in(view: View) -> Iterator[Problem]:
+    """A store is never ready when its operator, in another namespace, cannot ask how it is."""
+    policies, cluster = view.of("NetworkPolicy"), view.cluster
+    wanted: list[tuple[dict[str, str], str, int]] = []
+    if view.of("ClickHouseCluster"):
+        for kind, port in zip(("clickhouse", "keeper"), OPERATOR_PORTS, strict=True):
+            wanted.append(({"app": f"{cluster.fullname}-{kind}"}, cluster.operator_namespace, port))
+    if view.of("Cluster"):
+        wanted += [({LABEL: POSTGRES}, OPERATOR_NAMESPACE, port) for port in POSTGRES_PORTS]
+    for labels, namespace, port in wanted:
+        if not admitted(policies, labels, (namespace, {}), port, cluster.namespace):
             reason = f"no policy lets namespace {namespace} in on port {port}"
-            yield Problem(labels["app"], "network policies", reason, "admit ClickHouse's operator")
+            yield Problem(next(iter(labels.values())), "network policies", reason, "admit the operator")
+
+
+def replicas_survive_a_node(view: View) -> Iterator[Problem]:
+    """Replicas of ClickHouse agree through Keeper, which needs more than half of an odd number of its own."""
+    several = any(one["spec"]["replicas"] > 1 for one in view.of("ClickHouseCluster"))
+    for one in view.of("KeeperCluster"):
+        keepers = one["spec"]["replicas"]
+        if keepers % 2 == 0 or (several and keepers < 3):
+            yield Problem("replicas", _place(one), f"are {keepers}", "use 3 (1 for a single ClickHouse)")
+
+
+def one_autoscaler_each(view: View) -> Iterator[Problem]:
+    """Two autoscalers of one Deployment pull in different directions."""
+    scalers = view.of("HorizontalPodAutoscaler", "ScaledObject")
+    names = [one["spec"]["scaleTargetRef"]["name"] for one in scalers]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield Problem(name, "autoscaling", "has two autoscalers", "switch one off in the values")
 
 
 def logs_are_bounded(view: View) -> Iterator[Problem]:
@@ -300,7 +320,9 @@ RULES: Sequence[Rule] = (
     targets_exist,
     ingresses_pass_on,
     selectors_match,
-    operator_gets_in,
+    operators_get_in,
+    replicas_survive_a_node,
+    one_autoscaler_each,
     logs_are_bounded,
     probes_allow_migrations,
     pods_are_restricted,

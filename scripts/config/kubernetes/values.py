@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .model import FILES, S3_PORT, SECRET, WEB_PORT, Cluster
+from .autoscaling import MOST, PERCENT_OF_REQUEST
+from .model import FILES, POSTGRES, S3_PORT, SECRET, STORES_PRIORITY, WEB_PORT, Cluster
 
 # Variables that the chart sets itself, from values that are rendered below.
 _OF_CHART = frozenset(
@@ -48,6 +49,7 @@ CONTAINER_SECURITY: Mapping[str, Any] = {
 WRITABLE: Mapping[str, str] = {"tmp": "/tmp", "next-cache": "/app/web/.next/cache"}  # noqa: S108 - of the pod
 """Where web and worker write, as in compose.yaml: volumes and their paths."""
 
+_SPREAD = ("kubernetes.io/hostname", "topology.kubernetes.io/zone")
 FILES_CONFIG = "langfuse-stack-files"
 MIGRATIONS_S = 600
 """Seconds that the first migrations may take: the start period of web in compose.yaml."""
@@ -96,6 +98,7 @@ def values(cluster: Cluster) -> dict[str, Any]:
                 "livenessProbe": {"initialDelaySeconds": MIGRATIONS_S, "failureThreshold": 6},
                 "readinessProbe": {"periodSeconds": 5},
                 "pdb": {"create": True, "maxUnavailable": 1},
+                "hpa": _hpa(web, enabled=bool(cluster.autoscale)),
             },
             "worker": {
                 "replicas": worker,
@@ -103,6 +106,8 @@ def values(cluster: Cluster) -> dict[str, Any]:
                 "pod": _pod("worker", cluster, _variables(cluster, _without(cluster.worker, shared))),
                 "livenessProbe": {"initialDelaySeconds": 120, "failureThreshold": 6},
                 "pdb": {"create": True, "maxUnavailable": 1},
+                # KEDA makes one too, and two would pull in different directions.
+                "hpa": _hpa(worker, enabled=cluster.autoscale == "hpa"),
             },
         },
         "postgresql": _postgres(cluster),
@@ -122,6 +127,8 @@ def secret_names(cluster: Cluster) -> dict[str, str]:
     given = {**cluster.worker, **cluster.web}
     keys = {"SALT", "ENCRYPTION_KEY", "NEXTAUTH_SECRET"}
     keys |= {name for name in _wanted(cluster, given) if _is_secret(cluster, name)}
+    if cluster.cloudnative_pg:
+        keys -= {"DATABASE_URL"}
     if cluster.external_redis and not cluster.settings.get("REDIS_CONNECTION_STRING"):
         keys.add("REDIS_AUTH")
     found = {name: given[name] for name in keys}
@@ -136,12 +143,16 @@ def _variables(cluster: Cluster, given: Mapping[str, str]) -> list[dict[str, Any
     moved = {}
     if not cluster.external_s3:
         moved["LANGFUSE_S3_MEDIA_UPLOAD_INTERNAL_ENDPOINT"] = f"http://{cluster.store('s3')}:{S3_PORT}"
-    return [
+    found: list[dict[str, Any]] = [
         {"name": name, "valueFrom": secret_ref(name)}
         if _is_secret(cluster, name)
         else {"name": name, "value": moved.get(name, given[name])}
         for name in _wanted(cluster, given)
     ]
+    for one in found:
+        if cluster.cloudnative_pg and one["name"] == "DATABASE_URL":
+            one["valueFrom"] = {"secretKeyRef": {"name": f"{POSTGRES}-app", "key": "uri"}}
+    return found
 
 
 def _wanted(cluster: Cluster, given: Iterable[str]) -> list[str]:
@@ -176,18 +187,30 @@ def _without(given: Mapping[str, str], shared: Mapping[str, str]) -> dict[str, s
     return {name: value for name, value in given.items() if name not in shared}
 
 
+def _hpa(replicas: int, *, enabled: bool) -> dict[str, Any]:
+    if not enabled:
+        return {"enabled": False}
+    return {
+        "enabled": True,
+        "minReplicas": replicas,
+        "maxReplicas": replicas * MOST,
+        "targetCPUUtilizationPercentage": PERCENT_OF_REQUEST,
+    }
+
+
 def _pod(component: str, cluster: Cluster, variables: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "additionalEnv": variables,
         "topologySpreadConstraints": [
             {
                 "maxSkew": 1,
-                "topologyKey": "kubernetes.io/hostname",
+                "topologyKey": key,
                 "whenUnsatisfiable": "ScheduleAnyway",
                 "labelSelector": {
                     "matchLabels": {"app.kubernetes.io/instance": cluster.release, "app": component}
                 },
             }
+            for key in _SPREAD
         ],
     }
 
@@ -228,6 +251,18 @@ def _wait_for_web(cluster: Cluster) -> dict[str, Any]:
     }
 
 
+def _apart(app: str) -> dict[str, Any]:
+    """Return the affinity that keeps replicas on different nodes and in different zones, where there are."""
+    terms = [
+        {
+            "weight": weight,
+            "podAffinityTerm": {"topologyKey": key, "labelSelector": {"matchLabels": {"app": app}}},
+        }
+        for key, weight in zip(_SPREAD, (100, 50), strict=True)
+    ]
+    return {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": terms}}
+
+
 def _resources(cpus: str, memory: str) -> dict[str, Any]:
     """Memory is what it is; cores are shared, so that half of them are asked for and all may be used."""
     size = f"{memory.removesuffix('m')}Mi"
@@ -244,6 +279,7 @@ def _postgres(cluster: Cluster) -> dict[str, Any]:
     return {
         "deploy": True,
         "storage": {"requestedSize": "20Gi"},
+        "priorityClassName": STORES_PRIORITY,
         "resources": _resources(settings["POSTGRES_CPUS"], settings["POSTGRES_MEMORY"]),
     }
 
@@ -266,6 +302,7 @@ def _redis(cluster: Cluster) -> dict[str, Any]:
         }
     return {
         "deploy": True,
+        "priorityClassName": STORES_PRIORITY,
         "dataStorage": {"enabled": True, "requestedSize": "8Gi", "keepPvc": True},
         # Full means that requests are refused, never that jobs are dropped; a restart loses a second at most.
         "valkeyConfig": (
@@ -289,10 +326,15 @@ def _clickhouse(cluster: Cluster) -> dict[str, Any]:
             "replicas": cluster.replicas[2],
             "storage": {"size": f"{cluster.disks_gib[0]}Gi"},
             "resources": _resources(settings["CLICKHOUSE_CPUS"], settings["CLICKHOUSE_MEMORY"]),
+            "affinity": _apart(f"{cluster.fullname}-clickhouse"),
             "settings": dict(cluster.clickhouse[0]),
             "profileSettings": {"profiles": {"default": dict(cluster.clickhouse[1])}},
         },
-        "keeper": {"enabled": True, "replicas": 1 if cluster.replicas[2] == 1 else 3},
+        "keeper": {
+            "enabled": True,
+            "replicas": 1 if cluster.replicas[2] == 1 else 3,
+            "affinity": _apart(f"{cluster.fullname}-keeper"),
+        },
     }
 
 
@@ -323,6 +365,7 @@ def _s3(cluster: Cluster) -> dict[str, Any]:
         "deploy": True,
         **shared,
         "allInOne": {
+            "priorityClassName": STORES_PRIORITY,
             "s3": {"createBuckets": [{"name": bucket} for bucket in buckets.values()]},
             # Its port for the filer takes orders from whoever reaches it without (compose.yaml says more).
             "secretExtraEnvironmentVars": {"WEED_JWT_FILER_SIGNING_KEY": secret_ref("S3_INTERNAL_KEY")},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from scripts.check.capacity.lines import lines_of
 from scripts.check.capacity.model import FACTS, GIB, Load, Plan, objects_gib, plan_for, stored_gib
 
 # 10 spans/s of 10 KiB: 864,000 spans and 8.24 GiB a day.
@@ -83,3 +84,13 @@ def test_more_never_needs_less(change: str) -> None:
 
 def test_every_constant_has_a_source() -> None:
     assert all(fact.value > 0 and fact.meaning and fact.source for fact in FACTS)
+
+
+@pytest.mark.parametrize(("spans_per_second", "shards"), [(10, 1), (1_000, 1), (3_000, 2), (20_000, 10)])
+def test_a_disk_that_one_server_should_not_have_means_shards(spans_per_second: float, shards: int) -> None:
+    # 3,000 spans/s of 4,000 bytes: 966 GiB a day, of which 30 days take 14,490 GiB with the room for merges.
+    plan = plan_for(Load(spans_per_second=spans_per_second, retention_days=30))
+    told = "\n".join(lines_of(plan, None))
+    assert plan.shards == shards, plan.need("clickhouse").disk_gib
+    assert (f"needs {shards} shards" in told) is (shards > 1)
+    assert all(len(line) <= 80 for line in told.splitlines())

@@ -22,6 +22,8 @@ from .conftest import ROOT, Checkout
 
 SIZES = ("small", "medium", "large")
 VALIDATOR = ROOT / ".venv-tools" / "bin" / "kubernetes-validate"
+CUSTOM = ("values.yaml", "monitoring.yaml", "postgres.yaml", "autoscaling.yaml")
+"""Files without objects of Kubernetes itself."""
 EXTERNAL = {
     "DATABASE_URL": "postgresql://langfuse:pg-secret-value@pg.acme.example:5432/langfuse",
     "CLICKHOUSE_URL": "https://ch.acme.example:8443",
@@ -232,11 +234,9 @@ def test_objects_have_the_shapes_of_kubernetes(checkout: Checkout, size: str, ex
         pytest.skip("the schemas of Kubernetes are not installed: make .venv-tools/.runtime")
     if external:
         checkout.write(EXTERNAL)
-    files = checkout.render(size=size, ingress="nginx")
-    names = [
-        name for name in files if name.endswith(".yaml") and name not in ("values.yaml", "monitoring.yaml")
-    ]
-    assert len(names) == 5
+    files = checkout.render(size=size, ingress="nginx", autoscale="keda", cloudnative_pg=not external)
+    names = [name for name in files if name.endswith(".yaml") and name not in CUSTOM]
+    assert len(names) == 6
     for name in names:
         done = subprocess.run(
             [VALIDATOR, "--strict", "-k", "1.37", checkout.root / "out" / name],

@@ -17,6 +17,7 @@ from scripts.config.kubernetes.values import WRITABLE, values
 from .conftest import CHART, Checkout, needs_chart, objects_of
 
 Objects = list[dict[str, Any]]
+ALL: dict[str, Any] = {"ingress": "nginx", "autoscale": "keda", "cloudnative_pg": True}
 EXTERNAL_REDIS = {"REDIS_HOST": "valkey.acme.example", "REDIS_TLS_ENABLED": "true"}
 
 
@@ -81,6 +82,11 @@ def _token(objects: Objects) -> None:
 
 def _key_of_secret(objects: Objects) -> None:
     del _one(objects, "Secret", "langfuse-stack")["data"]["SALT"]
+
+
+def _second_autoscaler(objects: Objects) -> None:
+    scaler = {"kind": "HorizontalPodAutoscaler", "metadata": {"name": "second"}}
+    objects.append({**scaler, "spec": {"scaleTargetRef": {"name": "langfuse-worker"}}})
 
 
 def _backend(objects: Objects, name: str) -> None:
@@ -173,6 +179,25 @@ FAULTS: dict[str, tuple[Callable[[Objects], None], str]] = {
         _selector("PodDisruptionBudget", "langfuse-worker-pdb", "selector"),
         "selector (PodDisruptionBudget langfuse-worker-pdb): nothing has these labels",
     ),
+    "Keeper without a majority": (
+        lambda them: _one(them, "KeeperCluster", "langfuse")["spec"].update(replicas=2),
+        "replicas (KeeperCluster langfuse): are 2",
+    ),
+    "one Keeper for two ClickHouse": (
+        lambda them: _one(them, "KeeperCluster", "langfuse")["spec"].update(replicas=1),
+        "replicas (KeeperCluster langfuse): are 1",
+    ),
+    "PostgreSQL's operator shut out": (
+        lambda them: _remove(them, "NetworkPolicy", "langfuse-stack-postgres-operator"),
+        "no policy lets namespace cnpg-system in on port 8000",
+    ),
+    "two autoscalers": (_second_autoscaler, "langfuse-worker (autoscaling): has two autoscalers"),
+    "an autoscaler of nobody": (
+        lambda them: _one(them, "ScaledObject", "langfuse-stack-worker")["spec"].update(
+            scaleTargetRef={"name": "w"}
+        ),
+        "w (ScaledObject langfuse-stack-worker): there is no such Deployment",
+    ),
     "a monitor for nobody": (
         _selector("ServiceMonitor", "langfuse-stack-exporter", "selector"),
         "selector (ServiceMonitor langfuse-stack-exporter): nothing has these labels",
@@ -184,7 +209,7 @@ FAULTS: dict[str, tuple[Callable[[Objects], None], str]] = {
 def view(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> View:
     """All objects of a cluster with bundled stores: as the outline has them, and as the chart makes them."""
     return Checkout(tmp_path_factory.mktemp("cluster")).view(
-        ingress="nginx", chart=CHART if request.param == "chart" else None
+        **ALL, chart=CHART if request.param == "chart" else None
     )
 
 
@@ -202,7 +227,7 @@ def test_a_fault_that_is_put_back_is_found(view: View, fault: str) -> None:
 
 
 def test_every_rule_has_a_fault_that_it_finds(checkout: Checkout) -> None:
-    view = checkout.view(ingress="nginx")
+    view = checkout.view(**ALL)
     silent = set(RULES)
     for break_it, _ in FAULTS.values():
         objects = deepcopy(list(view.objects))
