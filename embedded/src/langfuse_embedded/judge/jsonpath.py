@@ -27,7 +27,7 @@ _SLICE = re.compile(r"(-?[0-9]*):(-?[0-9]*):?([0-9]*)")
 _INDEX = re.compile(r"0|[1-9][0-9]*")
 _NAME_IN_QUOTES = re.compile(r"""\[['"]([^'\[\];^]*)['"]\]""")
 _EXPRESSION = re.compile(r"\[(\??\(.*?\))\]")
-_MOST_PLACES = 1_000_000
+_MOST_PLACES = 200_000
 
 
 class Unsupported(ValueError):
