@@ -31,6 +31,7 @@ from .judging import (
 from .spans import ALL_GROUPS, read, send, span, span_id, trace_id
 
 STATE = "/api/embedded/judge"
+DEFAULT_MODEL = f"{STATE}/default-model"
 # The server's own settings: four retries within eight seconds.
 QUICK = {**ALLOWED, "LANGFUSE_LLM_AS_JUDGE_QUEUE_RETRY_MAX_AGE_SECONDS": "8"}
 
@@ -387,3 +388,54 @@ def test_secrets_of_connections_can_be_read_with_their_key_alone(start_engine: S
         assert "send the connection again" in other.client.get(STATE).json()["lastError"]
         assert model.questions == 0
         assert other.client.get(CONNECTIONS).json()["data"][0]["displaySecretKey"] == "...7890"
+
+
+def test_an_evaluator_without_a_model_asks_the_default_model(
+    engine: RunningEngine, client: httpx.Client, model: Model
+) -> None:
+    made = evaluator(client, "by-default", modelConfig=None)
+    assert (made["status"], made["pausedReason"]) == ("paused", "DEFAULT_EVAL_MODEL_MISSING")
+    named_one = evaluator(client, "names-its-model")
+    assert client.get(DEFAULT_MODEL).status_code == 404
+    chosen = {"provider": "fake", "model": "gpt-4o-mini", "modelParams": {"temperature": 0.5}}
+    assert accepted(client.put(DEFAULT_MODEL, json=chosen)) == {**chosen, "adapter": "openai"}
+    assert accepted(client.get(DEFAULT_MODEL)) == {**chosen, "adapter": "openai"}
+    assert accepted(client.get(f"{EVALUATORS}/{made['id']}"))["status"] == "active"
+    rule(client, [made["id"]], filter=named("by-default"))
+    trace, _ = observe(client, "by-default")
+    [score] = judged(client, trace)
+    assert (score["name"], score["value"]) == ("by-default", 1)
+    # Its evaluators stop with it, also where its connection goes; the others do not.
+    for path in (DEFAULT_MODEL, f"{CONNECTIONS}/{connection_id(client)}"):
+        accepted(client.delete(path))
+        found = accepted(client.get(f"{EVALUATORS}/{made['id']}"))
+        assert found["pausedReason"] == "DEFAULT_EVAL_MODEL_MISSING"
+        connect(client, model.base_url)
+        accepted(client.put(DEFAULT_MODEL, json=chosen))
+        assert accepted(client.get(f"{EVALUATORS}/{made['id']}"))["status"] == "active"
+    assert accepted(client.get(f"{EVALUATORS}/{named_one['id']}"))["pausedReason"] == "LLM_CONNECTION_MISSING"
+    accepted(client.delete(DEFAULT_MODEL))
+
+
+def connection_id(client: httpx.Client) -> str:
+    [one] = [one for one in accepted(client.get(CONNECTIONS))["data"] if one["provider"] == "fake"]
+    return str(one["id"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "said"),
+    [
+        ({"provider": "nobody"}, 404, "API key for provider nobody"),
+        ({"model": "refused"}, 403, "Model configuration not valid for evaluation. No such model"),
+        ({"modelParams": {"seed": 1}}, 400, "seed"),
+        ({"model": ""}, 400, "model"),
+    ],
+)
+def test_a_default_model_that_does_not_work_is_refused(
+    client: httpx.Client, model: Model, changes: dict[str, Any], status: int, said: str
+) -> None:
+    model.rule({"model": "refused", "status": 404, "message": "No such model"})
+    answer = client.put(DEFAULT_MODEL, json={"provider": "fake", "model": "gpt-4o-mini", **changes})
+    assert answer.status_code == status, answer.text
+    assert said in answer.text
+    assert client.get(DEFAULT_MODEL).status_code == 404

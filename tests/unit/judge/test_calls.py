@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from langfuse_embedded.judge import calls
 from langfuse_embedded.judge.calls import Answer, Caller, Target
 from langfuse_embedded.judge.failures import CallFailed
 from langfuse_embedded.judge.retries import retry_delay
@@ -140,3 +141,12 @@ def test_retries_come_when_the_server_plans_them() -> None:
         assert 0.79 * minute * 60 < delay <= min(1.21 * minute * 60, 7200)
     assert retry_delay(5, 0.0, 4, 7200.0) is None
     assert retry_delay(1, 7200.0, 4, 7200.0) is None
+
+
+@pytest.mark.parametrize("adapter", ["openai", "anthropic"])
+def test_the_parameters_of_the_default_model_go_along(adapter: str) -> None:
+    target = Target(adapter, "http://127.0.0.1", "sk-test", {}, "m", {"temperature": 0.5, "max_tokens": 100})
+    body = calls._request(target, QUESTION, NUMERIC)[2]
+    assert (body["temperature"], body["max_tokens"]) == (0.5, 100)
+    plain = calls._request(Target(adapter, "http://127.0.0.1", "sk-test", {}, "m"), QUESTION, NUMERIC)[2]
+    assert "temperature" not in plain

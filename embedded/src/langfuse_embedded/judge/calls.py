@@ -56,13 +56,17 @@ DEFAULT_URLS = {"openai": "https://api.openai.com/v1", "anthropic": "https://api
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a question goes: a connection of the project, with its secrets, and a model."""
+    """Where a question goes: a connection of the project, with its secrets, and a model.
+
+    `parameters` are those of the project's default model: `max_tokens`, `temperature`, `top_p`.
+    """
 
     adapter: str
     base_url: str
     secret_key: str
     headers: Mapping[str, str]
     model: str
+    parameters: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +187,7 @@ def _request(
             "model": target.model,
             "response_format": form,
             "messages": [dict(message) for message in messages],
+            **target.parameters,
         }
         return {**headers, "authorization": f"Bearer {target.secret_key}"}, "chat/completions", body
     # Anthropic has no form of answers: a tool that must be called has the schema instead.
@@ -192,6 +197,7 @@ def _request(
         "messages": [dict(message) for message in messages if message["role"] != "system"],
         "tools": [{"name": "json", "description": "Respond with a JSON object.", "input_schema": schema}],
         "tool_choice": {"type": "tool", "name": "json"},
+        **target.parameters,
     }
     if system := [message["content"] for message in messages if message["role"] == "system"]:
         body["system"] = "\n\n".join(system)

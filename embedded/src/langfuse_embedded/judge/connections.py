@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from langfuse_embedded.store.evaluators import CONNECTION_MISSING, DEFAULT_MODEL_MISSING, Definition
 from langfuse_embedded.store.llm_connections import LlmConnection, LlmConnectionStore
@@ -66,22 +66,25 @@ def paused_message(reason: str) -> str:
 
 def connection_of(
     project_id: str, definition: Definition, connections: LlmConnectionStore
-) -> tuple[LlmConnection, str]:
-    """Return the connection that a definition names, and the model.
+) -> tuple[LlmConnection, str, Mapping[str, float]]:
+    """Return the connection that a definition names, the model, and the parameters of the default model.
 
     Raises:
-        NotCallable: there is none, or no model is named: the engine has no default model.
+        NotCallable: there is no such connection, or neither a model nor a default model.
     """
     model = definition["model"]
     if model is None:
-        message = f"No default model or custom model configured for project {project_id}"
-        raise NotCallable(message, DEFAULT_MODEL_MISSING)
+        default = connections.default_model(project_id)
+        if default is None:
+            message = f"No default model or custom model configured for project {project_id}"
+            raise NotCallable(message, DEFAULT_MODEL_MISSING)
+        return default.connection, default.model, default.parameters
     provider = model["provider"]
     connection = connections.by_provider(project_id, provider)
     if connection is None:
         message = f'API key for provider "{provider}" not found in project {project_id}'
         raise NotCallable(message, CONNECTION_MISSING)
-    return connection, model["model"]
+    return connection, model["model"], {}
 
 
 def target_of(
@@ -92,7 +95,18 @@ def target_of(
     Raises:
         NotCallable: there is nothing to call, and why.
     """
-    connection, model = connection_of(project_id, definition, connections)
+    connection, model, parameters = connection_of(project_id, definition, connections)
+    return target_at(connection, model, parameters, connections, box)
+
+
+def target_at(
+    connection: LlmConnection,
+    model: str,
+    parameters: Mapping[str, float],
+    connections: LlmConnectionStore,
+    box: SecretBox,
+) -> Target:
+    """Return what to call for a model of a connection. Raises NotCallable."""
     values = connection.values
     if values.adapter not in ADAPTERS:
         message = (
@@ -112,6 +126,7 @@ def target_of(
         secret_key=secrets["secretKey"],
         headers=secrets["extraHeaders"],
         model=model,
+        parameters=parameters,
     )
 
 

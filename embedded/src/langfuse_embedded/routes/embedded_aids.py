@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from starlette.responses import Response
 
 from langfuse_embedded.clock import now_ms
 from langfuse_embedded.faults import FaultsUnreadable, parse_faults
-from langfuse_embedded.http.errors import InvalidRequest, NotFound
+from langfuse_embedded.http.errors import Forbidden, InvalidRequest, NotFound
 from langfuse_embedded.http.json_answers import json_response
-from langfuse_embedded.http.schema import Object, String
+from langfuse_embedded.http.schema import Number, Object, String
+from langfuse_embedded.judge.connections import PREFLIGHT, PREFLIGHT_ATTEMPTS, NotCallable, target_at
+from langfuse_embedded.judge.failures import CallFailed
 from langfuse_embedded.judge.jobs import summary
+from langfuse_embedded.store.evaluators import Output
+from langfuse_embedded.store.llm_connections import DefaultModel
 from langfuse_embedded.store.project_reset import reset_state
 
 from .call import Call
 from .operations import Operation
 
 _FAULTS = Object({"faults": String()})
+_DEFAULT = "/api/embedded/judge/default-model"
+_PARAMETERS = {name: Number().optional() for name in ("max_tokens", "temperature", "top_p")}
+_DEFAULT_MODEL = Object(
+    {
+        "provider": String(min=1),
+        "model": String(min=1),
+        "modelParams": Object(_PARAMETERS, strict=True).nullish(),
+    },
+    strict=True,
+)
+_TEST_ANSWER: Output = {"dataType": "NUMERIC", "reasoning": None, "score": None, "minValue": 1, "maxValue": 5}
 
 
 async def show_faults(call: Call) -> Response:
@@ -61,7 +78,63 @@ async def show_judge(call: Call) -> Response:
     return json_response({"running": engine.judge.running, **found, "budgetUsd": budget, "paused": paused})
 
 
+async def show_default_model(call: Call) -> Response:
+    """Return the model of evaluators that name none. On the server only its pages show and set it."""
+    found = call.engine.llm_connections.default_model(call.project_id)
+    if found is None:
+        raise NotFound("No default model")
+    return json_response(_shown_model(found))
+
+
+async def set_default_model(call: Call) -> Response:
+    """Set that model, once it has answered a test question; evaluators that waited for one go on.
+
+    As `upsertDefaultModel` of the server (packages/shared/src/server/services/DefaultEvaluationModelService).
+    """
+    body = await call.json(_DEFAULT_MODEL)
+    engine, provider = call.engine, body["provider"]
+    connection = engine.llm_connections.by_provider(call.project_id, provider)
+    if connection is None:
+        raise NotFound(f"API key for provider {provider} in project {call.project_id} not found")
+    chosen = DefaultModel(connection, body["model"], body.get("modelParams") or {})
+    refused = "Model configuration not valid for evaluation."
+    try:
+        target = target_at(
+            connection, chosen.model, chosen.parameters, engine.llm_connections, engine.secrets
+        )
+        question = [{"role": "user", "content": PREFLIGHT}]
+        await engine.model_caller.ask(target, question, _TEST_ANSWER, attempts=PREFLIGHT_ATTEMPTS)
+    except (NotCallable, CallFailed) as error:
+        raise Forbidden(f"{refused} {error}") from None
+    with engine.state.transaction():
+        if engine.llm_connections.by_id(call.project_id, connection.id) is None:
+            raise NotFound(f"API key for provider {provider} in project {call.project_id} not found")
+        engine.llm_connections.set_default_model(call.project_id, chosen)
+        engine.evaluators.resume_users_of_default(call.project_id)
+    return json_response(_shown_model(chosen))
+
+
+async def delete_default_model(call: Call) -> Response:
+    """Leave the project without that model; evaluators that name none are paused."""
+    with call.engine.state.transaction():
+        call.engine.llm_connections.delete_default_model(call.project_id)
+        call.engine.evaluators.pause_users_of_default(call.project_id)
+    return json_response({"success": True})
+
+
+def _shown_model(chosen: DefaultModel) -> dict[str, Any]:
+    return {
+        "provider": chosen.connection.provider,
+        "adapter": chosen.connection.values.adapter,
+        "model": chosen.model,
+        "modelParams": chosen.parameters,
+    }
+
+
 OPERATIONS = [
+    Operation("GET", _DEFAULT, show_default_model),
+    Operation("PUT", _DEFAULT, set_default_model),
+    Operation("DELETE", _DEFAULT, delete_default_model),
     Operation("GET", "/api/embedded/judge", show_judge),
     Operation("GET", "/api/embedded/faults", show_faults),
     Operation("PUT", "/api/embedded/faults", replace_faults),

@@ -173,8 +173,11 @@ async def delete_connection(call: Call) -> Response:
         connection = store.by_id(call.project_id, call.params["id"])
         if connection is None:
             raise NotFound("LLM connection not found")
+        default = store.default_model(call.project_id)
         store.delete(connection)
         call.engine.evaluators.pause_users_of(call.project_id, connection.provider)
+        if default is not None and default.connection.id == connection.id:
+            call.engine.evaluators.pause_users_of_default(call.project_id)
     return json_response({"message": "LLM connection successfully deleted"})
 
 

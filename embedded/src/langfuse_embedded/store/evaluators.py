@@ -170,6 +170,21 @@ class EvaluatorStore:
             if model is not None and model["provider"] == provider:
                 self.pause(evaluator.id, CONNECTION_MISSING)
 
+    def pause_users_of_default(self, project_id: str) -> None:
+        """Stop the evaluators whose newest version names no model."""
+        rows = self._db.execute(f"{_NEWEST} where e.project_id = ?", (project_id,)).fetchall()
+        for evaluator in map(_evaluator, rows):
+            if evaluator.version.definition["model"] is None:
+                self.pause(evaluator.id, DEFAULT_MODEL_MISSING)
+
+    def resume_users_of_default(self, project_id: str) -> None:
+        """Let those work again that stopped for want of a default model."""
+        self._db.execute(
+            "update evaluators set paused_at = null, paused_reason = null"
+            " where project_id = ? and paused_reason = ?",
+            (project_id, DEFAULT_MODEL_MISSING),
+        )
+
     def delete(self, evaluator: Evaluator) -> None:
         """Delete an evaluator with its versions and assignments; rules that are left without any stop."""
         rules = self._db.execute(

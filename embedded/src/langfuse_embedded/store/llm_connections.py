@@ -37,6 +37,15 @@ class LlmConnection:
     updated_at: int
 
 
+@dataclass(frozen=True, slots=True)
+class DefaultModel:
+    """The model of a project's evaluators that name none; `parameters` go along with each question."""
+
+    connection: LlmConnection
+    model: str
+    parameters: dict[str, float]
+
+
 class LlmConnectionStore:
     """Reads and writes connections. Writing methods run inside the caller's transaction."""
 
@@ -101,6 +110,27 @@ class LlmConnectionStore:
     def delete(self, connection: LlmConnection) -> None:
         """Delete a connection."""
         self._db.execute("delete from llm_connections where id = ?", (connection.id,))
+
+    def default_model(self, project_id: str) -> DefaultModel | None:
+        """Return the default model of a project."""
+        row = self._db.execute(
+            "select connection_id, model, parameters from default_llm_models where project_id = ?",
+            (project_id,),
+        ).fetchone()
+        connection = self.by_id(project_id, row["connection_id"]) if row else None
+        return DefaultModel(connection, row["model"], load(row["parameters"])) if connection else None
+
+    def set_default_model(self, project_id: str, chosen: DefaultModel) -> None:
+        """Set the default model of a project, or replace it."""
+        self._db.execute(
+            "insert or replace into default_llm_models (project_id, connection_id, model, parameters)"
+            " values (?, ?, ?, ?)",
+            (project_id, chosen.connection.id, chosen.model, dump(chosen.parameters)),
+        )
+
+    def delete_default_model(self, project_id: str) -> None:
+        """Leave a project without a default model."""
+        self._db.execute("delete from default_llm_models where project_id = ?", (project_id,))
 
     def _one(self, condition: str, *values: Any) -> LlmConnection | None:
         row = self._db.execute(

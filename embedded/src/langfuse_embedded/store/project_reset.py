@@ -15,6 +15,7 @@ _TABLES = (
     "score_configs",
     "models",
     "comments",
+    "default_llm_models",
     "llm_connections",
     "evaluation_rules",
     "evaluators",
