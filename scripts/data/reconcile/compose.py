@@ -31,6 +31,7 @@ from scripts.stores.event_batches import (
     without,
 )
 from scripts.stores.postgres import Postgres
+from scripts.stores.queues import depths
 from scripts.stores.s3 import Bucket, NoSuchObject
 
 from .findings import Findings
@@ -39,6 +40,7 @@ KEYS_A_REPLAY = 200
 """Batches that are replayed before their spans are waited for; the server takes 1000."""
 _REPLAY_TIMEOUT_S = 120.0
 _THREADS = 16
+_LOOKS_AT_QUEUES = 10
 PATIENCE_S = 60.0
 """How long nothing more may arrive of what was replayed."""
 # What the server reads as a project in the key of a batch (ingestion/eventBucketPath.ts:22 at v4.16.0).
@@ -62,7 +64,7 @@ class Reconciler:
         keys_per_second: how many batches are replayed in a second at most.
         batches_a_question: how many are in memory at once.
         patience_s: how long nothing more may arrive of what was replayed.
-        strict: whether it is an error when nothing of a lot arrives: the worker does not work then.
+        strict: whether it is an error when nothing of a lot arrives while jobs wait.
     """
 
     settings: Settings
@@ -127,13 +129,8 @@ class Reconciler:
             self.queue(some)
             awaited = {span for key in some for span in missing[key].spans}
             left = self._wait(findings.project, awaited)
-            if self.strict and len(some) > 1 and left == awaited:
-                raise StoreError(
-                    f"None of {len(left)} replayed spans of {findings.project} is stored after "
-                    f"{self.patience_s:.0f} s.",
-                    details=some[:5],
-                    fix="look at `make logs SERVICE=langfuse-worker`, then repeat.",
-                )
+            if self.strict and left == awaited:
+                self._require_a_worker(findings.project, some, len(left))
             for key in some:
                 refused = sorted(missing[key].spans & left)
                 findings.refused.pop(key, None)
@@ -144,6 +141,22 @@ class Reconciler:
         again = {span for one in missing.values() if one.stored for span in one.spans}
         if again:
             self.clickhouse.merge(findings.project, again)
+
+    def _require_a_worker(self, project: str, keys: Sequence[str], spans: int) -> None:
+        """Raise StoreError when jobs keep waiting; what a worker has taken and not stored is refused."""
+        jobs = 0
+        # New ones may come all the time: a worker that works has none now and then.
+        for _ in range(_LOOKS_AT_QUEUES):
+            jobs = sum(depths(self.base_url, self.settings["ADMIN_API_KEY"]).values())
+            if not jobs:
+                return
+            self.sleep(1)
+        raise StoreError(
+            f"None of {spans} replayed spans of {project} is stored after {self.patience_s:.0f} s, and "
+            f"{jobs} jobs wait: the worker does not work.",
+            details=keys[:5],
+            fix="look at `make logs SERVICE=langfuse-worker`, then repeat.",
+        )
 
     def _look(self, bucket: Bucket, project: str, keys: Iterable[str]) -> Findings:
         findings = Findings(project)

@@ -37,6 +37,7 @@ class World:
     queues_nothing: bool = False
     writes_nothing: bool = False
     refused: set[SpanId] = field(default_factory=set)
+    waiting: dict[str, int] = field(default_factory=dict)
 
     # As ClickHouse and PostgreSQL:
     def stored(self, _: str, spans: Collection[SpanId]) -> set[SpanId]:
@@ -105,6 +106,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     made = World()
     monkeypatch.setattr(compose, "open_bucket", made.bucket)
     monkeypatch.setattr(compose, "Api", made.api)
+    monkeypatch.setattr(compose, "depths", lambda *_: made.waiting)
     return made
 
 
@@ -169,8 +171,20 @@ def test_a_worker_that_stores_nothing_is_a_failure(world: World) -> None:
     world.writes_nothing = True
     one = reconciler(world)
     one.patience_s = 0.0
-    with pytest.raises(StoreError, match="None of 2 replayed spans of kosmos is stored"):
+    world.waiting = {"otel-ingestion-queue": 2}
+    with pytest.raises(StoreError, match=r"None of 2 replayed spans of kosmos is stored .* 2 jobs wait"):
         one.replay(one.find("kosmos", SINCE, UNTIL))
+
+
+def test_batches_that_a_worker_has_taken_and_that_are_not_stored_are_refused(world: World) -> None:
+    """All of them: nothing else arrives that shows that the worker works."""
+    keys = [world.keep("poison", ("a1", "01")), world.keep("poison too", ("a1", "02"))]
+    world.refused = {SpanId("a1", "01"), SpanId("a1", "02")}
+    one = reconciler(world)
+    one.patience_s = 0.0
+    findings = one.find("kosmos", SINCE, UNTIL)
+    one.replay(findings)
+    assert set(findings.refused) == set(keys)
 
 
 def test_a_span_that_is_not_stored_is_named_and_the_others_are_brought_back(world: World) -> None:
