@@ -7,7 +7,7 @@ MAKEFLAGS += --no-builtin-rules
 .SUFFIXES:
 
 PYTHON ?=
-## Installs where it is found; UV= in the environment leaves it to pip.
+## Installs, and is brought where it is missing; UV= in the environment leaves it to pip.
 UV ?= uv
 export UV
 RUN = .venv/bin/python -m scripts
@@ -247,7 +247,7 @@ lock-python: ## Develop: resolve the Python lock files anew (needs uv)
 	@for lock in "requirements/runtime.lock pyproject.toml embedded/pyproject.toml" \
 	  "requirements/dev.lock pyproject.toml embedded/pyproject.toml --extra dev" \
 	  "embedded/requirements.lock embedded/pyproject.toml --constraints requirements/runtime.lock" \
-	  "requirements/pip.lock requirements/pip.in" "requirements/sdk4.lock requirements/sdk4.in" \
+	  "requirements/pip.lock requirements/pip.in" "requirements/uv.lock requirements/uv.in" "requirements/sdk4.lock requirements/sdk4.in" \
 	  "requirements/sdk2.lock requirements/sdk2.in" "requirements/sdk3.lock requirements/sdk3.in" \
 	  "requirements/clients.lock requirements/clients.in" "requirements/tools.lock requirements/tools.in" \
 	  "requirements/exporter.lock requirements/exporter.in"; do \

@@ -1,9 +1,10 @@
-"""Install a lock file into the environment of this Python: with uv where there is one, else with pip.
+"""Install a lock file into the environment of this Python: with uv, or with pip where that cannot be.
 
 Usage: python scripts/install_packages.py LOCK [OPTION ...], with options that both know.
 
 uv does not read the configuration of pip, so it is told here what that says. Where it says something that uv
-has no word for, and where uv fails, pip installs. `UV` names the program; empty, pip installs.
+has no word for, and where uv fails, pip installs. `UV` names the program; empty, pip installs. Where there is
+no uv, pip first brings that of requirements/uv.lock into the environment.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import FrameType
 
 # Settings of pip -> variables of uv and of the libraries in it, and what is between several values.
@@ -39,6 +41,8 @@ _WITHOUT_MEANING = frozenset(
         "root-user-action", "user", "verbose",
     )
 )  # fmt: skip
+_PIP = (sys.executable, "-m", "pip", "install", "-qq", "--no-input", "--disable-pip-version-check")
+_UV_LOCK = Path(__file__).resolve().parents[1] / "requirements" / "uv.lock"
 # The later ones win.
 _SECTIONS = ("global", "install", ":env:")
 
@@ -48,17 +52,29 @@ def main(arguments: Sequence[str]) -> int:
     # Who interrupts make ends this process, and means the program that it waits for, too.
     signal.signal(signal.SIGTERM, _end)
     wanted = ["--require-hashes", "-r", *arguments]
-    program = shutil.which(os.environ.get("UV", "uv") or "/")
-    environment = uv_environment(pip_configuration(), os.environ) if program else None
-    if program and environment is not None:
+    named = os.environ.get("UV", "uv")
+    environment = uv_environment(pip_configuration(), os.environ) if named else None
+    program = find_uv(named) if environment is not None else None
+    if program:
         argv = [program, "pip", "install", "--quiet", "--compile-bytecode", "--python", sys.executable]
         done = subprocess.run([*argv, *wanted], env=environment, capture_output=True, text=True, check=False)
         if done.returncode == 0:
             return 0
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[0]
         print(f"note: uv did not succeed ({reason}); pip tries.", file=sys.stderr)
-    pip = [sys.executable, "-m", "pip", "install", "-qq", "--no-input", "--disable-pip-version-check"]
-    return subprocess.run([*pip, *wanted], check=False).returncode
+    return subprocess.run([*_PIP, *wanted], check=False).returncode
+
+
+def find_uv(named: str) -> str | None:
+    """Return the path of uv: the one that is named, that of this environment, or a fresh one; or ``None``."""
+    beside = Path(sys.executable).with_name("uv")
+    found = shutil.which(named) or shutil.which(beside)
+    if found or named != "uv":
+        return found
+    # Only where there is a wheel; without a way to the index pip says so when it tries itself.
+    argv = [*_PIP, "--retries", "1", "--only-binary", ":all:", "--require-hashes", "-r", str(_UV_LOCK)]
+    subprocess.run(argv, capture_output=True, check=False)
+    return shutil.which(beside)
 
 
 def pip_configuration() -> dict[str, str]:

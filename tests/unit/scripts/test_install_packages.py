@@ -19,6 +19,17 @@ ROOT = Path(__file__).resolve().parents[3]
 NAME, VERSION = "acme-greeting", "1.2.3"
 
 
+# That of this environment, which `make` has brought, or that of the host.
+UV = shutil.which("uv") or shutil.which(Path(sys.executable).with_name("uv"))
+# Says that it was called, and does what is asked: pip install --quiet --compile-bytecode --python PYTHON ...
+STAND_IN = """\
+#!/bin/sh
+echo "$@" >"$0.called"
+shift 6
+exec "{python}" -m pip install -qq "$@"
+"""
+
+
 def make_wheel(directory: Path) -> Path:
     """Write a wheel with one module."""
     directory.mkdir(parents=True)
@@ -55,7 +66,9 @@ class Place:
         digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
         self.lock.write_text(f"{NAME}=={VERSION} --hash=sha256:{digest}\n")
 
-    def install(self, uv: str) -> subprocess.CompletedProcess[str]:
+    def install(
+        self, uv: str, script: Path = ROOT / "scripts" / "install_packages.py"
+    ) -> subprocess.CompletedProcess[str]:
         """Install with this uv, or with pip."""
         environment = {
             "PATH": "/usr/bin:/bin",
@@ -65,7 +78,7 @@ class Place:
             "UV": uv,
         }
         return subprocess.run(
-            [self.python, ROOT / "scripts" / "install_packages.py", self.lock],
+            [self.python, script, self.lock],
             env=environment, stdin=subprocess.DEVNULL, timeout=120,
             capture_output=True, text=True, check=False,
         )  # fmt: skip
@@ -75,9 +88,9 @@ class Place:
         code = "import acme_greeting; print(acme_greeting.HELLO)"
         return subprocess.run([self.python, "-c", code], capture_output=True, text=True, check=False).stdout
 
-    def remove(self) -> None:
-        """Uninstall it."""
-        argv = [self.python, "-m", "pip", "uninstall", "-qq", "--yes", NAME]
+    def remove(self, name: str = NAME) -> None:
+        """Uninstall it, or another package."""
+        argv = [self.python, "-m", "pip", "uninstall", "-qq", "--yes", name]
         subprocess.run(argv, check=True, timeout=60)
 
 
@@ -101,9 +114,9 @@ def test_pip_installs_from_its_configured_index_where_there_is_no_uv(place: Plac
 
 
 def test_uv_installs_from_the_index_that_pip_is_configured_with(place: Place) -> None:
-    uv = shutil.which("uv")
+    uv = UV
     if uv is None:
-        pytest.skip("no uv: install it for this test (pip install uv)")
+        pytest.skip("no uv: there is no wheel of it for this system")
     done = place.install(uv)
     assert (done.returncode, done.stderr) == (0, "")
     assert place.installed() == "from the index of acme\n"
@@ -127,7 +140,7 @@ def test_a_wrong_hash_is_refused_by_both(place: Place, tmp_path: Path) -> None:
     lock, place.lock = place.lock, tmp_path / "wrong.lock"
     place.lock.write_text(f"{NAME}=={VERSION} --hash=sha256:{'0' * 64}\n")
     try:
-        for uv in filter(None, ["/nowhere/uv", shutil.which("uv")]):
+        for uv in filter(None, ["/nowhere/uv", UV]):
             assert place.install(uv).returncode != 0
     finally:
         place.lock = lock
@@ -164,3 +177,39 @@ def test_what_the_environment_says_to_uv_wins() -> None:
 
 def test_a_setting_that_uv_has_no_word_for_leaves_it_to_pip() -> None:
     assert uv_environment({"no-binary": "httpx"}, dict(os.environ)) is None
+
+
+@pytest.mark.parametrize("is_right", [True, False])
+def test_without_uv_pip_brings_the_one_whose_hash_is_known(
+    place: Place, tmp_path: Path, *, is_right: bool
+) -> None:
+    """And installs itself where that is not the one that was locked."""
+    program = STAND_IN.format(python=place.python)
+    data = tmp_path / "uv-9.9.9-py3-none-any.whl"
+    with zipfile.ZipFile(data, "w") as archive:
+        about = "uv-9.9.9.dist-info"
+        executable = zipfile.ZipInfo("uv-9.9.9.data/scripts/uv")
+        executable.external_attr = 0o100755 << 16
+        archive.writestr(executable, program)
+        archive.writestr(f"{about}/METADATA", "Metadata-Version: 2.1\nName: uv\nVersion: 9.9.9\n")
+        archive.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(f"{about}/RECORD", "")
+    index = place.directory / "simple" / "uv"
+    index.mkdir(exist_ok=True)
+    shutil.copy(data, index)
+    (index / "index.html").write_text(f'<!doctype html><a href="{data.name}">{data.name}</a>')
+    for name in ("scripts", "requirements"):
+        (tmp_path / name).mkdir()
+    shutil.copy(ROOT / "scripts" / "install_packages.py", tmp_path / "scripts")
+    digest = hashlib.sha256(data.read_bytes()).hexdigest() if is_right else "0" * 64
+    (tmp_path / "requirements" / "uv.lock").write_text(f"uv==9.9.9 --hash=sha256:{digest}\n")
+    done = place.install("uv", tmp_path / "scripts" / "install_packages.py")
+    brought = place.python.with_name("uv")
+    try:
+        assert (done.returncode, done.stderr) == (0, "")
+        assert place.installed() == "from the index of acme\n"
+        assert brought.exists() is is_right
+        assert brought.with_name("uv.called").exists() is is_right
+    finally:
+        place.remove("uv")
+        brought.with_name("uv.called").unlink(missing_ok=True)
