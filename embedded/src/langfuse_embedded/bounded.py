@@ -29,7 +29,7 @@ Work = Callable[[Send], None]
 
 _LENGTH = struct.Struct("<I")
 _READ_BYTES = 1 << 18
-_GIVE_WAY = 5
+_GIVE_WAY = 10
 _PAGE = resource.getpagesize()
 
 

@@ -41,6 +41,9 @@ from .watch import Watch
 
 # What the server gives a test call of a model that a client waits for.
 _PREFLIGHT_SECONDS = 95.0
+# For work on large bodies and answers, which takes the interpreter away from all others: more threads would
+# not make it faster, and each of them is one more to wait for.
+_THREADS_BESIDE = 4
 
 
 class Engine:
@@ -63,6 +66,7 @@ class Engine:
         self.config = config
         self.intake = Intake()
         self.reads = Reads()
+        self.beside = Reads(_THREADS_BESIDE)
         self.faults = FaultPlan(config.faults or ())
         self.writer = WriterClient(config.data_dir, gave_up, writer)
         self.state = StateStore(config.data_dir, config.salt)

@@ -12,6 +12,8 @@ from langfuse_embedded.http import pace
 from langfuse_embedded.http.errors import RequestTimeout, Unavailable
 from langfuse_embedded.http.intake import Intake
 from langfuse_embedded.http.pace import Paced
+from langfuse_embedded.store.writer import mapper
+from langfuse_embedded.store.writer.protocol import Frame
 
 
 def run(scenario: Any) -> Any:
@@ -145,3 +147,11 @@ def test_a_body_that_stops_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with pytest.raises(RequestTimeout):
         asyncio.run(Paced(nothing)())
+
+
+def test_in_the_mapping_process_one_project_waits_for_one_export_of_another() -> None:
+    turns = mapper.Turns()
+    for number, project in enumerate(["zeus", "zeus", "zeus", "hera", "athena", "hera"]):
+        turns.add(Frame(number, {"command": "ingest_otlp", "project": project}, b""))
+    assert [turns.take().number for _ in range(6)] == [0, 3, 4, 1, 5, 2]
+    assert not turns

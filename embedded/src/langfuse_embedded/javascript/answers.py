@@ -13,10 +13,10 @@ from .values import MAX_DEPTH, as_double, number_text
 
 # Whole floats, as orjson writes them.
 _WHOLE_FLOAT = re.compile(rb"\.0(?=[,}\]])")
-# A number that JavaScript writes in another way, after what stands before a number.
-_NUMBER = re.compile(rb"[:,\[](-?\d++(?:\.0(?=[,}\]])|(?:\.\d++)?e[+-]?\d++))")
-_TEXT = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
-_WHOLE_TEXTS = re.compile(rb'(?:[^"]++|' + _TEXT.pattern + rb")*+", re.DOTALL)
+# A text, or a number that JavaScript writes in another way (the group), after what stands before a number.
+_TEXT_OR_NUMBER = re.compile(
+    rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|(?<=[:,\[])(-?\d++(?:\.0(?=[,}\]])|(?:\.\d++)?e[+-]?\d++))', re.DOTALL
+)
 
 
 def dumps(data: Any) -> bytes:
@@ -38,24 +38,16 @@ def dumps(data: Any) -> bytes:
 
 def _with_numbers_of_javascript(body: bytes) -> bytes:
     """Return a list or an object with its numbers written anew; what looks like one in a text stays."""
-    parts: list[bytes] = []
-    copied = 0
-    outside = place = 0
-    while match := _NUMBER.search(body, place):
-        begin, end = match.span(1)
-        outside = _end_of_texts(body, outside, begin)
-        if outside == begin:
-            parts += body[copied:begin], number_text(float(match[1])).encode()
-            copied = outside = place = end
-        elif text := _TEXT.match(body, outside):
-            outside = place = text.end()
-    return b"".join([*parts, body[copied:]])
+    return _TEXT_OR_NUMBER.sub(_written, body)
 
 
-def _end_of_texts(body: bytes, begin: int, end: int) -> int:
-    """Return `end` if it is in no text, else where the text begins; `begin` is in none."""
-    whole = _WHOLE_TEXTS.match(body, begin, end)
-    return whole.end() if whole else begin
+def _written(found: re.Match[bytes]) -> bytes:
+    number = found[1]
+    if number is None:
+        return found[0]
+    if number.endswith(b".0") and number != b"-0.0":
+        return number[:-2]
+    return number_text(float(number)).encode()
 
 
 def _writable(value: Any, depth: int) -> Any:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from langfuse_embedded.engine import Engine
@@ -71,7 +70,7 @@ class Call:
 
     async def beside(self, work: Callable[[], Result], size: int) -> Result:
         """Return what `work` on so many bytes returns: beside the event loop where they are many."""
-        return await run_in_threadpool(work) if size > _LARGE else work()
+        return await self.engine.beside.run(self.project_id, work) if size > _LARGE else work()
 
     async def body(self, limit: int | None = None) -> bytes:
         """Return the raw body, of at most `limit` bytes (default: the operation's).

@@ -17,7 +17,13 @@ from langfuse_embedded.http.pagination import PAGE_PARAMETERS, Page
 from langfuse_embedded.http.schema import Anything, CoercedDate, Enum, Object, String
 from langfuse_embedded.lossless_json import parse_lossless
 from langfuse_embedded.routes.shapes.dataset_items import shown_items
-from langfuse_embedded.store.dataset_items import DatasetItem, DatasetItemStore, ItemFilter, ItemValues
+from langfuse_embedded.store.dataset_items import (
+    DatasetItem,
+    DatasetItemStore,
+    ItemFilter,
+    ItemTexts,
+    ItemValues,
+)
 from langfuse_embedded.store.datasets import Dataset
 from langfuse_embedded.store.media import MediaReference
 from langfuse_embedded.store.media_references import find_references
@@ -91,6 +97,7 @@ async def save_item(engine: Engine, project_id: str, body: dict[str, Any], besid
         checked = dataset, existing = _present(engine, project_id, body, item_id)
         values: ItemValues = await beside(partial(_merged, body, existing))
         references: list[MediaReference] = await beside(partial(_references, values))
+        texts: ItemTexts = await beside(values.texts)
         # Outside of the transaction: it takes as long as the schema says.
         await _require_fit(engine, project_id, dataset, values)
         with engine.state.transaction():
@@ -99,8 +106,9 @@ async def save_item(engine: Engine, project_id: str, body: dict[str, Any], besid
             missing = engine.media.missing(project_id, [one.media_id for one in references])
             if missing:
                 raise InvalidRequest(f"Dataset item references unknown media: {', '.join(missing)}")
-            item = engine.dataset_items.write(project_id, dataset.id, item_id, values)
-            engine.media.link_item(project_id, item_id, item.valid_from, references)
+            written = engine.dataset_items.write(project_id, dataset.id, item_id, values, texts)
+            engine.media.link_item(project_id, item_id, written.valid_from, references)
+        item: DatasetItem = await beside(written.read)
         return item
     raise Conflict(f"Dataset item {item_id} is changed by others again and again: send again.")
 

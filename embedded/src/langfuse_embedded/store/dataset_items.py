@@ -42,6 +42,14 @@ class ItemValues:
     source_observation_id: str | None
     status: str
 
+    def texts(self) -> ItemTexts:
+        """Return the documents as they are stored, which takes long for large ones."""
+        return (dump_or_none(self.input), dump_or_none(self.expected_output), dump_or_none(self.metadata))
+
+
+ItemTexts = tuple[str | None, str | None, str | None]
+"""Input, expected output and metadata in JSON; ``None`` for null."""
+
 
 @dataclass(frozen=True, slots=True)
 class ItemFilter:
@@ -54,6 +62,22 @@ class ItemFilter:
 
 
 _SELECT = "select i.*, d.name as dataset_name from dataset_items i join datasets d on d.id = i.dataset_id"
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenItem:
+    """An item as it was stored just now."""
+
+    row: sqlite3.Row
+
+    @property
+    def valid_from(self) -> int:
+        """From when on this version is valid (Unix milliseconds)."""
+        return int(self.row["valid_from"])
+
+    def read(self) -> DatasetItem:
+        """Return the item, which takes long for a large one."""
+        return _item(self.row)
 
 
 class DatasetItemStore:
@@ -95,8 +119,10 @@ class DatasetItemStore:
         """Return the versions of a dataset's items that are valid now, archived ones too."""
         return current_items(self._db, dataset_id)
 
-    def write(self, project_id: str, dataset_id: str, item_id: str, values: ItemValues) -> DatasetItem:
-        """Store a new version of an item and end the one before."""
+    def write(
+        self, project_id: str, dataset_id: str, item_id: str, values: ItemValues, texts: ItemTexts
+    ) -> WrittenItem:
+        """Store a new version of an item and end the one before; `texts` are those of the values."""
         valid_from = self._end_current(project_id, item_id)
         self._db.execute(
             "insert into dataset_items (project_id, id, valid_from, dataset_id, input, expected_output,"
@@ -107,9 +133,7 @@ class DatasetItemStore:
                 item_id,
                 valid_from,
                 dataset_id,
-                dump_or_none(values.input),
-                dump_or_none(values.expected_output),
-                dump_or_none(values.metadata),
+                *texts,
                 values.source_trace_id,
                 values.source_observation_id,
                 values.status,
@@ -117,10 +141,10 @@ class DatasetItemStore:
                 valid_from,
             ),
         )
-        written = self.get(project_id, item_id)
-        if written is None:
-            raise LookupError(f"dataset item {item_id} vanished inside a transaction")
-        return written
+        row = self._db.execute(
+            f"{_SELECT} where i.project_id = ? and i.id = ? and i.valid_to is null", (project_id, item_id)
+        ).fetchone()
+        return WrittenItem(row)
 
     def delete(self, project_id: str, item: DatasetItem) -> None:
         """End an item: older views keep it."""

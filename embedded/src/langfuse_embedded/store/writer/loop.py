@@ -100,7 +100,10 @@ def _arrives(connection: socket.socket, seconds: float) -> bool:
 
 
 def _receive(connection: socket.socket) -> tuple[list[Frame], bool]:
-    """Return at least one request, and all others that wait already; or that the connection has ended."""
+    """Return at least one request, and others that wait already; or that the connection has ended.
+
+    A slice of a large export is the last of its group: others do not wait for more than one.
+    """
     group: list[Frame] = []
     size = 0
     while size < _GROUP_BYTES and len(group) < _GROUP_FRAMES:
@@ -110,6 +113,8 @@ def _receive(connection: socket.socket) -> tuple[list[Frame], bool]:
         if frame is None:
             return group, True
         group.append(frame)
+        if frame.head.get("more"):
+            break
         size += frame.size
     return group, False
 

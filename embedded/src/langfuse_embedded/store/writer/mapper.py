@@ -14,6 +14,7 @@ import marshal
 import os
 import select
 import socket
+from collections import deque
 from pathlib import Path
 
 from langfuse_embedded.bounded import Bounded, Limits, Send
@@ -132,8 +133,10 @@ def _run(requests: socket.socket, out: socket.socket, mapper: Mapper) -> None:
     watched.register(requests, select.POLLIN)
     watched.register(out, 0)
     bounded = Bounded(_LIMITS, watched)
+    turns = Turns()
     while True:
-        for descriptor, _ in watched.poll(bounded.timeout_ms):
+        has_come = False
+        for descriptor, _ in watched.poll(0 if turns else bounded.timeout_ms):
             if descriptor == out.fileno():
                 return
             if descriptor != requests.fileno():
@@ -143,13 +146,45 @@ def _run(requests: socket.socket, out: socket.socket, mapper: Mapper) -> None:
             frame = receive(requests)
             if frame is None:
                 return
-            prepared = mapper.forward(frame)
-            if prepared is not None:
-                out.sendall(prepared)
-            else:
-                _add(bounded, mapper, frame)
+            turns.add(frame)
+            has_come = True
         for part in bounded.enforce():
             out.sendall(part)
+        if has_come or not turns:
+            # All that waits is taken in before one is prepared: it may be the turn of a project among it.
+            continue
+        frame = turns.take()
+        prepared = mapper.forward(frame)
+        if prepared is not None:
+            out.sendall(prepared)
+        else:
+            _add(bounded, mapper, frame)
+
+
+class Turns:
+    """Requests that wait: of each project the oldest, one project after the other.
+
+    How many there are is limited where they come from (`http/intake.py`).
+    """
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, deque[Frame]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._waiting)
+
+    def add(self, frame: Frame) -> None:
+        """Let a request wait for the turn of its project."""
+        self._waiting.setdefault(frame.head.get("project", ""), deque()).append(frame)
+
+    def take(self) -> Frame:
+        """Remove and return the request whose turn it is."""
+        project = next(iter(self._waiting))
+        queue = self._waiting.pop(project)
+        frame = queue.popleft()
+        if queue:
+            self._waiting[project] = queue
+        return frame
 
 
 def _add(bounded: Bounded, mapper: Mapper, frame: Frame) -> None:
