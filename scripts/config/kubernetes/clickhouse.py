@@ -12,6 +12,9 @@ Config = dict[str, Any]
 LOG = "_log"
 """What the names of ClickHouse's own log tables end with."""
 
+_CONNECTIONS = 4096
+"""Of the image's own configuration, which the operator replaces; the server's default is 1,024."""
+
 # What else of the server's file holds in a cluster: its ports, disks and log files are the operator's.
 _SETTINGS = frozenset(
     {
@@ -31,11 +34,12 @@ def server_config(directory: Path, environment: Mapping[str, str]) -> Config:
     https://clickhouse.com/docs/operations/configuration-files#yaml-examples
     """
     root = ET.parse(directory / "config.d" / "langfuse.xml").getroot()  # noqa: S314 - our own file
-    return {
+    found = {
         element.tag: _value(element, environment)
         for element in root
         if element.tag in _SETTINGS or element.tag.endswith(LOG)
     }
+    return {"max_connections": _CONNECTIONS, **found}
 
 
 def default_profile(directory: Path, environment: Mapping[str, str]) -> Config:

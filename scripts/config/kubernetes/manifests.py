@@ -55,6 +55,9 @@ def network_policies(cluster: Cluster) -> list[Manifest]:
     """
     instance = {"app.kubernetes.io/instance": cluster.release}
     store = {"matchLabels": {**instance, _NAME: _S3_NAME}}
+    # The job of SeaweedFS's chart that makes the buckets has the release in its labels, and no name
+    # (templates/shared/post-install-bucket-hook.yaml of that chart).
+    job = {"matchLabels": instance, "matchExpressions": [{"key": _NAME, "operator": "DoesNotExist"}]}
     closed = [EXPORTER] if cluster.external_s3 else [EXPORTER, _S3_NAME]
     prometheus = {
         "namespaceSelector": {"matchLabels": {NAMESPACE: cluster.monitoring_namespace}},
@@ -116,7 +119,10 @@ def network_policies(cluster: Cluster) -> list[Manifest]:
                 cluster,
                 "langfuse-stack-s3",
                 store,
-                [{"ports": [{"port": S3_PORT, "protocol": "TCP"}]}, {"from": [{"podSelector": store}]}],
+                [
+                    {"ports": [{"port": S3_PORT, "protocol": "TCP"}]},
+                    {"from": [{"podSelector": store}, {"podSelector": job}]},
+                ],
             )
         )
     return policies

@@ -103,6 +103,12 @@ class View:
         return next((spec for place, _, spec in self.pods if place == wanted), None)
 
 
+_OPERATORS: Mapping[str, Callable[[str | None, Sequence[str]], bool]] = {
+    "In": lambda value, values: value in values,
+    "NotIn": lambda value, values: value not in values,
+    "DoesNotExist": lambda value, _values: value is None,
+}
+
 Rule = Callable[[View], Iterator[Problem]]
 
 
@@ -339,9 +345,9 @@ def selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
     if any(labels.get(key) != value for key, value in (selector.get("matchLabels") or {}).items()):
         return False
     for rule in selector.get("matchExpressions") or ():
-        if rule["operator"] not in ("In", "NotIn"):
+        if rule["operator"] not in _OPERATORS:
             raise ValueError(f"{rule['operator']} of a selector")
-        if (labels.get(rule["key"]) in rule["values"]) is (rule["operator"] == "NotIn"):
+        if not _OPERATORS[rule["operator"]](labels.get(rule["key"]), rule.get("values", ())):
             return False
     return True
 

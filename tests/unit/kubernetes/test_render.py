@@ -134,12 +134,15 @@ def test_nobody_but_its_own_pods_reaches_the_other_ports_of_the_object_store(che
     policies = list(yaml.safe_load_all(checkout.render()["network-policies.yaml"]))
     store = {"app.kubernetes.io/instance": "langfuse", "app.kubernetes.io/name": "s3"}
     web = {"app.kubernetes.io/instance": "langfuse", "app.kubernetes.io/name": "langfuse", "app": "web"}
+    makes_buckets = {"app.kubernetes.io/instance": "langfuse", "app.kubernetes.io/managed-by": "Helm"}
     postgres = {"app.kubernetes.io/instance": "langfuse", "app.kubernetes.io/name": "postgresql"}
     assert admitted(policies, store, ("elsewhere", {}), 8333, "langfuse")
     for port in (18333, 8888, 18888, 9333, 19333, 8080, 18080):
         assert not admitted(policies, store, ("elsewhere", {}), port, "langfuse")
         assert not admitted(policies, store, ("langfuse", web), port, "langfuse")
         assert admitted(policies, store, ("langfuse", store), port, "langfuse")
+    assert admitted(policies, store, ("langfuse", makes_buckets), 9333, "langfuse")
+    assert not admitted(policies, store, ("elsewhere", makes_buckets), 9333, "langfuse")
     assert admitted(policies, postgres, ("langfuse", web), 5432, "langfuse")
     assert not admitted(policies, postgres, ("elsewhere", {}), 5432, "langfuse")
     assert admitted(policies, web, ("elsewhere", {}), 3000, "langfuse")

@@ -304,6 +304,8 @@ def test_where_compose_writes_the_pods_do(checkout: Checkout) -> None:
         ({"matchExpressions": [{"key": "app", "operator": "NotIn", "values": ["web"]}]}, False),
         ({"matchExpressions": [{"key": "none", "operator": "NotIn", "values": ["web"]}]}, True),
         ({"matchExpressions": [{"key": "none", "operator": "In", "values": ["web"]}]}, False),
+        ({"matchExpressions": [{"key": "none", "operator": "DoesNotExist"}]}, True),
+        ({"matchExpressions": [{"key": "app", "operator": "DoesNotExist"}]}, False),
     ],
 )
 def test_selectors_are_read_as_kubernetes_reads_them(selector: dict[str, Any], matches: bool) -> None:
