@@ -13,6 +13,8 @@ from scripts.core.runner import Runner
 from scripts.core.waiting import tail
 
 DATABASES = ("events.db", "state.db")
+JUDGE = "judge.db"
+"""What judges have to do. It is there from the first enabled rule on, so no upgrade counts on it."""
 
 Levels = Mapping[str, int]
 
@@ -46,12 +48,12 @@ def known_levels(runner: Runner, python: str, module: str, environment: Mapping[
     """
     done = runner.run([python, "-m", module, "schema"], env=environment)
     try:
-        levels: Levels = json.loads(done.stdout)
+        levels = json.loads(done.stdout)
     except ValueError as error:
         raise EngineError(
             "The embedded engine does not say which schemas it knows.", details=tail(done.stderr)
         ) from error
-    return levels
+    return {name: level for name, level in levels.items() if name != JUDGE}
 
 
 def older(stored: Levels, known: Levels) -> bool:

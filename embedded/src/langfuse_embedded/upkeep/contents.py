@@ -14,7 +14,7 @@ from langfuse_embedded.store.bodies import BlockReader
 from langfuse_embedded.store.database import schema_steps
 from langfuse_embedded.store.hexid import unpack
 
-from .snapshot import DATABASES
+from .snapshot import BEFORE_EVENTS, DATABASES
 
 Counts = dict[str, dict[str, int]]
 Sample = dict[str, Any]
@@ -24,7 +24,7 @@ _SAMPLES = 3
 
 def schema_levels() -> dict[str, int]:
     """Return the newest schema of each database that this version of the engine knows."""
-    return {name: schema_steps(_folder(name))[-1][0] for name in DATABASES}
+    return {name: schema_steps(_folder(name))[-1][0] for name in (*DATABASES, BEFORE_EVENTS)}
 
 
 def describe(data_dir: Path, *, check: bool = False) -> dict[str, Any]:
@@ -53,6 +53,13 @@ def describe(data_dir: Path, *, check: bool = False) -> dict[str, Any]:
                 samples += _event_samples(db) if _folder(name) == "events" else _state_samples(db)
         except sqlite3.Error as error:
             raise DataDirectoryError(f"{path} cannot be read: {error}. Restore another backup.") from error
+    judges = data_dir / BEFORE_EVENTS
+    if judges.is_file():
+        # Its rows come and go while nobody looks: they are not counted.
+        with closing(_open(judges)) as db:
+            if check:
+                _check(db, judges)
+            levels[BEFORE_EVENTS] = db.execute("pragma user_version").fetchone()[0]
     return {"schema": levels, "counts": counts, "samples": samples}
 
 

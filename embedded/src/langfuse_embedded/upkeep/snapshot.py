@@ -9,6 +9,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 from langfuse_embedded.errors import DataDirectoryError
+from langfuse_embedded.judge.jobs import JUDGE_FILE
 from langfuse_embedded.store.database import open_database
 from langfuse_embedded.store.events import EVENTS_FILE
 
@@ -16,6 +17,9 @@ STATE_FILE = "state.db"
 MEDIA_DIR = "media"
 # What refers comes first, what is referred to last: a trace in the copy finds its prompt and its media there.
 DATABASES = (EVENTS_FILE, STATE_FILE)
+# Held before the events: a judgement that ended meanwhile waits in the copy, and is made again with the same
+# ids. The other way round it would be lost: ended, and without its score.
+BEFORE_EVENTS = JUDGE_FILE
 # 16 MB a step: the copy goes on from the same moment, and an interruption is noticed between steps.
 _PAGES_PER_STEP = 4096
 
@@ -48,7 +52,8 @@ def take_snapshot(data_dir: Path, into: Path) -> None:
 def _copy_databases(data_dir: Path, into: Path) -> None:
     with ExitStack() as opened:
         sources = []
-        for name in DATABASES:
+        judges = [BEFORE_EVENTS] if (data_dir / BEFORE_EVENTS).is_file() else []
+        for name in (*judges, *DATABASES):
             source = opened.enter_context(closing(open_database(data_dir / name, readonly=True)))
             source.execute("begin")
             source.execute("select count(*) from sqlite_schema").fetchone()  # the moment is fixed by a read

@@ -15,15 +15,20 @@ from scripts.core.waiting import tail
 from scripts.data.backup.errors import BackupError
 from scripts.data.backup.manifest import Contents, Manifest, parse_contents
 from scripts.engines.embedded import MODULE, EmbeddedEngine
+from scripts.engines.embedded_schema import JUDGE
 from scripts.settings.values import Settings
 
 from .base import Captured, Exchange
 
 _TIMEOUT_S = 4 * 3600.0
 
+_OF_JUDGES = (JUDGE, f"{JUDGE}-wal", f"{JUDGE}-shm")
 # The logs of a database and what is derived from it belong to it.
 _FILES = {
-    "events": ("events.db", "events.db-wal", "events.db-shm", "metrics.duckdb", "metrics.duckdb.wal"),
+    "events": (
+        *("events.db", "events.db-wal", "events.db-shm", "metrics.duckdb", "metrics.duckdb.wal"),
+        *_OF_JUDGES,
+    ),
     "state": ("state.db", "state.db-wal", "state.db-shm"),
     "media": ("media",),
 }
@@ -90,6 +95,9 @@ class EmbeddedDriver:
         return None
 
     def start_to_read(self) -> None:
+        """See Driver. Without what judges have to do: a restored copy must ask no model."""
+        for name in _OF_JUDGES:
+            (self.layout.embedded_dir / name).unlink(missing_ok=True)
         self.engine.start({})
 
     def settle(self, capture: Path) -> int:
