@@ -19,10 +19,13 @@ from tests.waiting import wait_for
 
 from .conftest import StartEngine
 from .harness import REPOSITORY, RunningEngine
-from .judging import ALLOWED, CONNECTIONS, EVALUATORS, accepted, connect, running_model
+from .judging import ALLOWED, CONNECTIONS, EVALUATORS, accepted, connect, running_model, scores
 from .provisioning import shown
+from .spans import send, span, trace_id
 
 SHIPPED = (REPOSITORY / "examples" / "evaluators.yaml").read_text("utf-8")
+KOSMOS = (REPOSITORY / "examples" / "kosmos-judges.yaml").read_text("utf-8")
+SCORES = (REPOSITORY / "config" / "content" / "scores.yaml").read_text("utf-8")
 KINDS = {Evaluators.name, EvaluationRules.name}
 STACK = """\
 organization: {id: acme, name: Acme}
@@ -119,6 +122,55 @@ def test_an_enabled_rule_judges_what_comes(engine: RunningEngine, tmp_path: Path
     with server_of(engine, Server) as server:
         apply_project(server, planned(server, tmp_path), lambda _change: None)
     assert wait_for(lambda: engine.client.get("/api/embedded/judge").json()["running"], "the judge runs")
+
+
+def test_the_judges_of_the_example_company_give_scores_that_people_can_give_too(
+    engine: RunningEngine, tmp_path: Path
+) -> None:
+    (tmp_path / "stack.yaml").write_text(STACK.replace("[judges.yaml]", "[judges.yaml, scores.yaml]"))
+    (tmp_path / "scores.yaml").write_text(SCORES)
+    (tmp_path / "judges.yaml").write_text(
+        KOSMOS.replace("enabled: false", "enabled: true").replace("sampling: 0.25", "sampling: 1")
+    )
+    project = load(tmp_path / "stack.yaml", "config/stack.yaml").stack.projects[0]
+    client = engine.client
+    with server_of(engine, Server) as server:
+        desired = desired_state(project, {})
+        apply_project(server, plan_project("kosmos", desired, actual_state(server, desired)), lambda _: None)
+        server.ids.clear()
+        desired = desired_state(project, {})
+        assert plan_project("kosmos", desired, actual_state(server, desired)).changes == ()
+    seen = {}
+    for name, trace_name, of in (
+        ("answer", "rag_query", "factual-accuracy"),
+        ("quiz_question", "quiz", "quiz-difficulty"),
+        ("chat-turn", "chat-turn", "tone"),
+        ("answer", "other", ""),
+    ):
+        seen[of] = trace_id()
+        attributes = {"langfuse.observation.input": "Athens?", "langfuse.observation.output": "In Greece"}
+        send(client, span(seen[of], name, attributes={**attributes, "langfuse.trace.name": trace_name}))
+
+    def all_scores() -> list[dict[str, Any]]:
+        found = scores(client, source="EVAL")
+        return found if len(found) == 3 else []
+
+    found = {one["name"]: one for one in wait_for(all_scores, "a score of each judge")}
+    assert {name: one["subject"]["traceId"] for name, one in found.items()} == {
+        name: trace for name, trace in seen.items() if name
+    }
+    configs = {
+        one["name"]: one for one in accepted(client.get("/api/public/score-configs?limit=100"))["data"]
+    }
+    for name, one in found.items():
+        config = configs[name]
+        assert one["dataType"] == config["dataType"]
+        if config["dataType"] == "CATEGORICAL":
+            assert one["value"] in [category["label"] for category in config["categories"]]
+            [judge] = [own for own in project.evaluators if own.name == name]
+            assert set(judge.output.categories) == {category["label"] for category in config["categories"]}
+        else:
+            assert config["minValue"] <= one["value"] <= config["maxValue"]
 
 
 def test_a_paused_evaluator_is_told_and_goes_on_where_the_api_can(

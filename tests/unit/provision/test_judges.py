@@ -53,9 +53,12 @@ def refused(directory: Path, text: str) -> str:
     return str(error.value)
 
 
-def test_the_valid_file_and_the_shipped_one_are_read(tmp_path: Path) -> None:
-    for text in (VALID, (ROOT / "examples" / "evaluators.yaml").read_text("utf-8")):
-        (tmp_path / "stack.yaml").write_text(STACK)
+def test_the_valid_file_and_the_shipped_ones_are_read(tmp_path: Path) -> None:
+    shipped = (ROOT / "examples" / name for name in ("evaluators.yaml", "kosmos-judges.yaml"))
+    scores = (ROOT / "config" / "content" / "scores.yaml").read_text("utf-8")
+    for text in (VALID, *(path.read_text("utf-8") for path in shipped)):
+        (tmp_path / "stack.yaml").write_text(STACK.replace("[judges.yaml]", "[judges.yaml, scores.yaml]"))
+        (tmp_path / "scores.yaml").write_text(scores)
         (tmp_path / "judges.yaml").write_text(text)
         project = load(tmp_path / "stack.yaml", "config/stack.yaml").stack.projects[0]
         assert project.evaluators
