@@ -13,11 +13,13 @@ from scripts.provision.loading import load_stack
 from scripts.watch.alerts.document import load_alerts
 from scripts.watch.report.fixed import load_fixed_costs
 
+from .kubernetes.environments import FILE, load_environments
+
 
 def run(context: Context) -> int:
     """The command. Every file is looked at; exit code 2 when one of them has problems."""
     code = EXIT_OK
-    for check in (stack, alerts, retention, backups, costs):
+    for check in (stack, alerts, retention, backups, costs, cluster):
         try:
             for line in check(context):
                 context.console.print(line)
@@ -55,6 +57,12 @@ def costs(context: Context) -> Iterator[str]:
     path, shown = context.layout.edited("costs.yaml")
     file = load_fixed_costs(path, shown)
     yield f"{shown} is valid: {len(file.subscriptions)} subscriptions, {len(file.free_tiers)} free tiers."
+
+
+def cluster(context: Context) -> Iterator[str]:
+    """Yield what `config/kubernetes.yaml` describes. Raises UsageError."""
+    path, shown = context.layout.edited(FILE)
+    yield f"{shown} is valid: {len(load_environments(path, shown))} environments."
 
 
 def backups(context: Context) -> Iterator[str]:

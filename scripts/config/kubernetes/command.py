@@ -23,7 +23,7 @@ from scripts.watch.alerts.rules import rule_file
 from .autoscaling import KINDS
 from .chart import render_chart
 from .clickhouse import Config, default_profile, server_config
-from .environments import Environment, differences, hosts, load_environments, own_settings, suffix
+from .environments import FILE, Environment, differences, hosts, load_environments, own_settings, suffix
 from .ingress import CLASSES
 from .interpolate import service_environment
 from .manifests import web_service
@@ -171,7 +171,7 @@ def _check(context: Context, cluster: Cluster, objects: Objects, chart: Path | N
 def _environment_of(context: Context, name: str) -> Environment | None:
     if not name:
         return None
-    found = load_environments(context.layout.root)
+    found = load_environments(*context.layout.edited(FILE))
     if name not in found:
         raise UsageError(f"--environment {name!r} is not an environment.", fix=f"use {', '.join(found)}.")
     return found[name]
@@ -179,11 +179,11 @@ def _environment_of(context: Context, name: str) -> Environment | None:
 
 def _show_differences(context: Context) -> None:
     """Print what the environments do not share."""
-    values = {name: value for name, value in context.settings().values.items() if value}
-    environments = load_environments(context.layout.root)
+    settings = context.settings().values
+    environments = load_environments(*context.layout.edited(FILE))
     heads, rows = differences(environments)
     context.console.table(("environment", *heads), rows)
-    context.console.rows([(name, " ".join(hosts(name, one, values))) for name, one in environments.items()])
+    context.console.rows([(name, " ".join(hosts(name, one, settings))) for name, one in environments.items()])
 
 
 def _settings(context: Context, size: str, name: str, environment: Environment | None) -> Settings:
@@ -269,16 +269,18 @@ def _next_steps(
     first = [name for name in before if name in names]
     after = [name for name in names if name.endswith(".yaml") and name not in (*before, "values.yaml")]
     console.print("kubectl apply " + " ".join(f"-f {shown}/{name}" for name in first))
-    console.print(
+    helm = (
         f"helm upgrade --install {cluster.release} {CHART} --version {CHART_VERSION} "
         f"--namespace {cluster.namespace} --values {shown}/values.yaml"
     )
+    if web > 1:
+        alone = "web.hpa.minReplicas=1,langfuse.web.hpa.maxReplicas" if cluster.autoscale else "web.replicas"
+        console.print(f"{helm} --set langfuse.{alone}=1  # first, and empty: one web migrates")
+    console.print(helm)
     console.print("kubectl apply " + " ".join(f"-f {shown}/{name}" for name in after))
     if not cluster.external_s3:
-        days, bucket = (
-            expire_days or cluster.settings["S3_EVENTS_EXPIRE_DAYS"],
-            cluster.settings["S3_EVENTS_BUCKET"],
-        )
+        bucket = cluster.settings["S3_EVENTS_BUCKET"]
+        days = expire_days or cluster.settings["S3_EVENTS_EXPIRE_DAYS"]
         expire = f"fs.configure -locationPrefix=/buckets/{bucket}/ -ttl={days}d -apply"
         console.print(
             f"kubectl --namespace {cluster.namespace} exec deployment/{cluster.store('s3')} -- "

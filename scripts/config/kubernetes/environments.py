@@ -17,7 +17,9 @@ from scripts.settings.table import SETTINGS
 
 from .model import DISKS_GIB, REPLICAS
 
-FILE = Path("config") / "kubernetes.yaml"
+FILE = "kubernetes.yaml"
+"""In `config/`."""
+
 Name = Literal["dev", "staging", "production"]
 _ADDRESSES = ("DATABASE_URL", "CLICKHOUSE_URL", "REDIS_HOST", "REDIS_CONNECTION_STRING", "S3_ENDPOINT")
 _Count = Annotated[int, Field(ge=1)]
@@ -58,15 +60,14 @@ class _File(BaseModel):
     environments: dict[Name, Environment] = Field(min_length=1)
 
 
-def load_environments(root: Path) -> Mapping[str, Environment]:
-    """Return the environments of the file.
+def load_environments(path: Path, shown: str) -> Mapping[str, Environment]:
+    """Return the environments of the file; `shown` is what messages call it.
 
     Raises:
         UsageError: it cannot be read, or says what is not understood.
     """
-    shown = FILE.as_posix()
     try:
-        found = _File.model_validate(parse_edited(read_edited(root / FILE, shown), shown)).environments
+        found = _File.model_validate(parse_edited(read_edited(path, shown), shown)).environments
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])

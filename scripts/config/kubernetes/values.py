@@ -93,6 +93,13 @@ def values(cluster: Cluster) -> dict[str, Any]:
                 "replicas": web,
                 "resources": _resources(settings["WEB_CPUS"], settings["WEB_MEMORY"]),
                 "pod": _pod("web", cluster, _variables(cluster, _without(cluster.web, shared))),
+                # One new pod at a time: each runs the migrations, and those of ClickHouse take no lock.
+                "deployment": {
+                    "strategy": {
+                        "type": "RollingUpdate",
+                        "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0},
+                    }
+                },
                 # The chart has no startup probe, and a web that is killed within its migrations leaves a
                 # dirty database (https://github.com/langfuse/langfuse/issues/6639).
                 "livenessProbe": {"initialDelaySeconds": MIGRATIONS_S, "failureThreshold": 6},

@@ -18,7 +18,7 @@ from scripts.core.errors import SettingsError, UsageError
 from scripts.watch.alerts.document import load_alerts
 from scripts.watch.alerts.rules import rule_file
 
-from .conftest import ROOT, Checkout
+from .conftest import CHART, ROOT, Checkout, needs_chart
 
 SIZES = ("small", "medium", "large")
 VALIDATOR = ROOT / ".venv-tools" / "bin" / "kubernetes-validate"
@@ -248,6 +248,26 @@ def test_objects_have_the_shapes_of_kubernetes(checkout: Checkout, size: str, ex
             check=False,
         )
         assert done.returncode == 0, f"{name}: {done.stdout}{done.stderr}"
+
+
+@needs_chart
+@pytest.mark.slow
+@pytest.mark.parametrize("autoscale", ["", "hpa"])
+def test_objects_of_the_chart_have_the_shapes_of_kubernetes(checkout: Checkout, autoscale: str) -> None:
+    if not VALIDATOR.exists():
+        pytest.skip("the schemas of Kubernetes are not installed: make .venv-tools/.runtime")
+    objects = [
+        one
+        for one in checkout.view(chart=CHART, autoscale=autoscale).objects
+        if one.get("apiVersion", "").partition("/")[0] in ("v1", "apps", "policy", "autoscaling")
+    ]
+    assert {"Deployment", "PodDisruptionBudget", "Secret", "Service"} <= {one["kind"] for one in objects}
+    path = checkout.root / "objects.yaml"
+    path.write_text(yaml.safe_dump_all(objects))
+    done = subprocess.run(
+        [VALIDATOR, "--strict", "-k", "1.37", path], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{done.stdout}{done.stderr}"
 
 
 @pytest.mark.parametrize(

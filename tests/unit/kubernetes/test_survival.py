@@ -35,6 +35,19 @@ def test_an_autoscaler_starts_at_the_replicas_of_the_size_and_at_half_a_processo
     assert requested * share == float(worker["resources"]["limits"]["cpu"]) / 2
 
 
+def test_one_web_at_a_time_migrates(checkout: Checkout) -> None:
+    values = _values(checkout.render())
+    strategy = values["langfuse"]["web"]["deployment"]["strategy"]["rollingUpdate"]
+    assert strategy == {"maxSurge": 1, "maxUnavailable": 0}
+    assert "--set langfuse.web.replicas=1 " in checkout.out.getvalue()
+    checkout.render(autoscale="hpa")
+    told = " ".join(checkout.out.getvalue().split())
+    assert "--set langfuse.web.hpa.minReplicas=1,langfuse.web.hpa.maxReplicas=1" in told
+    before = checkout.out.getvalue()
+    checkout.render(size="small")
+    assert "--set" not in checkout.out.getvalue()[len(before) :], "one web migrates alone"
+
+
 def test_keda_alone_scales_the_worker_and_does_not_take_an_unknown_depth_for_an_empty_queue(
     checkout: Checkout,
 ) -> None:

@@ -17,7 +17,7 @@ from scripts.engines.context import Context
 from .fakes import FakeRunner
 
 CONFIG = Path(__file__).parents[3] / "config"
-EDITED = ("stack.yaml", "alerts.yaml", "retention.yaml", "backup.yaml")
+EDITED = ("stack.yaml", "alerts.yaml", "retention.yaml", "backup.yaml", "kubernetes.yaml")
 
 
 @dataclass
