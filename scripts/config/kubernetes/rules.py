@@ -106,6 +106,7 @@ class View:
 _OPERATORS: Mapping[str, Callable[[str | None, Sequence[str]], bool]] = {
     "In": lambda value, values: value in values,
     "NotIn": lambda value, values: value not in values,
+    "Exists": lambda value, _values: value is not None,
     "DoesNotExist": lambda value, _values: value is None,
 }
 
@@ -151,7 +152,7 @@ def hosts_exist(view: View) -> Iterator[Problem]:
             hosts.append(text)
         for host in hosts:
             short = host.removesuffix(f".{view.cluster.namespace}.svc.cluster.local")
-            if "." in short or short in services:
+            if "." in short or short in services or short == "localhost":
                 continue
             if short in view.compose_services:
                 yield Problem(
@@ -337,16 +338,10 @@ RULES: Sequence[Rule] = (
 
 
 def selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    """Return whether a label selector matches, as Kubernetes reads it.
-
-    Raises:
-        ValueError: an operator that nothing here uses.
-    """
+    """Return whether a label selector matches, as Kubernetes reads it."""
     if any(labels.get(key) != value for key, value in (selector.get("matchLabels") or {}).items()):
         return False
     for rule in selector.get("matchExpressions") or ():
-        if rule["operator"] not in _OPERATORS:
-            raise ValueError(f"{rule['operator']} of a selector")
         if not _OPERATORS[rule["operator"]](labels.get(rule["key"]), rule.get("values", ())):
             return False
     return True
@@ -366,6 +361,8 @@ def admitted(
     own = [one["spec"] for one in policies if selects(one["spec"]["podSelector"], pod)]
 
     def comes_from(place: Mapping[str, Any]) -> bool:
+        if "ipBlock" in place:
+            return False
         default = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
         of_namespace = place.get("namespaceSelector", default)
         return selects(of_namespace, {"kubernetes.io/metadata.name": peer[0]}) and selects(
@@ -373,10 +370,10 @@ def admitted(
         )
 
     return not own or any(
-        port in {one["port"] for one in rule.get("ports", [{"port": port}])}
-        and ("from" not in rule or any(map(comes_from, rule["from"])))
+        port in {one.get("port", port) for one in rule.get("ports") or [{}]}
+        and (not rule.get("from") or any(map(comes_from, rule["from"])))
         for spec in own
-        for rule in spec.get("ingress", ())
+        for rule in spec.get("ingress") or ()
     )
 
 
@@ -413,7 +410,7 @@ def _texts(view: View) -> Iterator[tuple[str, str, str]]:
 
 def _references(spec: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     """Yield kind, name and key (or nothing) of what a pod needs."""
-    if account := spec.get("serviceAccountName"):
+    if (account := spec.get("serviceAccountName", "default")) != "default":
         yield "ServiceAccount", account, ""
     for volume in spec.get("volumes", ()):
         for field, kind, name in (("secret", "Secret", "secretName"), ("configMap", "ConfigMap", "name")):
@@ -425,7 +422,7 @@ def _references(spec: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
         for variable in container.get("env", ()):
             source = variable.get("valueFrom") or {}
             for field, kind in (("secretKeyRef", "Secret"), ("configMapKeyRef", "ConfigMap")):
-                if field in source:
+                if field in source and not source[field].get("optional"):
                     yield kind, source[field]["name"], source[field]["key"]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -44,9 +45,14 @@ def no_helm(monkeypatch: pytest.MonkeyPatch) -> None:
     not _has_library(), reason="Helm's library is not in .venv-tools: make .venv-tools/.runtime"
 )
 @pytest.mark.usefixtures("no_helm")
-def test_the_library_renders_and_passes_on_a_refusal(tmp_path: Path) -> None:
-    runner = SubprocessRunner(tmp_path)
-    (made,) = render_chart(runner, ROOT, _CHART, _VALUES, release="zeus", namespace="olympus")
+@pytest.mark.parametrize("packed", [False, True])
+def test_the_library_renders_and_passes_on_a_refusal(tmp_path: Path, packed: bool) -> None:
+    runner, chart = SubprocessRunner(tmp_path), _CHART
+    if packed:
+        chart = tmp_path / "athena-1.0.0.tgz"
+        with tarfile.open(chart, "w:gz") as archive:
+            archive.add(_CHART, "athena")
+    (made,) = render_chart(runner, ROOT, chart, _VALUES, release="zeus", namespace="olympus")
     assert made["metadata"] == {"name": "zeus-web", "namespace": "olympus"}
     assert made["spec"]["selector"] == {"salt": "of athena", "checked": "false"}
     with pytest.raises(StackError, match="could not be rendered") as error:

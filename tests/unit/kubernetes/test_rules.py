@@ -306,10 +306,38 @@ def test_where_compose_writes_the_pods_do(checkout: Checkout) -> None:
         ({"matchExpressions": [{"key": "none", "operator": "In", "values": ["web"]}]}, False),
         ({"matchExpressions": [{"key": "none", "operator": "DoesNotExist"}]}, True),
         ({"matchExpressions": [{"key": "app", "operator": "DoesNotExist"}]}, False),
+        ({"matchExpressions": [{"key": "app", "operator": "Exists"}]}, True),
+        ({"matchExpressions": [{"key": "none", "operator": "Exists"}]}, False),
     ],
 )
 def test_selectors_are_read_as_kubernetes_reads_them(selector: dict[str, Any], matches: bool) -> None:
     assert selects(selector, {"app": "web"}) is matches
+
+
+def test_what_sub_charts_write_is_no_problem(checkout: Checkout) -> None:
+    view = checkout.view()
+    pod: dict[str, Any] = {
+        "serviceAccountName": "default",
+        "containers": [
+            {
+                "name": "athena",
+                "args": ["wget http://localhost:9333/ready", "wget http://$MASTER:9333"],
+                "env": [
+                    {"name": "A", "valueFrom": {"secretKeyRef": {"name": "n", "key": "k", "optional": True}}}
+                ],
+            }
+        ],
+    }
+    template = {"metadata": {"labels": {"app": "athena"}}, "spec": pod}
+    workload = {"kind": "Deployment", "metadata": {"name": "athena"}, "spec": {"template": template}}
+    selector = {"matchExpressions": [{"key": "app", "operator": "Exists"}]}
+    policy = {
+        "kind": "NetworkPolicy",
+        "metadata": {"name": "athena"},
+        "spec": {"podSelector": selector, "ingress": [{"from": [], "ports": [{"protocol": "TCP"}]}]},
+    }
+    objects = [*view.objects, workload, policy]
+    assert check(View(view.cluster, objects, view.compose_services, view.server_logs)) == []
 
 
 def test_a_chart_that_is_not_there_says_what_to_do(checkout: Checkout) -> None:
