@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -46,6 +49,36 @@ def test_one_web_at_a_time_migrates(checkout: Checkout) -> None:
     before = checkout.out.getvalue()
     checkout.render(size="small")
     assert "--set" not in checkout.out.getvalue()[len(before) :], "one web migrates alone"
+
+
+def _program(path: Path, script: str) -> None:
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+
+
+@pytest.mark.parametrize(("component", "asked"), [("web", 0), ("worker", 3)])
+def test_the_worker_waits_for_a_web_of_its_version_and_web_for_nobody(
+    checkout: Checkout, tmp_path: Path, component: str, asked: int
+) -> None:
+    checkout.write({"LANGFUSE_VERSION": "4.60.1"})
+    (waiting,) = _values(checkout.render())["langfuse"]["extraInitContainers"]
+    assert waiting["image"].endswith(":4.60.1")
+    answers = ["", '{"status":"OK","version":"4.60.0"}', '{"status":"OK","version":"4.60.1"}']
+    for number, answer in enumerate(answers, 1):
+        (tmp_path / f"answer{number}").write_text(answer)
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    _program(
+        programs / "wget", f'echo "$@" >> {tmp_path}/calls; cat {tmp_path}/answer$(wc -l < {tmp_path}/calls)'
+    )
+    _program(programs / "sleep", ":")
+    environment = {"PATH": f"{programs}:{os.environ['PATH']}", "COMPONENT": component}
+    done = subprocess.run(waiting["command"], env=environment, timeout=60, check=False)
+    assert done.returncode == 0
+    calls = tmp_path / "calls"
+    told = calls.read_text().splitlines() if calls.exists() else []
+    assert len(told) == asked
+    assert all("http://langfuse-web:3000/api/public/health" in call for call in told)
 
 
 def test_keda_alone_scales_the_worker_and_does_not_take_an_unknown_depth_for_an_empty_queue(
