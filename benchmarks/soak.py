@@ -136,7 +136,7 @@ class _Sender:
 
     def __init__(self, send: _Send, engine: EmbeddedLangfuse, seed: int) -> None:
         processes = multiprocessing.get_context("spawn")
-        self._asked: Any = processes.Array("c", 100)
+        self._asked: Any = processes.Array("c", b"start".ljust(100, b"\0"))
         self._count: Any = processes.Value("q", 0)
         self.stop = processes.Event()
         self._process = processes.Process(target=self._run, args=(send, engine.base_url, engine.keys, seed))

@@ -7,13 +7,13 @@ import logging
 import os
 import sqlite3
 import threading
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from langfuse_embedded.store.deadline import Interrupter
+from langfuse_embedded.store.deadline import QUERY_SECONDS, Interrupter, QueryTooLong
 from langfuse_embedded.store.hexid import pack
 
 from .feed import OBSERVATIONS, SCORE_METADATA, SCORES, Copied, copy_rows
@@ -66,6 +66,7 @@ class MetricsProjection:
         self._threads = 1
         self._seen = {"rows": 0, "metadata": -1}
         self._deadlines = Interrupter()
+        self._turns = threading.BoundedSemaphore(os.cpu_count() or 1)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="metrics-feed", daemon=True)
 
@@ -107,7 +108,7 @@ class MetricsProjection:
         for last_try in (False, True):
             try:
                 cursor = self._current(metadata=metadata, horizon=horizon)
-                with closing(cursor), self._deadlines.limited(cursor):
+                with closing(cursor), self._turn(), self._deadlines.limited(cursor):
                     return cursor.execute(sql, values).fetchall()
             except (duckdb.FatalException, duckdb.IOException, duckdb.InternalException) as error:
                 if last_try:
@@ -122,6 +123,20 @@ class MetricsProjection:
             self._catch_up(db, source, metadata=metadata, horizon=horizon)
             self._use_threads(db)
             return db.cursor()
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Wait for one of the processors: more statements at once would only take turns with everybody else.
+
+        Raises:
+            QueryTooLong: there was none within the time that a query has.
+        """
+        if not self._turns.acquire(timeout=QUERY_SECONDS):
+            raise QueryTooLong
+        try:
+            yield
+        finally:
+            self._turns.release()
 
     def _rebuild(self) -> None:
         with self._lock:
