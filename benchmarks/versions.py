@@ -2,6 +2,7 @@
 
     git worktree add --detach ../before v1.0.0
     python -m benchmarks.versions --other ../before [--rounds 60]
+    python -m benchmarks.versions --judge          without and with a judge that looks at all, and judges none
 
 Both engines run at once on empty directories and get the same load in short turns, so that what else the
 machine does, and how fast it is just now, meets both. What counts is the CPU time of all processes of an
@@ -21,19 +22,24 @@ from pathlib import Path
 from random import Random
 from urllib.parse import quote
 
+import psutil
 from rich.console import Console
 from rich.table import Table
 
 from tests.embedded.harness import RunningEngine
+from tests.embedded.judging import ALLOWED, connect, evaluator, rule
 
 from .harness import AGGREGATE, CONNECTIONS, READ_PATH, Bench
 from .load import SPANS_PER_EXPORT, SPANS_PER_TRACE, exports, send_all
 
 _STORED = 20_000
+_START_SECONDS = 10.0
+_JUDGE = "langfuse_embedded.judge"
 # Of all threads of a process, ended ones too: CPUCLOCK_SCHED in Linux's posix-timers.h.
 _CPU_CLOCK = 2
 _PACKAGE = "langfuse_embedded"
-_PARTS = ("server", "writer", "mapper", "other")
+_PARTS = ("server", "writer", "mapper", "judge", "other")
+_THIS = Path(__file__).parents[1]
 
 Step = Callable[[Bench, int], int]
 """Does a turn with this seed, and returns how many things it did."""
@@ -46,15 +52,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--other", type=Path, required=True, help="the checkout to compare with")
+    parser.add_argument("--other", type=Path, default=_THIS, help="the checkout to compare with")
+    parser.add_argument("--judge", action="store_true", help="this one has a judge")
     parser.add_argument("--rounds", type=int, default=60, help="turns of each engine (default: 60)")
     arguments = parser.parse_args()
     console = Console(width=120)
     with ExitStack() as stack:
         other, this = (
-            Bench(stack.enter_context(_Engine(_sources(checkout))))
-            for checkout in (arguments.other, Path(__file__).parents[1])
+            Bench(stack.enter_context(_Engine(_sources(checkout)))) for checkout in (arguments.other, _THIS)
         )
+        if arguments.judge:
+            _start_judge(this)
         for bench in (other, this):
             bench.warm_up()
             bench.ingest(_STORED, seed=2)
@@ -69,7 +77,20 @@ def main() -> None:
 
 class _Engine(RunningEngine):
     def __init__(self, sources: Path) -> None:
-        super().__init__(environment={"PYTHONPATH": str(sources)})
+        super().__init__(environment={"PYTHONPATH": str(sources), **ALLOWED})
+
+
+def _start_judge(bench: Bench) -> None:
+    client = bench.engine.client
+    connect(client, "http://127.0.0.1:9/v1")
+    judge = evaluator(client, "quality")
+    nobody = [{"column": "name", "type": "stringOptions", "operator": "any of", "value": ["nobody"]}]
+    rule(client, [judge["id"]], filter=nobody)
+    deadline = time.monotonic() + _START_SECONDS
+    while not any(_JUDGE in process.cmdline() for process in bench.processes()):
+        if time.monotonic() > deadline:
+            raise SystemExit("the judge did not start")
+        time.sleep(0.05)
 
 
 def _sources(checkout: Path) -> Path:
@@ -111,9 +132,18 @@ def _median(costs: list[Costs], part: str) -> float:
 
 def _cpu(bench: Bench) -> Costs:
     used: Costs = Counter()
-    for process, part in zip(bench.processes(), _PARTS, strict=False):
-        used[part] += time.clock_gettime(~process.pid << 3 | _CPU_CLOCK)  # type: ignore[assignment]
+    for process in bench.processes():
+        seconds = time.clock_gettime(~process.pid << 3 | _CPU_CLOCK)
+        used[_part(bench, process)] += seconds  # type: ignore[assignment]
     return used
+
+
+def _part(bench: Bench, process: psutil.Process) -> str:
+    if process.pid == bench.engine.pid:
+        return "server"
+    if "langfuse_embedded.store.writer" in process.cmdline():
+        return "writer" if process.ppid() == bench.engine.pid else "mapper"
+    return "judge" if _JUDGE in process.cmdline() else "other"
 
 
 def _exports(bench: Bench, seed: int) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import re
 import time
-from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, unquote_to_bytes
 
@@ -94,10 +93,12 @@ class App:
             except ClientDisconnect:
                 return
             if _is_of_the_api(path := _raw_path(scope)):
-                finish = partial(deliver, request, response, any_origin=not path.startswith("/api/admin/"))
-                # The tag of an answer is made of all its bytes.
-                is_large = len(getattr(response, "body", b"")) > _LARGE
-                response = await run_in_threadpool(finish) if is_large else finish()
+                any_origin = not path.startswith("/api/admin/")
+                if len(getattr(response, "body", b"")) > _LARGE:
+                    # The tag of an answer is made of all its bytes.
+                    response = await run_in_threadpool(deliver, request, response, any_origin=any_origin)
+                else:
+                    response = deliver(request, response, any_origin=any_origin)
             self.access_log.note(request, response, time.monotonic() - begin)
             await response(scope, receive, send)
 

@@ -11,8 +11,6 @@ from langfuse_embedded.lenient_json import without_surrogates
 
 from .values import MAX_DEPTH, as_double, number_text
 
-# Whole floats, as orjson writes them.
-_WHOLE_FLOAT = re.compile(rb"\.0(?=[,}\]])")
 # A text, or a number that JavaScript writes in another way (the group), after what stands before a number.
 _TEXT_OR_NUMBER = re.compile(
     rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|(?<=[:,\[])(-?\d++(?:\.0(?=[,}\]])|(?:\.\d++)?e[+-]?\d++))', re.DOTALL
@@ -31,7 +29,7 @@ def dumps(data: Any) -> bytes:
         body = orjson.dumps(_writable(without_surrogates(data), 0), option=orjson.OPT_NON_STR_KEYS)
         return _with_numbers_of_javascript(b"[" + body + b"]")[1:-1]
     # Few answers have such a number, and to look for one is cheap.
-    if b".0" in body and _WHOLE_FLOAT.search(body):
+    if b".0," in body or b".0}" in body or b".0]" in body:
         return _with_numbers_of_javascript(body)
     return body
 

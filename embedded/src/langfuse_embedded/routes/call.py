@@ -52,14 +52,15 @@ class Call:
     @property
     def sender(self) -> tuple[str, str, str]:
         """Who sends the request: the public key, and name and version of the SDK as far as it names them."""
-        name, version = (self._sdk(part) or _UNKNOWN for part in ("name", "version"))
+        name, version = (self._sdk(part) or _UNKNOWN for part in (b"name", b"version"))
         return self.principal.public_key, name, version
 
-    def _sdk(self, part: str) -> str:
+    def _sdk(self, part: bytes) -> str:
         # Some clients and proxies spell the headers with underscores.
-        names = f"x-langfuse-sdk-{part}", f"x_langfuse_sdk_{part}"
-        headers = self.request.headers
-        return next((headers[name] for name in names if name in headers), "")[:_MAX_SDK_LENGTH]
+        # As bytes in a mapping: `headers` looks at all of them for each name, which every export pays.
+        headers = dict(self.request.scope["headers"])
+        found = headers.get(b"x-langfuse-sdk-" + part, headers.get(b"x_langfuse_sdk_" + part, b""))
+        return str(found.decode("latin-1"))[:_MAX_SDK_LENGTH]
 
     async def read(self, read: Callable[[], Result]) -> Result:
         """Return what `read` returns, which may take long: it runs in one of the project's threads.
