@@ -81,7 +81,7 @@ def kubernetes_render(
         str, typer.Option(help="Where ClickHouse's operator runs.")
     ] = "clickhouse-operator-system",
     ingress: Annotated[
-        str, typer.Option(help="Class of the ingresses: nginx or traefik; default: none.")
+        str, typer.Option(help="nginx, traefik or gateway:NAMESPACE/NAME; default: none.")
     ] = "",
     issuer: Annotated[str, typer.Option(help="ClusterIssuer of cert-manager for their certificates.")] = "",
     autoscale: Annotated[

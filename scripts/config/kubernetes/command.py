@@ -24,7 +24,7 @@ from .autoscaling import KINDS
 from .chart import render_chart
 from .clickhouse import Config, default_profile, server_config
 from .environments import FILE, Environment, differences, hosts, load_environments, own_settings, suffix
-from .ingress import CLASSES
+from .ingress import CHOICE, GATEWAY
 from .interpolate import service_environment
 from .manifests import web_service
 from .model import CHART, CHART_VERSION, DISKS_GIB, REPLICAS, Cluster
@@ -72,10 +72,7 @@ def run(
     size = size or (chosen.size if chosen else "medium")
     if size not in REPLICAS:
         raise UsageError(f"--size {size!r} is not a size.", fix=f"use {', '.join(REPLICAS)}.")
-    if ingress not in ("", *CLASSES):
-        raise UsageError(f"--ingress {ingress!r} is not a class.", fix=f"use {' or '.join(CLASSES)}.")
-    if autoscale not in ("", *KINDS):
-        raise UsageError(f"--autoscale {autoscale!r} is not known.", fix=f"use {' or '.join(KINDS)}.")
+    _refuse_choices(ingress, issuer, autoscale)
     namespace = namespace or f"langfuse{suffix(environment)}"
     names = {
         "--release": release,
@@ -146,6 +143,19 @@ def run(
         expire_days=chosen.retention_days if chosen else None,
     )
     return EXIT_OK
+
+
+def _refuse_choices(ingress: str, issuer: str, autoscale: str) -> None:
+    if not CHOICE.fullmatch(ingress):
+        raise UsageError(
+            f"--ingress {ingress!r} is not a class.", fix="use nginx, traefik or gateway:NAMESPACE/NAME."
+        )
+    if issuer and (not ingress or ingress.startswith(GATEWAY)):
+        raise UsageError(
+            "--issuer is for an ingress.", fix="use it with --ingress nginx or traefik, or leave it out."
+        )
+    if autoscale not in ("", *KINDS):
+        raise UsageError(f"--autoscale {autoscale!r} is not known.", fix=f"use {' or '.join(KINDS)}.")
 
 
 def _check(context: Context, cluster: Cluster, objects: Objects, chart: Path | None) -> list[Problem]:

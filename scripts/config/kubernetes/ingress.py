@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,7 +11,10 @@ from scripts.core.errors import SettingsError
 
 from .model import S3_PORT, WEB_PORT, Cluster
 
-CLASSES = ("nginx", "traefik")
+GATEWAY = "gateway:"
+CHOICE = re.compile(r"(nginx|traefik|gateway:[a-z0-9-]+/[a-z0-9-]+)?")
+"""A class of ingresses, or a gateway by its namespace and name."""
+
 WEB_BODY, MEDIA_BODY = "64m", "1g"
 """Largest bodies: a batch of spans; a file of 1 GB (`LANGFUSE_S3_MEDIA_MAX_CONTENT_LENGTH`)."""
 
@@ -69,36 +73,38 @@ def _ingress(cluster: Cluster, part: str, setting: str, service: str, port: int,
             fix=f"leave the port out of {setting} in .env, or leave out --ingress.",
         )
     name = f"langfuse-stack-{part}"
+    metadata = {"name": name, "namespace": cluster.namespace, "labels": cluster.labels}
+    if cluster.ingress.startswith(GATEWAY):
+        namespace, gateway = cluster.ingress.removeprefix(GATEWAY).split("/")
+        return {
+            "apiVersion": "gateway.networking.k8s.io/v1",
+            "kind": "HTTPRoute",
+            "metadata": metadata,
+            "spec": {
+                "parentRefs": [{"name": gateway, "namespace": namespace}],
+                "hostnames": [url.hostname],
+                "rules": [
+                    {
+                        "backendRefs": [{"name": service, "port": port}],
+                        "timeouts": {"request": f"{_TIMEOUT_S}s"},
+                    }
+                ],
+            },
+        }
     marks: Mapping[str, str] = class_annotations(cluster.ingress, secure=secure, body=body)
     if secure and cluster.issuer:
         marks = {**marks, "cert-manager.io/cluster-issuer": cluster.issuer}
+    backend = {"service": {"name": service, "port": {"number": port}}}
+    path = {"path": "/", "pathType": "Prefix", "backend": backend}
     spec: dict[str, Any] = {
         "ingressClassName": cluster.ingress,
-        "rules": [
-            {
-                "host": url.hostname,
-                "http": {
-                    "paths": [
-                        {
-                            "path": "/",
-                            "pathType": "Prefix",
-                            "backend": {"service": {"name": service, "port": {"number": port}}},
-                        }
-                    ]
-                },
-            }
-        ],
+        "rules": [{"host": url.hostname, "http": {"paths": [path]}}],
     }
     if secure:
         spec["tls"] = [{"hosts": [url.hostname], "secretName": f"{name}-tls"}]
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "Ingress",
-        "metadata": {
-            "name": name,
-            "namespace": cluster.namespace,
-            "labels": cluster.labels,
-            "annotations": dict(marks),
-        },
+        "metadata": {**metadata, "annotations": dict(marks)},
         "spec": spec,
     }

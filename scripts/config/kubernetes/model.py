@@ -46,7 +46,7 @@ class Cluster:
         release, namespace: of Helm.
         monitoring_namespace: where Prometheus runs, which alone reads the exporter.
         operator_namespace: where ClickHouse's operator runs.
-        ingress: class of the ingresses, nginx or traefik; empty for none.
+        ingress: class of the ingresses, nginx or traefik, or a gateway as gateway:NAMESPACE/NAME; or empty.
         issuer: ClusterIssuer of cert-manager for their certificates; empty where another makes them.
         autoscale: hpa (processor), keda (the worker by queue depth, too), or empty for fixed replicas.
         prometheus_url: what KEDA asks for the queue depth.

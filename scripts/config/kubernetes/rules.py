@@ -187,6 +187,11 @@ def targets_exist(view: View) -> Iterator[Problem]:
                 name = path["backend"]["service"]["name"]
                 if name not in services:
                     yield Problem(name, _place(one), "there is no such Service", "use one of the namespace")
+    for one in view.of("HTTPRoute"):
+        for rule in one["spec"]["rules"]:
+            for name in (backend["name"] for backend in rule["backendRefs"]):
+                if name not in services:
+                    yield Problem(name, _place(one), "there is no such Service", "use one of the namespace")
     for one in view.of("HorizontalPodAutoscaler", "ScaledObject"):
         name = one["spec"]["scaleTargetRef"]["name"]
         if name not in deployments:
@@ -197,6 +202,12 @@ def ingresses_pass_on(view: View) -> Iterator[Problem]:
     """Large batches get through an ingress, answers are not held back, and its host is the announced one."""
     announced = {view.cluster.settings[name] for name in ("NEXTAUTH_URL", "S3_PUBLIC_ENDPOINT")}
     hosts = {urlsplit(url).hostname for url in announced}
+    for one in view.of("Ingress", "HTTPRoute"):
+        spec = one["spec"]
+        for host in spec.get("hostnames") or [rule.get("host") for rule in spec["rules"]]:
+            if host not in hosts:
+                reason = "neither NEXTAUTH_URL nor S3_PUBLIC_ENDPOINT has this host"
+                yield Problem(str(host), _place(one), reason, "use the host of .env")
     for one in view.of("Ingress"):
         body = MEDIA_BODY if one["metadata"]["name"].endswith("-s3") else WEB_BODY
         kind, secure = one["spec"]["ingressClassName"], bool(one["spec"].get("tls"))
@@ -204,10 +215,6 @@ def ingresses_pass_on(view: View) -> Iterator[Problem]:
         for name, value in class_annotations(kind, secure=secure, body=body).items():
             if given.get(name) != value:
                 yield Problem(name, _place(one), f"is {given.get(name)!r}", f"set it to {value!r}")
-        for rule in one["spec"]["rules"]:
-            if rule.get("host") not in hosts:
-                reason = "neither NEXTAUTH_URL nor S3_PUBLIC_ENDPOINT has this host"
-                yield Problem(str(rule.get("host")), _place(one), reason, "use the host of .env")
 
 
 def selectors_match(view: View) -> Iterator[Problem]:

@@ -1,7 +1,7 @@
 """Objects of operators have the shapes of their definitions, where those are at hand.
 
 `LANGFUSE_CRDS` is a directory with the definitions (CustomResourceDefinition, one a file) of the operators of
-ClickHouse and Prometheus, of CloudNativePG and of KEDA.
+ClickHouse and Prometheus, of CloudNativePG, of KEDA and of the Gateway API.
 """
 
 from __future__ import annotations
@@ -67,10 +67,10 @@ def _mistakes(objects: list[dict[str, Any]], schemas: dict[tuple[str, str], Any]
 @pytest.mark.skipif(not _DEFINITIONS.is_dir(), reason="set LANGFUSE_CRDS to a directory of definitions")
 def test_objects_of_operators_have_the_shapes_of_their_definitions(checkout: Checkout) -> None:
     chart = CHART if CHART.exists() else None
-    view = checkout.view(chart=chart, ingress="nginx", autoscale="keda", cloudnative_pg=True)
+    view = checkout.view(chart=chart, ingress="gateway:infra/public", autoscale="keda", cloudnative_pg=True)
     objects = [one for one in view.objects if one.get("apiVersion", "v1") not in _CORE]
     kinds = {one["kind"] for one in objects}
-    assert {"Cluster", "PrometheusRule", "ScaledObject", "ServiceMonitor"} <= kinds
+    assert {"Cluster", "HTTPRoute", "PrometheusRule", "ScaledObject", "ServiceMonitor"} <= kinds
     assert chart is None or {"ClickHouseCluster", "KeeperCluster"} <= kinds
     schemas = _schemas()
     assert list(_mistakes(objects, schemas)) == []

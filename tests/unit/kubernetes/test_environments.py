@@ -125,6 +125,18 @@ def test_traefik_serves_https_only_where_the_address_says_so(checkout: Checkout)
     assert "tls" not in plain["spec"]
 
 
+def test_a_gateway_gets_routes_to_the_same_hosts(checkout: Checkout) -> None:
+    found = _ingresses(checkout.render(ingress="gateway:infra/public"))
+    assert {one["kind"] for one in found.values()} == {"HTTPRoute"}
+    assert [one["spec"]["hostnames"] for one in found.values()] == [
+        ["langfuse.acme.example"],
+        ["s3.acme.example"],
+    ]
+    assert found["langfuse-stack-web"]["spec"]["parentRefs"] == [{"name": "public", "namespace": "infra"}]
+    backend = found["langfuse-stack-s3"]["spec"]["rules"][0]["backendRefs"]
+    assert backend == [{"name": "langfuse-s3-all-in-one", "port": 8333}]
+
+
 def test_an_external_object_store_has_no_ingress(checkout: Checkout) -> None:
     checkout.write({"S3_ENDPOINT": "https://s3.acme.example"})
     assert list(_ingresses(checkout.render(ingress="nginx"))) == ["langfuse-stack-web"]
@@ -144,6 +156,13 @@ def test_addresses_that_no_ingress_can_have_are_refused(checkout: Checkout, addr
         checkout.run(ingress="nginx")
 
 
-def test_another_class_is_refused(checkout: Checkout) -> None:
-    with pytest.raises(UsageError, match="--ingress 'haproxy'"):
-        checkout.run(ingress="haproxy")
+@pytest.mark.parametrize("ingress", ["haproxy", "gateway", "gateway:public", "gateway:a/B"])
+def test_another_class_is_refused(checkout: Checkout, ingress: str) -> None:
+    with pytest.raises(UsageError, match=f"--ingress '{ingress}'"):
+        checkout.run(ingress=ingress)
+
+
+@pytest.mark.parametrize("ingress", ["", "gateway:infra/public"])
+def test_an_issuer_without_an_ingress_is_refused(checkout: Checkout, ingress: str) -> None:
+    with pytest.raises(UsageError, match="--issuer is for an ingress"):
+        checkout.run(ingress=ingress, issuer="letsencrypt")

@@ -237,6 +237,30 @@ def test_every_rule_has_a_fault_that_it_finds(checkout: Checkout) -> None:
     assert {rule.__name__ for rule in silent} == set()
 
 
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        (("hostnames", 0), "athena (HTTPRoute langfuse-stack-web): neither NEXTAUTH_URL"),
+        (
+            ("rules", 0, "backendRefs", 0, "name"),
+            "athena (HTTPRoute langfuse-stack-web): there is no such Service",
+        ),
+    ],
+)
+def test_routes_of_a_gateway_are_checked_as_ingresses_are(
+    checkout: Checkout, path: tuple[str | int, ...], expected: str
+) -> None:
+    view = checkout.view(ingress="gateway:infra/public")
+    assert check(view) == []
+    objects = deepcopy(list(view.objects))
+    place = _one(objects, "HTTPRoute", "langfuse-stack-web")["spec"]
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = "athena"
+    broken = View(view.cluster, objects, view.compose_services, view.server_logs)
+    assert [str(one) for one in check(broken) if expected in str(one)]
+
+
 @pytest.mark.parametrize("settings", [{}, EXTERNAL_REDIS])
 def test_no_reason_is_out_of_date(checkout: Checkout, settings: dict[str, str]) -> None:
     checkout.write(settings)
