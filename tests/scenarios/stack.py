@@ -122,6 +122,8 @@ def new_stack(directory: Path) -> Stack:
         "LANGFUSE_PORT": str(free_port()),
         "S3_PORT": str(free_port()),
         "GRAFANA_PORT": str(free_port()),
+        # By default they would be in this checkout, where the next stack has another password.
+        "BACKUP_REPOSITORY": str(directory / "backups"),
         # Nobody watches: no spinner, no colours.
         "CI": "true",
     }
@@ -141,6 +143,7 @@ def other_checkout(stack: Stack, root: Path, name: str | None = None) -> Stack:
     environment = {
         **stack.context.environment,
         "COMPOSE_PROJECT_NAME": name,
+        "BACKUP_REPOSITORY": str(root / ".backups"),
         **{port: str(free_port()) for port in ("LANGFUSE_PORT", "S3_PORT", "GRAFANA_PORT")},
     }
     context = replace(stack.context, layout=layout, environment=environment, runner=SubprocessRunner(root))
