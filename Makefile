@@ -167,7 +167,7 @@ doctor: .venv/.runtime ## Check: what is wrong and its fix [ONLY= VERBOSE=1 FIX=
 	@$(RUN) doctor $(call option,only,ONLY) $(call switch,verbose,VERBOSE) $(call switch,json,JSON) $(call switch,fix,FIX) \
 	  $(call switch,dry-run,DRY_RUN) $(call switch,yes,YES) $(call switch,read-only,READ_ONLY)
 
-kubernetes-render: .venv/.runtime ## Config: Helm values and manifests [ENVIRONMENT= SIZE= CHART= ARGS=]
+kubernetes-render: .venv/.runtime ## Config: for a cluster [ENVIRONMENT= SIZE= CHART= ARGS=]
 	@$(with_args) $(RUN) kubernetes-render $(call option,environment,ENVIRONMENT) $(call option,size,SIZE) $(call option,into,INTO) $(call option,chart,CHART)
 
 capacity: .venv/.runtime ## Check: what a load needs [SPANS_PER_S= RETENTION_DAYS= ARGS=]
