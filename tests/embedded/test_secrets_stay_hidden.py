@@ -44,6 +44,7 @@ CALLS = (
     Call("alerts-check", ANY),
     Call("dashboard"),
     Call("report"),
+    Call("judges", ANY),
     Call("capacity --spans-per-s 10"),
     Call("kubernetes-render --without-secrets", ANY),
     Call("export-config --project kosmos --into out/config"),
@@ -84,6 +85,7 @@ CALLS = (
     Call("logs --lines 1000"),
     Call("down"),
     Call("destroy --dry-run"),
+    Call("init", ANY),
 )
 NOT_CALLED = {
     "audit": "it asks a database on the network about packages, and knows no secret",
