@@ -8,12 +8,16 @@ are the writer's.
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import logging
 import marshal
 import os
 import select
 import socket
+import termios
+import time
+from array import array
 from collections import deque
 from pathlib import Path
 
@@ -32,6 +36,8 @@ log = logging.getLogger("langfuse_embedded.mapper")
 
 # 50,000 spans take 10 s; what a client has to wait longer for it sends again anyway.
 _LIMITS = Limits(cpu_seconds=20, seconds=45, memory_bytes=2**30)
+# While a slice of a large export waits for the writer: a fraction of what writing it takes.
+_LOOK_AGAIN_SECONDS = 0.001
 
 
 def start(requests: socket.socket, data_dir: Path) -> socket.socket:
@@ -134,31 +140,48 @@ def _run(requests: socket.socket, out: socket.socket, mapper: Mapper) -> None:
     watched.register(out, 0)
     bounded = Bounded(_LIMITS, watched)
     turns = Turns()
+    # Of large exports. The next one goes on when the writer has taken the one before: what others send does
+    # not queue behind them.
+    slices: deque[bytes] = deque()
     while True:
+        if slices and not _is_unread(out):
+            out.sendall(slices.popleft())
         has_come = False
-        for descriptor, _ in watched.poll(0 if turns else bounded.timeout_ms):
+        for descriptor, _ in watched.poll(0 if turns or slices else bounded.timeout_ms):
             if descriptor == out.fileno():
                 return
             if descriptor != requests.fileno():
-                for part in bounded.collect(descriptor):
-                    out.sendall(part)
+                if not slices:
+                    slices += bounded.collect(descriptor)
                 continue
             frame = receive(requests)
             if frame is None:
                 return
             turns.add(frame)
             has_come = True
-        for part in bounded.enforce():
-            out.sendall(part)
-        if has_come or not turns:
+        slices += bounded.enforce()
+        if has_come:
             # All that waits is taken in before one is prepared: it may be the turn of a project among it.
             continue
-        frame = turns.take()
-        prepared = mapper.forward(frame)
-        if prepared is not None:
-            out.sendall(prepared)
-        else:
-            _add(bounded, mapper, frame)
+        if turns:
+            frame = turns.take()
+            prepared = mapper.forward(frame)
+            if prepared is not None:
+                out.sendall(prepared)
+            else:
+                _add(bounded, mapper, frame)
+        elif slices:
+            time.sleep(_LOOK_AGAIN_SECONDS)
+
+
+def _is_unread(out: socket.socket) -> bool:
+    """Tell whether the other end has still to read something, as far as the system says so."""
+    count = array("i", [0])
+    try:
+        fcntl.ioctl(out, termios.TIOCOUTQ, count)
+    except OSError:
+        return False
+    return count[0] > 0
 
 
 class Turns:
