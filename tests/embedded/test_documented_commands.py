@@ -50,6 +50,7 @@ SESSIONS = {
     "docs/how-to/export-and-import.md": Session(before="make up && make canary"),
     "docs/how-to/install-on-a-host.md": Session(before="true", shows=" passed"),
     "docs/how-to/install-offline.md": Session(before="true", shows=r"Installed in .*(?s:.* passed)"),
+    "docs/how-to/keep-your-configuration.md": Session(before="true", shows="config/local"),
     "docs/how-to/move-in.md": Session(
         before="make up && make canary && . .stack/credentials/kosmos.env && "
         "printf 'FROM_URL=%s\\nFROM_PUBLIC_KEY=%s\\nFROM_SECRET_KEY=%s\\n' "

@@ -126,6 +126,7 @@ OF_OTHERS = {
     "LANGFUSE_STACK_REF": "ci/gitlab.yml",
     "LANGFUSE_TEST_PUBLIC_KEY": "langfuse_testing",
     "LANGFUSE_TEST_SECRET_KEY": "langfuse_testing",
+    "LANGFUSE_S3_MEDIA_UPLOAD_MAX_CONTENT_LENGTH": "chart langfuse 2.0.0, which misspells a name",
     "LANGFUSE_PROJECT_ID": "credentials files of this repository",
     "LANGFUSE_KEY_ROTATION": "credentials files of this repository",
     "LANGFUSE_HOST": "older SDKs",
