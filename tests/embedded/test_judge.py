@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import httpx
@@ -369,6 +371,32 @@ def test_a_budget_stops_the_judge_until_the_next_day(start_engine: StartEngine) 
         again.stop()
         freed = start_engine(data_dir=running.data_dir, **ALLOWED)
         wait_for(lambda: freed.client.get(STATE).json()["judgedToday"] == 6, "six judgements")
+
+
+def test_a_deleted_trace_leaves_what_it_cost_and_nothing_else(start_engine: StartEngine) -> None:
+    with running_model() as model:
+        budget = {**ALLOWED, "EMBEDDED_JUDGE_BUDGET_USD": "0.000005"}  # less than one question costs
+        running = start_engine(**budget, LANGFUSE_LLM_AS_JUDGE_EXECUTION_WORKER_CONCURRENCY="1")
+        client = running.client
+        connect(client, model.base_url)
+        rule(client, [evaluator(client, "careful")["id"]])
+        traces = [observe(client, "any")[0] for _ in range(3)]
+        wait_for(lambda: client.get(STATE).json()["judgedToday"] == 1, "one judgement")
+        before = client.get(STATE).json()
+        assert before["waiting"] == 2
+        accepted(client.request("DELETE", "/api/public/traces", json={"traceIds": traces}))
+        after = client.get(STATE).json()
+        assert (after["waiting"], after["judgedToday"]) == (0, 1)
+        assert after["costTodayUsd"] == before["costTodayUsd"] > 0
+        with closing(sqlite3.connect(running.data_dir / "judge.db")) as db:
+            left = db.execute("select trace_id, span_id, status from jobs").fetchall()
+        assert left == [("", "", "done")]
+        running.stop()
+        # The purse is as empty as before.
+        again = start_engine(data_dir=running.data_dir, **budget)
+        observe(again.client, "any")
+        wait_for(lambda: again.client.get(STATE).json()["waiting"] == 1, "one waits")
+        assert model.questions == 1
 
 
 def test_secrets_of_connections_can_be_read_with_their_key_alone(start_engine: StartEngine) -> None:

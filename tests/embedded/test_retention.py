@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from langfuse_embedded.judge.jobs import Jobs, NewJob, create
 from scripts.core.errors import UsageError
 from scripts.data.retention import erase, retention
 from scripts.data.retention.rules import load_retention
@@ -126,10 +127,17 @@ def test_nothing_of_an_erased_person_is_left_in_any_file(stack: Stack) -> None:
             f"/api/public/media/{announced['mediaId']}",
             json={"uploadedAt": "2026-01-01T00:00:00Z", "uploadHttpStatus": 200},
         ).raise_for_status()
+        create(stack.layout.embedded_dir, 0)
+        jobs = Jobs(stack.layout.embedded_dir)
+        jobs.add([NewJob("job", "kosmos", 1, trace, "span", "rule", "assignment", "evaluator")], 0, OLD)
+        [job] = jobs.due(OLD, 1, (), ())
+        jobs.finish(job, "error", OLD, error=f"not JSON: {person}")
+        jobs.close()
         assert erase.run(stack.context, way="user", value=person, apply=False, by="") == 0
         assert len(read(client, traceId=trace)) == 2
         assert erase.run(stack.context, way="user", value=person, apply=False, by="", verify=True) == 1
         assert "Engine events.db blocks" in stack.screen.err.getvalue()
+        assert "Engine judge.db jobs" in stack.screen.err.getvalue()
         assert erase.run(stack.context, way="user", value=person, apply=True, by="athena", verify=True) == 0
         assert read(client, traceId=trace) == []
         assert client.get("/api/public/dataset-items/case-1").status_code == 404

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -121,6 +123,53 @@ class Jobs:
     def close(self) -> None:
         """Close the file."""
         self._db.close()
+
+
+def forget_traces(data_dir: Path, project_id: str, trace_ids: Sequence[str], now: int) -> None:
+    """Forget what judges had to do with deleted traces, and what they noted about it.
+
+    What was spent on this day (UTC) stays as an entry without ids and text: the budget counts it. The judge's
+    process may be at work meanwhile.
+
+    Raises:
+        DataDirectoryError, sqlite3.Error: the file cannot be written; a repeated call goes on.
+    """
+    if not (data_dir / JUDGE_FILE).exists():
+        return
+    with closing(open_database(data_dir / JUDGE_FILE)) as db, transaction(db):
+        _forget_traces(db, project_id, trace_ids, now)
+
+
+def _forget_traces(db: sqlite3.Connection, project_id: str, trace_ids: Sequence[str], now: int) -> None:
+    of_traces = "project_id = :project and trace_id in (select value from json_each(:traces))"
+    values = {
+        "project": project_id,
+        "traces": json.dumps(list(trace_ids)),
+        "now": now,
+        "today": now - now % DAY_MS,
+    }
+    # One that is to be tried again has been paid for, too.
+    db.execute(
+        f"update jobs set status = 'cancelled', finished_at = :now where {of_traces} and finished_at is null"
+        " and cost > 0",
+        values,
+    )
+    db.execute(
+        f"delete from jobs where {of_traces} and (finished_at is null or finished_at < :today)", values
+    )
+    db.execute(
+        "update jobs set id = lower(hex(randomblob(16))), trace_id = '', span_id = '', error = null"
+        f" where {of_traces}",
+        values,
+    )
+
+
+def purge_traces(db: sqlite3.Connection, project_id: str, trace_ids: Sequence[str]) -> int:
+    """Delete all judgements of traces; return how many. For a data directory that no engine works on."""
+    return db.execute(
+        "delete from jobs where project_id = ? and trace_id in (select value from json_each(?))",
+        (project_id, json.dumps(list(trace_ids))),
+    ).rowcount
 
 
 def summary(data_dir: Path, project_id: str, now: int) -> dict[str, Any]:

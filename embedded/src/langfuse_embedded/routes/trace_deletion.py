@@ -1,11 +1,14 @@
-"""Delete traces: their observations and their scores, at once and for good."""
+"""Delete traces: their observations, their scores and what judges noted of them, at once and for good."""
 
 from __future__ import annotations
 
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
+from langfuse_embedded.clock import now_ms
 from langfuse_embedded.http.json_answers import json_response
 from langfuse_embedded.http.schema import Array, Object, String
+from langfuse_embedded.judge.jobs import forget_traces
 
 from .call import Call
 from .operations import Operation
@@ -41,8 +44,10 @@ async def delete_traces(call: Call) -> Response:
 async def _delete(call: Call, trace_ids: list[str]) -> None:
     for begin in range(0, len(trace_ids), _SLICE):
         # In slices: what others send is stored between them.
-        arguments = {"project": call.project_id, "ids": trace_ids[begin : begin + _SLICE]}
-        await call.engine.writer.submit("delete_traces", arguments)
+        ids = trace_ids[begin : begin + _SLICE]
+        await call.engine.writer.submit("delete_traces", {"project": call.project_id, "ids": ids})
+        # After the observations: without them nothing is scheduled again.
+        await run_in_threadpool(forget_traces, call.engine.config.data_dir, call.project_id, ids, now_ms())
 
 
 OPERATIONS = [

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from langfuse_embedded.errors import DataDirectoryError
+from langfuse_embedded.judge.jobs import JUDGE_FILE, purge_traces
 from langfuse_embedded.lifecycle import data_directory
 from langfuse_embedded.store.database import open_database
 from langfuse_embedded.store.events import EVENTS_FILE
@@ -46,6 +47,13 @@ def purge(data_dir: Path, subjects: Mapping[str, Mapping[str, list[str]]]) -> Co
                         counts[name] = counts.get(name, 0) + count
                 for database in (state, events):
                     _shrink(database)
+            if (data_dir / JUDGE_FILE).is_file():
+                with closing(open_database(data_dir / JUDGE_FILE)) as judge:
+                    counts["judgements"] = sum(
+                        purge_traces(judge, project, ids.get("traces", ()))
+                        for project, ids in subjects.items()
+                    )
+                    _shrink(judge)
         except sqlite3.Error as error:
             raise DataDirectoryError(
                 f"{data_dir} could not be cleaned: {error}. Free some disk space, then repeat."

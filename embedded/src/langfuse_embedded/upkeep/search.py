@@ -14,7 +14,7 @@ import zstandard
 from langfuse_embedded.errors import DataDirectoryError
 from langfuse_embedded.store.database import open_database
 
-from .snapshot import DATABASES
+from .snapshot import BEFORE_EVENTS, DATABASES
 
 _ZSTANDARD = b"\x28\xb5\x2f\xfd"
 
@@ -34,7 +34,8 @@ def search(data_dir: Path, wanted: Mapping[str, Any]) -> dict[str, tuple[int, in
     needles = {one.encode() for one in ids} | {packed for one in ids if (packed := _packed(one))}
     pattern = re.compile(wanted["pattern"].encode()) if wanted["pattern"] else None
     found: dict[str, tuple[int, int]] = {}
-    for name in DATABASES:
+    judges = [BEFORE_EVENTS] if (data_dir / BEFORE_EVENTS).is_file() else []
+    for name in (*DATABASES, *judges):
         try:
             with closing(open_database(data_dir / name, readonly=True)) as db:
                 for (table,) in db.execute("select name from sqlite_schema where type = 'table'").fetchall():
