@@ -86,7 +86,7 @@ def test_a_trace_shows_its_tree_in_order_with_durations_tokens_and_levels(
         ANSWER,
     ):
         assert fact in said
-    assert text.count("<rect ") == 5
+    assert text.count("<rect x=") == 5
 
 
 def test_an_observation_can_be_selected_by_the_address_of_the_server(
@@ -391,6 +391,7 @@ def hostile_everything(engine: RunningEngine) -> list[str]:
         "/users",
         f"/traces/{trace}",
         f"/traces/{quoted(odd)}?observation={quoted(HOSTILE)}",
+        *(f"/traces/{trace}?find={quoted(one)}" for one in (HOSTILE, "<script>", "a", "&lt;")),
         f"/traces?{'&'.join(f'{name}={quoted(HOSTILE)}' for name in ('text', 'name', 'user', 'tag'))}",
         "/sessions",
         f"/sessions/{quoted(HOSTILE[:200])}",

@@ -70,6 +70,7 @@ def everything(engine: RunningEngine) -> dict[str, str]:
         "traces": "/traces",
         "observations": "/observations?type=GENERATION&type=TOOL&sort=latency",
         "trace": f"/traces/{trace}?observation={ids['answer']}",
+        "trace-found": f"/traces/{trace}?observation={ids['answer']}&find=order#hit-2",
         "sessions": "/sessions",
         "session": "/sessions/order-4711",
         "users": "/users?range=7d&sort=cost",
@@ -250,6 +251,48 @@ def marks(engine: RunningEngine, queue: str) -> set[tuple[str, str, object]]:
 def statuses(engine: RunningEngine, queue: str) -> dict[str, str]:
     found = engine.client.get(f"/api/public/annotation-queues/{queue}/items").json()["data"]
     return {one["objectType"]: one["status"] for one in found}
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_text_is_found_and_an_observation_queued_without_scripts(
+    engine: RunningEngine, open_browser: Open, width: int
+) -> None:
+    trace, ids = support_trace(engine.client)
+    long = {f"field-{number}": number for number in range(60)}
+    deep, start = span_id(), time.time_ns() // 1_000_000 - 5_000
+    attributes = {"langfuse.observation.output": json.dumps({"order": {**long, "carrier": "hermes"}})}
+    send(
+        engine.client,
+        span(trace, "deep", id=deep, parent=ids["root"], start=start, duration=10, attributes=attributes),
+    )
+    config = {"name": f"c{span_id()}", "dataType": "BOOLEAN"}
+    made = engine.client.post("/api/public/score-configs", json=config).json()
+    queue = {"name": f"Deep ones {span_id()}", "scoreConfigIds": [made["id"]]}
+    engine.client.post("/api/public/annotation-queues", json=queue).raise_for_status()
+    browser = open_browser(False)
+    show(browser, width, "light")
+    browser.get(f"{engine.base_url}{PROJECT}/traces/{trace}?observation={deep}")
+    sign_in(browser)
+    assert not browser.find_elements(By.TAG_NAME, "mark")
+    # Folded: it is there, and cannot be seen.
+    [code] = browser.find_elements(By.CSS_SELECTOR, ".detail details.fold")
+    assert code.get_attribute("open") is None
+    browser.find_element(By.NAME, "find").send_keys("HERMES", Keys.ENTER)
+    wait_for(browser, lambda it: it.find_elements(By.TAG_NAME, "mark"))
+    assert browser.current_url.endswith("#found")
+    [mark] = browser.find_elements(By.TAG_NAME, "mark")
+    assert mark.is_displayed()
+    assert mark.text == "hermes"
+    browser.find_element(By.LINK_TEXT, "1").click()
+    assert mark.rect["width"] > 10
+    keep(browser, f"find-{width}")
+    browser.find_element(By.XPATH, "//summary[.='Add to annotation queue']").click()
+    browser.find_element(By.CSS_SELECTOR, ".queue-form button").click()
+    wait_for(browser, lambda it: not it.find_elements(By.TAG_NAME, "mark"))
+    browser.find_element(By.XPATH, "//summary[.='Add to annotation queue']").click()
+    said = browser.find_element(By.CSS_SELECTOR, ".detail .write").text
+    assert f"Observation waits in {queue['name']}" in said
+    keep(browser, f"queued-{width}")
 
 
 @pytest.mark.parametrize("width", [1280, 390])

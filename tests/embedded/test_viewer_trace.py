@@ -78,6 +78,51 @@ def test_the_critical_path_and_instants_are_marked_in_the_waterfall(
     assert "Critical path yes" in said
 
 
+def test_times_without_a_child_are_marked_and_the_longest_is_named(
+    engine: RunningEngine, visit: httpx.Client
+) -> None:
+    trace, root, first, second = trace_id(), span_id(), span_id(), span_id()
+    send(
+        engine.client,
+        span(trace, "root", id=root, start=1_700_000_000_000, duration=1000),
+        span(trace, "first", id=first, parent=root, start=1_700_000_000_000, duration=250),
+        span(trace, "second", id=second, parent=root, start=1_700_000_000_750, duration=250),
+    )
+    text = page(visit, f"/traces/{trace}")
+    assert '<rect class="gap" x="25.0%" width="50.0%"' in tree_row(text, root)
+    assert "gap" not in tree_row(text, first)
+    assert "Longest gap 500 ms at 250 ms" in words(text)
+    assert "Longest gap" not in words(page(visit, f"/traces/{trace}", observation=first))
+
+
+def test_a_text_is_found_within_an_observation_and_what_hides_it_is_opened(
+    engine: RunningEngine, visit: httpx.Client
+) -> None:
+    trace, root = trace_id(), span_id()
+    long = {f"field-{number}": number for number in range(40)}
+    attributes = {
+        f"{OBSERVATION}input": json.dumps({"rest": long, "order": {**long, "parcel": "4711"}}),
+        f"{OBSERVATION}output": "The Parcel is late.",
+        f"{OBSERVATION}metadata.parcel": "none",
+    }
+    send(engine.client, span(trace, id=root, attributes=attributes))
+    path = f"/traces/{trace}"
+    text = page(visit, path, observation=root, find="parcel")
+    assert "3 found: 1 2 3" in words(text)
+    assert '"<mark id="hit-1">parcel</mark>"' in text.replace("&#34;", '"')
+    assert 'The <mark id="hit-2">Parcel</mark> is late.' in text
+    assert '<dt><bdi><mark id="hit-3">parcel</mark></bdi></dt>' in text
+    assert text.count('<details class="fold" open>') == 1
+    assert text.count('<details class="fold">') == 1
+    assert 'value="parcel"' in text
+    assert "Nothing found." in words(page(visit, path, observation=root, find="nowhere"))
+    plain = page(visit, path, observation=root)
+    assert "<mark" not in plain
+    assert 'name="find"' in plain
+    # What the SDK says of itself is folded, unless it has what is looked for.
+    assert "<details open><summary>From the SDK" in page(visit, path, find="resourceAttributes")
+
+
 def test_scores_and_comments_stand_in_header_tree_and_detail(
     engine: RunningEngine, visit: httpx.Client
 ) -> None:
@@ -253,11 +298,57 @@ def test_an_observation_becomes_a_dataset_item(engine: RunningEngine, visit: htt
     assert visit.post(url, data={**form, "dataset": "nope"}).status_code == 404
 
 
+def test_an_observation_and_its_trace_are_put_into_a_queue_once(
+    engine: RunningEngine, visit: httpx.Client
+) -> None:
+    trace, ids = support_trace(engine.client)
+    config = make_config(engine, dataType="BOOLEAN")
+    name = f"Answers {span_id()}"
+    made = engine.client.post(
+        "/api/public/annotation-queues", json={"name": name, "scoreConfigIds": [config]}
+    ).json()
+    path = f"/traces/{trace}"
+    text = page(visit, path, observation=ids["answer"])
+    assert f'<option value="{made["id"]}">{name}</option>' in text
+    assert f"in {name}" not in words(text)
+    url = f"{PROJECT}{path}/annotation-queue-items"
+    form = {"observation": ids["answer"], "queue": made["id"], "of": "observation"}
+    for _ in range(2):
+        answer = visit.post(url, data=form)
+        assert answer.status_code == 303
+        assert answer.headers["location"] == f"{PROJECT}{path}?observation={ids['answer']}"
+    assert visit.post(url, data={**form, "of": "trace"}).status_code == 303
+    items = engine.client.get(f"/api/public/annotation-queues/{made['id']}/items").json()["data"]
+    assert {(one["objectType"], one["objectId"], one["status"]) for one in items} == {
+        ("OBSERVATION", ids["answer"], "PENDING"),
+        ("TRACE", trace, "PENDING"),
+    }
+    assert len(items) == 2
+    said = words(page(visit, path, observation=ids["answer"]))
+    assert f"Observation waits in {name}" in said
+    assert f"Trace waits in {name}" in said
+    said = words(page(visit, path, observation=ids["root"]))
+    assert f"Observation waits in {name}" not in said
+    assert f"Trace waits in {name}" in said
+    [item] = [one["id"] for one in items if one["objectType"] == "OBSERVATION"]
+    done = engine.client.patch(
+        f"/api/public/annotation-queues/{made['id']}/items/{item}", json={"status": "COMPLETED"}
+    )
+    assert done.is_success
+    assert f"Observation is completed in {name}" in words(page(visit, path, observation=ids["answer"]))
+    # What was worked off may be looked at again.
+    assert visit.post(url, data=form).status_code == 303
+    items = engine.client.get(f"/api/public/annotation-queues/{made['id']}/items").json()["data"]
+    assert len(items) == 3
+    assert visit.post(url, data={**form, "queue": "nope"}).status_code == 404
+    assert visit.post(url, data={**form, "observation": "nope"}).status_code == 404
+
+
 @pytest.mark.parametrize(
     "headers",
     [{"origin": "https://hermes.example"}, {"sec-fetch-site": "cross-site"}, {"sec-fetch-site": "same-site"}],
 )
-@pytest.mark.parametrize("form", ["scores", "dataset-items"])
+@pytest.mark.parametrize("form", ["scores", "dataset-items", "annotation-queue-items"])
 def test_forms_of_other_sites_write_nothing(
     engine: RunningEngine, visit: httpx.Client, form: str, headers: dict[str, str]
 ) -> None:
@@ -265,9 +356,12 @@ def test_forms_of_other_sites_write_nothing(
     config = make_config(engine, dataType="BOOLEAN")
     name = f"set {span_id()}"
     engine.client.post("/api/public/v2/datasets", json={"name": name}).raise_for_status()
-    fields = {"observation": ids["root"], "config": config, "value": "1", "dataset": name}
+    queues = "/api/public/annotation-queues"
+    queue = engine.client.post(queues, json={"name": name, "scoreConfigIds": [config]}).json()["id"]
+    fields = {"observation": ids["root"], "config": config, "value": "1", "dataset": name, "queue": queue}
     answer = visit.post(f"{PROJECT}/traces/{trace}/{form}", data=fields, headers=headers)
     assert answer.status_code == 403
+    assert engine.client.get(f"{queues}/{queue}/items").json()["data"] == []
     assert scores_of(engine, trace) == []
     assert engine.client.get("/api/public/dataset-items", params={"datasetName": name}).json()["data"] == []
 
@@ -291,7 +385,8 @@ def test_who_only_reads_sees_no_forms_and_writes_nothing(engine: RunningEngine) 
     with httpx.Client(base_url=engine.base_url, cookies=signed_in.cookies) as visit:
         assert 'method="post" action="/project/' not in page(visit, f"/traces/{trace}")
         fields = {"observation": ids["root"], "config": config, "value": "1"}
-        answer = visit.post(f"{PROJECT}/traces/{trace}/scores", data=fields)
-        assert answer.status_code == 403
-        assert "Your role in this project only reads." in answer.text
+        for form in ("scores", "dataset-items", "annotation-queue-items"):
+            answer = visit.post(f"{PROJECT}/traces/{trace}/{form}", data=fields)
+            assert answer.status_code == 403
+            assert "Your role in this project only reads." in answer.text
         assert scores_of(engine, trace) == []

@@ -122,3 +122,34 @@ def test_own_time_is_what_no_child_covers() -> None:
         "beyond": 210,
         "open": None,
     }
+
+
+def test_gaps_are_when_a_span_with_children_ran_and_none_of_them_did() -> None:
+    tree = tree_of(
+        [
+            observation("root", None, 1000, 2000),
+            observation("one", "root", 1100, 1400),
+            observation("over", "root", 1300, 1500),
+            observation("leaf", "over", 1300, 1301),
+            observation("soon", "root", 1503, 1600),
+            observation("beyond", "root", 1900, 2500),
+        ],
+        {},
+    )
+    gaps = {row.observation.id: [(gap.left, gap.width) for gap in row.gaps] for row in tree.rows}
+    # Of 1,500 ms; the 3 ms before "soon" are too short to be seen.
+    assert gaps.pop("root") == [(0, 6.67), (40, 20)]
+    assert gaps.pop("over") == [(20.07, 13.27)]
+    assert not any(gaps.values())
+    [root, one] = [row.observation for row in tree.rows[:2]]
+    assert tree.longest_gap(root) == (600, 300)
+    assert tree.longest_gap(one) is None
+
+
+def test_no_row_has_more_than_the_twenty_longest_gaps() -> None:
+    steps = [observation(str(n), "root", n * 100 + n, (n + 1) * 100) for n in range(100)]
+    tree = tree_of([observation("root", None, 0, 10_000), *steps], {})
+    gaps = tree.rows[0].gaps
+    assert len(gaps) == 20
+    assert [gap.left for gap in gaps] == sorted(gap.left for gap in gaps)
+    assert min(gap.width for gap in gaps) == 0.8

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,6 +61,16 @@ class Progress:
     completed: int
     total: int
     is_assigned: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """Something that is in a queue: its item there, and the name of the queue."""
+
+    queue_id: str
+    name: str
+    object_type: str
+    status: str
 
 
 _ITEM = (
@@ -124,6 +134,18 @@ class AnnotationQueueStore:
             (item.id, queue_id, object_id, object_type, status, item.completed_at, now, now),
         )
         return item
+
+    def with_object(self, project_id: str, objects: Mapping[str, str]) -> list[Queued]:
+        """Return where things are queued, which are given as their ids by type; newest first, at most 100."""
+        marks = ", ".join("(?, ?)" for _ in objects)
+        rows = self._db.execute(
+            "select q.id, q.name, i.object_type, i.status from annotation_queue_items i"
+            " join annotation_queues q on q.id = i.queue_id where q.project_id = ?"
+            f" and (i.object_type, i.object_id) in (values {marks})"
+            " order by i.created_at desc, i.id desc limit 100",
+            (project_id, *(part for pair in objects.items() for part in pair)),
+        )
+        return [Queued(*row) for row in rows]
 
     def item(self, queue_id: str, item_id: str) -> AnnotationQueueItem | None:
         """Return one item of a queue."""

@@ -1,4 +1,4 @@
-"""Forms beside an observation: score it, add it to a dataset."""
+"""Forms beside an observation: score it, add it to a dataset or to an annotation queue."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from langfuse_embedded.clock import now_ms
 from langfuse_embedded.http.errors import ApiError
 from langfuse_embedded.routes.dataset_items import save_item
 from langfuse_embedded.scoring import ScoreDropped, score_of
+from langfuse_embedded.store.annotation_queues import PENDING
 from langfuse_embedded.store.observation_query import StoredObservation
 from langfuse_embedded.store.score_configs import ScoreConfig
 from langfuse_embedded.store.score_rows import Score, StoredScore
@@ -26,6 +27,7 @@ from .visit import Answer, Page, PageRefused, Visit, not_found
 
 _MOST_CONFIGS = 20
 _MOST_DATASETS = 200
+_MOST_QUEUES = 200
 _SCORE_BYTES = 64 * 1024
 _ITEM_BYTES = 1024 * 1024
 _MAX_COMMENT = 5000
@@ -51,6 +53,8 @@ class Forms:
 
     configs: list[ScoreConfig]
     datasets: list[str]
+    queues: list[tuple[str, str]]
+    """Ids and names."""
 
 
 def forms(visit: Visit) -> Forms | None:
@@ -59,8 +63,11 @@ def forms(visit: Visit) -> Forms | None:
         return None
     configs = visit.engine.score_configs.page(visit.project_id, 100, 0)
     datasets, _ = visit.engine.datasets.page(visit.project_id, _MOST_DATASETS, 0)
+    queues, _ = visit.engine.annotation_queues.page(visit.project_id, _MOST_QUEUES, 0)
     return Forms(
-        [one for one in configs if not one.is_archived][:_MOST_CONFIGS], [one.name for one in datasets]
+        [one for one in configs if not one.is_archived][:_MOST_CONFIGS],
+        [one.name for one in datasets],
+        [(one.id, one.name) for one in queues],
     )
 
 
@@ -188,6 +195,24 @@ async def add_item(visit: Visit) -> Answer:
     return _back(visit, observation)
 
 
+async def add_queue_item(visit: Visit) -> Answer:
+    """Put an observation or its trace into an annotation queue, unless it waits there; lead back to it."""
+    fields = await writing_fields(visit, _SCORE_BYTES)
+    observation = await _observation(visit, fields.get("observation", ""))
+    queues = visit.engine.annotation_queues
+    queue = queues.get(visit.project_id, fields.get("queue", ""))
+    if queue is None:
+        raise not_found("queue")
+    kind, one = (
+        ("TRACE", observation.trace_id) if fields.get("of") == "trace" else ("OBSERVATION", observation.id)
+    )
+    with visit.engine.state.transaction():
+        waiting = queues.with_object(visit.project_id, {kind: one})
+        if not any(found.queue_id == queue.id and found.status == PENDING for found in waiting):
+            queues.add_item(queue.id, one, kind, PENDING)
+    return _back(visit, observation)
+
+
 async def _observation(visit: Visit, observation_id: str) -> StoredObservation:
     project, horizon = visit.project_key, visit.engine.events.horizon()
 
@@ -208,4 +233,5 @@ def _back(visit: Visit, observation: StoredObservation) -> RedirectResponse:
 PAGES = (
     Page("/project/{projectId}/traces/{traceId}/scores", add_score, "POST"),
     Page("/project/{projectId}/traces/{traceId}/dataset-items", add_item, "POST"),
+    Page("/project/{projectId}/traces/{traceId}/annotation-queue-items", add_queue_item, "POST"),
 )

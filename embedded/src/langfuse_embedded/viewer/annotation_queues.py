@@ -251,6 +251,7 @@ async def _subject(visit: Visit, of: AnnotationQueueItem) -> _Subject | None:
         | {
             "comments": comments_on(visit, "OBSERVATION", selected.id),
             "own_time": None,
+            "gap": None,
             "is_critical": False,
         },
     }

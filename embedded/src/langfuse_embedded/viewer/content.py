@@ -42,12 +42,16 @@ _DATA_URI = re.compile(r"data:([\w/+.-]{1,100});base64,([A-Za-z0-9+/=]{200,})")
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A piece of a message or of a whole text: a caption that may be empty, and escaped HTML."""
+    """A piece of a message or of a whole text: a caption that may be empty, and escaped HTML.
+
+    `hits` is how often what is looked for is marked in it.
+    """
 
     html: Markup
     caption: str = ""
     is_code: bool = False
     is_folded: bool = False
+    hits: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,12 @@ class Content:
     part: Part | None = None
     cut: bool = False
     media: Sequence[Media] = ()
+
+    @property
+    def hits(self) -> int:
+        """How often what is looked for is marked in it."""
+        parts = [part for message in self.messages for part in message.parts]
+        return sum(one.hits for one in (*parts, *([self.part] if self.part else ())))
 
 
 @dataclass(frozen=True, slots=True)

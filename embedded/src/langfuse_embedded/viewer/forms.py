@@ -7,7 +7,8 @@ from urllib.parse import parse_qs, urlsplit
 from .visit import PageRefused, Visit
 
 WRITERS = frozenset(("OWNER", "ADMIN", "MEMBER"))
-"""Roles that may score and write dataset items: those that the server gives `scores:CUD` and `datasets:CUD`
+"""Roles that may score, write dataset items and fill annotation queues: those that the server gives
+`scores:CUD`, `datasets:CUD` and `annotationQueues:CUD`
 (packages/shared/src/features/rbac/projectAccessRights.ts at v4.16.0)."""
 _MAX_FIELDS = 20
 

@@ -19,6 +19,7 @@ from langfuse_embedded.store.traces import find_trace_row
 
 from .annotating import MOST_EXPECTED, forms
 from .content import content_of, content_of_value
+from .finding import Finder
 from .trace_tree import Tree, tree_of
 from .urls import trace_url
 from .visit import Answer, Page, View, Visit, not_found
@@ -42,7 +43,7 @@ class TraceContents:
 
 
 async def trace(visit: Visit) -> Answer:
-    """Show one trace. `?observation=` selects an observation, by default the root."""
+    """Show one trace. `?observation=` selects one of it, by default the root; `?find=` marks a text in it."""
     trace_id, wanted = visit.params["traceId"], visit.text("observation")
     project, horizon = visit.project_key, visit.engine.events.horizon()
     contents = await visit.read(lambda: read_trace(visit, project, horizon, trace_id, wanted))
@@ -77,10 +78,14 @@ async def trace(visit: Visit) -> Answer:
         "forms": forms(visit),
         "trace_scores": [one for one in contents.scores if one["observation_id"] is None],
         "selected": selected,
-        "detail": detail_of(selected, selected_row.scores)
+        "detail": detail_of(selected, selected_row.scores, visit.text("find"))
         | {
             "comments": comments_on(visit, "OBSERVATION", selected.id),
             "own_time": contents.tree.own_time(selected) if contents.tree.children.get(selected.id) else None,
+            "gap": contents.tree.longest_gap(selected),
+            "queued": visit.engine.annotation_queues.with_object(
+                visit.project_id, {"TRACE": trace_id, "OBSERVATION": selected.id}
+            ),
             "is_critical": selected_row.is_critical,
         },
     }
@@ -121,12 +126,33 @@ def _by_observation(scores: Sequence[StoredScore]) -> dict[str, list[StoredScore
     return found
 
 
-def detail_of(observation: StoredObservation, scores: Sequence[StoredScore]) -> dict[str, Any]:
-    """Return what the panel of one observation shows."""
+def detail_of(
+    observation: StoredObservation, scores: Sequence[StoredScore], find: str | None = None
+) -> dict[str, Any]:
+    """Return what the panel of one observation shows, with the text `find` marked; ``None``: none can be."""
     row, body = observation.row, observation.body
     first, output = row["completion_start_time"], body.output if body else None
     metadata = metadata_of(body.metadata) if body else {}
     tools = {name: one for name, one in (body.more if body else {}).items() if name.startswith("tool_")}
+    # In the order of the page: marks are numbered.
+    finder = Finder(find or "")
+    shown_input = finder.content(content_of(body.input if body else None))
+    shown_output = finder.content(content_of(output))
+    shown_tools = {
+        name.replace("_", " "): finder.content(content_of_value(value))
+        for name, value in tools.items()
+        if value
+    }
+    own, of_sdk = (
+        finder.named(
+            {
+                name: content_of_value(value)
+                for name, value in metadata.items()
+                if (name.partition(".")[0] in _OF_SDK) is is_of_sdk
+            }
+        )
+        for is_of_sdk in (False, True)
+    )
     return {
         "row": row,
         "id": observation.id,
@@ -135,21 +161,16 @@ def detail_of(observation: StoredObservation, scores: Sequence[StoredScore]) -> 
         "parameters": _object(row["model_parameters"]),
         "usage": _object(row["usage"]),
         "cost": _object(row["cost"]),
-        "input": content_of(body.input if body else None),
-        "output": content_of(output),
+        "input": shown_input,
+        "output": shown_output,
         "expected": output if output is not None and len(output) <= MOST_EXPECTED else None,
-        "metadata": {
-            name: content_of_value(value)
-            for name, value in metadata.items()
-            if name.partition(".")[0] not in _OF_SDK
-        },
-        "sdk_metadata": {
-            name: content_of_value(value)
-            for name, value in metadata.items()
-            if name.partition(".")[0] in _OF_SDK
-        },
-        "tools": {name.replace("_", " "): content_of_value(value) for name, value in tools.items() if value},
+        "metadata": own,
+        "sdk_metadata": of_sdk,
+        "is_sdk_open": any(one.hits for one in of_sdk.values() if one)
+        or any("<mark" in name for name in of_sdk),
+        "tools": shown_tools,
         "scores": scores,
+        "find": None if find is None else finder,
     }
 
 

@@ -9,6 +9,8 @@ from typing import Generic, TypeVar
 from langfuse_embedded.store.observation_query import StoredObservation
 
 _SHORTEST_BAR = 0.4  # percent: about a pixel and a half
+_SHORTEST_GAP = 0.5
+_MOST_GAPS = 20
 Mark = TypeVar("Mark")
 _Children = Mapping[str | None, Sequence[StoredObservation]]
 
@@ -25,7 +27,8 @@ class Bar:
 class TreeRow(Generic[Mark]):
     """An observation in the tree. The duration is in milliseconds, ``None`` while it has no end.
 
-    `is_critical` tells that the trace was as long as it was because of it.
+    `is_critical` tells that the trace was as long as it was because of it. `gaps` are the longest times in
+    which it ran, and none of its children.
     """
 
     observation: StoredObservation
@@ -34,6 +37,7 @@ class TreeRow(Generic[Mark]):
     bar: Bar
     is_critical: bool
     scores: Sequence[Mark]
+    gaps: Sequence[Bar]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +53,17 @@ class Tree(Generic[Mark]):
         """Return how much of an observation no child covers, in milliseconds; ``None`` without an end."""
         if observation.row["end_time"] is None:
             return None
-        start: int = observation.row["start_time"]
-        covered, reached = 0, start
-        for child in self.children.get(observation.id, ()):
-            begin = max(child.row["start_time"], reached)
-            end = min(_end(child), _end(observation))
-            if end > begin:
-                covered, reached = covered + end - begin, end
-        return max(_end(observation) - start - covered, 0)
+        return sum(end - begin for begin, end in _gaps(observation, self.children))
+
+    def longest_gap(self, observation: StoredObservation) -> tuple[int, int] | None:
+        """Return when the longest time without a child began, after the trace did, and how long it was.
+
+        In milliseconds; ``None`` where children cover all, or there are none.
+        """
+        if not self.children.get(observation.id):
+            return None
+        gaps = [(begin - self.start, end - begin) for begin, end in _gaps(observation, self.children)]
+        return max(gaps, key=lambda one: one[1], default=None)
 
 
 def tree_of(observations: Sequence[StoredObservation], scores: Mapping[str, Sequence[Mark]]) -> Tree[Mark]:
@@ -72,7 +79,13 @@ def tree_of(observations: Sequence[StoredObservation], scores: Mapping[str, Sequ
     critical = _critical_path(children, end)
     rows = [
         TreeRow(
-            one, depth, _duration(one), _bar(one, start, span), one.id in critical, scores.get(one.id, ())
+            one,
+            depth,
+            _duration(one),
+            _bar(one, start, span),
+            one.id in critical,
+            scores.get(one.id, ()),
+            _gap_bars(one, children, start, span),
         )
         for one, depth in _depth_first(observations, children)
     ]
@@ -125,6 +138,29 @@ def _critical_path(children: _Children, end: int) -> set[str]:
             pending.append((one.id, min(_end(one), reached)))
             reached = one.row["start_time"]
     return critical
+
+
+def _gaps(observation: StoredObservation, children: _Children) -> list[tuple[int, int]]:
+    """Return from when to when an observation ran while no child did, in Unix milliseconds."""
+    reached: int = observation.row["start_time"]
+    end, found = _end(observation), []
+    for child in children.get(observation.id, ()):
+        begin = min(child.row["start_time"], end)
+        if begin > reached:
+            found.append((reached, begin))
+        reached = max(reached, min(_end(child), end))
+    return [*found, (reached, end)] if end > reached else found
+
+
+def _gap_bars(one: StoredObservation, children: _Children, start: int, span: int) -> list[Bar]:
+    if not children.get(one.id):
+        return []
+    seen = [gap for gap in _gaps(one, children) if 100 * (gap[1] - gap[0]) / span >= _SHORTEST_GAP]
+    longest = sorted(seen, key=lambda gap: gap[0] - gap[1])[:_MOST_GAPS]
+    return [
+        Bar(round(100 * (begin - start) / span, 2), round(100 * (end - begin) / span, 2))
+        for begin, end in sorted(longest)
+    ]
 
 
 def _end(observation: StoredObservation) -> int:
