@@ -3,6 +3,7 @@
 The CPU time of the server is measured beside it: on a machine with other work it says what a page costs.
 
     python -m benchmarks.viewer --rows 100000 --rows 1000000
+    python -m benchmarks.viewer --rows 1000000 --keep DIR      the data is made once, and used again
 
 Rows are seeded past the API (see `benchmarks.metrics`), so all observations share one block of texts: reading
 long texts from many blocks is not part of this.
@@ -71,13 +72,18 @@ class Measured:
     cpu: float
 
 
-def measure(rows: int, times: int) -> dict[str, Measured]:
-    """Return what each page took, after one visit that is not counted."""
+def measure(rows: int, times: int, keep: Path | None, only: str) -> dict[str, Measured]:
+    """Return what each page took whose name has `only`, after one visit that is not counted.
+
+    The data directory is made below `keep`, or used where it is there.
+    """
     with tempfile.TemporaryDirectory(prefix="langfuse-viewer-") as directory:
-        data = Path(directory) / "data"
-        running = RunningEngine(data).start()
-        running.stop()
-        seed(data, rows)
+        data = (keep or Path(directory)) / f"data-{rows}"
+        if not data.exists():
+            fresh = data.with_name(f"{data.name}.fresh")
+            RunningEngine(fresh).start().stop()
+            seed(fresh, rows)
+            fresh.rename(data)
         running = RunningEngine(data).start()
         try:
             project = f"/project/{running.keys.project_id}"
@@ -89,6 +95,8 @@ def measure(rows: int, times: int) -> dict[str, Measured]:
                 server = psutil.Process(running.pid)
                 found: dict[str, Measured] = {}
                 for name, path in _PAGES.items():
+                    if only not in name:
+                        continue
                     url = project + path.format(trace=trace)
                     first_byte(visit, url)
                     before = server.cpu_times()
@@ -116,10 +124,12 @@ def main() -> None:
     )
     parser.add_argument("--rows", type=int, action="append", help="observations (default: 100,000)")
     parser.add_argument("--times", type=int, default=15, help="visits of each page")
+    parser.add_argument("--keep", type=Path, help="a directory for the data, which stays")
+    parser.add_argument("--only", default="", help="pages whose name has this")
     arguments = parser.parse_args()
     for rows in arguments.rows or [100_000]:
         table = Table(f"{rows:,} observations", "least ms", "p50 ms", "CPU ms")
-        for name, one in measure(rows, arguments.times).items():
+        for name, one in measure(rows, arguments.times, arguments.keep, arguments.only).items():
             figures = (min(one.waited), statistics.median(one.waited), one.cpu)
             table.add_row(name, *(f"{figure:.0f}" for figure in figures))
         Console(width=110).print(table)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from starlette.responses import Response
 
+from langfuse_embedded.clock import iso
+
 from .filters import FILTERS, NOISE, RANGES, Filters
 from .paging import PAGE_SIZE
-from .tables import FacetValue, Order, Query, Table
-from .text_search import MOST_CANDIDATES, with_text
+from .tables import Facets, FacetValue, Order, Query, Table
+from .text_search import MOST_CANDIDATES, SEARCH_SECONDS, with_text
 from .urls import Parameter, project_url
 from .visit import Visit
 
@@ -84,24 +87,33 @@ class ListPage:
         limit, offset = (MOST_CSV_ROWS, 0) if self.is_csv else (PAGE_SIZE, (self.number - 1) * PAGE_SIZE)
         text = self.filters.texts["text"]
         if not text:
-            rows = self._read(query, limit + 1, offset)
-            return Slice(rows[:limit], len(rows) > limit, None if self.is_csv else query.total())
-        rows = self._read(query, MOST_CANDIDATES, 0)
-        keys = [row.key for row in rows] if self._table.key else rows
-        with self._visit.engine.events.observations_in_thread() as reader:
-            found = with_text(reader.connection, self.project, keys, text, offset + limit + 1)
-        by_key = dict(zip(keys, rows, strict=True))
-        page = [by_key[key] for key in found[offset:]]
-        return Slice(page[:limit], len(page) > limit, len(found) if len(found) <= offset + limit else None)
+            keys = query.keys(self.order, limit + 1, offset)
+            total = None if self.is_csv else query.total()
+            return Slice(self._rows(query, keys[:limit]), len(keys) > limit, total)
+        found = self._with_text(query, text, offset + limit + 1)
+        rows = self._rows(query, found[offset : offset + limit])
+        total = len(found) if len(found) <= offset + limit else None
+        return Slice(rows, len(found) > offset + limit, total)
 
-    def _read(self, query: Query, limit: int, offset: int) -> Sequence[Any]:
-        read: Callable[..., Sequence[Any]] = query.keyed if self._table.key else query.numbers
-        return read(self.order, limit, offset)
+    def _with_text(self, query: Query, text: str, wanted: int) -> list[Any]:
+        found: list[Any] = []
+        end = time.monotonic() + SEARCH_SECONDS
+        for part in query.parts(self.order, MOST_CANDIDATES):
+            with self._visit.engine.events.observations_in_thread() as reader:
+                left = end - time.monotonic()
+                found += with_text(reader.connection, self.project, part, text, wanted - len(found), left)
+            if len(found) >= wanted:
+                break
+        return found
 
-    def facets(self, query: Query) -> list[Facet]:
-        """Return the facets that have a value, in a thread."""
+    def _rows(self, query: Query, keys: Sequence[Any]) -> Sequence[Any]:
+        """Return the rows of ids; observations are read by their numbers."""
+        return query.sums(keys) if self._table.key else keys
+
+    def facets(self, counts: Facets) -> list[Facet]:
+        """Return the facets that have a value."""
         found = []
-        for name, some in query.facets().items():
+        for name, some in counts.items():
             chosen = self.filters.chosen.get(name, ())
             values = [
                 (one, one.value in chosen, self.url(self.filters.toggled(name, one.value))) for one in some
@@ -115,6 +127,7 @@ class ListPage:
         filters, number = self.filters, self.number
         shown = filters.query()
         hidden = query.environments()
+        counts, since = query.facets()
         noise = [
             (kind, count, self.url({**shown, "with": [*filters.shown_noise, kind]}))
             for kind, names in NOISE.items()
@@ -138,7 +151,9 @@ class ListPage:
                 (kind, self.url({**shown, "with": [one for one in filters.shown_noise if one != kind]}))
                 for kind in filters.shown_noise
             ],
-            "facets": self.facets(query),
+            "facets": self.facets(counts),
+            "counted_since": since,
+            "counted_url": None if since is None else self._counted_url(since),
             "clear_url": project_url(self._visit.project_id, self._table.name),
             "csv_url": self.url(format="csv"),
             "paging": {
@@ -151,6 +166,16 @@ class ListPage:
             "heads": {column: self._head(column) for column in self._table.sorts},
         }
         return {"section": self._table.name, "page": page}
+
+    def _counted_url(self, since: int) -> str:
+        """Return the address of the list of what began since then."""
+        before = self.filters.before
+        # As the fields of the form have them: in UTC, and without saying so.
+        bounds = {
+            "from": iso(since).removesuffix("Z"),
+            "to": None if before is None else iso(before).removesuffix("Z"),
+        }
+        return self.url({**self.filters.query(), "range": []}, **bounds)
 
     def _head(self, column: str) -> Head:
         flipped = self.order.flipped(column)

@@ -6,13 +6,17 @@ of a filter occurs. Long texts are not there: rows come back by number or id, an
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Protocol
 
 from .filters import FILTERS, Filters, Values
 
 FACET_VALUES = 12
+WINDOW = 50_000
+"""Of the observations that fit, how many of the latest are counted by value, and looked at first."""
+_MINUTE_MS = 60_000
 _LATENCY = "o.end_time - o.start_time"
 
 
@@ -75,6 +79,7 @@ class Table:
         return "o.trace_name" if self.key else "o.name"
 
 
+_NEWEST = Order("time")
 _SUMS = {
     "time": "min(o.start_time)",
     "latency": "max(greatest(o.start_time, coalesce(o.end_time, o.start_time))) - min(o.start_time)",
@@ -127,44 +132,89 @@ class FacetValue:
     count: int
 
 
+Facets = dict[str, list[FacetValue]]
+
+
 class Query:
     """One table under some filters. It runs in a thread."""
 
-    def __init__(self, table: Table, filters: Filters, project: int, run: Run) -> None:
+    def __init__(self, table: Table, filters: Filters, project: int, run: Run, window: int = WINDOW) -> None:
         self._table, self._filters, self._project, self._run = table, filters, project, run
+        self._window = window
 
     def total(self) -> int:
         """Return how many rows there are on all pages."""
-        values = Values()
-        if self._table.key:
+        values, table = Values(), self._table
+        if table.key and table.counts_all and self._narrows():
             sql = f"select count(*) from ({self._keys(values)})"
         else:
-            sql = f"select count(*) from observations o where {' and '.join(self._fitting(values))}"
+            # A hash of the key is as distinct as the key, and counted in a third of the time.
+            counted = f"count(distinct hash({table.key}))" if table.key else "count(*)"
+            sql = f"select {counted} from observations o where {' and '.join(self._fitting(values))}"
         return int(self._rows(sql, values)[0][0])
 
-    def numbers(self, order: Order, limit: int, offset: int = 0) -> list[int]:
-        """Return the numbers of observations in order."""
-        values, way = Values(), order.direction
-        rows = self._rows(
-            f"select o.seq from observations o where {' and '.join(self._fitting(values))}"
-            f" order by {self._table.sorts[order.column]} {way} nulls last, o.start_time {way}, o.seq {way}"
-            f" limit {limit} offset {offset}",
+    @cached_property
+    def latest_since(self) -> int | None:
+        """The minute from which on the latest `window` observations that fit began, in Unix milliseconds.
+
+        ``None`` where there are not more than these, or where that cannot be told: filters that different
+        observations of a trace meet.
+        """
+        values = Values()
+        [(minute, first)] = self._rows(
+            f"select max(minute) filter (where later >= {self._window}), min(minute) from (select minute,"
+            " sum(n) over (order by minute desc) as later from (select"
+            f" o.start_time // {_MINUTE_MS} as minute, count(*) as n from observations o"
+            f" where {' and '.join(self._fitting(values))} group by 1))",
             values,
         )
-        return [row[0] for row in rows]
+        if minute is None or minute == first:
+            return None
+        return max(int(minute) * _MINUTE_MS, self._filters.since or 0)
 
-    def keyed(self, order: Order, limit: int, offset: int = 0) -> list[Keyed]:
-        """Return rows of what observations make together, in order."""
-        values, way = Values(), order.direction
-        keys = [
-            row[0]
-            for row in self._rows(
-                f"select key from ({self._keys(values, sort=self._table.sorts[order.column])})"
-                f" order by sort {way} nulls last, key {way} limit {limit} offset {offset}",
-                values,
+    @cached_property
+    def latest(self) -> Query | None:
+        """The same of what began since `latest_since`, if there is more."""
+        if self.latest_since is None:
+            return None
+        filters = replace(self._filters, since=self.latest_since)
+        return Query(self._table, filters, self._project, self._run)
+
+    def keys(self, order: Order, limit: int, offset: int = 0) -> list[Any]:
+        """Return the numbers of observations, or the ids of what they make together, in order."""
+        found = self._of_latest(order, limit, offset)
+        return found if len(found) == limit else self._ordered(order, limit, offset)
+
+    def parts(self, order: Order, limit: int) -> Iterator[list[Any]]:
+        """Yield the first `limit` of them in order and in two parts: what is found quickly, and the rest."""
+        found = self._of_latest(order, limit, 0)
+        yield found
+        known = set(found)
+        yield [one for one in self._ordered(order, limit, 0) if one not in known]
+
+    def _of_latest(self, order: Order, limit: int, offset: int) -> list[Any]:
+        """Return what begins last from the latest minutes alone: all else comes behind it in the order.
+
+        Nothing for other orders, nor of users, who have begun what they did long before.
+        """
+        is_prefix = order == _NEWEST and (self._table.counts_all or not self._table.key)
+        return self.latest._ordered(order, limit, offset) if is_prefix and self.latest else []
+
+    def _ordered(self, order: Order, limit: int, offset: int) -> list[Any]:
+        values, way, sort = Values(), order.direction, self._table.sorts[order.column]
+        if self._table.key:
+            sql = (
+                f"select key from ({self._keys(values, sort=sort)}) order by sort {way} nulls last, key {way}"
             )
-        ]
-        # All the sums of the few that are shown, not of those that only take part in the order.
+        else:
+            sql = (
+                f"select o.seq from observations o where {' and '.join(self._fitting(values))}"
+                f" order by {sort} {way} nulls last, o.start_time {way}, o.seq {way}"
+            )
+        return [row[0] for row in self._rows(f"{sql} limit {limit} offset {offset}", values)]
+
+    def sums(self, keys: Sequence[str]) -> list[Keyed]:
+        """Return the rows of what observations make together, in the order of their ids."""
         values, key = Values(), self._table.key
         where = ["o.project = $project"] if self._table.counts_all else self._fitting(values)
         rows = self._rows(
@@ -179,20 +229,31 @@ class Query:
         found = {row[0]: Keyed(*row) for row in rows}
         return [found[one] for one in keys if one in found]
 
-    def facets(self) -> dict[str, list[FacetValue]]:
-        """Return the most frequent values of each filter among rows that fit all others; chosen ones, too."""
+    def facets(self) -> tuple[Facets, int | None]:
+        """Return the most frequent values of each filter among rows that fit all others; chosen ones, too.
+
+        Where there are more than `window` observations, rows since `latest_since` are counted, if there are
+        any: that time comes second, ``None`` where all rows are counted.
+        """
+        found = self.latest._facets() if self.latest else {}
+        return (found, self.latest_since) if any(found.values()) else (self._facets(), None)
+
+    def _facets(self) -> Facets:
         values, chosen = Values(), self._filters.chosen
         counted = "count(distinct k)" if self._table.key else "count(*)"
+        shared: dict[str, str] = {}
         parts = []
         for name in self._table.facets:
             mark = values.bind(list(chosen.get(name, ())))
             parts.append(
-                f"(select '{name}' as f, v, {counted} as n from ({self._facet_source(name, values)})"
+                f"(select '{name}' as f, v, {counted} as n from ({self._facet_source(name, values, shared)})"
                 f" where v <> '' group by v order by v in (select unnest({mark})) desc, n desc, v"
                 f" limit {FACET_VALUES})"
             )
-        found: dict[str, list[FacetValue]] = {name: [] for name in self._table.facets}
-        for name, value, count in self._rows(" union all ".join(parts), values):
+        found: Facets = {name: [] for name in self._table.facets}
+        named = [f"{name} as materialized ({sql})" for name, sql in shared.items()]
+        sql = f"with {', '.join(named)} " if named else ""
+        for name, value, count in self._rows(sql + " union all ".join(parts), values):
             found[name].append(FacetValue(value, count))
         for name, some in found.items():
             picked = set(chosen.get(name, ()))
@@ -221,8 +282,9 @@ class Query:
             )
         )
 
-    def _facet_source(self, name: str, values: Values) -> str:
-        one, table = FILTERS[name], self._table
+    def _facet_source(self, name: str, values: Values, shared: dict[str, str]) -> str:
+        """Return the statement of the values of a filter; `shared` gets what several need, by name."""
+        one, table, since = FILTERS[name], self._table, self._filters.since
         # A hash of the key is as distinct as the key, and counted in a third of the time.
         key = f", hash({table.key}) as k" if table.key else ""
         if not (table.key and table.counts_all):
@@ -230,7 +292,13 @@ class Query:
         else:
             where = ["o.project = $project", f"{table.key} <> ''", *self._noise(values, but=name)]
             if self._narrows(but=name):
-                where.append(f"{table.key} in (select key from ({self._keys(values, but=name)}))")
+                but = name if self._matters(name) else ""
+                if f"fit_{but}" not in shared:
+                    shared[f"fit_{but}"] = f"select key from ({self._keys(values, but=but)})"
+                where.append(f"{table.key} in (select key from fit_{but})")
+            if since is not None:
+                # Where the first one is in the range, all are: a look at less.
+                where.append(f"o.start_time >= {values.bind(since)}")
         condition = " and ".join(where)
         if name == "score":
             return (
@@ -263,7 +331,13 @@ class Query:
             found.append(f"o.start_time < {values.bind(self._filters.before)}")
         return found
 
-    def _narrows(self, but: str) -> bool:
+    def _matters(self, name: str) -> bool:
+        """Tell whether other rows fit when a filter is left out."""
+        filters = self._filters
+        has_bound = filters.score_min is not None or filters.score_max is not None
+        return name in filters.chosen or name == "environment" or (name == "score" and has_bound)
+
+    def _narrows(self, but: str = "") -> bool:
         """Tell whether any filter but one, or a range of time, is there."""
         filters = self._filters
         conditions = filters.conditions(Values(), name=self._table.named, but=but)
