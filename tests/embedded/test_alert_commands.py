@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from .browsing import WIDTHS, Open, show
 from .exporting import IN_ROOT, write_keys
 from .harness import DEFAULT_KEYS, REPOSITORY, RunningEngine
 from .seeding import Seed, make_seed, push
+from .viewer_client import visitor
 
 pytestmark = pytest.mark.slow
 
@@ -85,6 +87,12 @@ def test_alerts_check_fires_exactly_where_the_raw_data_cross_a_threshold(
         "conformal_miscalibration": abs(scores["conformal_coverage"].mean() - 0.9) > 0.05,
     }
     assert {name for name in crossed if name in firing} == {name for name, is_so in crossed.items() if is_so}
+    with visitor(seeded.base_url) as visit:
+        overview = visit.get("/project/kosmos-support/overview").text
+    shown = re.findall(r"<strong><bdi>([^<]*)</bdi></strong>", overview)
+    assert sorted(set(shown)) == sorted(firing)
+    runbooks = re.findall(r'href="http://localhost:3001/public/runbooks/([a-z_]+)\.md"', overview)
+    assert sorted(runbooks) == sorted(shown)
 
 
 def test_alerts_check_of_an_empty_project_says_that_there_is_no_data(

@@ -17,6 +17,7 @@ from .conftest import StartEngine
 from .exporting import RunningExporter
 from .harness import DEFAULT_KEYS, RunningEngine
 from .spans import send, span, span_id, trace_id
+from .viewer_client import visitor
 
 pytestmark = pytest.mark.slow
 
@@ -99,6 +100,9 @@ def test_every_exported_value_equals_that_computed_from_the_raw_data(
     }
     for (name, statistic), value in expected.items():
         assert exporter.value(name, statistic=statistic, **confidence) == pytest.approx(value)
+    with visitor(engine.base_url) as visit:
+        overview = "/project/kosmos-support/overview"
+        wait_for(lambda: "3 evaluated" in visit.get(overview).text, "the overview has been told")
     assert exporter.value("langfuse_llm_cost_usd", statistic="sum") == pytest.approx(tokens.sum() / 1e6)
     for model in ("gpt-4o", "claude-sonnet-4"):
         total = tokens[models == model].sum()

@@ -349,6 +349,14 @@ def hostile_everything(engine: RunningEngine) -> list[str]:
     item = {"datasetName": name, "input": HOSTILE, "expectedOutput": {HOSTILE: 1}, "metadata": HOSTILE}
     assert post("/api/public/dataset-items", json=item).is_success
 
+    alert = {
+        "state": "firing",
+        "severity": "critical",
+        "value": 1,
+        **dict.fromkeys(("name", "group", "condition", "window", "description"), HOSTILE),
+    }
+    alerts = [{**alert, "runbook": runbook} for runbook in (HOSTILE, f"https://x/{HOSTILE}")]
+    assert engine.client.put("/api/embedded/alerts", json={"alerts": alerts}).is_success
     config = post(
         "/api/public/score-configs",
         json={

@@ -60,6 +60,25 @@ def everything(engine: RunningEngine) -> dict[str, str]:
         score = {"name": "correct", "value": number, "dataType": "BOOLEAN", "traceId": of_item}
         engine.client.post("/api/public/scores", json=score).raise_for_status()
     queue, items = annotation_queue(engine, trace, ids["answer"])
+    alerts = [
+        {
+            "name": name,
+            "group": "write-answer",
+            "state": "firing",
+            "severity": severity,
+            "condition": "p95 > 3",
+            "window": "1h",
+            "value": 4.2,
+            "description": "Answers take longer than people wait.",
+            "runbook": runbook,
+        }
+        for name, severity, runbook in (
+            ("latency_high", "critical", "https://kosmos.example/runbooks/latency_high"),
+            ("cost_spike", "warning", "docs/runbooks/cost_spike.md"),
+            ("tokens_per_query_high", "info", ""),
+        )
+    ]
+    engine.client.put("/api/embedded/alerts", json={"alerts": alerts}).raise_for_status()
     return {
         "queues": "/annotation-queues",
         "queue": f"/annotation-queues/{queue}",

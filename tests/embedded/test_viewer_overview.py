@@ -16,6 +16,7 @@ import pytest
 
 from langfuse_embedded.viewer import formats
 
+from .conftest import StartEngine
 from .harness import RunningEngine
 from .spans import send, span, span_id, trace_id
 from .viewer_client import visitor
@@ -238,3 +239,85 @@ def test_any_two_versions_of_a_prompt_are_compared(engine: RunningEngine, visit:
     back = visit.get(path, params={"version": 1, "against": 2}).text
     assert "Be <del>&lt;i&gt;brief&lt;/i&gt;</del><ins>kind</ins>." in back
     assert "Prompt and config are the same." in visit.get(path, params={"version": 2, "against": 2}).text
+
+
+ALERTS = [
+    {"name": "calm", "state": "ok", "severity": "critical", "condition": "avg < 1", "window": "1h"},
+    {
+        "name": "slow",
+        "group": "router",
+        "state": "firing",
+        "severity": "warning",
+        "condition": "p95 > 3",
+        "window": "1h",
+        "value": 4.56789,
+        "runbook": "docs/runbooks/slow.md",
+    },
+    {
+        "name": "costly",
+        "state": "firing",
+        "severity": "critical",
+        "condition": "sum > 50",
+        "window": "24h",
+        "value": 75.0,
+        "runbook": "https://kosmos.example/runbooks/costly",
+        "description": "The budget of the day is used.",
+    },
+    {"name": "silent", "state": "no_data", "severity": "info", "condition": "avg < 1", "window": "1h"},
+]
+
+
+def test_alerts_that_fire_stand_first_with_their_runbook(start_engine: StartEngine) -> None:
+    running = start_engine()
+    put = running.client.put
+    with visitor(running.base_url) as visit:
+        assert 'aria-label="Alerts"' not in visit.get(f"{PROJECT}/overview").text
+        assert put("/api/embedded/alerts", json={"alerts": ALERTS}).status_code == 200
+        text = visit.get(f"{PROJECT}/overview").text
+        said = words(text)
+        assert (
+            "2 alerts fire critical costly sum > 50 over 24h: 75 The budget of the day is used. Runbook"
+            in said
+        )
+        assert "warning slow router p95 > 3 over 1h: 4.568 Runbook: docs/runbooks/slow.md" in said
+        assert '<a href="https://kosmos.example/runbooks/costly" rel="noreferrer">Runbook</a>' in text
+        order = [text.index(one) for one in ("costly", "slow", "Range of time", "<dt>Traces</dt>")]
+        assert order == sorted(order)
+        assert "calm" not in text
+        assert "4 evaluated, 1 of them without enough data, at" in said
+        assert put("/api/embedded/alerts", json={"alerts": ALERTS[:1]}).status_code == 200
+        said = words(visit.get(f"{PROJECT}/overview").text)
+        assert "No alert fires. 1 evaluated, at" in said
+        assert "costly" not in said
+
+
+@pytest.mark.parametrize(
+    "runbook", ["javascript:alert(1)", "data:text/html,x", "//hermes.example", "HTTPS:x"]
+)
+def test_a_runbook_that_is_no_page_is_no_link(start_engine: StartEngine, runbook: str) -> None:
+    running = start_engine()
+    alerts = [{**ALERTS[2], "runbook": runbook}]
+    assert running.client.put("/api/embedded/alerts", json={"alerts": alerts}).status_code == 200
+    with visitor(running.base_url) as visit:
+        text = visit.get(f"{PROJECT}/overview").text
+    assert f"<code>{runbook}</code>" in text
+    assert f'href="{runbook}' not in text
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"state": "loud"},
+        {"severity": "page"},
+        {"name": ""},
+        {"name": "x" * 1001},
+        {"value": "4"},
+        {"more": 1},
+    ],
+)
+def test_alerts_of_another_shape_are_refused(engine: RunningEngine, change: dict[str, Any]) -> None:
+    answer = engine.client.put("/api/embedded/alerts", json={"alerts": [{**ALERTS[0], **change}]})
+    assert answer.status_code == 400
+    many = engine.client.put("/api/embedded/alerts", json={"alerts": ALERTS[:1] * 501})
+    assert many.status_code == 400
+    assert httpx.put(f"{engine.base_url}/api/embedded/alerts", json={"alerts": []}).status_code == 401

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cached_property
 
+from .alert_board import AlertBoard
 from .config import EngineConfig
 from .faults import FaultPlan
 from .http.auth import Authenticator
@@ -86,6 +87,7 @@ class Engine:
         self.secrets = SecretBox(config.data_dir, config.encryption_key)
         self.model_caller = Caller(config.llm_allowed_hosts, timeout_seconds=_PREFLIGHT_SECONDS)
         self.judge = JudgeClient(config.data_dir, config.judge, self.writer, self.state)
+        self.alerts = AlertBoard()
         self.dashboards = DocumentStore(self.state, "dashboards")
         self.dashboard_widgets = DocumentStore(self.state, "dashboard_widgets")
         self.media = MediaStore(self.state, config.data_dir)

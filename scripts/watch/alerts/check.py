@@ -1,4 +1,4 @@
-"""`alerts-check`: evaluate all alerts now against the running engine, and print a table."""
+"""`alerts-check`: evaluate all alerts now against the running engine, print a table, and tell the engine."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from scripts.api.client import AsyncApi
+from scripts.api.errors import ApiError
+from scripts.api.keys import ProjectKey
 from scripts.core.errors import EXIT_FAILED, EXIT_OK, EXIT_WARNINGS
 from scripts.engines.context import Context
 
@@ -13,7 +16,8 @@ from .document import load_alerts
 from .evaluate import Finding, State
 from .paths import alerts_file
 from .promql import number
-from .readings import find, read_values, selected_keys
+from .readings import TIMEOUT_S, find, read_values, selected_keys
+from .telling import tell
 
 
 def run(context: Context, *, project: str, base_url: str) -> int:
@@ -25,7 +29,18 @@ def run(context: Context, *, project: str, base_url: str) -> int:
     findings = find(file, asyncio.run(read_values(file, keys, url, datetime.now(UTC))))
     for line in table(findings):
         context.console.print(line)
+    try:
+        asyncio.run(_tell(keys, url, findings))
+    except ApiError as error:
+        context.console.warn(f"The overview of the engine does not show this: {error}")
     return exit_code(findings)
+
+
+async def _tell(keys: Sequence[ProjectKey], base_url: str, findings: Sequence[Finding]) -> None:
+    async with AsyncApi(base_url, timeout_s=TIMEOUT_S) as client:
+        for key in keys:
+            if not await tell(client, key, [one for one in findings if one.project == key.project]):
+                return
 
 
 def exit_code(findings: Sequence[Finding]) -> int:

@@ -20,10 +20,13 @@ from scripts.stores.clickhouse import ClickHouse
 from scripts.stores.network import NetworkServices
 from scripts.stores.postgres import Postgres
 from scripts.watch.alerts.document import AlertFileError, load_alerts
+from scripts.watch.alerts.evaluate import Values
 from scripts.watch.alerts.model import AlertFile
 from scripts.watch.alerts.queries import Query, plan_queries, values
 from scripts.watch.alerts.reader import KeptByAgent, MetricsError, read_answers
+from scripts.watch.alerts.readings import find
 from scripts.watch.alerts.series import Series, all_series
+from scripts.watch.alerts.telling import tell
 
 from .canary import Canary
 from .certificate import certificate_end, host_of
@@ -54,6 +57,7 @@ class Exporter:
         self._series: list[Series] = []
         self._queries: list[Query] = []
         self._server_seen = asyncio.Event()
+        self._has_overview = True
         self._last_canary = time.time() if config.canary_interval_s > 0 else None
         self._watch = _watch_of(config, lambda: self._last_canary) if config.reconcile_s > 0 else None
 
@@ -154,6 +158,16 @@ class Exporter:
         self._telemetry.queries.labels(key.project).inc(answers.asked)
         self._telemetry.project_up.labels(key.project).set(1)
         self._telemetry.read_at.labels(key.project).set_to_current_time()
+        await self._tell(key, read)
+
+    async def _tell(self, key: ProjectKey, read: Values) -> None:
+        """Tell the embedded engine what alerts say; other servers are asked once if they want to."""
+        if self._file is None or not self._has_overview:
+            return
+        try:
+            self._has_overview = await tell(self._client, key, find(self._file, {key.project: read}))
+        except ApiError as error:
+            self._failed("overview", "untold", reason_of(error))
 
     async def _look_at_health(self) -> None:
         try:

@@ -1,4 +1,4 @@
-"""What the embedded engine alone has: faults and reset, where a setting allows them, and what judges do."""
+"""What the embedded engine alone has: faults and reset where a setting allows them, judges, told alerts."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from typing import Any
 
 from starlette.responses import Response
 
+from langfuse_embedded.alert_board import SEVERITIES, STATES
 from langfuse_embedded.clock import now_ms
 from langfuse_embedded.faults import FaultsUnreadable, parse_faults
 from langfuse_embedded.http.errors import Forbidden, InvalidRequest, NotFound
 from langfuse_embedded.http.json_answers import json_response
-from langfuse_embedded.http.schema import Number, Object, String
+from langfuse_embedded.http.schema import Array, Enum, Number, Object, String
 from langfuse_embedded.judge.connections import PREFLIGHT, PREFLIGHT_ATTEMPTS, NotCallable, target_at
 from langfuse_embedded.judge.failures import CallFailed
 from langfuse_embedded.judge.jobs import summary
@@ -29,6 +30,29 @@ _DEFAULT_MODEL = Object(
         "provider": String(min=1),
         "model": String(min=1),
         "modelParams": Object(_PARAMETERS, strict=True).nullish(),
+    },
+    strict=True,
+)
+_TEXT = String(max=1000)
+_ALERTS = Object(
+    {
+        "alerts": Array(
+            Object(
+                {
+                    "name": String(min=1, max=1000),
+                    "state": Enum(*STATES),
+                    "severity": Enum(*SEVERITIES),
+                    "condition": _TEXT,
+                    "window": _TEXT,
+                    "group": _TEXT.default(""),
+                    "value": Number().nullish(),
+                    "runbook": _TEXT.default(""),
+                    "description": _TEXT.default(""),
+                },
+                strict=True,
+            ),
+            max=500,
+        )
     },
     strict=True,
 )
@@ -61,12 +85,20 @@ async def reset_project(call: Call) -> Response:
         media = reset_state(call.engine.state.db, call.project_id)
     for media_id in media:
         call.engine.media.files.remove(call.project_id, media_id)
+    call.engine.alerts.forget(call.project_id)
     return json_response({"message": "Project reset"})
 
 
 def _require_faults(call: Call) -> None:
     if call.engine.config.faults is None:
         raise NotFound("Start the embedded engine with EMBEDDED_FAULTS=none to inject faults while it runs")
+
+
+async def replace_alerts(call: Call) -> Response:
+    """Take what alerts say about the project now: its overview shows it, until the engine stops."""
+    body = await call.json(_ALERTS)
+    call.engine.alerts.tell(call.project_id, body["alerts"], now_ms())
+    return json_response({"success": True})
 
 
 async def show_judge(call: Call) -> Response:
@@ -136,6 +168,7 @@ OPERATIONS = [
     Operation("PUT", _DEFAULT, set_default_model),
     Operation("DELETE", _DEFAULT, delete_default_model),
     Operation("GET", "/api/embedded/judge", show_judge),
+    Operation("PUT", "/api/embedded/alerts", replace_alerts),
     Operation("GET", "/api/embedded/faults", show_faults),
     Operation("PUT", "/api/embedded/faults", replace_faults),
     Operation("POST", "/api/embedded/reset", reset_project),

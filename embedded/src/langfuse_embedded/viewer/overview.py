@@ -1,4 +1,4 @@
-"""Overview: cost, tokens, latency, errors and scores over time, as the Metrics API counts them."""
+"""Overview: firing alerts; cost, tokens, latency, errors and scores over time, as the Metrics API counts."""
 
 from __future__ import annotations
 
@@ -119,6 +119,7 @@ async def overview(visit: Visit) -> Answer:
 
     values = {
         "section": "overview",
+        "alerts": visit.engine.alerts.of(visit.project_id),
         **found,
         "ranges": [
             (label, url({**shown, "range": name, "from": None, "to": None}), name == range_name)
