@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import secrets
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,13 +21,16 @@ from scripts.data.adopt import command
 from tests.embedded.test_import_between import rows
 from tests.embedded.test_media import Upload, outside
 from tests.scenarios.conftest import MakeStack
-from tests.scenarios.stack import Stack, export, new_id, wait_readable
+from tests.scenarios.stack import Stack, export, new_id, other_checkout, wait_readable
 from tests.unit.scripts.fakes import Screen
 
 from .official import Official
 
-TRACES, SPANS = 40, 25
+TRACES, SPANS = 100, 200
 OLD_KEY = {"LANGFUSE_PUBLIC_KEY": "pk-lf-old", "LANGFUSE_SECRET_KEY": "sk-lf-old"}
+
+
+MOST_RUNS = 60
 
 
 @pytest.fixture(scope="module")
@@ -126,3 +133,65 @@ def test_it_is_looked_at_taken_over_and_given_back(
     old.start()
     with old.client() as client:
         assert everything(client) == wanted
+
+
+def adopt_until(stack: Stack, old: Official, passed: set[str]) -> str:
+    """Run the command in a process, and kill it with its children at a step that is not in `passed`.
+
+    Returns the line that announced that step, or nothing when the command came to its end.
+    """
+    argv = [sys.executable, "-m", "scripts", "adopt", str(old.directory), "--yes"]
+    process = subprocess.Popen(
+        argv,
+        cwd=stack.context.layout.root,
+        env={**os.environ, **stack.context.environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    said = []
+    with process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            said.append(line)
+            step = line.strip()
+            if step.endswith(" ...") and step not in passed:
+                os.killpg(process.pid, signal.SIGKILL)
+                return step
+    assert process.returncode == 0, "".join(said)
+    return ""
+
+
+def test_it_is_killed_at_each_step_and_repeated(
+    old: Official, make_stack: MakeStack, engine: docker.DockerClient, tmp_path: Path
+) -> None:
+    """Each run gets one step further than those before; each begins by starting the old stack again."""
+    stack = other_checkout(make_stack(), tmp_path / "checkout")
+    with old.client() as client:
+        wanted = everything(client)
+    before = states(engine, old)
+    passed: set[str] = set()
+    try:
+        for _ in range(MOST_RUNS):
+            step = adopt_until(stack, old, passed)
+            if not step:
+                break
+            passed.add(step)
+        else:
+            pytest.fail(f"still killed after {MOST_RUNS} runs, at: {sorted(passed)}")
+        assert {f"{one} ..." for one in (
+            "Stopping the old web",
+            "Copying the old stores",
+            "Storing the copy",
+            "Stopping the old stack for good",
+            "Starting the old stack again",
+            "Comparing the rows of both",
+        )} <= passed  # fmt: skip
+        assert {state for state, _ in states(engine, old).values()} == {"exited"}
+        with stack.client(OLD_KEY) as client:
+            assert everything(client) == wanted
+        assert adopt(stack, old, undo=True) == 0
+        assert states(engine, old) == before
+    finally:
+        stack.destroy()
