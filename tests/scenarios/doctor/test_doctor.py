@@ -135,7 +135,7 @@ SQL: list[tuple[str, str, str, str, str]] = [
         "insert into _prisma_migrations (id, checksum, migration_name) values ('x', 'x', '20990101_zeus');",
         "delete from _prisma_migrations where id = 'x';",
         "20990101_zeus",
-        "make logs SERVICE=langfuse-web",
+        "make repair-migration",
     ),
     (
         "langfuse.background_migrations",
