@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from langfuse_embedded.store.documents import load_or_none
 from langfuse_embedded.store.hexid import unpack
-from langfuse_embedded.store.observation_query import StoredObservation
 
 COLUMNS = {
     "type": "stringOptions",
@@ -51,24 +51,54 @@ _PROMPT_EXPERIMENT = "langfuse-prompt-experiment"
 _SENT_BY_A_JUDGE = "llm-as-a-judge"
 _BUCKETS = 2**53
 
-_ROW: dict[str, Callable[[sqlite3.Row], Any]] = {
-    "type": lambda row: row["type"],
-    "name": lambda row: row["name"],
-    "environment": lambda row: row["environment"],
-    "level": lambda row: row["level"],
-    "version": lambda row: row["version"],
-    "traceName": lambda row: row["trace_name"],
-    "userId": lambda row: row["user_id"],
-    "sessionId": lambda row: row["session_id"],
-    "tags": lambda row: load_or_none(row["tags"]) or [],
-    "isRootObservation": lambda row: row["parent_span_id"] is None or bool(row["is_app_root"]),
-    "parentObservationId": lambda row: row["parent_span_id"],
-    "experimentId": lambda row: row["experiment_id"],
-    "isExperimentItemRootSpan": lambda row: row["experiment_item_root_span_id"] == unpack(row["span_id"]),
-    "calledToolNames": lambda row: load_or_none(row["called_tool_names"]) or [],
-    "toolCalls": lambda row: len(load_or_none(row["called_tool_names"]) or []),
-    "datasetId": lambda row: row["experiment_dataset_id"],
+
+@dataclass(frozen=True, slots=True)
+class _Value:
+    """Which columns of a row a column of a filter is made of, and how."""
+
+    reads: tuple[str, ...]
+    of: Callable[[sqlite3.Row], Any]
+
+
+def _plain(name: str) -> _Value:
+    return _Value((name,), lambda row: row[name])
+
+
+_VALUES = {
+    "type": _plain("type"),
+    "name": _plain("name"),
+    "environment": _plain("environment"),
+    "level": _plain("level"),
+    "version": _plain("version"),
+    "traceName": _plain("trace_name"),
+    "userId": _plain("user_id"),
+    "sessionId": _plain("session_id"),
+    "tags": _Value(("tags",), lambda row: load_or_none(row["tags"]) or []),
+    "isRootObservation": _Value(
+        ("parent_span_id", "is_app_root"),
+        lambda row: row["parent_span_id"] is None or bool(row["is_app_root"]),
+    ),
+    "parentObservationId": _plain("parent_span_id"),
+    "experimentId": _plain("experiment_id"),
+    "isExperimentItemRootSpan": _Value(
+        ("experiment_item_root_span_id", "span_id"),
+        lambda row: row["experiment_item_root_span_id"] == unpack(row["span_id"]),
+    ),
+    "calledToolNames": _Value(
+        ("called_tool_names",), lambda row: load_or_none(row["called_tool_names"]) or []
+    ),
+    "toolCalls": _Value(
+        ("called_tool_names",), lambda row: len(load_or_none(row["called_tool_names"]) or [])
+    ),
+    "datasetId": _plain("experiment_dataset_id"),
 }
+_METADATA = "metadata"
+
+
+def columns_read(conditions: Iterable[Mapping[str, Any]]) -> set[str]:
+    """Return the columns of a row that `matches` looks at; metadata are in none."""
+    known = (_VALUES.get(condition["column"]) for condition in conditions)
+    return {name for value in known if value is not None for name in value.reads}
 
 
 def may_be_judged(environment: str) -> bool:
@@ -94,16 +124,16 @@ def sampled(span_id: str, rate: float) -> bool:
 
 def matches(
     conditions: Sequence[Mapping[str, Any]],
-    observation: StoredObservation,
+    row: sqlite3.Row,
     metadata: Callable[[], Mapping[str, str]],
 ) -> bool:
-    """Tell whether all conditions hold; `metadata` is called where one asks for it."""
+    """Tell whether all conditions hold for a row; `metadata` is called where one asks for it."""
     for condition in conditions:
         column = condition["column"]
-        if column == "metadata":
+        if column == _METADATA:
             value: Any = metadata()
-        elif column in _ROW:
-            value = _ROW[column](observation.row)
+        elif column in _VALUES:
+            value = _VALUES[column].of(row)
         else:
             return False
         if not _holds(condition, value):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from langfuse_embedded.clock import now_ms
@@ -12,18 +12,17 @@ from langfuse_embedded.store.database import open_database
 from langfuse_embedded.store.evaluation_rules import Assignment, EvaluationRuleStore, Rule
 from langfuse_embedded.store.evaluators import Evaluator, EvaluatorStore
 from langfuse_embedded.store.events import EVENTS_FILE
-from langfuse_embedded.store.observation_query import StoredObservation
-from langfuse_embedded.store.observation_rows import COLUMNS
+from langfuse_embedded.store.hexid import unpack
 from langfuse_embedded.store.state import StateReader
 
-from .filters import matches, may_be_judged, sampled
+from .filters import columns_read, matches, may_be_judged, sampled
 from .identity import job_id
 from .jobs import Jobs, NewJob
 
 _CHUNK = 500
-_SELECT = (
-    f"select {', '.join(COLUMNS)} from observations where seq > ? and seq <= ? order by seq limit {_CHUNK}"
-)
+# Of every row, beside what the filters of rules look at: most rows match none.
+_NEEDED = ("seq", "project", "trace_id", "span_id", "environment", "block", "position")
+_NOTE_MS = 1000
 
 
 class Rules:
@@ -33,6 +32,8 @@ class Rules:
         self.db = open_database(data_dir / "state.db", readonly=True)
         self._version = -1
         self.of_project: dict[str, list[Rule]] = {}
+        self.since: int | None = None
+        self.select = ""
         self._pairs: dict[str, tuple[Rule, Assignment, Evaluator]] = {}
 
     def refresh(self) -> None:
@@ -47,6 +48,8 @@ class Rules:
             {one.evaluator_id for rule in rules for one in rule.assignments}
         )
         self.of_project, self._pairs = {}, {}
+        self.since = min((rule.since for rule in rules), default=None)
+        self.select = _select(rules)
         for rule in rules:
             self.of_project.setdefault(rule.project_id, []).append(rule)
             for one in rule.assignments:
@@ -64,6 +67,12 @@ class Rules:
         return (one for one in rule.assignments if self.pair(one.id) is not None)
 
 
+def _select(rules: Iterable[Rule]) -> str:
+    read = {name for rule in rules for name in columns_read(rule.values.filter)}
+    columns = ", ".join([*_NEEDED, *sorted(read.difference(_NEEDED))])
+    return f"select {columns} from observations where seq > ? and seq <= ? order by seq limit {_CHUNK}"
+
+
 class Scheduler:
     """Follows the sequence of `events.db`, and adds a job for everything that a rule matches."""
 
@@ -72,43 +81,57 @@ class Scheduler:
         self.db = open_database(data_dir / EVENTS_FILE, readonly=True)
         self._blocks = BlockReader(self.db)
         self._projects: dict[int, str] = {}
-        self._seen = jobs.seen()
+        self._seen = self._noted = jobs.seen()
+        self._noted_at = 0
 
     def step(self) -> bool:
         """Look at the next observations; tell whether there are more."""
         last = self.db.execute("select last from sequence").fetchone()[0]
         if last < self._seen:
             # The data of an earlier moment was restored: what comes from now on is new.
-            self._jobs.add([], last, now_ms())
-            self._seen = last
+            self._note([], last)
         if last == self._seen:
+            self._note_at_leisure()
             return False
-        since = min((rule.since for rules in self._rules.of_project.values() for rule in rules), default=last)
+        since = last if self._rules.since is None else self._rules.since
         begin = min(max(self._seen, since), last)
-        rows = self.db.execute(_SELECT, (begin, last)).fetchall() if begin < last else []
-        found = [job for row in rows for job in self._jobs_of(row)]
+        rows = self.db.execute(self._rules.select, (begin, last)).fetchall() if begin < last else []
+        found = [job for row in rows if may_be_judged(row["environment"]) for job in self._jobs_of(row)]
         seen = rows[-1]["seq"] if len(rows) == _CHUNK else last
-        self._jobs.add(found, seen, now_ms())
-        self._seen = seen
+        if found:
+            self._note(found, seen)
+        else:
+            self._seen = seen
+            self._note_at_leisure()
         return bool(seen < last)
 
+    def _note(self, found: list[NewJob], seen: int) -> None:
+        now = now_ms()
+        self._jobs.add(found, seen, now)
+        self._seen = self._noted = seen
+        self._noted_at = now
+
+    def _note_at_leisure(self) -> None:
+        """Note how far this has looked: after a kill, what matches no rule is looked at once more."""
+        if self._noted != self._seen and now_ms() - self._noted_at >= _NOTE_MS:
+            self._note([], self._seen)
+
     def _jobs_of(self, row: sqlite3.Row) -> Iterator[NewJob]:
-        if not may_be_judged(row["environment"]):
-            return
         project_id = self._project(row["project"])
-        observation = StoredObservation(row)
+        span_id = unpack(row["span_id"])
         for rule in self._rules.of_project.get(project_id, ()):
-            if row["seq"] <= rule.since or not sampled(observation.id, rule.values.sampling):
+            if row["seq"] <= rule.since or not sampled(span_id, rule.values.sampling):
                 continue
-            if not matches(rule.values.filter, observation, lambda: self._metadata(row)):
+            if not matches(rule.values.filter, row, lambda: self._metadata(row)):
                 continue
+            trace_id = unpack(row["trace_id"])
             for one in self._rules.active(rule):
                 yield NewJob(
-                    id=job_id(rule.id, one.id, observation.trace_id, observation.id),
+                    id=job_id(rule.id, one.id, trace_id, span_id),
                     project_id=project_id,
                     project=row["project"],
-                    trace_id=observation.trace_id,
-                    span_id=observation.id,
+                    trace_id=trace_id,
+                    span_id=span_id,
                     rule_id=rule.id,
                     assignment_id=one.id,
                     evaluator_id=one.evaluator_id,
