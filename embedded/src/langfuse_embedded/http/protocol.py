@@ -19,6 +19,53 @@ STALLED_ANSWER_SECONDS = 60.0
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
+_STATUS_LINE = b"HTTP/1.1 "
+_CONTINUE = b"HTTP/1.1 100 "
+
+
+class _Joining:
+    """A transport that sends the head of an answer with what follows it: one call of the system, not two.
+
+    Has what uvicorn asks of a transport.
+    """
+
+    __slots__ = (
+        *("_head", "_transport", "abort", "get_extra_info", "get_write_buffer_size", "is_closing"),
+        *("pause_reading", "resume_reading", "set_protocol"),
+    )
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._head = b""
+        self.abort = transport.abort
+        self.get_extra_info = transport.get_extra_info
+        self.get_write_buffer_size = transport.get_write_buffer_size
+        self.is_closing = transport.is_closing
+        self.pause_reading = transport.pause_reading
+        self.resume_reading = transport.resume_reading
+        self.set_protocol = transport.set_protocol
+
+    def write(self, data: bytes) -> None:
+        """Send bytes; the head of an answer waits for the next ones, or for `flush`."""
+        if self._head:
+            self._head, data = b"", self._head + data
+        elif data.startswith(_STATUS_LINE) and not data.startswith(_CONTINUE):
+            self._head = data
+            return
+        self._transport.write(data)
+
+    def flush(self) -> None:
+        """Send a head that nothing has followed."""
+        if self._head:
+            head, self._head = self._head, b""
+            self._transport.write(head)
+
+    def close(self) -> None:
+        """Close when everything is sent."""
+        self.flush()
+        self._transport.close()
+
+
 class ClosableProtocol(HttpToolsProtocol):
     """A connection that is aborted without an answer, or that takes no request after this answer.
 
@@ -39,6 +86,8 @@ class ClosableProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first request."""
         super().connection_made(transport)
+        self._joining = _Joining(transport)
+        self.transport = self._joining  # type: ignore[assignment]
         self._headers_deadline = self.loop.call_later(HEADER_SECONDS, self.transport.close)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -89,6 +138,7 @@ class ClosableProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Close after the answer, but not at once: a client that still sends would lose the answer."""
+        self._joining.flush()
         is_unread = self.cycle.more_body and not self.pipeline
         super().on_response_complete()
         if self._hanging_up:
