@@ -6,9 +6,18 @@ import zlib
 
 from .batch import Decoded, DecodeError, TooLarge
 from .from_json import decode_json
-from .from_protobuf import decode_protobuf
+from .from_protobuf import decode_message, decode_protobuf, parse_protobuf
 
-__all__ = ["DecodeError", "Decoded", "TooLarge", "decode_json", "decode_protobuf", "gunzip"]
+__all__ = [
+    "DecodeError",
+    "Decoded",
+    "TooLarge",
+    "decode_json",
+    "decode_message",
+    "decode_protobuf",
+    "gunzip",
+    "parse_protobuf",
+]
 
 _GZIP = 16 + zlib.MAX_WBITS
 

@@ -10,8 +10,21 @@ from .rejection import Findings
 from .wire import WireError, parse_export
 
 
+def parse_protobuf(body: bytes | bytearray) -> Any:
+    """Return the message in the bytes, of the types in `wire.py`; raise `DecodeError` for other bytes."""
+    try:
+        return parse_export(body)
+    except WireError as error:
+        raise _unreadable() from error
+
+
 def decode_protobuf(body: bytes | bytearray) -> Decoded:
     """Decode an `ExportTraceServiceRequest`; raise `DecodeError` for other bytes and for unusable spans."""
+    return decode_message(parse_protobuf(body))
+
+
+def decode_message(export: Any) -> Decoded:
+    """Decode what `parse_protobuf` returns; raise `DecodeError` as `decode_protobuf` does."""
     findings = Findings()
     try:
         decoded = Decoded(
@@ -20,16 +33,20 @@ def decode_protobuf(body: bytes | bytearray) -> Decoded:
                     attributes_of(entry.resource.attributes),
                     [_scope(scope, findings) for scope in entry.scope_spans],
                 )
-                for entry in parse_export(body).resource_spans
+                for entry in export.resource_spans
             ]
         )
     except WireError as error:
-        message = "Failed to parse OTel Protobuf Trace"
-        raise DecodeError(message) from error
+        # An attribute: attributes are parsed one by one.
+        raise _unreadable() from error
     unusable = findings.message()
     if unusable is not None:
         raise DecodeError(unusable)
     return decoded
+
+
+def _unreadable() -> DecodeError:
+    return DecodeError("Failed to parse OTel Protobuf Trace")
 
 
 def _scope(message: Any, findings: Findings) -> Scope:

@@ -29,7 +29,7 @@ from langfuse_embedded.process_tree import end_with_parent
 from .commands import FAIL, REFUSE
 from .errors import Refused, TooCostly
 from .lookups import StateLookups
-from .preparation import events_of, prepare, slices_of, small
+from .preparation import events_if_small, prepare, slices_of
 from .protocol import Frame, encode, receive
 
 log = logging.getLogger("langfuse_embedded.mapper")
@@ -78,12 +78,9 @@ class Mapper:
         if frame.head["command"] != "ingest_otlp":
             return encode(*frame)
         try:
-            data = small(frame.head, frame.body)
-            if data is None:
-                return None
             moment = now_ms()
-            events = events_of({**frame.head, "gzip": False}, data, moment)
-            return self._prepared(frame, events, moment)
+            events = events_if_small(frame.head, frame.body, moment)
+            return None if events is None else self._prepared(frame, events, moment)
         except Exception as error:  # noqa: BLE001 - logged; one export must not end the process
             return _failed(frame, error)
 

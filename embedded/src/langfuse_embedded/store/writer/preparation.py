@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from langfuse_embedded.otlp.batch import Decoded, DecodeError, TooLarge
-from langfuse_embedded.otlp.decode import decode_json, decode_protobuf, gunzip
+from langfuse_embedded.otlp.decode import decode_json, decode_message, decode_protobuf, gunzip, parse_protobuf
 from langfuse_embedded.otlp.event import Event
 from langfuse_embedded.otlp.from_json import json_parts
 from langfuse_embedded.otlp.mapping import map_batch, map_spans, repeated_bytes
@@ -41,56 +41,67 @@ class PreparedTrace(NamedTuple):
     block: bytes
 
 
-def small(head: dict[str, Any], body: Payload) -> Payload | None:
-    """Return the decompressed body of an export that is cheap to prepare; ``None`` when it may not be.
+def events_if_small(head: dict[str, Any], body: Payload, now_ms: int) -> list[Event] | None:
+    """Return the events of an export that is cheap to prepare; ``None`` when it may not be.
+
+    The head is that of `events_of`.
 
     Raises:
-        Refused: the body is not what the head says.
+        Refused: the body cannot be read as the head says.
     """
     if len(body) > _SMALL_BYTES:
         return None
-    data = body
-    if head["gzip"]:
-        try:
-            data = gunzip(body, min(_SMALL_BYTES, head["limit"]))
-        except TooLarge:
-            return None
-        except DecodeError as error:
-            raise Refused(str(error)) from error
-    if head["json"]:
-        parts = data.count(b"{") + data.count(b"[")
-        # Values between commas are cheap, but not thousands of empty ones in the place of spans.
-        cheap = parts <= _SMALL_PARTS and data.count(b",") <= 5 * _SMALL_PARTS
-        spans = data.count(b"spanId")
-    else:
-        spans, parts = _counted(data)
-        cheap = parts <= _SMALL_PARTS
-    cheap = cheap and spans <= _SMALL_SPANS and spans * len(data) <= _SMALL_REPEATED_BYTES
-    return data if cheap else None
-
-
-def _counted(data: Payload) -> tuple[int, int]:
-    """Return how many spans a protobuf export has, and how many parts of any kind; no more than is small."""
     try:
-        resources = parse_export(data).resource_spans
-    except WireError:
-        return 0, 0
-    parts = len(resources)
+        data = gunzip(body, min(_SMALL_BYTES, head["limit"])) if head["gzip"] else body
+        if head["json"]:
+            decoded = decode_json(data) if _is_small_json(data) else None
+        else:
+            # Parsed once, to be counted and to be decoded.
+            export = parse_protobuf(data)
+            decoded = decode_message(export) if _is_small_export(export, len(data)) else None
+    except TooLarge:
+        return None
+    except DecodeError as error:
+        raise Refused(str(error)) from error
+    return None if decoded is None else map_batch(_accepted(head, decoded), now_ms=now_ms)
+
+
+def _is_small_json(data: Payload) -> bool:
+    # Values between commas are cheap, but not thousands of empty ones in the place of spans.
+    return (
+        data.count(b"{") + data.count(b"[") <= _SMALL_PARTS
+        and data.count(b",") <= 5 * _SMALL_PARTS
+        and _are_few(data.count(b"spanId"), len(data))
+    )
+
+
+def _are_few(spans: int, size: int) -> bool:
+    return spans <= _SMALL_SPANS and spans * size <= _SMALL_REPEATED_BYTES
+
+
+def _is_small_export(export: Any, size: int) -> bool:
+    """Tell whether a protobuf export of so many bytes has few spans, and few parts of any kind."""
+    resources = export.resource_spans
     spans = 0
+    parts = len(resources)
     if parts > _SMALL_PARTS:
-        return spans, parts
+        return False
+    # No part takes less than its tag and its length.
+    are_few_parts = size // 2 <= _SMALL_PARTS
     for resource in resources:
         parts += len(resource.resource.attributes) + len(resource.scope_spans)
         for scope in resource.scope_spans:
             spans += len(scope.spans)
             parts += len(scope.spans) + len(scope.scope.attributes)
             if spans > _SMALL_SPANS or parts > _SMALL_PARTS:
-                return spans, parts
+                return False
+            if are_few_parts:
+                continue
             for span in scope.spans:
                 parts += len(span.attributes)
                 if span.events:
                     parts += sum(1 + len(event.attributes) for event in span.events)
-    return spans, parts
+    return parts <= _SMALL_PARTS and _are_few(spans, size)
 
 
 def events_of(head: dict[str, Any], body: Payload, now_ms: int) -> list[Event]:
@@ -102,16 +113,19 @@ def events_of(head: dict[str, Any], body: Payload, now_ms: int) -> list[Event]:
     Raises:
         Refused: the body cannot be read as the head says.
     """
-    return map_batch(decoded_of(head, body), now_ms=now_ms)
+    return map_batch(_decoded_of(head, body), now_ms=now_ms)
 
 
-def decoded_of(head: dict[str, Any], body: Payload) -> Decoded:
-    """Return the spans of a trace export; see `events_of`."""
+def _decoded_of(head: dict[str, Any], body: Payload) -> Decoded:
     try:
         data = gunzip(body, head["limit"]) if head["gzip"] else body
         decoded = decode_json(data) if head["json"] else decode_protobuf(data)
     except DecodeError as error:
         raise Refused(str(error)) from error
+    return _accepted(head, decoded)
+
+
+def _accepted(head: dict[str, Any], decoded: Decoded) -> Decoded:
     if head["refusal"] and decoded.resources:
         raise Refused(head["refusal"])
     return decoded
@@ -129,7 +143,7 @@ def slices_of(head: dict[str, Any], body: Payload, now_ms: int) -> Iterator[list
     except DecodeError as error:
         raise Refused(str(error)) from error
     _refuse_many(json_parts(data, MAX_PARTS) if head["json"] else _protobuf_parts(data))
-    decoded = decoded_of({**head, "gzip": False}, data)
+    decoded = _decoded_of({**head, "gzip": False}, data)
     if repeated_bytes(decoded) > _MAX_REPEATED_BYTES:
         raise TooCostly(
             "The attributes of resources and scopes are too large to be repeated by so many spans: send "
