@@ -28,7 +28,7 @@ from .store.login_sessions import LoginSessions
 from .store.media import MediaStore
 from .store.models import Models
 from .store.price_list import PriceListUpdate
-from .store.projection import MetricsProjection
+from .store.projection import MetricsProjection, RememberedRows
 from .store.prompts import PromptStore
 from .store.score_configs import ScoreConfigs
 from .store.secrets import SecretBox
@@ -115,6 +115,7 @@ class Engine:
         self.writer.committed = self.events.committed
         self.subjects = Subjects(self.events, self.reads.run)
         self.metrics = MetricsProjection(self.config.data_dir, self.events)
+        self.counts = RememberedRows(self.metrics, self.events)
         if not self.config.ingest_lag_ms:
             self.metrics.start()
         # Last: it takes a core for half a second, which the writer's start should have.

@@ -12,7 +12,7 @@ from langfuse_embedded.viewer.filters import NOISE, Filters
 from langfuse_embedded.viewer.tables import OBSERVATIONS, SESSIONS, TRACES, USERS, Order, Query, Table
 from tests.unit.metrics.rows import DAY, PROJECT, START, Rows
 
-MINUTE = 60_000
+MINUTE, HOUR = 60_000, 3_600_000
 SMOKE = NOISE["smoke tests"][0]
 EVERYTHING = 10**9
 WINDOW = 20
@@ -73,7 +73,7 @@ def queries(rows: Rows, table: Table, given: Filters, window: int) -> tuple[Quer
     def run(sql: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
         return rows.db.execute(sql, values).fetchall()
 
-    whole, part = (Query(table, given, PROJECT, run, size) for size in (EVERYTHING, window))
+    whole, part = (Query(table, given, PROJECT, run, window=size) for size in (EVERYTHING, window))
     assert whole.latest_since is None
     return whole, part
 
@@ -121,14 +121,14 @@ def test_counts_are_those_of_the_list_since_the_time_that_is_named(
     assert narrowed.total() == value.count
 
 
-def test_the_window_has_as_many_observations_as_asked_for_and_their_minute(rows: Rows) -> None:
+def test_the_window_has_as_many_observations_as_asked_for_and_their_hour(rows: Rows) -> None:
     for table in TABLES:
         _, part = queries(rows, table, filters(), 300)
         assert part.latest_since is not None
         values = {"since": part.latest_since, "smoke": SMOKE}
         sql = "select count(*) from observations where start_time >= $since and environment <> $smoke"
         [(count,)] = rows.db.execute(sql, values).fetchall()
-        later = {**values, "since": part.latest_since + MINUTE}
+        later = {**values, "since": part.latest_since + HOUR}
         [(fewer,)] = rows.db.execute(sql, later).fetchall()
         assert count >= 300 > fewer
 
@@ -140,6 +140,17 @@ def test_what_fits_into_the_window_is_counted_as_a_whole(rows: Rows, table: Tabl
         assert part.latest_since is None
         assert part.facets() == whole.facets()
         assert part.keys(Order("time"), 20) == whole.keys(Order("time"), 20)
+
+
+def test_an_hour_with_too_many_is_looked_at_by_the_minute() -> None:
+    rows = Rows()
+    for number in range(100):
+        rows.observation(start_time=START + number * MINUTE // 2, trace_id=f"t{number}")
+    whole, part = queries(rows, TRACES, filters(), 10)
+    assert part.latest_since == START + 45 * MINUTE
+    assert part.keys(Order("time"), 5) == whole.keys(Order("time"), 5)
+    _, all_of_it = queries(rows, TRACES, filters(), 100)
+    assert all_of_it.latest_since is None
 
 
 def test_where_nothing_began_within_the_window_all_of_it_is_counted() -> None:

@@ -76,7 +76,10 @@ class ListPage:
         def run(sql: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
             return self._visit.engine.metrics.rows(sql, values, horizon=self.horizon)
 
-        return Query(self._table, self.filters, self.project, run)
+        def count(sql: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
+            return self._visit.engine.counts.rows(sql, values, horizon=self.horizon)
+
+        return Query(self._table, self.filters, self.project, run, count)
 
     def slice(self, query: Query) -> Slice:
         """Return the rows of the page, in a thread.

@@ -16,7 +16,7 @@ from .filters import FILTERS, Filters, Values
 FACET_VALUES = 12
 WINDOW = 50_000
 """Of the observations that fit, how many of the latest are counted by value, and looked at first."""
-_MINUTE_MS = 60_000
+_MINUTE_MS, _HOUR_MS = 60_000, 3_600_000
 _LATENCY = "o.end_time - o.start_time"
 
 
@@ -136,11 +136,22 @@ Facets = dict[str, list[FacetValue]]
 
 
 class Query:
-    """One table under some filters. It runs in a thread."""
+    """One table under some filters. It runs in a thread.
 
-    def __init__(self, table: Table, filters: Filters, project: int, run: Run, window: int = WINDOW) -> None:
+    `count` runs the statements that are the same for every page and order of a list; by default `run` does.
+    """
+
+    def __init__(
+        self,
+        table: Table,
+        filters: Filters,
+        project: int,
+        run: Run,
+        count: Run | None = None,
+        window: int = WINDOW,
+    ) -> None:
         self._table, self._filters, self._project, self._run = table, filters, project, run
-        self._window = window
+        self._count, self._window = count or run, window
 
     def total(self) -> int:
         """Return how many rows there are on all pages."""
@@ -151,34 +162,45 @@ class Query:
             # A hash of the key is as distinct as the key, and counted in a third of the time.
             counted = f"count(distinct hash({table.key}))" if table.key else "count(*)"
             sql = f"select {counted} from observations o where {' and '.join(self._fitting(values))}"
-        return int(self._rows(sql, values)[0][0])
+        return int(self._counted(sql, values)[0][0])
 
     @cached_property
     def latest_since(self) -> int | None:
-        """The minute from which on the latest `window` observations that fit began, in Unix milliseconds.
+        """The hour, or minute, from which on the latest `window` observations that fit began (Unix ms).
 
         ``None`` where there are not more than these, or where that cannot be told: filters that different
         observations of a trace meet.
         """
+        since, count, earliest = self._since(_HOUR_MS)
+        if since is not None and count > 2 * self._window:
+            since, _, _ = self._within(since)._since(_MINUTE_MS)
+        # What has all of it leaves nothing out.
+        return since if since is not None and since > earliest else None
+
+    def _since(self, unit: int) -> tuple[int | None, int, int]:
+        """Return since which unit of time there are `window` of them, how many, and when the first began."""
         values = Values()
-        [(minute, first)] = self._rows(
-            f"select max(minute) filter (where later >= {self._window}), min(minute) from (select minute,"
-            " sum(n) over (order by minute desc) as later from (select"
-            f" o.start_time // {_MINUTE_MS} as minute, count(*) as n from observations o"
+        [(number, count, earliest)] = self._counted(
+            f"select max(unit) filter (where later >= {self._window}),"
+            f" min(later) filter (where later >= {self._window}), min(earliest) from (select unit, earliest,"
+            f" sum(n) over (order by unit desc) as later from (select o.start_time // {unit} as unit,"
+            " count(*) as n, min(o.start_time) as earliest from observations o"
             f" where {' and '.join(self._fitting(values))} group by 1))",
             values,
         )
-        if minute is None or minute == first:
-            return None
-        return max(int(minute) * _MINUTE_MS, self._filters.since or 0)
+        if number is None:
+            return None, 0, 0
+        since = number * unit
+        return since if self._filters.since is None else max(since, self._filters.since), count, earliest
 
     @cached_property
     def latest(self) -> Query | None:
         """The same of what began since `latest_since`, if there is more."""
-        if self.latest_since is None:
-            return None
-        filters = replace(self._filters, since=self.latest_since)
-        return Query(self._table, filters, self._project, self._run)
+        return None if self.latest_since is None else self._within(self.latest_since)
+
+    def _within(self, since: int) -> Query:
+        filters = replace(self._filters, since=since)
+        return Query(self._table, filters, self._project, self._run, self._count, self._window)
 
     def keys(self, order: Order, limit: int, offset: int = 0) -> list[Any]:
         """Return the numbers of observations, or the ids of what they make together, in order."""
@@ -253,7 +275,7 @@ class Query:
         found: Facets = {name: [] for name in self._table.facets}
         named = [f"{name} as materialized ({sql})" for name, sql in shared.items()]
         sql = f"with {', '.join(named)} " if named else ""
-        for name, value, count in self._rows(sql + " union all ".join(parts), values):
+        for name, value, count in self._counted(sql + " union all ".join(parts), values):
             found[name].append(FacetValue(value, count))
         for name, some in found.items():
             picked = set(chosen.get(name, ()))
@@ -277,7 +299,7 @@ class Query:
             ]
         )
         return dict(
-            self._rows(
+            self._counted(
                 f"select o.environment, {counted} from observations o where {where} group by 1", values
             )
         )
@@ -301,8 +323,10 @@ class Query:
                 where.append(f"o.start_time >= {values.bind(since)}")
         condition = " and ".join(where)
         if name == "score":
+            # What is counted by key need not be distinct before.
+            named = "select s.name as v" if key else "select distinct s.name as v, o.seq"
             return (
-                f"select distinct s.name as v, o.seq{key} from observations o"
+                f"{named}{key} from observations o"
                 " join scores s on s.project = $project and s.trace_id = o.trace_id"
                 " and (s.observation_id = o.id or (s.observation_id is null and"
                 f" o.parent_id = '')) where {condition}"
@@ -370,6 +394,12 @@ class Query:
         return f"{select} from {inner} group by {key}{' having ' + ' and '.join(having) if having else ''}"
 
     def _rows(self, sql: str, values: Values) -> list[tuple[Any, ...]]:
+        return self._run(sql, self._bound(sql, values))
+
+    def _counted(self, sql: str, values: Values) -> list[tuple[Any, ...]]:
+        return self._count(sql, self._bound(sql, values))
+
+    def _bound(self, sql: str, values: Values) -> dict[str, Any]:
         if "$project" not in sql:  # pragma: no cover - every statement is bound to a project
             raise AssertionError(sql)
-        return self._run(sql, {**values.bound, "project": self._project})
+        return {**values.bound, "project": self._project}

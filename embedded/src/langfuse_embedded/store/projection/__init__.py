@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from .projection import MetricsProjection
+from .remembered import RememberedRows
 
-__all__ = ["MetricsProjection"]
+__all__ = ["MetricsProjection", "RememberedRows"]
