@@ -88,12 +88,13 @@ class App:
         elif scope["type"] == "http":
             request = Request(scope, Paced(receive))
             begin = time.monotonic()
+            raw_path = _raw_path(scope)
             try:
-                response = await self._respond(request)
+                response = await self._respond(request, raw_path)
             except ClientDisconnect:
                 return
-            if _is_of_the_api(path := _raw_path(scope)):
-                any_origin = not path.startswith("/api/admin/")
+            if _is_of_the_api(raw_path):
+                any_origin = not raw_path.startswith("/api/admin/")
                 if len(getattr(response, "body", b"")) > _LARGE:
                     # The tag of an answer is made of all its bytes.
                     response = await run_in_threadpool(deliver, request, response, any_origin=any_origin)
@@ -118,9 +119,9 @@ class App:
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
-    async def _respond(self, request: Request) -> Response:
+    async def _respond(self, request: Request, raw_path: str) -> Response:
         try:
-            return await self._dispatch(request)
+            return await self._dispatch(request, raw_path)
         except ApiError as error:
             return json_response(error.body(), error.status, error.headers)
         except CommandError as error:
@@ -137,8 +138,7 @@ class App:
             log.exception("%s %s failed", request.method, request.url.path)
             return json_response({"message": "Internal Server Error", "error": "InternalServerError"}, 500)
 
-    async def _dispatch(self, request: Request) -> Response:
-        raw_path = _raw_path(request.scope)
+    async def _dispatch(self, request: Request, raw_path: str) -> Response:
         if "%" in raw_path and not _is_decodable(raw_path):
             return HTMLResponse(_BAD_REQUEST_PAGE, 400)
         if raw_path.startswith("/api/") and raw_path.endswith("/"):
