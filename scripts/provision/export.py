@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scripts.api.errors import ObjectRefused
+
 from .kinds import KINDS
 from .kinds.dataset_items import read_items_of
 from .kinds.datasets import ITEM, Datasets
@@ -28,10 +30,23 @@ class ExportedFile:
 
 
 def read_everything(server: Server) -> dict[str, Sequence[Found]]:
-    """Return all objects of a project by kind. Raises ApiError."""
+    """Return all objects of a project by kind, but for what cannot be read, which the server notes.
+
+    Raises:
+        ApiError: the server does not answer, or refuses more than one object.
+    """
     everything: dict[str, Sequence[Found]] = {kind.name: kind.found(server, ()) for kind in KINDS}
-    everything[ITEM] = read_items_of(server, [one.key for one in everything[Datasets.name]])
-    return everything
+    read: list[Found] = []
+    items: list[Found] = []
+    for dataset in everything[Datasets.name]:
+        try:
+            items += read_items_of(server, [dataset.key])
+        except ObjectRefused as error:
+            # Without its items it is not written either: a plan from the files would delete them.
+            server.note_unreadable("dataset", dataset.key, error.message)
+        else:
+            read.append(dataset)
+    return {**everything, Datasets.name: read, ITEM: items}
 
 
 def files_of(everything: Mapping[str, Sequence[Found]]) -> list[ExportedFile]:

@@ -135,14 +135,18 @@ class ClickHouse:
 
     def merge(self, project: str, spans: Collection[SpanId]) -> None:
         """Let go of second copies of spans now, and not when ClickHouse gets to it."""
-        ids = ",".join(literal(span.span) for span in sorted(spans)[:_IDS_A_QUESTION])
+        ordered = sorted(spans)
         for table in ("events_full", "events_core"):
-            rows = self.rows(
-                f"SELECT DISTINCT _partition_id AS id FROM {self._table(table)}"
-                f" WHERE project_id = {literal(project)} AND lower(span_id) IN ({ids})"
-            )
-            for row in rows:
-                self.query(f"OPTIMIZE TABLE {self._table(table)} PARTITION ID {literal(row['id'])} FINAL")
+            partitions: set[str] = set()
+            for begin in range(0, len(ordered), _IDS_A_QUESTION):
+                ids = ",".join(literal(span.span) for span in ordered[begin : begin + _IDS_A_QUESTION])
+                rows = self.rows(
+                    f"SELECT DISTINCT _partition_id AS id FROM {self._table(table)}"
+                    f" WHERE project_id = {literal(project)} AND lower(span_id) IN ({ids})"
+                )
+                partitions.update(row["id"] for row in rows)
+            for partition in sorted(partitions):
+                self.query(f"OPTIMIZE TABLE {self._table(table)} PARTITION ID {literal(partition)} FINAL")
 
     def patched(self) -> list[str]:
         """Return the tables with changes that only patch parts have: a read applies them, a backup does not.

@@ -23,11 +23,16 @@ from .backups import Stack, stack_in
 from .conftest import StartEngine
 from .harness import RunningEngine
 from .spans import TRACES, export, read, send, span, trace_id
+from .test_media import Upload
 
 _DEADLINE = 40.0
 # 2^30 ways to part the letters, none of which fits.
 _TRAP = "^(a|a)+$"
 _CAUGHT = "a" * 30 + "!"
+COUNT = (
+    '{"view":"observations","metrics":[{"measure":"count","aggregation":"count"}],"filters":[],'
+    '"fromTimestamp":"2020-01-01T00:00:00Z","toTimestamp":"2100-01-01T00:00:00Z"}'
+)
 
 
 @pytest.fixture
@@ -197,11 +202,8 @@ def test_an_engine_works_in_a_directory_with_an_odd_name_and_keeps_its_files_the
     trace = trace_id()
     send(engine.client, span(trace, attributes={"langfuse.observation.metadata.a": "b"}))
     assert len(read(engine.client, traceId=trace)) == 1
-    query = (
-        '{"view":"observations","metrics":[{"measure":"count","aggregation":"count"}],"filters":[{"column":'
-        '"metadata","type":"stringObject","key":"a","operator":"=","value":"b"}],'
-        '"fromTimestamp":"2020-01-01T00:00:00Z","toTimestamp":"2100-01-01T00:00:00Z"}'
-    )
+    filters = '[{"column":"metadata","type":"stringObject","key":"a","operator":"=","value":"b"}]'
+    query = COUNT.replace("[]", filters)
     answer = engine.client.get("/api/public/v2/metrics", params={"query": query})
     assert answer.json()["data"] == [{"count_count": 1}], answer.text
     assert {path.name for path in tmp_path.iterdir()} == {name}
@@ -214,6 +216,8 @@ def test_a_full_disk_is_told_by_all_routes_and_health_until_there_is_room(start_
     send(engine.client, span(trace_id()))
     prompt = {"name": "before", "prompt": "x" * 100_000}
     assert engine.client.post("/api/public/v2/prompts", json=prompt).status_code == 201
+    medium = Upload(b"x" * 200_000)
+    place = medium.announce(engine.client).json()["uploadUrl"]
     # A limit on the size of files stands in for the disk; the kernel refuses the write in the same way.
     everybody = [psutil.Process(engine.pid), *psutil.Process(engine.pid).children(recursive=True)]
     limit = (4096, resource.RLIM_INFINITY)
@@ -229,9 +233,16 @@ def test_a_full_disk_is_told_by_all_routes_and_health_until_there_is_room(start_
         assert answer.status_code == 503, (path, answer.text)
         assert "could not be stored" in answer.text
         assert answer.headers["retry-after"] == "1"
+    answer = medium.put(place)
+    assert (answer.status_code, "could not be stored" in answer.text) == (503, True)
+    answer = engine.client.get("/api/public/v2/metrics", params={"query": COUNT})
+    assert answer.status_code == 200 or "could not be stored" in answer.text
     answer = engine.client.get("/api/public/health")
     assert (answer.status_code, "could not be stored" in answer.json()["status"]) == (503, True)
     for pid, before in unlimited:
         resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
     wait_for(lambda: engine.client.get("/api/public/health").status_code == 200, engine.log)
     assert engine.client.post("/api/public/v2/prompts", json={"name": "a", "prompt": "b"}).status_code == 201
+    assert medium.put(place).status_code == 200
+    answer = engine.client.get("/api/public/v2/metrics", params={"query": COUNT})
+    assert answer.json()["data"] == [{"count_count": 1}], answer.text

@@ -234,6 +234,16 @@ def test_the_file_has_what_is_shown_and_no_formulas(engine: RunningEngine, visit
         assert mark in page_csv(visit, path, user=mark)
 
 
+@pytest.mark.parametrize("text", ["=1+1", " =1+1", "'=1+1", "\uff1d1+1", "\t@SUM(1)", "'' -1"])
+def test_no_spelling_of_a_formula_gets_into_a_file(
+    engine: RunningEngine, visit: httpx.Client, text: str
+) -> None:
+    mark = span_id()
+    send(engine.client, span(trace_id(), text, attributes={"user.id": mark}))
+    [row] = csv.DictReader(io.StringIO(page_csv(visit, "/observations", user=mark)))
+    assert row["name"] == f"'{text}"
+
+
 def page_csv(visit: httpx.Client, path: str, **query: str) -> str:
     answer = visit.get(PROJECT + path, params={**query, "format": "csv"})
     assert answer.status_code == 200

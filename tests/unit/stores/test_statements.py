@@ -129,6 +129,19 @@ def test_tables_go_after_the_views_that_read_them(tmp_path: Path) -> None:
     ]
 
 
+def test_second_copies_are_merged_in_each_month_that_any_of_the_spans_is_in(tmp_path: Path) -> None:
+    def answer(_: Sequence[str], __: Mapping[str, str] | None) -> Completed:
+        asked = runner.inputs[-1]
+        month = "202611" if "'s00000'" in asked else "202612"
+        return Completed(0, f'{{"id":"{month}"}}\n' if "SELECT" in asked else "")
+
+    runner = FakeRunner({"exec": answer})
+    spans = [SpanId("a1", f"s{number:05}") for number in range(5_001)]
+    ClickHouse(services(tmp_path, runner)).merge("kosmos", spans)
+    merged = [one for one in runner.inputs if one.startswith("OPTIMIZE")]
+    assert [one.split("PARTITION ID ")[1] for one in merged] == ["'202611' FINAL", "'202612' FINAL"] * 2
+
+
 def test_ids_from_outside_cannot_leave_their_quotes(tmp_path: Path) -> None:
     runner = FakeRunner()
     ClickHouse(services(tmp_path, runner)).stored("kosmos", [SpanId("a1", "x') OR 1 --\\")])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,8 +23,8 @@ from .visit import Visit
 
 MOST_CSV_ROWS = 10_000
 _MOST_PAGES = 2000
-# What a spreadsheet takes for the beginning of a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# What a spreadsheet takes for the beginning of a formula, also in full width and behind blanks and apostrophes.
+_FORMULA = re.compile(r"'*\s*[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,5 +200,5 @@ class ListPage:
 def _cell(value: Any) -> Any:
     if value is None:
         return ""
-    is_formula = isinstance(value, str) and value.startswith(_FORMULA)
+    is_formula = isinstance(value, str) and _FORMULA.match(value) is not None
     return f"'{value}" if is_formula else value
