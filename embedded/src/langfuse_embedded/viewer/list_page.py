@@ -23,7 +23,7 @@ from .visit import Visit
 
 MOST_CSV_ROWS = 10_000
 _MOST_PAGES = 2000
-# What a spreadsheet takes for the beginning of a formula, also in full width and behind blanks and apostrophes.
+# How a formula begins in a spreadsheet, also in full width and behind blanks and apostrophes.
 _FORMULA = re.compile(r"'*\s*[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]")
 
 
