@@ -14,6 +14,7 @@ import os
 import re
 import signal
 import socketserver
+import tempfile
 import threading
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -44,6 +45,8 @@ _METRICS = (
     # The server names counters that are 0, too.
     " ORDER BY name SETTINGS system_events_show_zero_values = 1"
 )
+# Its rows are bytes, and no text.
+_NATIVE = re.compile(r"INSERT INTO (?P<table>\S+) FORMAT Native")
 _ERROR_CODE = re.compile(r"Code: (\d+)\.")
 
 
@@ -59,9 +62,10 @@ class Front(ThreadingHTTPServer):
         session: Any,
         port: int = HTTP_PORT,
         grants: Mapping[str, frozenset[str]] | None = None,
+        directory: Path = DATA.parent,
     ) -> None:
         super().__init__(("0.0.0.0", port), Handler)  # noqa: S104 - inside a container
-        self.users, self.grants = users, grants or {}
+        self.users, self.grants, self.directory = users, grants or {}, directory
         self._session = session
         self._parameters = threading.Lock()
 
@@ -81,6 +85,14 @@ class Front(ThreadingHTTPServer):
         with self._parameters if parameters else nullcontext():
             answer: bytes = self._session.query(sql, form, params=dict(parameters)).bytes()
         return answer
+
+    def insert(self, table: str, rows: bytes) -> None:
+        """Insert rows in the format Native, which the library reads from files only. Raises as `run`."""
+        with tempfile.NamedTemporaryFile(dir=self.directory, suffix=".native") as file:
+            file.write(rows)
+            file.flush()
+            statement = f"INSERT INTO {table} SELECT * FROM file('{file.name}', 'Native')"  # noqa: S608 - as given
+            self.run(statement, "TabSeparated", {})
 
     def end(self) -> None:
         """Close the data directory."""
@@ -111,7 +123,8 @@ class Handler(BaseHTTPRequestHandler):
         if not self.server.knows(user, password):
             self._answer(403, AUTHENTICATION_FAILED.format(user=user).encode(), code="516")
             return
-        parts = [part for part in (arguments.get("query", ""), body.decode()) if part]
+        rows = _NATIVE.fullmatch(arguments.get("query", ""))
+        parts = [part for part in (arguments.get("query", ""), "" if rows else body.decode()) if part]
         sql = "\n".join(parts)
         if not self.server.allows(user, sql):
             self._answer(500, DENIED.format(user=user).encode(), code="497")
@@ -123,7 +136,11 @@ class Handler(BaseHTTPRequestHandler):
         }
         form = self.headers.get("x-clickhouse-format") or arguments.get("default_format") or "TabSeparated"
         try:
-            result = self.server.run(sql, form, parameters)
+            if rows:
+                self.server.insert(rows["table"], body)
+                result = b""
+            else:
+                result = self.server.run(sql, form, parameters)
         except Exception as error:  # noqa: BLE001 - whatever the engine refuses is the answer to this query
             found = _ERROR_CODE.search(str(error))
             self._answer(500, f"{error}\n".encode(), code=found[1] if found else "1001")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -91,3 +92,21 @@ def test_a_user_with_grants_does_no_more_than_they_say(statement: str, allowed: 
         assert front.allows("langfuse", statement)
     finally:
         front.server_close()
+
+
+def test_rows_of_the_format_native_reach_the_library_as_they_are(tmp_path: Path) -> None:
+    seen: list[tuple[str, bytes]] = []
+
+    class Reader(Session):
+        def query(self, sql: str, form: str, params: Mapping[str, str]) -> Answer:
+            path = sql.partition("file('")[2].partition("'")[0]
+            seen.append((sql.replace(path, "PATH"), Path(path).read_bytes()))
+            return Answer("")
+
+    front = Front({}, Reader(), port=0, directory=tmp_path)
+    try:
+        front.insert("`default`.`scores`", b"\x01\xff\x00")
+    finally:
+        front.server_close()
+    assert seen == [("INSERT INTO `default`.`scores` SELECT * FROM file('PATH', 'Native')", b"\x01\xff\x00")]
+    assert list(tmp_path.iterdir()) == []
