@@ -30,6 +30,8 @@ T = TypeVar("T")
 
 STORES = {"postgres": "postgres", "clickhouse": "clickhouse", "valkey": "valkey", "seaweedfs": "s3"}
 """The profile of each bundled store."""
+CLIENTS = {"postgres": "postgres-client", "clickhouse": "clickhouse-client", "valkey": "valkey-client"}
+"""The service with the programs that reach an external store, by the profile of the bundled one."""
 WORKER = "langfuse-worker"
 WEB = "langfuse-web"
 LONG_S = 12 * 3600.0
@@ -193,6 +195,32 @@ class Compose:
         profiles = compose_profiles(self.settings.values)
         return [service for service, profile in STORES.items() if profile in profiles]
 
+    def external(self) -> list[str]:
+        """Return the profiles of the stores that settings replace by external ones."""
+        profiles = compose_profiles(self.settings.values)
+        return [profile for profile in STORES.values() if profile not in profiles]
+
+    def clients(self) -> list[str]:
+        """Return the services with the programs that reach the external stores of this stack."""
+        return [CLIENTS[store] for store in self.external() if store in CLIENTS]
+
+    def start_clients(self) -> None:
+        """Start these services, where there are any."""
+        services = self.clients()
+        if services:
+            self.claim_volumes(self.model())
+            # With their profile, so that images.lock decides about their images, too.
+            profiles = ",".join((*compose_profiles(self.settings.values), "clients"))
+            argv = ("up", "--detach", "--wait", "--wait-timeout", str(_START_S), "--no-deps", *services)
+            self.checked(*argv, extra={"COMPOSE_PROFILES": profiles}, timeout_s=_START_S + 60)
+
+    def remove_clients(self) -> None:
+        """Remove their containers."""
+        services = self.clients()
+        mine = [one.id for one in self.containers() if one.service in services] if services else []
+        if mine:
+            self.client.run("rm", "--force", *mine)
+
     def run_once(self, service: str) -> None:
         """Run a service that does something and ends."""
         self._make("run", "--rm", "--no-deps", "-T", service)
@@ -349,17 +377,22 @@ class Compose:
         return pinned_environment(self.layout, self.runner, command, environment)
 
 
-def require_bundled(settings: Mapping[str, str]) -> None:
-    """Raise UsageError when a store is one that this stack does not run."""
-    foreign = [
+def external_databases(settings: Mapping[str, str]) -> list[str]:
+    """Return the settings that name an external PostgreSQL, ClickHouse or Valkey."""
+    return [
         setting
         for store, names in REPLACED_BY.items()
         if store != "s3"
         for setting in names
         if settings.get(setting)
     ]
-    if foreign:
+
+
+def require_bundled(settings: Mapping[str, str]) -> None:
+    """Raise UsageError when a database is one that this stack does not run, for commands that need that."""
+    external = external_databases(settings)
+    if external:
         raise UsageError(
-            f"External stores are not reached from here ({', '.join(foreign)} in .env).",
-            fix="use what their provider offers for backups, and keep .env and config/ with them.",
+            f"This command does not change external stores ({', '.join(external)} in .env).",
+            fix="do it where they are run; make backup, restore, reconcile and erase work on them.",
         )

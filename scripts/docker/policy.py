@@ -24,6 +24,9 @@ LOOPBACK = frozenset({"127.0.0.1", "::1"})
 # Services that end when their work is done: they have no health, and may not be started again for ever.
 ONE_SHOT = frozenset({"buckets", "roles"})
 
+# Programs that commands run: they are there while a command is, have no health, and nobody waits for them.
+CLIENTS = frozenset({"postgres-client", "clickhouse-client", "valkey-client"})
+
 # (service, port inside): everything that a host port may lead to.
 PUBLISHED = frozenset(
     {
@@ -45,6 +48,7 @@ NETWORKS: Mapping[str, frozenset[str]] = MappingProxyType(
         "seaweedfs": frozenset({"stores", "objects"}),
         "buckets": frozenset(),
         "roles": frozenset({"stores"}),
+        **dict.fromkeys(CLIENTS, frozenset({"edge"})),
         "caddy": frozenset({"edge", "objects", "monitoring", "alerts"}),
         "prometheus": frozenset({"monitoring", "alerts", "stores"}),
         "alertmanager": frozenset({"alerts", "notify"}),
@@ -308,7 +312,7 @@ def nobody_is_root(config: Config) -> Iterator[Finding]:
 def every_service_has_a_health_check(config: Config) -> Iterator[Finding]:
     """One that can fail, on an address that exists: `localhost` may be ::1, where nothing listens."""
     for name, service in _services(config):
-        if name in ONE_SHOT:
+        if name in ONE_SHOT | CLIENTS:
             continue
         health = service.get("healthcheck") or {}
         test = " ".join(health.get("test") or ())
@@ -458,7 +462,7 @@ def host_files_are_read_only(config: Config) -> Iterator[Finding]:
 def services_come_back(config: Config) -> Iterator[Finding]:
     """After a crash or a restart of the host, but not after `make down`."""
     for name, service in _services(config):
-        wanted = "on-failure:5" if name in ONE_SHOT else "unless-stopped"
+        wanted = "on-failure:5" if name in ONE_SHOT | CLIENTS else "unless-stopped"
         if service.get("restart") != wanted:
             yield name, f"restart is {service.get('restart')}, not {wanted}"
 
@@ -466,7 +470,7 @@ def services_come_back(config: Config) -> Iterator[Finding]:
 def everything_is_in_utc(config: Config) -> Iterator[Finding]:
     """Langfuse finds nothing, or the wrong hours, when a store is not."""
     for name, service in _services(config):
-        if name not in ONE_SHOT and _environment(service).get("TZ") != "UTC":
+        if name not in ONE_SHOT | CLIENTS and _environment(service).get("TZ") != "UTC":
             yield name, "TZ is not UTC"
 
 

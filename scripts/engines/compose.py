@@ -15,7 +15,7 @@ from scripts.core.heartbeats import heartbeats_dir
 from scripts.core.layout import Layout, give_to, write_private
 from scripts.core.runner import Runner
 from scripts.core.waiting import Clock, Look, tail, wait_until
-from scripts.docker.compose import WEB, Compose, lowered_cpus
+from scripts.docker.compose import CLIENTS, WEB, Compose, lowered_cpus
 from scripts.docker.containers import Container
 from scripts.docker.daemon import Daemon, container_at, ports_of_containers, read_daemon
 from scripts.docker.failure import progress_of, start_failure
@@ -111,7 +111,7 @@ class ComposeEngine:
         return local_url(self.settings["LANGFUSE_BIND_ADDRESS"], self.settings.integer("LANGFUSE_PORT"))
 
     def state(self) -> EngineState:
-        containers = self.compose.containers()
+        containers = self._containers()
         # A one-shot service that ended well is not a part of what runs.
         parts = tuple(_part(one) for one in containers if not one.done)
         if not self._runs(containers):
@@ -135,14 +135,14 @@ class ComposeEngine:
         )
 
     def memory(self) -> Mapping[str, int]:
-        return self.compose.client.memory(self.compose.containers())
+        return self.compose.client.memory(self._containers())
 
     def obstacles(self) -> Sequence[Obstacle]:
         found = unfinished_restore(self.layout)
         config = self.compose.run("config", "--quiet")
         if config.returncode != 0:
             found.append(Obstacle(f"compose.yaml is not usable: {config.stderr.strip()}", "correct it"))
-        containers = self.compose.containers()
+        containers = self._containers()
         found += self._older_stores(containers)
         if config.returncode == 0 and self._runs(containers):
             return [*found, *self._other_version()]
@@ -266,7 +266,7 @@ class ComposeEngine:
         ]
 
     def start(self, init: Mapping[str, str]) -> bool:
-        before, volumes = self.compose.containers(), set(self.data())
+        before, volumes = self._containers(), set(self.data())
         was_running = self._runs(before)
         if "monitoring" in compose_profiles(self.settings.values):
             self._let_exporter_read()
@@ -286,10 +286,10 @@ class ComposeEngine:
         Raises:
             EngineError: one did not come up; with its last log lines.
         """
-        self._start(init, self.compose.containers(), services)
+        self._start(init, self._containers(), services)
 
     def stop(self) -> bool:
-        containers = self.compose.containers()
+        containers = self._containers()
         if containers:
             with self.progress.working("Stopping the containers"):
                 self.compose.checked("down")
@@ -411,7 +411,7 @@ class ComposeEngine:
 
         An image makes its database at the first start only, and takes what an interrupted one left for whole.
         """
-        served = any(one.service == WEB and one.health == "healthy" for one in self.compose.containers())
+        served = any(one.service == WEB and one.health == "healthy" for one in self._containers())
         self.progress.note("Taking down what was started; data that was there stays.")
         self.compose.run("down")
         made = {name.removeprefix("volume ") for name in set(self.data()) - volumes_before}
@@ -434,7 +434,7 @@ class ComposeEngine:
         with self.progress.steps("Starting the containers (the first start takes minutes)") as show:
 
             def look(said: str) -> None:
-                containers = self.compose.containers()
+                containers = self._containers()
                 show(progress_of(services, containers, said))
                 hopeless = [one for one in containers if one.hopeless and (one.id, one.started) not in old]
                 if hopeless:
@@ -443,7 +443,7 @@ class ComposeEngine:
             done = self.compose.watched(
                 look, *argv, extra=init, capacity=capacity, timeout_s=START_TIMEOUT_S + 60
             )
-            containers = self.compose.containers()
+            containers = self._containers()
             show(progress_of(services, containers, ""))
         if done.returncode != 0:
             raise self._start_failure([one for one in containers if not one.well], done.stderr)
@@ -467,6 +467,10 @@ class ComposeEngine:
     def _start_failure(self, guilty: Sequence[Container], said: str) -> StackError:
         reports = [(one, self._container_log(one.id)) for one in guilty]
         return start_failure(reports, said)
+
+    def _containers(self) -> list[Container]:
+        """Return the containers of the stack, without those that a command runs beside it."""
+        return [one for one in self.compose.containers() if one.service not in CLIENTS.values()]
 
     @staticmethod
     def _runs(containers: Sequence[Container]) -> bool:

@@ -30,21 +30,28 @@ Counts = dict[str, dict[str, int]]
 
 @dataclass(frozen=True, slots=True)
 class ClickHouse:
-    """The bundled ClickHouse, database `name`. Methods raise StackError when they fail."""
+    """The bundled ClickHouse. Methods raise StackError when they fail.
+
+    Attributes:
+        service: the container in which its client runs.
+        client: that program, with options.
+    """
 
     services: Compose
     database: str = "default"
+    service: str = SERVICE
+    client: tuple[str, ...] = ("clickhouse-client",)
 
     def query(self, statement: str) -> str:
         """Return the answer to a statement."""
         try:
             # User and password are in the environment of the service, where the client looks for them.
-            return self.services.execute(SERVICE, ["clickhouse-client"], stdin=statement)
+            return self.services.execute(self.service, list(self.client), stdin=statement)
         except CommandFailed as error:
             raise StoreError(
                 f"ClickHouse refused: {' '.join(statement.split())[:120]}",
                 details=error.details,
-                fix="look at `make logs SERVICE=clickhouse`.",
+                fix="look at `make logs SERVICE=clickhouse`, or at the logs of an external ClickHouse.",
             ) from error
 
     def rows(self, statement: str) -> list[dict[str, Any]]:

@@ -36,8 +36,11 @@ _BACKUP = (
 # As the administrator, who makes everything the property of the server's user (config/postgres/roles.sql).
 _RESTORE = (
     f"{_LOGIN}exec pg_restore --exit-on-error --no-owner --no-privileges --role=langfuse_app"
-    ' --dbname "$PGDATABASE"'
+    ' --dbname "$PGDATABASE" "$@"'
 )
+ONE_SCHEMA = "--schema=public"
+DUMP, DUMP_OF_SCHEMA = "postgres.dump", "postgres.public.dump"
+"""How the dump of a whole database is called, and that of its schema: that one makes the schema, too."""
 # A row's own fields, and those of a document in it.
 _FIELDS = 'strict $.**{0 to 1} ? (@.type() == "object").keyvalue()'
 _IS_ID = (
@@ -48,7 +51,7 @@ _TRIES = 20
 _TEXTS_A_QUESTION = 1000
 
 # Writes a statement a table; each gives rows of table, project (empty where it has none) and count as JSON.
-_COUNTS = r"""
+COUNTS = r"""
 SELECT format('SELECT json_build_array(%L, %s, count(*)) FROM %I.%I %s', table_name,
     CASE WHEN of_project THEN 'coalesce(project_id::text, '''')' ELSE '''''' END, table_schema, table_name,
     CASE WHEN of_project THEN 'GROUP BY project_id' ELSE '' END)
@@ -63,10 +66,10 @@ ORDER BY table_name \gexec
 """
 # The dump sees what the transaction sees, which has counted the rows before. Its bytes go to standard output,
 # the counts to standard error. Not compressed: the repository does that, and finds what it has already.
-_DUMP = rf"""
+DUMP_STATEMENTS = rf"""
 \o |cat >&2
 BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
-{_COUNTS}
+{COUNTS}
 SELECT pg_export_snapshot() AS snapshot \gset
 \o
 \setenv SNAPSHOT :snapshot
@@ -84,6 +87,11 @@ class Postgres:
 
     services: Compose
     sleep: Callable[[float], None] = time.sleep
+
+    @property
+    def dump_name(self) -> str:
+        """How a file with its dump is called."""
+        return DUMP
 
     def size(self) -> int:
         """Return the size of the database in bytes."""
@@ -188,23 +196,25 @@ class Postgres:
 
     def counts(self, database: str = DATABASE) -> Counts:
         """Return the rows of all tables by project."""
-        return read_counts(self.query(_COUNTS, database).splitlines())
+        return read_counts(self.query(COUNTS, database).splitlines())
 
     def dump(self, into: Path, database: str = DATABASE) -> Counts:
         """Write a dump to a file; return the rows of all tables as they are in it."""
         with into.open("wb") as file:
-            said = self.services.into_file(SERVICE, ["sh", "-c", _BACKUP, database], file, _DUMP)
+            said = self.services.into_file(SERVICE, ["sh", "-c", _BACKUP, database], file, DUMP_STATEMENTS)
         return read_counts(said.splitlines())
 
     def load(self, dump: Path) -> None:
         """Fill a database beside the one in use from a dump."""
         self.drop(RESTORED)
         self.query(f"CREATE DATABASE {RESTORED} OWNER langfuse_app TEMPLATE template0;", "postgres")
+        # The schema is there already.
+        options = [ONE_SCHEMA] if dump.name == DUMP_OF_SCHEMA else []
         with dump.open("rb") as file:
             self.services.write(
                 SERVICE,
-                ["sh", "-c", _RESTORE, RESTORED],
-                lambda stream: _copy(iter(lambda: file.read(1 << 20), b""), stream.write),
+                ["sh", "-c", _RESTORE, RESTORED, *options],
+                lambda stream: copy_bytes(iter(lambda: file.read(1 << 20), b""), stream.write),
             )
 
     def exchange(self) -> None:
@@ -267,7 +277,8 @@ def read_counts(lines: Iterable[str]) -> Counts:
     return counts
 
 
-def _copy(chunks: Iterable[bytes], write: Callable[[bytes], object]) -> None:
+def copy_bytes(chunks: Iterable[bytes], write: Callable[[bytes], object]) -> None:
+    """Write every chunk."""
     for chunk in chunks:
         write(chunk)
 

@@ -59,8 +59,10 @@ class Valkey:
         """Yield name and value of every key of database 0 as JSON, some hundred in a step."""
         cursor = b"0"
         while True:
-            argv = ["valkey-cli", "-e", "-n", "0", "EVAL", _SOME, "0", cursor.decode()]
-            cursor, *lines = self.services.read(SERVICE, argv, lambda stream: stream.read()).splitlines()
+            argv = self._argv("0", "EVAL", _SOME, "0", cursor.decode())
+            cursor, *lines = self.services.read(
+                self._service, argv, lambda stream: stream.read()
+            ).splitlines()
             yield from lines
             if cursor == b"0":
                 return
@@ -73,4 +75,12 @@ class Valkey:
         self._run(database, "EVAL", _CLEAR, "0")
 
     def _run(self, database: str, *command: str) -> str:
-        return self.services.execute(SERVICE, ["valkey-cli", "-e", "-n", database, *command]).strip()
+        return self.services.execute(self._service, self._argv(database, *command)).strip()
+
+    @property
+    def _service(self) -> str:
+        """The container in which its client runs."""
+        return SERVICE
+
+    def _argv(self, database: str, *command: str) -> list[str]:
+        return ["valkey-cli", "-e", "-n", database, *command]

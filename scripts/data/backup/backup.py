@@ -6,6 +6,7 @@ from scripts.core.errors import EXIT_OK
 from scripts.core.heartbeats import record_success
 from scripts.core.layout import only_one_command
 from scripts.engines.context import Context
+from scripts.engines.external_stores import within_reach
 
 from .manifest import Manifest
 from .repository import Saved
@@ -20,7 +21,8 @@ from .sets import (
 def run(context: Context, *, dry_run: bool) -> int:
     """The command. Works beside a running engine; safe to repeat after any interruption."""
     settings = context.settings()
-    with only_one_command(context.layout):
+    engine = context.current_engine(settings).name
+    with only_one_command(context.layout), within_reach(context, settings, engine):
         plan = make_plan(context, settings, create=not dry_run)
         context.console.note(f"{plan.engine.name} engine, {size_text(plan.driver.size())} of data")
         context.console.note(f"Repository: {plan.repository.location}")

@@ -9,6 +9,7 @@ from scripts.core.errors import EXIT_OK
 from scripts.core.layout import only_one_command
 from scripts.engines import data_secrets
 from scripts.engines.context import Context
+from scripts.engines.external_stores import within_reach
 from scripts.engines.smoke import run_smoke_tests
 from scripts.settings.values import Settings
 
@@ -50,21 +51,24 @@ def run(
         undo_unfinished(context)
         settings = context.lenient_settings()
         plan = replace(make_plan(context, settings, backup), only=only)
-        refuse_unknown_stores(plan)
-        show(context, plan)
-        refuse_foreign_keys(context, settings, plan.manifest)
-        refuse_newer(plan)
-        if not replace_data:
-            refuse_data(context, plan)
-        work = context.layout.restore_dir
-        require_space(work, plan.manifest.bytes)
-        with staged(work / "download"):
-            with context.console.working(f"Fetching {size_text(plan.manifest.bytes)}"):
-                capture = fetch(plan, work / "download")
-            engine = put_in_place(context, plan, capture, work)
-            with context.console.working("Looking for what was on its way when the backup was made"):
-                driver = driver_for(context, context.settings(), plan.manifest.engine)
-                replayed = driver.settle(capture / STORES)
+        with within_reach(context, settings, plan.manifest.engine):
+            refuse_unknown_stores(plan)
+            show(context, plan)
+            show_places(context, plan)
+            refuse_foreign_keys(context, settings, plan.manifest)
+            refuse_newer(plan)
+            refuse_unfit(plan)
+            if not replace_data:
+                refuse_data(context, plan)
+            work = context.layout.restore_dir
+            require_space(work, plan.manifest.bytes)
+            with staged(work / "download"):
+                with context.console.working(f"Fetching {size_text(plan.manifest.bytes)}"):
+                    capture = fetch(plan, work / "download")
+                engine = put_in_place(context, plan, capture, work)
+                with context.console.working("Looking for what was on its way when the backup was made"):
+                    driver = driver_for(context, context.settings(), plan.manifest.engine)
+                    replayed = driver.settle(capture / STORES)
     context.console.rows(
         [
             ("Restored", f"{plan.snapshot.short_id} of {plan.manifest.ended}"),
@@ -85,17 +89,20 @@ def look(context: Context, backup: str, *, replace_data: bool, only: Sequence[st
     plan = replace(make_plan(context, settings, backup), only=only)
     refuse_unknown_stores(plan)
     show(context, plan)
+    show_places(context, plan)
     checks: list[Callable[[], None]] = [
         lambda: refuse_foreign_keys(context, settings, plan.manifest),
         lambda: refuse_newer(plan),
+        lambda: refuse_unfit(plan),
     ]
     if not replace_data:
         checks.append(lambda: refuse_data(context, plan))
-    for check in checks:
-        try:
-            check()
-        except Refused as refused:
-            context.console.warn(f"A restore would be refused: {refused.message} ({refused.fix})")
+    with within_reach(context, settings, plan.manifest.engine):
+        for check in checks:
+            try:
+                check()
+            except Refused as refused:
+                context.console.warn(f"A restore would be refused: {refused.message} ({refused.fix})")
     context.console.note("Nothing was changed.")
     return EXIT_OK
 
@@ -130,11 +137,30 @@ def refuse_unknown_stores(plan: Plan) -> None:
         )
 
 
+def show_places(context: Context, plan: Plan) -> None:
+    """Say which stores a restore fills that are not run by this stack."""
+    for place in plan.driver.places():
+        context.console.note(f"External: {place}")
+
+
+def refuse_unfit(plan: Plan) -> None:
+    """Raise Refused when a backup cannot come into the stores of this stack."""
+    reasons = plan.driver.refusals(plan.manifest, plan.only)
+    if reasons:
+        raise Refused(
+            "The backup does not fit the stores of this stack. Nothing was changed.",
+            details=reasons,
+            fix="remove the settings of external stores from .env: it fits bundled ones; or see "
+            "docs/how-to/back-up-and-restore.md, External stores.",
+        )
+
+
 def refuse_data(context: Context, plan: Plan) -> None:
     """Raise Refused when there is data that the restore would replace."""
     if not plan.driver.has_data():
         return
-    place = context.layout.shown(context.layout.stack_dir)
+    external = plan.driver.places()
+    place = "its external stores" if external else context.layout.shown(context.layout.stack_dir)
     raise Refused(
         f"This stack has data in {place}, which the restore would replace. Nothing was changed.",
         fix="restore into another place with STACK_DIR=..., or replace the data: make restore REPLACE=1.",

@@ -11,10 +11,12 @@ from pathlib import Path
 from scripts.core.errors import StackError
 from scripts.core.layout import Layout, write_private
 from scripts.data.backup.drivers.base import Driver
+from scripts.docker.compose import external_databases
 from scripts.docker.images_lock import compose_files_variables
 from scripts.engines import data_secrets
 from scripts.engines.base import Engine, EngineName
 from scripts.engines.context import Context
+from scripts.engines.external_stores import within_reach
 from scripts.settings.values import Settings
 
 from .drivers import driver_for
@@ -64,9 +66,10 @@ def undo_unfinished(context: Context) -> None:
     # The engine that was restored is noted there until the files are put back.
     name = EngineName(context.remembered_engine() or EngineName.EMBEDDED)
     context.engine(name, settings).stop()
-    stores = driver_for(context, settings, name).unfinished(work)
-    if stores:
-        stores.undo()
+    with within_reach(context, settings, name):
+        stores = driver_for(context, settings, name).unfinished(work)
+        if stores:
+            stores.undo()
     unfinished.undo()
     shutil.rmtree(work)
 
@@ -130,6 +133,8 @@ def put_in_place(context: Context, plan: Plan, capture: Path, work: Path) -> Eng
     takes_settings = stored_settings.exists() and not layout.env_file.exists()
     settings = settings_after(context, stored_settings if takes_settings else None)
     if takes_settings:
+        if plan.manifest.engine == EngineName.COMPOSE:
+            refuse_external(context, settings, stored_settings)
         # It is put there last, and names compose files that are needed from now on.
         variables = compose_files_variables(replace(layout, env_file=stored_settings), context.environment)
         context = replace(context, environment={**context.environment, **variables})
@@ -181,6 +186,23 @@ def put_in_place(context: Context, plan: Plan, capture: Path, work: Path) -> Eng
     if stores:
         stores.commit()
     return engine
+
+
+def refuse_external(context: Context, settings: Settings, stored: Path) -> None:
+    """Raise Refused where the `.env` of a backup names external stores: nobody has said that they are meant.
+
+    On an empty host they may still be there, with newer data. The file is kept for people to look at.
+    """
+    named = [*external_databases(settings.values), *filter(settings.get, ("S3_ENDPOINT",))]
+    if not named:
+        return
+    copy = context.layout.stack_dir / "env-of-backup"
+    write_private(copy, stored.read_text(encoding="utf-8"))
+    shown = context.layout.shown(copy)
+    raise Refused(
+        f"The .env of the backup names external stores ({', '.join(named)}). Nothing was changed.",
+        fix=f"cp {shown} .env, check the addresses in it, then repeat (REPLACE=1 where they have data).",
+    )
 
 
 def start_again(context: Context, engine: Engine) -> None:

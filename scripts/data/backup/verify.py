@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import shutil
 import socket
@@ -11,15 +12,28 @@ from pathlib import Path
 
 from scripts.core.errors import EXIT_OK
 from scripts.core.heartbeats import record_success
-from scripts.core.layout import Layout
+from scripts.core.layout import Layout, write_private
 from scripts.docker.images_lock import compose_files_variables
 from scripts.engines.base import EngineName
 from scripts.engines.context import Context
+from scripts.settings.compose_table import EXTERNAL_STORES
+from scripts.settings.envfile import parse_env
+from scripts.settings.profiles import REPLACED_BY
 
 from .drivers import driver_for
 from .manifest import Manifest
 from .restoring import fetch, make_plan, prove, refuse_newer, settings_after, show
 from .sets import CREDENTIALS, SETTINGS, STORES, require_space, size_text
+
+_MADE_ANEW = ("CLICKHOUSE_PASSWORD", "REDIS_AUTH", "S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY")
+_OF_EXTERNAL = frozenset(
+    {
+        *_MADE_ANEW,
+        *("S3_ENDPOINT", "S3_PUBLIC_ENDPOINT", "S3_FORCE_PATH_STYLE"),
+        *("CLICKHOUSE_READER_USER", "CLICKHOUSE_READER_PASSWORD"),
+    }
+)
+"""What of `.env` belongs to external stores, beside what the table of settings groups with them."""
 
 
 def run(context: Context, *, backup: str, read_all: bool) -> int:
@@ -58,6 +72,9 @@ def start_and_prove(context: Context, manifest: Manifest, capture: Path, directo
     """Start an engine on a capture and read back what the manifest knows; return how many things."""
     stack = throw_away(context, directory)
     stored = capture / SETTINGS
+    if stored.exists():
+        write_private(directory / "env-of-backup", bundled_only(stored.read_text(encoding="utf-8")))
+        stored = directory / "env-of-backup"
     settings = settings_after(stack, stored if stored.exists() else None)
     driver = driver_for(stack, settings, manifest.engine)
     for source, place in driver.replacements(capture / STORES, ()):
@@ -94,6 +111,21 @@ def throw_away(context: Context, directory: Path) -> Context:
         "STACK_SIZE": "ci",
     }
     return replace(context, layout=layout, environment=environment)
+
+
+def bundled_only(text: str) -> str:
+    """Return the text of an `.env` without its external stores: a copy must touch nothing but its own."""
+    env_file = parse_env(text)
+    values = env_file.values()
+    if not any(values.get(name) for names in REPLACED_BY.values() for name in names):
+        return text
+    names = {setting.name for setting in EXTERNAL_STORES.settings} | _OF_EXTERNAL
+    gone = {one.line for one in env_file.assignments if one.name in names}
+    lines = enumerate(re.split(r"\r\n|\r|\n", text), start=1)
+    kept = [line for number, line in lines if number not in gone]
+    # What opens the bundled ones is made anew, as `make up` makes it.
+    made = [f"{name}={secrets.token_hex(20)}" for name in _MADE_ANEW]
+    return "\n".join([*kept, *made]) + "\n"
 
 
 def free_ports() -> tuple[int, int]:

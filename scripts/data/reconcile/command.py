@@ -13,6 +13,7 @@ from scripts.core.layout import only_one_command
 from scripts.data.transfer.remote import remote_of
 from scripts.engines.base import EngineName
 from scripts.engines.context import Context
+from scripts.engines.external_stores import within_reach
 
 from . import embedded
 from .findings import Findings
@@ -32,8 +33,9 @@ def run(context: Context, *, since: str, until: str, rate: float, check: bool, s
     settings = context.settings()
     now = datetime.now(UTC)
     begin, end = moment(since, now), moment(until, now) if until else now - GRACE
-    with only_one_command(context.layout):
-        if context.current_engine(settings).name is EngineName.EMBEDDED:
+    engine = context.current_engine(settings).name
+    with only_one_command(context.layout), within_reach(context, settings, engine):
+        if engine is EngineName.EMBEDDED:
             found = look_at_embedded(context, begin, end)
         else:
             found = look_at_compose(context, settings, begin, end, rate=rate, check=check)
@@ -58,7 +60,8 @@ def show_span(context: Context, wanted: str, since: str) -> int:
     if context.current_engine(settings).name is EngineName.EMBEDDED:
         raise UsageError("The embedded engine has no events bucket.", fix="make smoke.")
     now = datetime.now(UTC)
-    found = reconciler_of(context, settings).show(wanted.lower(), moment(since, now), now)
+    with within_reach(context, settings, EngineName.COMPOSE):
+        found = reconciler_of(context, settings).show(wanted.lower(), moment(since, now), now)
     if not found:
         raise UsageError(f"No batch since {since} has {wanted}.", fix="SINCE=7d looks further back.")
     context.console.print(json.dumps(found, indent=2, ensure_ascii=False))

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from scripts.docker.compose import require_bundled
 from scripts.engines.base import EngineName
 from scripts.engines.context import Context
 from scripts.settings.values import Settings
-from scripts.stores.clickhouse import ClickHouse
-from scripts.stores.postgres import Postgres
+from scripts.stores.opening import clickhouse_of, postgres_of
 
 from .compose import PATIENCE_S, Reconciler
 from .findings import Findings
@@ -18,17 +16,12 @@ from .scores import find_scores, replay_scores
 
 
 def reconciler_of(context: Context, settings: Settings, rate: float = 100.0) -> Reconciler:
-    """Return what compares and replays for a compose stack.
-
-    Raises:
-        UsageError: a store of the stack is not run by it.
-    """
-    require_bundled(settings.values)
+    """Return what compares and replays for a compose stack. Its external stores have to be within reach."""
     services = context.compose(settings)
     return Reconciler(
         settings,
-        Postgres(services),
-        ClickHouse(services, settings["CLICKHOUSE_DB"]),
+        postgres_of(services),
+        clickhouse_of(services),
         context.engine(EngineName.COMPOSE, settings).local_url,
         keys_per_second=rate,
         patience_s=PATIENCE_S,

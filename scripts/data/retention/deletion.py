@@ -13,13 +13,11 @@ from scripts.api.client import Api, Row
 from scripts.core.layout import write_private
 from scripts.core.waiting import Look, tail, wait_until
 from scripts.data.transfer.remote import TransferError, remote_of
-from scripts.docker.compose import require_bundled
 from scripts.engines.base import EngineName
 from scripts.engines.context import Context
 from scripts.engines.embedded import MODULE
 from scripts.settings.values import Settings
-from scripts.stores.clickhouse import ClickHouse
-from scripts.stores.postgres import Postgres
+from scripts.stores.opening import clickhouse_of, postgres_of
 
 from .compose_purge import Doomed, Purge
 from .rules import Trace
@@ -188,13 +186,11 @@ def purge(context: Context, settings: Settings, doomed: Mapping[str, Doomed]) ->
 
 
 def purge_compose(context: Context, settings: Settings, doomed: Mapping[str, Doomed]) -> Mapping[str, int]:
-    """Do the same in the stores of a compose stack, which goes on running."""
-    require_bundled(settings.values)
+    """Do the same in the stores of a compose stack, which goes on running; external ones are within reach."""
     services = context.compose(settings)
-    clickhouse = ClickHouse(services, settings["CLICKHOUSE_DB"])
     day = datetime.now(UTC).date().isoformat()
     with context.console.working("Removing payloads and what refers to the traces"):
-        return Purge(settings, services, Postgres(services), clickhouse, day).run(doomed)
+        return Purge(settings, services, postgres_of(services), clickhouse_of(services), day).run(doomed)
 
 
 def _any_of(column: str, values: Sequence[str]) -> Row:

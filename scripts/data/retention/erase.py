@@ -12,12 +12,12 @@ from scripts.api.client import Api
 from scripts.core.errors import EXIT_FAILED, EXIT_OK, UsageError
 from scripts.core.layout import only_one_command, write_private
 from scripts.data.transfer.remote import remote_of
-from scripts.docker.compose import require_bundled
 from scripts.engines.base import EngineName
 from scripts.engines.context import Context
+from scripts.engines.external_stores import within_reach
 from scripts.settings.values import Settings
 from scripts.stores.identifiers import Needles, keyed_hash
-from scripts.stores.postgres import Postgres
+from scripts.stores.opening import postgres_of
 
 from .compose_purge import Doomed
 from .deletion import Subject, delete, observations, projects_of, whole_traces
@@ -41,12 +41,14 @@ def run(context: Context, *, way: str, value: str, apply: bool, by: str, verify:
         raise UsageError(
             f"{way or 'The subject'} is empty.", fix=f"give one of {', '.join(WAYS)}, with a value."
         )
+    engine = context.current_engine(settings).name
     if verify and not apply:
-        with only_one_command(context.layout):
+        with only_one_command(context.layout), within_reach(context, settings, engine):
             needles = Needles.of([*names_of(way, value), *ids_of_records(context, settings, way, value)])
             return show_search(context, search_stores(context, settings, needles))
     hold = load_retention(*context.layout.edited("retention.yaml")).hold
-    with only_one_command(context.layout):
+    # Before anything is deleted: what hangs on it could not be removed otherwise.
+    with only_one_command(context.layout), within_reach(context, settings, engine if apply else ""):
         subjects = {}
         for project in projects_of(context):
             with remote_of(context, project) as remote:
@@ -93,7 +95,6 @@ def needles_of(doomed: Mapping[str, Doomed]) -> Needles:
 
 def search_stores(context: Context, settings: Settings, needles: Needles) -> list[Place]:
     """Return what a search of every store finds."""
-    require_bundled(settings.values)
     with context.console.working("Searching every store"):
         return search(context, settings, needles)
 
@@ -203,6 +204,6 @@ def ids_of_records(context: Context, settings: Settings, way: str, value: str) -
         services = context.compose(settings)
         yield from (
             trace
-            for trace in Postgres(services).all_deleted_traces()
+            for trace in postgres_of(services).all_deleted_traces()
             if keyed_hash(salt, "trace", trace) in hashes
         )

@@ -11,6 +11,7 @@ from scripts.core.heartbeats import record_success
 from scripts.core.layout import only_one_command
 from scripts.data.transfer.remote import remote_of
 from scripts.engines.context import Context
+from scripts.engines.external_stores import within_reach
 
 from .deletion import BATCH, Subject, delete, observations, projects_of, unfinished, whole_traces
 from .rules import Retention, load_retention
@@ -20,7 +21,8 @@ def run(context: Context, *, apply: bool, now: datetime | None = None) -> int:
     """The command. Without `apply` it only shows what would go."""
     settings = context.settings()
     rules = load_retention(*context.layout.edited("retention.yaml"))
-    with only_one_command(context.layout):
+    engine = context.current_engine(settings).name
+    with only_one_command(context.layout), within_reach(context, settings, engine if apply else ""):
         subjects = {}
         for project in projects_of(context):
             with remote_of(context, project) as remote:

@@ -23,6 +23,7 @@ from scripts.stores.clickhouse import literal as clickhouse_literal
 from scripts.stores.errors import StoreError
 from scripts.stores.event_batches import ROOT, parse_batch, spans_of
 from scripts.stores.identifiers import Needles
+from scripts.stores.opening import clickhouse_of, postgres_of, valkey_of
 from scripts.stores.postgres import Postgres, literal
 from scripts.stores.s3 import NoSuchObject
 from scripts.stores.valkey import Valkey
@@ -67,10 +68,10 @@ def search(context: Context, settings: Settings, needles: Needles) -> list[Place
         return [*search_embedded(context, needles), *search_files(context, needles)]
     services = context.compose(settings)
     return [
-        *search_postgres(Postgres(services), needles),
-        *search_clickhouse(ClickHouse(services, settings["CLICKHOUSE_DB"]), needles),
+        *search_postgres(postgres_of(services), needles),
+        *search_clickhouse(clickhouse_of(services), needles),
         *(place for name in (EVENTS, MEDIA, EXPORTS) for place in search_bucket(settings, name, needles)),
-        *search_valkey(Valkey(services), needles),
+        *search_valkey(valkey_of(services), needles),
         *search_files(context, needles),
     ]
 

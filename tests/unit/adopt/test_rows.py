@@ -10,7 +10,7 @@ from scripts.data.adopt.asking import ORGANIZATIONS, UNFINISHED_MIGRATIONS
 from scripts.data.adopt.capture import moved_rows
 from scripts.data.adopt.content import hashes_of_tables
 from scripts.data.adopt.source import Place
-from tests.unit.stores.test_postgres_roles import Server, server
+from tests.unit.stores.postgres_server import Server, server
 
 __all__ = ["server"]
 # packages/shared/prisma/schema.prisma of the server at v4.16.0 (Media, BatchExport), as far as it matters.

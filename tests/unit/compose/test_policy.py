@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from scripts.docker.compose import CLIENTS as COMPOSE_CLIENTS
 from scripts.docker.images_lock import Locked, read_lock
-from scripts.docker.policy import RULES, Breach, check
+from scripts.docker.policy import CLIENTS, RULES, Breach, check
 
-from .conftest import ROOT, Render
+from .conftest import ROOT, Render, run_config
 
 Config = dict[str, Any]
 Change = Callable[[Config], object]
@@ -41,6 +43,16 @@ def test_every_profile_and_size_keeps_every_rule(render: Render, size: str, prof
 
 def test_a_stack_on_stores_of_ones_own_keeps_every_rule(render: Render) -> None:
     assert check(render(**EXTERNAL)) == []
+
+
+def test_programs_that_reach_external_stores_keep_every_rule_and_are_in_no_profile(render: Render) -> None:
+    text = "".join(f"{name}={value}\n" for name, value in EXTERNAL.items())
+    services = ("langfuse-web", "langfuse-worker", *CLIENTS)
+    config = json.loads(run_config(text, "--format", "json", *services).stdout)
+    assert config["services"].keys() >= CLIENTS
+    assert set(COMPOSE_CLIENTS.values()) == CLIENTS
+    assert check(config) == []
+    assert not CLIENTS & render(STACK_PROFILES="tls,monitoring", **EXTERNAL)["services"].keys()
 
 
 def test_an_address_that_the_operator_opened_is_no_breach(render: Render) -> None:

@@ -16,6 +16,9 @@ from scripts.docker.compose import Compose
 from scripts.docker.images_lock import Locked, lock_text
 from scripts.engines.base import WantedProject
 from scripts.engines.compose import ComposeEngine
+from scripts.settings.envfile import parse_env
+from scripts.settings.table import SETTINGS
+from scripts.settings.values import load_settings
 
 from .fakes import FakeRunner, QuietProgress, layout_in, settings_with
 
@@ -141,16 +144,21 @@ def test_whatever_makes_a_container_carries_the_pins(
 METHODS: dict[str, Callable[[Compose], object]] = {
     "bundled": lambda compose: compose.bundled(),
     "claim_volumes": lambda compose: compose.claim_volumes({"services": {}}),
+    "clients": lambda compose: compose.clients(),
     "containers": lambda compose: compose.containers(),
     "execute": lambda compose: compose.execute("postgres", ["psql"]),
+    "external": lambda compose: compose.external(),
     "images": lambda compose: compose.images(),
     "model": lambda compose: compose.model(),
+    "remove_clients": lambda compose: compose.remove_clients(),
     "require": lambda compose: compose.require(Completed(0), "ps"),
     "restart": lambda compose: compose.restart("langfuse-worker"),
     "restart_command": lambda compose: compose.restart_command("langfuse-worker"),
     "run_inside": lambda compose: compose.run_inside("langfuse-web", ["sh"]),
     "run_once": lambda compose: compose.run_once("buckets"),
     "start": lambda compose: compose.start("langfuse-worker"),
+    # Nothing is started for bundled stores; the test below has an external one.
+    "start_clients": lambda compose: compose.start_clients(),
     "states": lambda compose: compose.states(),
     "stop": lambda compose: compose.stop("langfuse-worker"),
     "up": lambda compose: compose.up("postgres"),
@@ -168,6 +176,13 @@ def test_no_method_makes_a_container_without_the_pins(tmp_path: Path, runner: Fa
     for call in METHODS.values():
         call(compose_in(tmp_path, runner))
     assert making(runner) == [("run", True), ("run", True), ("up", True)]
+
+
+def test_what_reaches_an_external_store_carries_the_pins(tmp_path: Path, runner: FakeRunner) -> None:
+    env_file = parse_env("REDIS_HOST=valkey.acme.example\nREDIS_AUTH=obviously-fake-password\n")
+    settings = load_settings(SETTINGS, env_file, {"LANGFUSE_INIT_USER_PASSWORD": "test-password"})
+    Compose(layout_in(tmp_path), settings, {"PATH": "/bin"}, runner).start_clients()
+    assert making(runner) == [("up", True)]
 
 
 def test_streams_run_inside_a_container_that_is_there(tmp_path: Path) -> None:

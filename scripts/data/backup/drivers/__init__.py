@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scripts.docker.compose import Compose, require_bundled
+from scripts.docker.compose import Compose
 from scripts.engines.base import EngineName
 from scripts.engines.compose import ComposeEngine
 from scripts.engines.context import Context
@@ -15,15 +15,10 @@ from .embedded import EmbeddedDriver
 
 
 def driver_for(context: Context, settings: Settings, name: str) -> Driver:
-    """Return the driver of an engine.
-
-    Raises:
-        UsageError: a store of the stack is not run by it.
-    """
+    """Return the driver of an engine. External stores have to be within reach: `reached`."""
     layout, environment, runner = context.layout, context.environment, context.runner
     if name == EngineName.EMBEDDED:
         embedded = EmbeddedEngine(layout, settings, environment, runner, context.console)
         return EmbeddedDriver(layout, settings, environment, runner, embedded)
-    require_bundled(settings.values)
     engine = ComposeEngine(layout, settings, environment, runner, context.console)
     return ComposeDriver(engine, Compose(layout, settings, environment, runner))

@@ -69,6 +69,12 @@ class Driver(Protocol):
             StackError: the engine does not say.
         """
 
+    def places(self) -> Sequence[str]:
+        """Return what a restore fills that is not run by this stack, a line each."""
+
+    def refusals(self, manifest: Manifest, only: Sequence[str]) -> Sequence[str]:
+        """Return why a backup cannot come into these stores, or into some of them, a line each."""
+
     def describe(self, capture: Path) -> Contents:
         """Return what a capture holds, after looking for damage.
 

@@ -25,15 +25,18 @@ from scripts.engines.compose import ComposeEngine
 from scripts.stores import queues
 from scripts.stores.buckets import EVENTS, MEDIA, open_bucket
 from scripts.stores.clickhouse import ClickHouse
+from scripts.stores.clickhouse_tables import INDEX
 from scripts.stores.event_batches import objects_between, projects_in
+from scripts.stores.external import places, unsupported_valkey
+from scripts.stores.external_postgres import ExternalPostgres
+from scripts.stores.opening import clickhouse_of, postgres_of, valkey_of
 from scripts.stores.postgres import Postgres
 from scripts.stores.s3 import Bucket, StoredObject
 from scripts.stores.score_objects import may_hold_scores, score_objects_between
-from scripts.stores.valkey import Valkey
 
 from . import objects
 from .base import Captured, Exchange
-from .compose_exchange import JOURNAL, ComposeExchange, Parts, prefixed
+from .compose_exchange import JOURNAL, ComposeExchange, Parts, is_of_tables, prefixed
 
 CONTENTS = "contents.json"
 RUNNING = "backup"
@@ -69,7 +72,9 @@ class ComposeDriver:
         return self._postgres.size() + self._clickhouse.size() + stored
 
     def has_data(self) -> bool:
-        return bool(self.services.volumes())
+        return bool(self.services.volumes()) or any(
+            holds() for store, holds in self._holders.items() if store in self.services.external()
+        )
 
     def obstacles(self) -> Sequence[str]:
         states = self.services.states()
@@ -99,6 +104,20 @@ class ComposeDriver:
             return []
         return [f"it was made by Langfuse {made}, this stack runs {own}"]
 
+    def places(self) -> Sequence[str]:
+        return places(self.services)
+
+    def refusals(self, manifest: Manifest, only: Sequence[str]) -> Sequence[str]:
+        external = self.services.external()
+        reasons = []
+        if "clickhouse" in external and (not only or "clickhouse" in only) and not _has_tables(manifest):
+            reasons.append(
+                "it has ClickHouse as a bundled one makes it, with BACKUP, which an external one cannot read"
+            )
+        if "valkey" in external and (name := unsupported_valkey(self.services.layout)):
+            reasons.append(f"{name} of {self.services.layout.langfuse_file.name} is not supported here")
+        return reasons
+
     def describe(self, capture: Path) -> Contents:
         """See Driver. Its files have been compared with their checksums."""
         try:
@@ -110,10 +129,13 @@ class ComposeDriver:
         return []
 
     def exchange(self, capture: Path, work: Path, only: Sequence[str]) -> Exchange | None:
-        return ComposeExchange(self._parts(only), work, capture, self.describe(capture))
+        as_tables = (capture / "clickhouse" / INDEX).exists()
+        return ComposeExchange(self._parts(only, as_tables), work, capture, self.describe(capture))
 
     def unfinished(self, work: Path) -> Exchange | None:
-        return ComposeExchange(self._parts(()), work) if (work / JOURNAL).exists() else None
+        if not (work / JOURNAL).exists():
+            return None
+        return ComposeExchange(self._parts((), is_of_tables(work)), work)
 
     def start_to_read(self) -> None:
         """See Driver. Not the worker: a restored copy must not send what the original sends."""
@@ -148,7 +170,7 @@ class ComposeDriver:
             schema = {"postgres": self._postgres.migrations(), "clickhouse": self._clickhouse.migration()}
             counts = prefixed("clickhouse", self._clickhouse.counts())
             self._clickhouse.back_up(RUNNING)
-            counts |= prefixed("postgres", self._postgres.dump(into / "postgres.dump"))
+            counts |= prefixed("postgres", self._postgres.dump(into / self._postgres.dump_name))
         self._clickhouse.fetch(RUNNING, into / "clickhouse")
         with self._bucket(MEDIA) as bucket:
             media = objects.mirror(bucket, bucket.objects(), into / "media")
@@ -190,12 +212,12 @@ class ComposeDriver:
             keys = [found.key.split("/") for found in bucket.objects()]
         return [(parts[0], parts[-1].split(".")[0]) for parts in keys if len(parts) == 2]
 
-    def _parts(self, only: Sequence[str]) -> Parts:
+    def _parts(self, only: Sequence[str], as_tables: bool) -> Parts:
         return Parts(
             services=self.services,
             postgres=self._postgres,
-            clickhouse=self._clickhouse,
-            valkey=Valkey(self.services),
+            clickhouse=clickhouse_of(self.services, as_tables=as_tables),
+            valkey=valkey_of(self.services),
             media=lambda: self._bucket(MEDIA),
             events=lambda: self._bucket(EVENTS),
             only=frozenset(only),
@@ -203,11 +225,24 @@ class ComposeDriver:
 
     @property
     def _postgres(self) -> Postgres:
-        return Postgres(self.services)
+        return postgres_of(self.services)
 
     @property
     def _clickhouse(self) -> ClickHouse:
-        return ClickHouse(self.services, self.engine.settings["CLICKHOUSE_DB"])
+        return clickhouse_of(self.services)
+
+    @property
+    def _holders(self) -> Mapping[str, Callable[[], bool]]:
+        """What says whether an external store holds anything that a restore would replace."""
+        return {
+            "postgres": lambda: ExternalPostgres(self.services).has_tables(),
+            "clickhouse": lambda: bool(self._clickhouse.tables()),
+            "s3": self._has_media,
+        }
+
+    def _has_media(self) -> bool:
+        with self._bucket(MEDIA) as media:
+            return any(True for _ in media.objects())
 
     def _bucket(self, setting: str) -> Bucket:
         return open_bucket(self.engine.settings, setting)
@@ -220,6 +255,10 @@ def consistency(waiting: Mapping[str, int]) -> str:
         return f"{moment}; all queues were empty"
     jobs = ", ".join(f"{name} {count}" for name, count in sorted(waiting.items()))
     return f"{moment}; jobs that waited: {jobs}; what they bring is in the set and replayed by a restore"
+
+
+def _has_tables(manifest: Manifest) -> bool:
+    return any(file.path.endswith(f"/clickhouse/{INDEX}") for file in manifest.files)
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -1,7 +1,8 @@
 """Put restored stores of the compose engine in the place of the old ones, which can come back until the end.
 
 PostgreSQL is filled beside the database in use and renamed into place. ClickHouse makes a backup of itself
-before its tables are replaced. Valkey exchanges its database for an empty one. Buckets get what they lack.
+before its tables are replaced. Valkey exchanges its database for an empty one. Buckets get what they lack. In
+external stores the same happens beside what is in use: schemas, tables and keys with other names.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from scripts.data.backup.errors import BackupError
 from scripts.data.backup.manifest import Contents, count_differences
 from scripts.docker.compose import Compose
 from scripts.stores.clickhouse import BEFORE, ClickHouse
-from scripts.stores.postgres import Postgres
+from scripts.stores.clickhouse_tables import ClickHouseTables
+from scripts.stores.external import reach
+from scripts.stores.postgres import DUMP, DUMP_OF_SCHEMA, Postgres
 from scripts.stores.s3 import Bucket
 from scripts.stores.valkey import Valkey
 
@@ -63,7 +66,7 @@ class ComposeExchange:
         parts = self.parts
         start_stores(parts.services)
         self._tidy()
-        write_private(self.journal, json.dumps({"only": sorted(parts.only), "clickhouse": False}))
+        self._note(clickhouse=False)
         # Nothing in use changes from here ...
         if parts.wants("media"):
             self._add(parts.media, self.capture / "media")
@@ -72,9 +75,10 @@ class ComposeExchange:
                 self._add(parts.events, self.capture / mirrored)
             parts.clickhouse.send(self.capture / "clickhouse", INCOMING)
             parts.clickhouse.back_up(BEFORE)
-            write_private(self.journal, json.dumps({"only": sorted(parts.only), "clickhouse": True}))
+            self._note(clickhouse=True)
         if parts.wants("postgres"):
-            parts.postgres.load(self.capture / "postgres.dump")
+            of_schema = self.capture / DUMP_OF_SCHEMA
+            parts.postgres.load(of_schema if of_schema.exists() else self.capture / DUMP)
             # ... to here.
             parts.postgres.exchange()
         parts.valkey.set_aside()
@@ -108,6 +112,12 @@ class ComposeExchange:
             with self.parts.media() as bucket:
                 for key in [found.key for found in bucket.objects() if found.key not in kept]:
                     bucket.delete(key)
+
+    def _note(self, *, clickhouse: bool) -> None:
+        """Write the journal: what takes part, and whether ClickHouse has made a backup of itself, and how."""
+        as_tables = isinstance(self.parts.clickhouse, ClickHouseTables)
+        noted = {"only": sorted(self.parts.only), "clickhouse": clickhouse, "as_tables": as_tables}
+        write_private(self.journal, json.dumps(noted))
 
     def _tidy(self) -> None:
         """Remove what an exchange leaves that is over."""
@@ -160,10 +170,20 @@ class ComposeExchange:
             )
 
 
+def is_of_tables(work: Path) -> bool:
+    """Return whether the journal of an exchange says that ClickHouse keeps its backups as tables."""
+    return bool(json.loads((work / JOURNAL).read_text(encoding="utf-8")).get("as_tables"))
+
+
 def start_stores(services: Compose) -> None:
-    """Start the bundled stores and nothing that uses them; the buckets are there afterwards."""
+    """Start the bundled stores and what reaches external ones, and nothing that uses them.
+
+    The buckets of a bundled object store are there afterwards.
+    """
+    reach(services)
     bundled = services.bundled()
-    services.up(*bundled)
+    if bundled:  # without a name Compose starts everything
+        services.up(*bundled)
     if "postgres" in bundled:
         services.run_once("roles")
     if "seaweedfs" in bundled:

@@ -71,6 +71,12 @@ class EmbeddedDriver:
         levels: Mapping[str, int] = self._engine("schema")
         return levels
 
+    def places(self) -> Sequence[str]:
+        return ()
+
+    def refusals(self, manifest: Manifest, only: Sequence[str]) -> Sequence[str]:
+        return ()
+
     def describe(self, capture: Path) -> Contents:
         return parse_contents(self._engine("describe", "--check", "--data-dir", str(capture)))
 
