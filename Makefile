@@ -54,8 +54,8 @@ logs: .venv/.runtime ## Run: last log lines [SERVICE= FOLLOW=1]
 bootstrap: .venv/.runtime ## Run: make the server what config/ describes [PRUNE=1 YES=1]
 	@$(RUN) bootstrap $(call switch,dry-run,DRY_RUN) $(call switch,prune,PRUNE) $(call switch,yes,YES) $(call switch,json,JSON)
 
-init: .venv/.runtime ## Config: begin this site's own, in config/local
-	@$(RUN) init
+init: .venv/.runtime ## Config: begin this site's own, in config/local [FROM=]
+	@$(RUN) init $(call option,from,FROM) $(call switch,dry-run,DRY_RUN)
 
 plan: .venv/.runtime ## Config: what bootstrap would change [CHECK=1 PRUNE=1 JSON=1]
 	@$(RUN) plan $(call switch,check,CHECK) $(call switch,prune,PRUNE) $(call switch,json,JSON)

@@ -14,11 +14,14 @@ app = typer.Typer()
 
 
 @app.command()
-def init() -> None:
+def init(
+    source: Annotated[str, typer.Option("--from", help="Directory of a whole site.")] = "examples/site",
+    dry_run: DryRun = False,
+) -> None:
     """Begin the configuration of this site: config/local, which updates leave alone."""
     from scripts.config import init as command
 
-    execute(command.run)
+    execute(lambda context: command.run(context, source=source, dry_run=dry_run))
 
 
 @app.command()

@@ -3,29 +3,60 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
-from scripts.core.errors import EXIT_OK, UsageError
+from scripts.core.errors import EXIT_OK, StackError, UsageError
+from scripts.core.layout import Layout
 from scripts.engines.context import Context
 
+TEMPLATE = "examples/site"
+_LEFT_OUT = shutil.ignore_patterns(".git")
 
-def run(context: Context) -> int:
-    """The command.
+
+def run(context: Context, *, source: str = TEMPLATE, dry_run: bool = False) -> int:
+    """The command: copy a whole site, such as `examples/kosmos`, to `config/local`.
 
     Raises:
-        UsageError: the directory has files already.
+        UsageError: the directory has files already, or `source` is not a site.
+        StackError: the files cannot be written.
     """
     layout = context.layout
+    site = layout.root / source
+    _refuse_what_is_not_a_site(site, source)
     shown = layout.shown(layout.site_dir)
     if layout.site_dir.exists() and any(layout.site_dir.iterdir()):
         raise UsageError(
-            f"{shown}/ is not empty.", fix=f"edit what is there, then: make validate (ls {shown})."
+            f"{shown}/ is not empty; nothing was written.",
+            fix=f"edit what is there, then: make validate (ls {shown}). To begin anew, move it away first.",
         )
-    template = layout.root / "examples" / "site"
-    for source in sorted(template.iterdir()):
-        layout.site_dir.mkdir(exist_ok=True)
-        shutil.copyfile(source, layout.site_dir / source.name)
-        context.console.print(f"Wrote {shown}/{source.name}, read instead of config/{source.name}.")
-    context.console.print(
-        "Next: edit organization, admin and projects there, then make validate and make up."
-    )
+    if not dry_run:
+        try:
+            shutil.copytree(site, layout.site_dir, ignore=_LEFT_OUT, dirs_exist_ok=True)
+        except OSError as error:
+            raise StackError(
+                f"{shown}/ cannot be written: {error}.", fix=f"make room, empty {shown}, then repeat."
+            ) from error
+    for entry in sorted(site.iterdir()):
+        if entry.name != ".git":
+            context.console.print(f"{'Would write' if dry_run else 'Wrote'} {_described(layout, entry)}.")
+    if not dry_run:
+        context.console.print(
+            "Next: edit organization, admin and projects there, then make validate and make up."
+        )
     return EXIT_OK
+
+
+def _refuse_what_is_not_a_site(site: Path, source: str) -> None:
+    if not (site / "stack.yaml").is_file():
+        raise UsageError(
+            f"{source} is not a site: there is no {source.rstrip('/')}/stack.yaml.",
+            fix="name a directory that has one: make init FROM=examples/kosmos.",
+        )
+
+
+def _described(layout: Layout, entry: Path) -> str:
+    """Return what a file of the site is called, and which one of the repository it replaces."""
+    end = "/" if entry.is_dir() else ""
+    written = f"{layout.shown(layout.site_dir / entry.name)}{end}"
+    replaced = layout.root / "config" / entry.name
+    return f"{written}, read instead of {layout.shown(replaced)}{end}" if replaced.exists() else written

@@ -21,11 +21,14 @@ class Layout:
         root: the repository.
         env_file: the settings with the secrets.
         stack_dir: everything that `make up` makes: data, credentials, logs.
+        site: the configuration of this site, where it is not `config/local`: tests start the example company
+            beside what the checkout itself has. Backups and bundles carry `config/local` alone.
     """
 
     root: Path
     env_file: Path
     stack_dir: Path
+    site: Path | None = None
 
     @property
     def langfuse_file(self) -> Path:
@@ -35,7 +38,7 @@ class Layout:
     @property
     def site_dir(self) -> Path:
         """The configuration of this site: git ignores it, so an update of the repository leaves it alone."""
-        return self.root / "config" / "local"
+        return self.site or self.root / "config" / "local"
 
     def config(self, name: str) -> Path:
         """Return where `config/<name>` is read from: the site's own, or else the one of the repository."""

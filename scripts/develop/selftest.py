@@ -7,6 +7,7 @@ in a temporary directory on a free port, so that no stack is needed or touched.
 
 from __future__ import annotations
 
+import shutil
 import socket
 import sys
 import tempfile
@@ -99,10 +100,15 @@ def environment_of_tests(context: Context) -> dict[str, str]:
 
 @contextmanager
 def started(context: Context, directory: Path) -> Iterator[Context]:
-    """Start an embedded engine in `directory` as `up` does, and stop it at the end."""
+    """Start an embedded engine in `directory` as `up` does, and stop it at the end.
+
+    It has the projects of the example company: two of them, and the content that examples read.
+    """
+    root, site = context.layout.root, directory / "site"
+    shutil.copytree(root / "examples" / "kosmos", site)
     stack = replace(
         context,
-        layout=Layout(context.layout.root, directory / ".env", directory / "stack"),
+        layout=Layout(root, directory / ".env", directory / "stack", site),
         environment={
             **context.environment,
             "ENGINE": EngineName.EMBEDDED,

@@ -33,6 +33,7 @@ def start_stack(context: Context) -> None:
     for text in advice(settings.values):
         context.console.warn(text)
     bootstrap = Bootstrap.load(context, settings)
+    warn_of_projects_left_alone(context, bootstrap)
     with context.console.working("Looking for an engine"):
         choice = context.choose(settings)
     context.console.note(f"Engine: {choice.engine} ({choice.reason})")
@@ -93,6 +94,19 @@ def warn_of_misspelt(context: Context) -> None:
         if hint := unknown_name_hint(assignment.name, unused):
             place = f"{context.layout.shown(context.layout.env_file)}:{assignment.line}"
             context.console.warn(f"{assignment.name} ({place}) {hint}")
+
+
+def warn_of_projects_left_alone(context: Context, bootstrap: Bootstrap) -> None:
+    """Name the projects that have keys here and that the configuration does not describe, or no longer."""
+    layout = context.layout
+    described = {project.id for project in bootstrap.stack.projects}
+    others = sorted({path.stem for path in layout.credentials_dir.glob("*.env")} - described)
+    if others:
+        file, keys = layout.shown(layout.stack_file), layout.shown(layout.credentials_dir)
+        context.console.warn(
+            f"{file} does not name the projects {', '.join(others)}, whose keys are in {keys}: the server "
+            "keeps them as they are (docs/how-to/keep-your-configuration.md)."
+        )
 
 
 def refuse_second_engine(context: Context, chosen: EngineName, settings: Settings) -> None:

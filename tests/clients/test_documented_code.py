@@ -68,7 +68,7 @@ PAGES = {
 
 @dataclass(frozen=True)
 class Stack:
-    """A stack that `up` started with the shipped configuration, in a directory of its own."""
+    """A stack that `up` started with the example company and one more project, in a directory of its own."""
 
     root: Path
     environment: dict[str, str]
@@ -87,8 +87,8 @@ class Stack:
         )
 
     def client(self) -> httpx.Client:
-        """Return a client with the keys of the project kosmos."""
-        text = (self.root / ".stack" / "credentials" / "kosmos.env").read_text()
+        """Return a client with the keys of the project default."""
+        text = (self.root / ".stack" / "credentials" / "default.env").read_text()
         values = dict(line.split("=", 1) for line in text.splitlines() if "=" in line and line[0] != "#")
         return httpx.Client(
             base_url=values["LANGFUSE_BASE_URL"],
@@ -102,7 +102,12 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     if not PYTHON.exists():
         pytest.skip(f"no packages of client libraries at {PYTHON}: run make test-clients")
     root = tmp_path_factory.mktemp("checkout")
-    shutil.copytree(REPOSITORY / "config", root / "config")
+    shutil.copytree(REPOSITORY / "config", root / "config", ignore=shutil.ignore_patterns("local"))
+    # Pages of examples are about the project kosmos, all others about the one that any stack begins with.
+    site = root / "config" / "local"
+    shutil.copytree(REPOSITORY / "examples" / "kosmos", site)
+    with (site / "stack.yaml").open("a") as file:
+        file.write("  - {id: default, name: default, content: [content]}\n")
     (root / "examples").symlink_to(REPOSITORY / "examples")
     for name in (".venv", ".venv-clients"):
         (root / name).symlink_to(PYTHON.parents[1])
@@ -213,7 +218,7 @@ def test_without_baggage_the_second_service_has_neither_user_nor_session(stack: 
     for name, text in (block.groups() for block in SERVICE_FILES.finditer((HOW_TO / ACROSS).read_text())):
         changed = text.replace(", as_baggage=True", "").replace("queue-1", "queue-without")
         (stack.root / f"without_{name}").write_text(changed)
-    keys = "set -a; . .stack/credentials/kosmos.env; set +a\n"
+    keys = "set -a; . .stack/credentials/default.env; set +a\n"
     done = stack.run(f"{keys} python without_producer.py | python without_consumer.py")
     assert done.returncode == 0, done.stderr
     with stack.client() as client:
@@ -252,7 +257,7 @@ def test_without_the_mask_the_search_of_the_page_finds_what_was_sent(stack: Stac
     [text] = [text for _, text in blocks_of(CUSTOMERS) if text.startswith("# masked.py")]
     changed = text.replace("Langfuse(mask=mask)", "Langfuse()").replace("athena.papadaki", "hermes.unmasked")
     (stack.root / "unmasked.py").write_text(changed)
-    keys = "set -a; . .stack/credentials/kosmos.env; set +a\n"
+    keys = "set -a; . .stack/credentials/default.env; set +a\n"
     assert stack.run(f"{keys} python unmasked.py").returncode == 0
     assert stack.run("make erase USER_ID=hermes.unmasked@acme.example VERIFY=1").returncode != 0
 
@@ -273,7 +278,7 @@ langfuse.flush()
     (stack.root / "sender.py").write_text(sender)
     (stack.root / "costs_all.py").write_text(text)
     (stack.root / "costs_split.py").write_text(text.replace("LIMIT = 1000", "LIMIT = 4"))
-    keys = "set -a; . .stack/credentials/kosmos.env; set +a\n"
+    keys = "set -a; . .stack/credentials/default.env; set +a\n"
     assert stack.run(f"{keys} python sender.py").returncode == 0
     whole, split = (stack.run(f"{keys} python {name}.py") for name in ("costs_all", "costs_split"))
     assert sorted(whole.stdout.splitlines()) == sorted(split.stdout.splitlines())

@@ -16,7 +16,7 @@ from tests.embedded.widgets import widget_query
 
 from .conftest import PYTHON, subprocess_of
 
-STACK_FILE = REPOSITORY / "config" / "stack.yaml"
+STACK_FILES = (REPOSITORY / "examples" / "kosmos" / "stack.yaml", REPOSITORY / "config" / "stack.yaml")
 RUNS = (
     ("attribution.py", "--queries=2"),
     ("chat.py", "--gaps=2"),
@@ -26,7 +26,10 @@ RUNS = (
     ("orchestrator.py", "--tasks=4"),
 )
 TILES = [
-    (dashboard.name, tile) for dashboard in project_in(STACK_FILE).dashboards for tile in dashboard.widgets
+    (dashboard.name, tile)
+    for file in STACK_FILES
+    for dashboard in project_in(file).dashboards
+    for tile in dashboard.widgets
 ]
 
 
@@ -34,7 +37,7 @@ TILES = [
 def _examples_ran(engine: RunningEngine, environment: Mapping[str, str], llm: str) -> None:
     if not PYTHON.exists():
         pytest.skip(f"no packages of client libraries at {PYTHON}: run make test-clients")
-    apply(engine, engine.keys, STACK_FILE)
+    apply(engine, engine.keys, STACK_FILES[0])
     env = {**environment, "OPENAI_BASE_URL": llm, "OPENAI_API_KEY": "sk-test-none"}
     for script, *options in RUNS:
         done = subprocess_of([str(PYTHON), str(REPOSITORY / "examples" / script), *options], env=env)

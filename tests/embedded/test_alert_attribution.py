@@ -31,7 +31,7 @@ from .spans import send, span, span_id, trace_id
 
 pytestmark = pytest.mark.slow
 
-FILE = REPOSITORY / "config" / "alerts.yaml"
+FILE = REPOSITORY / "examples" / "kosmos" / "alerts.yaml"
 KEY = ProjectKey(DEFAULT_KEYS.project_id, DEFAULT_KEYS.public_key, DEFAULT_KEYS.secret_key)
 BOOLEAN = ("gap_fill_success", "task_success")
 
@@ -238,7 +238,7 @@ def measured(found: list[Finding], name: str) -> Groups:
 
 @pytest.fixture(scope="module")
 def shipped(url: str) -> list[Finding]:
-    """What the alerts of config/alerts.yaml say."""
+    """What the alerts of examples/kosmos/alerts.yaml say."""
     return findings(FILE.read_text(), url)
 
 
@@ -258,7 +258,7 @@ def test_alerts_fire_for_what_is_wrong_and_for_nothing_beside_it(shipped: list[F
 
 
 def test_every_alert_that_divides_groups_or_selects_is_held_against_the_raw_data() -> None:
-    file = load_alerts(FILE, "config/alerts.yaml")
+    file = load_alerts(FILE, "examples/kosmos/alerts.yaml")
     chosen = {
         alert.name
         for alert in file.alerts
@@ -343,7 +343,7 @@ def test_amounts_by_agent_are_those_of_the_agents_own_calls(url: str) -> None:
 
 
 def test_summary_and_report_tell_the_same_of_an_agent(url: str) -> None:
-    file = load_alerts(FILE, "config/alerts.yaml")
+    file = load_alerts(FILE, "examples/kosmos/alerts.yaml")
     now = datetime.now(UTC) + timedelta(seconds=1)
     [values] = asyncio.run(read_values(file, [KEY], url, now)).values()
     summary = summarize(KEY.project, values)

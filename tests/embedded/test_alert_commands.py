@@ -25,8 +25,9 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A stack's directory with the shipped configuration and the keys of the engine."""
-    shutil.copytree(REPOSITORY / "config", tmp_path / "config")
+    """A stack's directory with the alerts of the example company and the keys of the engine."""
+    shutil.copytree(REPOSITORY / "config", tmp_path / "config", ignore=shutil.ignore_patterns("local"))
+    shutil.copy(REPOSITORY / "examples" / "kosmos" / "alerts.yaml", tmp_path / "config")
     write_keys(tmp_path / ".stack" / "credentials", [DEFAULT_KEYS])
     return tmp_path
 

@@ -148,7 +148,8 @@ def test_the_action_starts_langfuse_for_the_steps_that_follow_and_leaves_a_suppo
     application: Checkout,
 ) -> None:
     (application.root / "langfuse").mkdir()
-    own = (REPOSITORY / "config" / "stack.yaml").read_text().replace("name: kosmos\n", "name: athena\n", 1)
+    shipped = (REPOSITORY / "config" / "stack.yaml").read_text()
+    own = shipped.replace("    name: default\n", "    name: athena\n")
     (application.root / "langfuse" / "stack.yaml").write_text(own)
     port = application.environment["LANGFUSE_PORT"]
     runner = Runner(application, {"port": port, "content": "langfuse"})

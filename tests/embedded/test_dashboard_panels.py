@@ -45,7 +45,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory, seed: Seed) -> Iterator
     directory = tmp_path_factory.mktemp("panels")
     engine = RunningEngine(directory / "engine", {"ADMIN_API_KEY": ADMIN_KEY}).start()
     push(engine.client, seed)
-    alerts = (REPOSITORY / "config" / "alerts.yaml").read_text()
+    alerts = (REPOSITORY / "examples" / "kosmos" / "alerts.yaml").read_text()
     exporter = RunningExporter(
         directory / "exporter", engine.base_url, [DEFAULT_KEYS], alerts, {"ADMIN_API_KEY": ADMIN_KEY}
     )

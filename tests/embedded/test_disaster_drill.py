@@ -56,7 +56,7 @@ def test_a_lost_host_is_rebuilt_from_bundle_and_backup_with_the_commands_of_the_
     password = read_env(host.root / ".env").values()["BACKUP_PASSWORD"]
     keys = projects(host.root)
     with httpx.Client(base_url=f"http://127.0.0.1:{host.environment['LANGFUSE_PORT']}") as client:
-        env = read_env(host.root / ".stack" / "credentials" / "kosmos.env").values()
+        env = read_env(host.root / ".stack" / "credentials" / "default.env").values()
         auth = (env["LANGFUSE_PUBLIC_KEY"], env["LANGFUSE_SECRET_KEY"])
         query = {"fields": "core", "limit": 1000}
         rows = client.get("/api/public/v2/observations", params=query, auth=auth).json()["data"]

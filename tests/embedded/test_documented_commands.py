@@ -39,6 +39,8 @@ _WITHIN_REACH = (
     "make up && printf 'NEXTAUTH_URL=https://traces.acme.example\\n"
     "S3_PUBLIC_ENDPOINT=https://s3.acme.example\\n' >> .env"
 )
+# Two projects, of which pages name both.
+_EXAMPLE = "make init FROM=examples/kosmos && make up"
 SESSIONS = {
     "docs/how-to/add-capacity.md": Session(shows="healthy"),
     "docs/how-to/back-up-and-restore.md": Session(shows="prove|verified|restores"),
@@ -47,12 +49,14 @@ SESSIONS = {
     ),
     "docs/how-to/decommission.md": Session(before="make up && make canary", shows="observations"),
     "docs/how-to/delete-data.md": Session(before="make up && make canary"),
-    "docs/how-to/export-and-import.md": Session(before="make up && make canary"),
+    "docs/how-to/export-and-import.md": Session(before=f"{_EXAMPLE} && make canary"),
     "docs/how-to/install-on-a-host.md": Session(before="true", shows=" passed"),
     "docs/how-to/install-offline.md": Session(before="true", shows=r"Installed in .*(?s:.* passed)"),
-    "docs/how-to/keep-your-configuration.md": Session(before="true", shows="config/local"),
+    "docs/how-to/keep-your-configuration.md": Session(
+        before="true", shows=r"config/local/stack.yaml is valid(?s:.*)default in organization Default"
+    ),
     "docs/how-to/move-in.md": Session(
-        before="make up && make canary && . .stack/credentials/kosmos.env && "
+        before=f"{_EXAMPLE} && make canary && . .stack/credentials/kosmos.env && "
         "printf 'FROM_URL=%s\\nFROM_PUBLIC_KEY=%s\\nFROM_SECRET_KEY=%s\\n' "
         '"$LANGFUSE_BASE_URL" "$LANGFUSE_PUBLIC_KEY" "$LANGFUSE_SECRET_KEY" > from.env',
         shows=r"observations +[1-9]",

@@ -15,7 +15,7 @@ from scripts.provision.resources import Change
 from .harness import REPOSITORY, Keys, RunningEngine
 from .provisioning import apply, copy_of_example, plan, server_of, shown
 
-SHIPPED = REPOSITORY / "config" / "stack.yaml"
+SHIPPED = REPOSITORY / "examples" / "kosmos" / "stack.yaml"
 
 _numbers = itertools.count()
 

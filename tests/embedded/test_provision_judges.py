@@ -24,8 +24,8 @@ from .provisioning import shown
 from .spans import send, span, trace_id
 
 SHIPPED = (REPOSITORY / "examples" / "evaluators.yaml").read_text("utf-8")
-KOSMOS = (REPOSITORY / "examples" / "kosmos-judges.yaml").read_text("utf-8")
-SCORES = (REPOSITORY / "config" / "content" / "scores.yaml").read_text("utf-8")
+KOSMOS = (REPOSITORY / "examples" / "kosmos" / "judges.yaml").read_text("utf-8")
+SCORES = (REPOSITORY / "examples" / "kosmos" / "content" / "scores.yaml").read_text("utf-8")
 KINDS = {Evaluators.name, EvaluationRules.name}
 STACK = """\
 organization: {id: acme, name: Acme}

@@ -1,4 +1,4 @@
-"""The content that config/ ships: complete, loaded in one go, and left alone by a second run."""
+"""The content of the example company and of config/: loaded in one go, and left alone by a second run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from .provisioning import apply, plan
 from .spans import send, span, trace_id
 from .widgets import widget_query
 
-STACK_FILE = REPOSITORY / "config" / "stack.yaml"
+STACK_FILE = REPOSITORY / "examples" / "kosmos" / "stack.yaml"
+NEUTRAL = REPOSITORY / "config" / "stack.yaml"
 OBJECTS = {
     "score_configs": 19,
     "models": 7,
@@ -30,8 +31,8 @@ ITEMS = 24 + 12
 
 @pytest.fixture(scope="module")
 def shipped() -> Project:
-    """The first project as config/ describes it."""
-    return load(STACK_FILE, "config/stack.yaml").stack.projects[0]
+    """The first project of the example company."""
+    return load(STACK_FILE, "examples/kosmos/stack.yaml").stack.projects[0]
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +56,7 @@ def test_every_kind_of_object_is_shipped(shipped: Project) -> None:
 
 
 def test_all_projects_have_the_same_content_so_that_examples_run_in_any() -> None:
-    projects = load(STACK_FILE, "config/stack.yaml").stack.projects
+    projects = load(STACK_FILE, "examples/kosmos/stack.yaml").stack.projects
     assert len(projects) > 1
     assert {tuple(project.content) for project in projects} == {("content",)}
 
@@ -134,3 +135,17 @@ def test_every_widget_asks_what_the_metrics_api_answers(shipped: Project, projec
     for tile in tiles:
         answer = project.get("/api/public/v2/metrics", params={"query": json.dumps(widget_query(tile))})
         assert answer.status_code == 200, f"{tile.name}: {answer.text}"
+
+
+def test_what_config_ships_is_two_dashboards_that_need_no_score(engine: RunningEngine) -> None:
+    [neutral] = load(NEUTRAL, "config/stack.yaml").stack.projects
+    assert [one.name for one in neutral.dashboards] == ["Cost", "Latency and errors"]
+    keys = engine.provision("neutral")
+    assert apply(engine, keys, NEUTRAL) == 2
+    assert plan(engine, keys, NEUTRAL).changes == ()
+    tiles = [tile for dashboard in neutral.dashboards for tile in dashboard.widgets]
+    assert {tile.view for tile in tiles} == {"observations"}
+    with engine.client_for(keys) as client:
+        for tile in tiles:
+            answer = client.get("/api/public/v2/metrics", params={"query": json.dumps(widget_query(tile))})
+            assert answer.status_code == 200, f"{tile.name}: {answer.text}"

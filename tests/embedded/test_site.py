@@ -8,12 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from scripts.config import bootstrap, init
 from scripts.settings.envfile import read_env
 
 from .backups import QUICK, Stack, stack_in
 from .harness import REPOSITORY
 
 pytestmark = pytest.mark.slow
+
+EXAMPLE = REPOSITORY / "examples" / "kosmos"
 
 STACK = """\
 organization: {id: zeus, name: Zeus}
@@ -79,3 +82,59 @@ def test_a_restore_that_fails_leaves_no_configuration_of_the_backup_behind(
     with pytest.raises(RuntimeError, match="the spot check"):
         stack.restore()
     assert not stack.layout.site_dir.exists()
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Iterator[Stack]:
+    """A stack that was started when `config/` described the example company."""
+    made = stack_in(tmp_path / "stack", QUICK)
+    config = made.layout.root / "config"
+    (config / "prometheus" / "rules").mkdir(parents=True)
+    shutil.copytree(EXAMPLE, config, dirs_exist_ok=True)
+    made.up()
+    yield made
+    made.stop()
+
+
+def update(stack: Stack) -> None:
+    """Bring the files of this repository, as `git pull` does."""
+    config = stack.layout.root / "config"
+    shutil.rmtree(config / "content")
+    for name in ("stack.yaml", "alerts.yaml"):
+        shutil.copy(REPOSITORY / "config" / name, config)
+    shutil.copytree(REPOSITORY / "config" / "content", config / "content")
+    shutil.copytree(EXAMPLE, stack.layout.root / "examples" / "kosmos")
+
+
+def keys(stack: Stack) -> dict[str, str]:
+    """Return the text of each file of credentials."""
+    return {path.name: path.read_text() for path in stack.layout.credentials_dir.glob("*.env")}
+
+
+def prompts(stack: Stack, project: str) -> int:
+    with stack.client(project) as client:
+        count: int = client.get("/api/public/v2/prompts").raise_for_status().json()["meta"]["totalItems"]
+        return count
+
+
+def test_who_used_the_projects_that_were_shipped_keeps_them_described_with_one_command(old: Stack) -> None:
+    before, count = keys(old), prompts(old, "zeus")
+    update(old)
+    assert init.run(old.context, source="examples/kosmos") == 0
+    begin = len(old.screen.out.getvalue())
+    assert bootstrap.run(old.context, dry_run=True, check=True) == 0
+    assert "Nothing to change." in old.screen.out.getvalue()[begin:]
+    old.up()
+    assert "does not name" not in old.screen.err.getvalue()
+    assert (keys(old), prompts(old, "zeus")) == (before, count)
+
+
+def test_without_it_they_stay_on_the_server_with_their_keys_and_are_named(old: Stack) -> None:
+    before, count = keys(old), prompts(old, "zeus")
+    update(old)
+    old.up()
+    said = " ".join(old.screen.err.getvalue().split())
+    assert "config/stack.yaml does not name the projects kosmos, zeus, whose keys are in .stack/cred" in said
+    assert before.items() < keys(old).items()
+    assert keys(old).keys() - before.keys() == {"default.env"}
+    assert prompts(old, "zeus") == count > 0

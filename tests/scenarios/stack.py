@@ -23,12 +23,14 @@ from scripts.core.runner import SubprocessRunner
 from scripts.develop.selftest import environment_of_tests, free_port
 from scripts.engines.base import Engine, EngineName, EngineState
 from scripts.engines.context import Context
+from scripts.provision.loading import load_stack
 from scripts.run import destroy, down, smoke, up
 from scripts.settings.envfile import read_env
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = ("compose.yaml", "rehearsal/compose.rehearsal.yaml")
 FEW_FILES = "rehearsal/compose.few-files.yaml"
+EXAMPLE = "examples/kosmos"
 CLICKHOUSE_FILES = 262144
 READABLE_WITHIN_S = 60.0
 
@@ -64,8 +66,10 @@ class Stack:
         """Return what `status` shows."""
         return self.engine().state()
 
-    def keys(self, project: str = "kosmos") -> Mapping[str, str]:
-        """Return the credentials that `up` wrote for a project."""
+    def keys(self, project: str = "") -> Mapping[str, str]:
+        """Return the credentials that `up` wrote for a project, or for the first one."""
+        layout = self.context.layout
+        project = project or load_stack(layout.stack_file, layout.shown(layout.stack_file)).projects[0].id
         return read_env(self.context.layout.credentials_dir / f"{project}.env").values()
 
     @property
@@ -105,11 +109,16 @@ class Stack:
 
 
 def new_stack(directory: Path) -> Stack:
-    """Return a stack that has not been started, on free ports, with a name that nothing else has."""
+    """Return a stack of the example company, not started, on free ports, with a name nothing else has."""
     # The run is known to `make rehearse`, which removes what an interruption leaves.
     name = f"{os.environ.get('REHEARSAL_RUN', 'rehearsal')}-{secrets.token_hex(4)}"
     console, runner = Console(), SubprocessRunner(ROOT)
-    layout = Layout(ROOT, directory / ".env", directory / "stack")
+    # The example company: two projects, and content.
+    site = directory / "site"
+    shutil.copytree(ROOT / EXAMPLE, site)
+    # A scenario mounts its own secrets there, and Docker makes no directory in what is mounted read-only.
+    (site / "alertmanager" / "secrets").mkdir(parents=True)
+    layout = Layout(ROOT, directory / ".env", directory / "stack", site)
     bare = environment_of_tests(Context(layout, os.environ, console, runner))
     # Docker refuses a container that may open more files than its own host allows.
     few = resource.getrlimit(resource.RLIMIT_NOFILE)[1] < CLICKHOUSE_FILES
@@ -131,7 +140,10 @@ def new_stack(directory: Path) -> Stack:
 
 
 def other_checkout(stack: Stack, root: Path, name: str | None = None) -> Stack:
-    """Return a stack of that name, or of `name`, in a copy of this repository at `root`, not started."""
+    """Return a stack of that name, or of `name`, in a copy of this repository at `root`, not started.
+
+    It has what `config/` ships, not the example company.
+    """
     argv = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(argv, cwd=ROOT, capture_output=True, check=True).stdout
     for path in filter(None, listed.decode().split("\0")):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from scripts.core.errors import EXIT_OK
 from scripts.core.heartbeats import record_success
-from scripts.core.layout import Layout, write_private
+from scripts.core.layout import write_private
 from scripts.docker.images_lock import compose_files_variables
 from scripts.engines.base import EngineName
 from scripts.engines.context import Context
@@ -94,7 +94,7 @@ def start_and_prove(context: Context, manifest: Manifest, capture: Path, directo
 
 def throw_away(context: Context, directory: Path) -> Context:
     """Return a context for a stack of its own: other data, another port."""
-    layout = Layout(context.layout.root, directory / ".env", directory / "stack")
+    layout = replace(context.layout, env_file=directory / ".env", stack_dir=directory / "stack")
     layout.stack_dir.mkdir(mode=0o700)
     port, s3_port = free_ports()
     environment = {

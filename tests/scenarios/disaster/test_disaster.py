@@ -14,7 +14,7 @@ import pytest
 from tests.embedded.documented import Block, Checkout, commands, run_blocks
 from tests.scenarios.backup_restore.drill import PROJECTS, seed
 from tests.scenarios.conftest import MakeStack
-from tests.scenarios.stack import ROOT
+from tests.scenarios.stack import EXAMPLE, ROOT
 
 from .contents import stack_in
 from .new_host import lacking, new_host
@@ -69,7 +69,7 @@ def test_a_lost_host_is_rebuilt_without_a_network_from_bundle_and_backup_by_the_
 ) -> None:
     before, install, restore = commands(PAGE)
     assert _said(next_host, ROUTES) == _said(next_host, "docker image ls --quiet") == ""
-    _said(host, "make up")
+    _said(host, f"make init FROM={EXAMPLE} && make up")
     stack = stack_in(host.root)
     seed(stack, OBSERVATIONS)
     run_blocks(host, [commands(OFFLINE)[0]])

@@ -129,10 +129,10 @@ def test_a_stack_with_https_is_run_from_its_start_to_its_end(host: Host, engine:
     stack = host.stack()
     certificate = in_container(engine, stack, "caddy", "cat", ROOT_CERTIFICATE)
     with Extras(stack, host.address, certificate).https() as client:
-        assert client.get("/api/public/projects").raise_for_status().json()["data"][0]["id"] == "kosmos"
+        assert client.get("/api/public/projects").raise_for_status().json()["data"][0]["id"] == "default"
 
     # The host names of the profile tls are not in DNS everywhere.
-    keys = {name: value for name, value in stack.keys().items() if name.endswith("_KEY")}
+    keys = {name: value for name, value in stack.keys("default").items() if name.endswith("_KEY")}
     url = f"http://127.0.0.1:{read_env(host.checkout / '.env').values()['LANGFUSE_PORT']}"
     host.make("smoke", f"BASE_URL={url}", "ARGS=-q -k readable", **keys)
     host.make("backup")

@@ -11,7 +11,7 @@ import docker
 import httpx
 import pytest
 
-from scripts.config import bootstrap
+from scripts.config import bootstrap, init
 from scripts.config.rotate.stores import Stores
 from scripts.core.console import Console
 from scripts.core.errors import UsageError
@@ -20,7 +20,7 @@ from scripts.engines.base import EngineName
 from scripts.engines.compose import ComposeEngine
 from scripts.run import up
 from scripts.settings.envfile import read_env
-from tests.scenarios.stack import Stack, other_checkout
+from tests.scenarios.stack import EXAMPLE, Stack, other_checkout
 
 DESCRIPTION = """\
 organization: {id: acme, name: Acme}
@@ -107,6 +107,7 @@ def described(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """Return a stack that runs, as described, in a checkout of its own."""
     other = other_checkout(stack, tmp_path_factory.mktemp("described"))
     context, out = other.context, io.StringIO()
+    assert init.run(context, source=EXAMPLE) == 0
     context.layout.stack_file.write_text(DESCRIPTION)
     environment = {**context.environment, "ZEUS_SECRET_KEY": ZEUS[1]}
     context = replace(context, environment=environment, console=Console(environment, out))

@@ -19,7 +19,7 @@ from tests.scenarios.stack import Stack, with_environment
 
 START = "/api/auth/signin/custom"
 CALLBACK = "/api/auth/callback/custom"
-# Of config/stack.yaml.
+# Of examples/kosmos/stack.yaml.
 ADMIN = "admin@acme.example"
 CHECKS = ("configuration.login", "langfuse.sso", "langfuse.issuer")
 

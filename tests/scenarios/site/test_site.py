@@ -51,7 +51,7 @@ def expect_the_site_to_be_read(stack: Stack, engine: docker.DockerClient) -> Non
     assert project["id"] == "default"
     wait_for(lambda: "daily_budget_exceeded" in rules(), rules)
     assert {"TargetDown", "Watchdog"} <= rules()
-    assert "gap_fill_rate_low" not in rules()
+    assert "cost_spike" not in rules()
     assert "slack_notify" in str(asked("alertmanager", ROUTES)["config"])
 
     text = (site / "alerts.yaml").read_text()

@@ -14,6 +14,8 @@ import yaml
 
 ROOT = Path(__file__).parents[3]
 CONFIG = ROOT / "config"
+EXAMPLE = ROOT / "examples" / "kosmos"
+"""The site of the example company, with alerts on scores."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""For each alert of config/alerts.yaml: statistics with which it fires, and with which it is silent.
+"""For each alert of examples/kosmos/alerts.yaml: statistics with which it fires, and with which it is silent.
 
 The values lie close to both sides of the threshold, so that a changed threshold is noticed. A key is an
 aggregate as it stands in the condition. `count` is the number of samples; without it there are enough.

@@ -1,4 +1,7 @@
-"""Every alert of config/alerts.yaml fires as its table says, in Prometheus and in `alerts-check`."""
+"""Every alert of the example company fires as its table says, in Prometheus and in `alerts-check`.
+
+The alerts of config/ are those among them that need no score.
+"""
 
 from __future__ import annotations
 
@@ -8,20 +11,22 @@ from pathlib import Path
 
 import pytest
 
+from scripts.watch.alerts.catalog import is_score
 from scripts.watch.alerts.document import load_alerts, parse_alerts
 from scripts.watch.alerts.evaluate import State, evaluate
 from scripts.watch.alerts.expression import Aggregate, aggregates
 from scripts.watch.alerts.model import Alert, AlertFile, NoData
 from scripts.watch.alerts.rules import NO_DATA_SUFFIX, rule_file
-from scripts.watch.alerts.series import Series, sample_count, series_of
+from scripts.watch.alerts.series import Series, all_series, sample_count, series_of
 
-from .promtool import CONFIG, RuleTest, firing
+from .promtool import CONFIG, EXAMPLE, RuleTest, firing
 from .quality_cases import CASES, Statistics
 
 pytestmark = pytest.mark.slow
 
-FILE = CONFIG / "alerts.yaml"
-SHIPPED = load_alerts(FILE, "config/alerts.yaml")
+FILE = EXAMPLE / "alerts.yaml"
+SHIPPED = load_alerts(FILE, "examples/kosmos/alerts.yaml")
+NEUTRAL = load_alerts(CONFIG / "alerts.yaml", "config/alerts.yaml")
 ALERTS = {alert.name: alert for alert in SHIPPED.alerts}
 PROJECT = "kosmos"
 
@@ -154,4 +159,11 @@ def test_a_changed_threshold_contradicts_the_table() -> None:
 
 
 def test_compiled_files_in_the_repository_are_up_to_date() -> None:
-    assert (CONFIG / "prometheus" / "rules" / "alerts.yaml").read_text() == rule_file(SHIPPED)
+    assert (CONFIG / "prometheus" / "rules" / "alerts.yaml").read_text() == rule_file(NEUTRAL)
+
+
+def test_the_alerts_of_config_are_those_of_the_table_that_fit_any_team() -> None:
+    assert len(NEUTRAL.alerts) > 5
+    assert [alert for alert in NEUTRAL.alerts if alert != ALERTS[alert.name]] == []
+    assert {one.metric for one in all_series(NEUTRAL) if is_score(one.metric)} == set()
+    assert {one.metric for one in all_series(SHIPPED) if is_score(one.metric)} != set()

@@ -13,7 +13,7 @@ from scripts.cli import app
 from scripts.settings.table import SETTINGS
 from scripts.watch.alerts.document import load_alerts
 
-from .promtool import CONFIG, ROOT
+from .promtool import CONFIG, EXAMPLE, ROOT
 
 RUNBOOKS = ROOT / "docs" / "runbooks"
 PAGES = sorted(RUNBOOKS.glob("*.md"))
@@ -32,7 +32,8 @@ def alerts() -> set[str]:
     """Return the names of all alerts, of applications and of the stack."""
     stack = yaml.safe_load((CONFIG / "prometheus" / "rules" / "stack.yaml").read_text())
     own = {rule["alert"] for group in stack["groups"] for rule in group["rules"]}
-    return own | {alert.name for alert in load_alerts(CONFIG / "alerts.yaml", "config/alerts.yaml").alerts}
+    files = [directory / "alerts.yaml" for directory in (CONFIG, EXAMPLE)]
+    return own | {alert.name for file in files for alert in load_alerts(file, str(file)).alerts}
 
 
 def targets() -> set[str]:

@@ -24,7 +24,7 @@ NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 MADE = (
     "config/alertmanager/secrets",
     "config/caddy/certificates",
-    "config/kosmos",
+    "config/mine",
     "config/local",
     "config/other",
     "config/private-ca",

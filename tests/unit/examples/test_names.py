@@ -14,6 +14,7 @@ from scripts.watch.alerts.document import load_alerts
 from scripts.watch.alerts.series import all_series
 
 ROOT = Path(__file__).resolve().parents[3]
+EXAMPLE = ROOT / "examples" / "kosmos"
 # Scores of a whole experiment and of its items, which have no config: they belong to one evaluation.
 OF_EXPERIMENTS = {"contains-answer", "mean-factual-accuracy", "pass-rate"}
 # Names that an example takes from a tuple instead of writing `name="..."`.
@@ -25,8 +26,8 @@ IN_TUPLES = re.compile(r'\("([a-z-]+)", (?:quality|reward|efficiency)\)')
 
 @pytest.fixture(scope="module")
 def project() -> Project:
-    """The first project as config/ describes it."""
-    return load(ROOT / "config" / "stack.yaml", "config/stack.yaml").stack.projects[0]
+    """The first project of the example company."""
+    return load(EXAMPLE / "stack.yaml", "examples/kosmos/stack.yaml").stack.projects[0]
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,7 @@ def test_every_score_of_an_example_has_a_config(project: Project, sent: set[str]
 
 
 def test_every_score_that_an_alert_watches_is_sent_by_an_example(sent: set[str]) -> None:
-    path = ROOT / "config" / "alerts.yaml"
+    path = EXAMPLE / "alerts.yaml"
     watched = {
         score_name(one.metric) for one in all_series(load_alerts(path, "alerts")) if is_score(one.metric)
     }

@@ -145,6 +145,8 @@ def words_made(*arguments: str) -> list[str]:
         (("restore", "SMOKE=0", "REPLACE=false"), ["restore", "--no-smoke"]),
         (("restore", "SMOKE=1"), ["restore"]),
         (("upgrade", "TO=4.60.0"), ["upgrade", "4.60.0"]),
+        (("init",), ["init"]),
+        (("init", "FROM=examples/kosmos", "DRY_RUN=1"), ["init", "--from", "examples/kosmos", "--dry-run"]),
         (("capacity",), ["capacity", "--spans-per-s", "10"]),
         (("logs", "SERVICE=a;b"), ["logs", "a;b"]),
         (("judges", "JUDGE=accuracy"), ["judges", "--judge", "accuracy"]),

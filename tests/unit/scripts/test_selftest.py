@@ -38,8 +38,9 @@ class RecordingContext(FakeContext):
 
 def make_context(directory: Path, runner: FakeRunner, screen: Screen, **environment: str) -> RecordingContext:
     layout = layout_in(directory)
-    layout.stack_file.parent.mkdir()
-    layout.stack_file.write_text(GOOD)
+    for described in (layout.stack_file, directory / "examples" / "kosmos" / "stack.yaml"):
+        described.parent.mkdir(parents=True)
+        described.write_text(GOOD)
     given = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parent), **environment}
     return RecordingContext(layout, given, Console(given, screen.out, screen.err), runner)
 

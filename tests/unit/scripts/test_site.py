@@ -32,7 +32,7 @@ def screen() -> Screen:
 @pytest.fixture
 def context(tmp_path: Path, screen: Screen) -> Context:
     """A checkout with the configuration of this one, in which `make init` was run."""
-    for name in ("config", "examples/site"):
+    for name in ("config", "examples/site", "examples/kosmos"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("local"))
     found = Context(layout_in(tmp_path), {}, Console({}, screen.out, screen.err), FakeRunner())
     assert init.run(found) == 0
@@ -59,11 +59,65 @@ def test_the_first_files_of_a_site_are_valid_and_neutral(context: Context, scree
     assert "kosmos" not in (context.layout.site_dir / "stack.yaml").read_text()
 
 
-def test_files_of_a_site_are_never_written_over(context: Context) -> None:
+@pytest.mark.parametrize("source", [init.TEMPLATE, "examples/kosmos"])
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_files_of_a_site_are_never_written_over(context: Context, source: str, dry_run: bool) -> None:
     (context.layout.site_dir / "stack.yaml").write_text("mine")
-    with pytest.raises(UsageError, match="config/local/ is not empty"):
-        init.run(context)
+    with pytest.raises(UsageError, match="config/local/ is not empty; nothing was written"):
+        init.run(context, source=source, dry_run=dry_run)
     assert (context.layout.site_dir / "stack.yaml").read_text() == "mine"
+    assert not (context.layout.site_dir / "content").exists()
+
+
+def files(directory: Path) -> dict[str, bytes]:
+    """Every file below a directory."""
+    paths = [path for path in directory.rglob("*") if path.is_file()]
+    return {str(path.relative_to(directory)): path.read_bytes() for path in paths}
+
+
+def test_the_example_company_is_put_in_place_as_a_whole_and_is_valid(
+    context: Context, screen: Screen
+) -> None:
+    shutil.rmtree(context.layout.site_dir)
+    example = context.layout.root / "examples" / "kosmos"
+    (example / ".git").mkdir()
+    begin = len(screen.out.getvalue())
+    assert init.run(context, source="examples/kosmos", dry_run=True) == 0
+    assert not context.layout.site_dir.exists()
+    assert "Would write config/local/stack.yaml, read instead of config/stack.yaml." in screen.out.getvalue()
+    assert "Next:" not in screen.out.getvalue()[begin:]
+    assert init.run(context, source="examples/kosmos/") == 0
+    said = screen.out.getvalue()[begin:]
+    assert "Wrote config/local/content/, read instead of config/content/." in said
+    assert "Wrote config/local/judges.yaml." in said
+    assert ".git" not in said
+    (example / ".git").rmdir()
+    assert files(context.layout.site_dir) == files(example)
+    assert validate.run(context) == 0
+    assert "project zeus: 19 score configs, 7 models, 5 prompts, 2 datasets" in screen.out.getvalue()
+
+
+def test_a_site_may_be_a_link_to_an_empty_directory(context: Context, tmp_path: Path) -> None:
+    shutil.rmtree(context.layout.site_dir)
+    (tmp_path / "ours").mkdir()
+    context.layout.site_dir.symlink_to(tmp_path / "ours")
+    assert init.run(context) == 0
+    assert (tmp_path / "ours" / "stack.yaml").is_file()
+
+
+@pytest.mark.parametrize("source", ["examples", "examples/none", "examples/site/stack.yaml"])
+def test_what_is_not_a_site_is_refused(context: Context, source: str) -> None:
+    shutil.rmtree(context.layout.site_dir)
+    with pytest.raises(UsageError, match=f"{source} is not a site: there is no {source}/stack.yaml"):
+        init.run(context, source=source)
+    assert not context.layout.site_dir.exists()
+
+
+def test_a_site_that_cannot_be_written_says_so(context: Context) -> None:
+    shutil.rmtree(context.layout.site_dir)
+    context.layout.site_dir.symlink_to(context.layout.root / "nowhere" / "at-all")
+    with pytest.raises(StackError, match="config/local/ cannot be written"):
+        init.run(context)
 
 
 def test_alerts_of_a_site_are_compiled_beside_them_and_tracked_files_stay(context: Context) -> None:
@@ -72,7 +126,7 @@ def test_alerts_of_a_site_are_compiled_beside_them_and_tracked_files_stay(contex
     assert tracked(context.layout.root) == before
     rules = context.layout.site_dir / "prometheus" / "rules"
     assert "daily_budget_exceeded" in (rules / "alerts.yaml").read_text()
-    assert "gap_fill_rate_low" not in (rules / "alerts.yaml").read_text()
+    assert "cost_spike" not in (rules / "alerts.yaml").read_text()
     assert (rules / "stack.yaml").read_bytes() == before["prometheus/rules/stack.yaml"]
     assert "slack_notify" in (context.layout.site_dir / "alertmanager" / "alertmanager.yml").read_text()
 

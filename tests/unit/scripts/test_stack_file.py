@@ -31,11 +31,20 @@ def faults(text: str) -> tuple[str, ...]:
     return caught.value.details
 
 
-def test_the_shipped_file_describes_two_projects() -> None:
-    stack = load_stack(ROOT / "config" / "stack.yaml", "config/stack.yaml")
-    assert stack.organization.id == "acme"
-    assert [project.id for project in stack.projects] == ["kosmos", "zeus"]
-    assert stack.admin.email == "admin@acme.example"
+@pytest.mark.parametrize(
+    ("directory", "organization", "projects", "email"),
+    [
+        ("config", "default", ["default"], "admin@example.com"),
+        ("examples/site", "default", ["default"], "admin@example.com"),
+        ("examples/kosmos", "acme", ["kosmos", "zeus"], "admin@acme.example"),
+    ],
+)
+def test_the_files_of_the_repository_describe_what_fits_any_team_and_the_example_company(
+    directory: str, organization: str, projects: list[str], email: str
+) -> None:
+    stack = load_stack(ROOT / directory / "stack.yaml", f"{directory}/stack.yaml")
+    assert (stack.organization.id, stack.admin.email) == (organization, email)
+    assert [project.id for project in stack.projects] == projects
 
 
 @pytest.mark.parametrize(
