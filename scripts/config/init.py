@@ -55,8 +55,9 @@ def _refuse_what_is_not_a_site(site: Path, source: str) -> None:
 
 
 def _described(layout: Layout, entry: Path) -> str:
-    """Return what a file of the site is called, and which one of the repository it replaces."""
-    end = "/" if entry.is_dir() else ""
-    written = f"{layout.shown(layout.site_dir / entry.name)}{end}"
+    """Return what an entry of the site is called, and which file of the repository it replaces."""
+    written = layout.shown(layout.site_dir / entry.name)
+    if entry.is_dir():
+        return f"{written}/"
     replaced = layout.root / "config" / entry.name
-    return f"{written}, read instead of {layout.shown(replaced)}{end}" if replaced.exists() else written
+    return f"{written}, read instead of {layout.shown(replaced)}" if replaced.exists() else written

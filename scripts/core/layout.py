@@ -66,6 +66,11 @@ class Layout:
         return self._compiled_in / "alertmanager"
 
     @property
+    def dashboards_dir(self) -> Path:
+        """The dashboards that Grafana shows; beside those of the site are copies of the repository's."""
+        return self.config("grafana/dashboards")
+
+    @property
     def _compiled_in(self) -> Path:
         return self.config("alerts.yaml").parent
 

@@ -369,6 +369,7 @@ class Compose:
             "ALERTS_FILE": self.layout.config("alerts.yaml"),
             "ALERT_RULES_DIR": self.layout.rules_dir,
             "ALERTMANAGER_DIR": self.layout.alertmanager_dir,
+            "GRAFANA_DASHBOARDS_DIR": self.layout.dashboards_dir,
         }
         return {**ours, **{name: str(path) for name, path in places.items()}, **(extra or {})}
 

@@ -122,6 +122,12 @@ _STACK = Group(
             set_by=SetBy.DERIVED,
             used_by=(Reader.COMPOSE,),
         ),
+        Setting(
+            name="GRAFANA_DASHBOARDS_DIR",
+            description="What Grafana shows: grafana/dashboards of config/local, or else of config.",
+            set_by=SetBy.DERIVED,
+            used_by=(Reader.COMPOSE,),
+        ),
     ),
 )
 

@@ -19,7 +19,11 @@ from .seeding import COUNT, Seed, expected_panels, make_seed, push
 
 pytestmark = pytest.mark.slow
 
-DASHBOARDS = REPOSITORY / "config" / "grafana" / "dashboards"
+DASHBOARDS = sorted(
+    path
+    for directory in ("config", "examples/kosmos")
+    for path in (REPOSITORY / directory / "grafana" / "dashboards").glob("*.json")
+)
 ADMIN_KEY = "a" * 64
 # Metrics API v2 estimates percentiles, and the exact one of 60 values depends on the interpolation.
 PERCENTILE_TOLERANCE = 0.08
@@ -28,7 +32,7 @@ PROJECT = DEFAULT_KEYS.project_id
 
 def panels() -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield dashboard and panel."""
-    for path in sorted(DASHBOARDS.glob("*.json")):
+    for path in DASHBOARDS:
         for panel in json.loads(path.read_text())["panels"]:
             yield path.stem, panel
 
@@ -124,7 +128,7 @@ def test_no_panel_names_a_metric_that_does_not_exist(prometheus: Monitoring) -> 
 
 def test_units_titles_and_runbooks_of_panels() -> None:
     units = {"short", "s", "ms", "percentunit", "currencyUSD", "bool_on_off", "none"}
-    for path in sorted(DASHBOARDS.glob("*.json")):
+    for path in DASHBOARDS:
         dashboard = json.loads(path.read_text())
         assert dashboard["uid"] == path.stem
         assert dashboard["title"]
@@ -141,7 +145,7 @@ def test_units_titles_and_runbooks_of_panels() -> None:
 
 
 def test_panels_do_not_overlap() -> None:
-    for path in sorted(DASHBOARDS.glob("*.json")):
+    for path in DASHBOARDS:
         taken: set[tuple[int, int]] = set()
         for panel in json.loads(path.read_text())["panels"]:
             place = panel["gridPos"]

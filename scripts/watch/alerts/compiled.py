@@ -1,4 +1,4 @@
-"""What alerts.yaml is compiled to: rules for Prometheus, routing for Alertmanager."""
+"""What alerts.yaml is compiled to: rules for Prometheus, routing for Alertmanager; and dashboards."""
 
 from __future__ import annotations
 
@@ -17,18 +17,24 @@ from .rules import rule_file
 def compiled_files(layout: Layout, file: AlertFile) -> dict[Path, str]:
     """Return path -> text.
 
-    Prometheus reads one directory, so beside alerts of the site are copies of the repository's other rules.
+    Prometheus reads one directory, so beside alerts of the site are copies of the repository's other rules. The
+    same holds for Grafana and dashboards.
     """
-    shipped = layout.root / "config" / "prometheus" / "rules"
-    copies = (
-        {} if layout.rules_dir == shipped else {path.name: path for path in sorted(shipped.glob("*.yaml"))}
-    )
-    copies.pop("alerts.yaml", None)
+    config = layout.root / "config"
+    rules = _copies(config / "prometheus" / "rules", layout.rules_dir, "*.yaml")
     return {
+        **rules,
         layout.rules_dir / "alerts.yaml": rule_file(file),
         layout.alertmanager_dir / "alertmanager.yml": alertmanager_file(file),
-        **{layout.rules_dir / name: path.read_text(encoding="utf-8") for name, path in copies.items()},
+        **_copies(config / "grafana" / "dashboards", layout.dashboards_dir, "*.json"),
     }
+
+
+def _copies(shipped: Path, directory: Path, pattern: str) -> dict[Path, str]:
+    """Return path -> text of what the repository ships, where the site has a directory for it."""
+    if directory == shipped:
+        return {}
+    return {directory / path.name: path.read_text(encoding="utf-8") for path in sorted(shipped.glob(pattern))}
 
 
 def stale_files(layout: Layout, file: AlertFile) -> dict[Path, str]:
@@ -43,12 +49,15 @@ def stale_files(layout: Layout, file: AlertFile) -> dict[Path, str]:
 def compile_for_site(layout: Layout) -> bool:
     """Compile alerts of the site, which do not come compiled; return whether anything was written.
 
+    Tracked files are left alone: with dashboards but no alerts, a site gets dashboards only.
+
     Raises:
         UsageError: the file has problems.
     """
-    if not (layout.site_dir / "alerts.yaml").exists():
+    if not any((layout.site_dir / name).exists() for name in ("alerts.yaml", "grafana/dashboards")):
         return False
-    stale = stale_files(layout, load_alerts(*layout.edited("alerts.yaml")))
+    found = stale_files(layout, load_alerts(*layout.edited("alerts.yaml")))
+    stale = {target: text for target, text in found.items() if target.is_relative_to(layout.site_dir)}
     for target, text in stale.items():
         write_compiled(target, text)
     return bool(stale)

@@ -16,10 +16,14 @@ import jsonschema
 import pytest
 import yaml
 
-from .promtool import CONFIG, ROOT
+from .promtool import CONFIG, EXAMPLE, ROOT
 
 GRAFANA = CONFIG / "grafana"
-DASHBOARDS = sorted((GRAFANA / "dashboards").glob("*.json"))
+DASHBOARDS = [
+    path
+    for directory in (GRAFANA, EXAMPLE / "grafana")
+    for path in sorted((directory / "dashboards").glob("*.json"))
+]
 SERVICES = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
 TEXT = {"type": "string", "minLength": 1}
 
@@ -199,6 +203,17 @@ def test_a_mistake_in_a_provisioning_file_would_be_found(directory: str, old: st
         jsonschema.validate(yaml.safe_load(text.replace(old, new)), PROVISIONING[directory])
 
 
+def test_every_dashboard_has_a_name_of_its_own() -> None:
+    """One of a site with the name of a shipped one is replaced by it."""
+    assert len({path.name for path in DASHBOARDS}) == len(DASHBOARDS) == 7
+    assert {path.stem for path in DASHBOARDS if path.is_relative_to(CONFIG)} == {
+        "agents",
+        "cost-and-budget",
+        "llm-operations",
+        "stack-health",
+    }
+
+
 @pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
 def test_a_dashboard_is_one_that_grafana_understands(path: Path) -> None:
     dashboard = load(path)
@@ -238,7 +253,7 @@ def test_dashboards_lie_where_grafana_looks() -> None:
     provider = yaml.safe_load((GRAFANA / "provisioning" / "dashboards" / "langfuse.yaml").read_text())
     [entry] = provider["providers"]
     mounts = {volume["source"]: volume["target"] for volume in SERVICES["grafana"]["volumes"][1:]}
-    assert entry["options"]["path"] == mounts["./config/grafana/dashboards"]
+    assert entry["options"]["path"] == mounts["${GRAFANA_DASHBOARDS_DIR:-./config/grafana/dashboards}"]
     assert mounts["./config/grafana/provisioning"] == "/etc/grafana/provisioning"
     assert (entry["type"], entry["allowUiUpdates"]) == ("file", False)
 

@@ -88,7 +88,7 @@ def test_the_example_company_is_put_in_place_as_a_whole_and_is_valid(
     assert "Next:" not in screen.out.getvalue()[begin:]
     assert init.run(context, source="examples/kosmos/") == 0
     said = screen.out.getvalue()[begin:]
-    assert "Wrote config/local/content/, read instead of config/content/." in said
+    assert "Wrote config/local/content/." in said
     assert "Wrote config/local/judges.yaml." in said
     assert ".git" not in said
     (example / ".git").rmdir()
@@ -148,16 +148,43 @@ def test_compose_mounts_what_the_site_has_and_else_what_is_shipped(context: Cont
         Compose(context.layout, settings_with(), {}, runner).run("config", "--quiet")
         [environment] = runner.environments
         assert environment is not None
-        names = ("ALERTS_FILE", "ALERT_RULES_DIR", "ALERTMANAGER_DIR")
+        names = ("ALERTS_FILE", "ALERT_RULES_DIR", "ALERTMANAGER_DIR", "GRAFANA_DASHBOARDS_DIR")
         return [str(Path(environment[name]).relative_to(context.layout.root)) for name in names]
 
     assert mounted() == [
         "config/local/alerts.yaml",
         "config/local/prometheus/rules",
         "config/local/alertmanager",
+        "config/grafana/dashboards",
     ]
     (context.layout.site_dir / "alerts.yaml").unlink()
-    assert mounted() == ["config/alerts.yaml", "config/prometheus/rules", "config/alertmanager"]
+    (context.layout.site_dir / "grafana" / "dashboards").mkdir(parents=True)
+    assert mounted() == [
+        "config/alerts.yaml",
+        "config/prometheus/rules",
+        "config/alertmanager",
+        "config/local/grafana/dashboards",
+    ]
+
+
+def test_dashboards_of_a_site_have_those_of_the_repository_beside_them(context: Context) -> None:
+    own = context.layout.site_dir / "grafana" / "dashboards"
+    compile_for_site(context.layout)
+    assert not own.exists()
+    shutil.copytree(context.layout.root / "examples" / "kosmos" / "grafana", own.parent)
+    before = tracked(context.layout.root)
+    assert compile_for_site(context.layout) is True
+    assert {path.stem for path in own.iterdir()} >= {"gap-filling", "stack-health"}
+    assert (own / "stack-health.json").read_bytes() == before["grafana/dashboards/stack-health.json"]
+    assert compile_for_site(context.layout) is False
+    (context.layout.site_dir / "alerts.yaml").unlink()
+    shipped = context.layout.root / "config" / "alerts.yaml"
+    shipped.write_text(shipped.read_text().replace("cost_spike", "cost_jump"))
+    (own / "agents.json").unlink()
+    before = tracked(context.layout.root)
+    assert compile_for_site(context.layout) is True
+    assert tracked(context.layout.root) == before
+    assert (own / "agents.json").is_file()
 
 
 def test_a_bundle_carries_the_site_without_its_secrets(
