@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from scripts.core.layout import Layout
 from scripts.engines.context import Context
 
 TEMPLATE = "examples/site"
+SECRETS = "config/alertmanager/secrets"
 _LEFT_OUT = shutil.ignore_patterns(".git")
 
 
@@ -39,6 +41,7 @@ def run(context: Context, *, source: str = TEMPLATE, dry_run: bool = False) -> i
     for entry in sorted(site.iterdir()):
         if entry.name != ".git":
             context.console.print(f"{'Would write' if dry_run else 'Wrote'} {_described(layout, entry)}.")
+    _bring_secrets(context, site, dry_run=dry_run)
     if not dry_run:
         context.console.print(
             "Next: edit organization, admin and projects there, then make validate and make up."
@@ -52,6 +55,36 @@ def _refuse_what_is_not_a_site(site: Path, source: str) -> None:
             f"{source} is not a site: there is no {source.rstrip('/')}/stack.yaml.",
             fix="name a directory that has one: make init FROM=examples/kosmos.",
         )
+
+
+def _bring_secrets(context: Context, site: Path, *, dry_run: bool) -> None:
+    """Copy secrets that receivers have already: alerts of a site look for them beside it."""
+    layout = context.layout
+    old = layout.root / SECRETS
+    names = sorted(path.name for path in old.glob("[!.]*") if path.is_file())
+    if not names or not (site / "alerts.yaml").is_file():
+        return
+    new = layout.site_dir / "alertmanager" / "secrets"
+    if not dry_run:
+        new.mkdir(parents=True, exist_ok=True)
+        try:
+            for name in names:
+                _copy_with_owner(old / name, new / name)
+        except OSError as error:
+            context.console.warn(
+                f"secrets of receivers were not copied ({error}): sudo cp -a {SECRETS}/. {layout.shown(new)}/"
+            )
+            return
+    done = "Would copy" if dry_run else "Copied"
+    context.console.print(f"{done} {', '.join(names)} to {layout.shown(new)}/.")
+
+
+def _copy_with_owner(source: Path, target: Path) -> None:
+    shutil.copy2(source, target)
+    # Alertmanager's user has to read it, whom root may have made its owner.
+    if os.getuid() == 0:
+        owner = source.stat()
+        os.chown(target, owner.st_uid, owner.st_gid)
 
 
 def _described(layout: Layout, entry: Path) -> str:

@@ -17,8 +17,8 @@ from .rules import rule_file
 def compiled_files(layout: Layout, file: AlertFile) -> dict[Path, str]:
     """Return path -> text.
 
-    Prometheus reads one directory, so beside alerts of the site are copies of the repository's other rules. The
-    same holds for Grafana and dashboards.
+    Prometheus reads one directory, so beside alerts of the site are copies of the repository's other rules.
+    The same holds for Grafana and dashboards.
     """
     config = layout.root / "config"
     rules = _copies(config / "prometheus" / "rules", layout.rules_dir, "*.yaml")

@@ -105,6 +105,21 @@ def test_a_site_may_be_a_link_to_an_empty_directory(context: Context, tmp_path: 
     assert (tmp_path / "ours" / "stack.yaml").is_file()
 
 
+def test_secrets_that_receivers_have_already_come_along(context: Context, screen: Screen) -> None:
+    shutil.rmtree(context.layout.site_dir)
+    secrets = context.layout.root / init.SECRETS
+    (secrets / "slack_webhook_url").write_text("https://hooks.acme.example/x")
+    (secrets / "slack_webhook_url").chmod(0o640)
+    assert init.run(context, source="examples/kosmos", dry_run=True) == 0
+    assert "Would copy slack_webhook_url to config/local/alertmanager/secrets/." in screen.out.getvalue()
+    assert init.run(context, source="examples/kosmos") == 0
+    copied = context.layout.site_dir / "alertmanager" / "secrets" / "slack_webhook_url"
+    assert copied.read_text() == "https://hooks.acme.example/x"
+    assert copied.stat().st_mode & 0o777 == 0o640
+    assert [path.name for path in copied.parent.iterdir()] == ["slack_webhook_url"]
+    assert "hooks.acme.example" not in screen.out.getvalue()
+
+
 @pytest.mark.parametrize("source", ["examples", "examples/none", "examples/site/stack.yaml"])
 def test_what_is_not_a_site_is_refused(context: Context, source: str) -> None:
     shutil.rmtree(context.layout.site_dir)
