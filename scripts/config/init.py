@@ -80,6 +80,7 @@ def _bring_secrets(context: Context, site: Path, *, dry_run: bool) -> None:
 
 
 def _copy_with_owner(source: Path, target: Path) -> None:
+    target.touch(mode=0o600)
     shutil.copy2(source, target)
     # Alertmanager's user has to read it, whom root may have made its owner.
     if os.getuid() == 0:
