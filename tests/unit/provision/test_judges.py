@@ -54,7 +54,7 @@ def refused(directory: Path, text: str) -> str:
 
 
 def test_the_valid_file_and_the_shipped_ones_are_read(tmp_path: Path) -> None:
-    shipped = (ROOT / "examples" / name for name in ("evaluators.yaml", "kosmos-judges.yaml"))
+    shipped = (ROOT / "examples" / name for name in ("evaluators.yaml", "kosmos/judges.yaml"))
     scores = (ROOT / "examples" / "kosmos" / "content" / "scores.yaml").read_text("utf-8")
     for text in (VALID, *(path.read_text("utf-8") for path in shipped)):
         (tmp_path / "stack.yaml").write_text(STACK.replace("[judges.yaml]", "[judges.yaml, scores.yaml]"))

@@ -56,7 +56,7 @@ def test_the_first_files_of_a_site_are_valid_and_neutral(context: Context, scree
     assert "config/local/stack.yaml is valid" in said
     assert "config/local/alerts.yaml is valid" in said
     assert "config/retention.yaml is valid" in said
-    assert "kosmos" not in (context.layout.site_dir / "stack.yaml").read_text()
+    assert "id: kosmos" not in (context.layout.site_dir / "stack.yaml").read_text()
 
 
 @pytest.mark.parametrize("source", [init.TEMPLATE, "examples/kosmos"])
