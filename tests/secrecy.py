@@ -19,7 +19,10 @@ from scripts.engines.context import Context
 PUBLIC = "pk-lf-"
 # The name of an S3 key: it is in every signed URL, and SeaweedFS logs it.
 IDENTIFIER = "S3_ACCESS_KEY_ID"
-KEEPS_SECRETS = (".env", ".stack/credentials/", ".stack/rotation.json", "config/alertmanager/secrets/")
+KEEPS_SECRETS = (
+    *(".env", ".stack/credentials/", ".stack/rotation.json"),
+    *("config/alertmanager/secrets/", "config/local/alertmanager/secrets/"),
+)
 # Ends with this for a reason that the command tells: compose alone has it, or no network is there.
 DONE, REFUSED = frozenset({0}), frozenset({1, 2})
 ANY = frozenset({0, 1, 2, 3})

@@ -28,6 +28,8 @@ RECEIVERS = {
 }
 # In the order of a stack's life. What compose alone has refuses here, and may not show anything on the way.
 CALLS = (
+    # It brings the secrets of receivers along.
+    Call("init --from examples/kosmos"),
     Call("validate"),
     Call("up"),
     Call("status"),
@@ -36,8 +38,8 @@ CALLS = (
     Call("bootstrap --yes"),
     Call("canary"),
     Call("smoke -q smoke_tests/test_access.py"),
-    Call("credentials --project default", prints="LANGFUSE_SECRET_KEY"),
-    Call("credentials --project default --format json", prints="LANGFUSE_SECRET_KEY"),
+    Call("credentials --project kosmos", prints="LANGFUSE_SECRET_KEY"),
+    Call("credentials --project kosmos --format json", prints="LANGFUSE_SECRET_KEY"),
     Call("doctor --verbose", ANY),
     Call("doctor --json", ANY),
     Call("alerts"),
@@ -47,9 +49,9 @@ CALLS = (
     Call("judges", ANY),
     Call("capacity --spans-per-s 10"),
     Call("kubernetes-render --without-secrets", ANY),
-    Call("export-config --project default --into out/config"),
-    Call("export --project default --format jsonl --into out/export"),
-    Call("import --project default out/export"),
+    Call("export-config --project kosmos --into out/config"),
+    Call("export --project kosmos --format jsonl --into out/export"),
+    Call("import --project kosmos out/export"),
     Call("reconcile", ANY),
     Call("retention"),
     Call("erase user nobody"),
@@ -85,7 +87,6 @@ CALLS = (
     Call("logs --lines 1000"),
     Call("down"),
     Call("destroy --dry-run"),
-    Call("init", ANY),
 )
 NOT_CALLED = {
     "audit": "it asks a database on the network about packages, and knows no secret",
