@@ -36,7 +36,7 @@ def run(context: Context, *, source: str = TEMPLATE, dry_run: bool = False) -> i
             shutil.copytree(site, layout.site_dir, ignore=_LEFT_OUT, dirs_exist_ok=True)
         except OSError as error:
             raise StackError(
-                f"{shown}/ cannot be written: {error}.", fix=f"let this user write {shown}, empty it, then repeat."
+                f"{shown}/ cannot be written: {error}.", fix=f"make {shown} writable and empty, then repeat."
             ) from error
     for entry in sorted(site.iterdir()):
         if entry.name != ".git":
