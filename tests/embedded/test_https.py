@@ -177,6 +177,8 @@ def test_exports_of_32_mb_pass_larger_ones_are_refused_and_media_have_no_limit(p
         assert client.put(f"https://{WEB}/", content=bytes(31 * MEGABYTE)).text == str(31 * MEGABYTE)
         # 413 or 502, as the body breaks off on the way to the service.
         assert client.put(f"https://{WEB}/", content=bytes(33 * MEGABYTE)).status_code in {413, 502}
+    # What was left of that body may still be in its connection, and be read as the next request.
+    with proxy.client() as client:
         assert client.put(f"https://{S3}/media", content=bytes(64 * MEGABYTE)).text == str(64 * MEGABYTE)
 
 

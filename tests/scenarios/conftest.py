@@ -28,6 +28,7 @@ QUICK = frozenset(
         "image_missing",
         "monitoring",
         "old_env",
+        "other_user",
         "port_taken",
         "second_start_keeps_data",
         "small_size",
