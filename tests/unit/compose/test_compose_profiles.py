@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import pytest
+import yaml
 
 from scripts.docker.compose import compose_environment
 from scripts.settings.envfile import EnvFile, parse_env
 from scripts.settings.profiles import compose_profiles, published_ports
 from scripts.settings.table import SETTINGS
 from scripts.settings.values import load_settings
+
+from .conftest import ROOT
 
 
 def test_every_store_is_bundled_unless_a_setting_replaces_it() -> None:
@@ -102,3 +105,20 @@ def test_the_ports_to_be_free_are_those_of_what_will_run() -> None:
         ("HTTPS_PORT", "192.168.1.2"),
         ("HTTP_PORT", "192.168.1.2"),
     ]
+
+
+@pytest.mark.parametrize(("extras", "count", "said"), [("", 4, "takes four"), ("monitoring,tls", 7, "seven")])
+def test_the_page_on_address_pools_says_how_many_networks_a_stack_takes(
+    extras: str, count: int, said: str
+) -> None:
+    services = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))["services"]
+    wanted = {None, *compose_profiles({"STACK_PROFILES": extras})}
+    networks = {
+        network
+        for service in services.values()
+        if wanted.intersection(service.get("profiles", [None]))
+        for network in service.get("networks", ())
+    }
+    assert len(networks) == count, networks
+    page = (ROOT / "docs" / "how-to" / "troubleshoot-docker.md").read_text(encoding="utf-8")
+    assert said in page.partition("address pool")[2].partition("##")[0]
