@@ -130,8 +130,8 @@ def _soak(engine: EmbeddedLangfuse, seconds: float, seed: int) -> int:
 class _Sender:
     """A process that sends what the second project asks for.
 
-    It stands for another machine: what it takes to make such requests is no work of the engine and must not
-    hold up whoever measures, so it has a process of its own with the lowest priority.
+    It stands for another machine: making such requests is not the engine's work and must not delay the
+    measurement, so it is a separate process with the lowest priority.
     """
 
     def __init__(self, send: _Send, engine: EmbeddedLangfuse, seed: int) -> None:

@@ -1,4 +1,4 @@
-"""The environments of `config/kubernetes.yaml`: what each has of its own, and what differs between them."""
+"""The environments of `config/kubernetes.yaml`: what each one sets, and how they differ."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ _JSON = b"application/json"
 _WORDS = 2**64 - 1
 _OFFSET, _PRIME = 0xCBF29CE484222325, 0x100000001B3
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
-# Longer answers are tagged by a faster digest of the same form: clients compare tags, and read nothing in it.
+# Longer answers are tagged by a faster digest: clients compare tags, and read nothing in them.
 _EXACT_LENGTH = 1024
 _LONGEST = 65_536
 _TAG = re.compile(r'(?:W/)?("[^"]*"|[^,\s"]+)')

@@ -70,7 +70,7 @@ def connection_of(
     """Return the connection that a definition names, the model, and the parameters of the default model.
 
     Raises:
-        NotCallable: there is no such connection, or neither a model nor a default model.
+        NotCallable: there is no such connection; or no model is named, and the project has no default one.
     """
     model = definition["model"]
     if model is None:
