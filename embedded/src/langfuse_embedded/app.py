@@ -253,7 +253,7 @@ def _raw_path(scope: Scope) -> str:
 
 def _is_of_the_api(raw_path: str) -> bool:
     """Tell what clients with keys call from what browsers with cookies do, however it is spelled."""
-    path = unquote(raw_path)
+    path = unquote(raw_path) if "%" in raw_path else raw_path
     return path.startswith("/api/") and not path.startswith(_LOGIN)
 
 

@@ -196,7 +196,7 @@ def _check(event: Event) -> None:
     assert isinstance(event.end_time, int)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(attributes=_attributes, resource=_attributes, scope=_SCOPES, events=_events, times=_values)
 def test_any_attributes_and_events_make_an_event(
     attributes: Any, resource: Any, scope: str, events: Any, times: Any
@@ -207,7 +207,7 @@ def test_any_attributes_and_events_make_an_event(
     _check(event)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(_documents, _documents, _documents)
 def test_any_json_is_mapped_or_refused(whole: Any, resource: Any, inner: Any) -> None:
     for document in (
@@ -227,7 +227,7 @@ def test_any_json_is_mapped_or_refused(whole: Any, resource: Any, inner: Any) ->
             _check(event)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(max_size=60))
 def test_any_bytes_are_mapped_or_refused(body: bytes) -> None:
     for decode in (decode_json, decode_protobuf):

@@ -37,7 +37,6 @@ def fresh_context() -> Iterator[FakeContext]:
 @seed(SEED)
 @settings(
     max_examples=HISTORIES,
-    deadline=None,
     database=None,
     phases=[Phase.generate, Phase.shrink] if HISTORIES > 50 else [Phase.generate],
     suppress_health_check=list(HealthCheck),

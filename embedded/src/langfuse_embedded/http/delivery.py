@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from functools import lru_cache
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -23,6 +24,8 @@ _OFFSET, _PRIME = 0xCBF29CE484222325, 0x100000001B3
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 # Longer answers are tagged by a faster digest: clients compare tags, and read nothing in them.
 _EXACT_LENGTH = 1024
+# Those to exports and other writes are few, and the same again and again.
+_SHORT = 64
 _LONGEST = 65_536
 _TAG = re.compile(r'(?:W/)?("[^"]*"|[^,\s"]+)')
 
@@ -65,12 +68,19 @@ def etag(body: bytes, *, exact: bool = False) -> str:
     if len(body) > (_LONGEST if exact else _EXACT_LENGTH):
         # It works on the bytes as they are, and lets other threads go on meanwhile.
         return f'"{zlib.crc32(body):x}-{len(body):x}"'
+    return _remembered(body) if len(body) <= _SHORT else _exact(body)
+
+
+def _exact(body: bytes) -> str:
     units = body.decode("utf-8", "replace").encode("utf-16-le", "surrogatepass")
     value = _OFFSET
     for unit in memoryview(units).cast("H"):
         value = (value ^ unit) * _PRIME & _WORDS
     folded = (value >> 48 & 15) << 48 | value & 0xFFFFFFFF0000 | (value & 0xFFFF) ^ (value >> 52)
     return f'"{_base36(folded)}{_base36(len(units) // 2)}"'
+
+
+_remembered = lru_cache(maxsize=64)(_exact)
 
 
 def _base36(number: int) -> str:

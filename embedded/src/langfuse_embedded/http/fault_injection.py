@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from langfuse_embedded.faults import Fault, FaultPlan
 
 from .json_answers import json_response
-from .protocol import ABORT
+from .protocol import abort
 
 _MESSAGES = {"429": "Rate limit exceeded (injected fault)", "503": "Service unavailable (injected fault)"}
 
@@ -41,7 +41,7 @@ async def _refuse(fault: Fault, scope: Scope, receive: Receive, send: Send) -> N
 
 
 async def _drop(scope: Scope, receive: Receive) -> None:
-    scope["state"][ABORT]()
+    abort(scope)
     # The server answers 500 for an application that ends without a word while the client is still there.
     while (await receive())["type"] != "http.disconnect":
         pass

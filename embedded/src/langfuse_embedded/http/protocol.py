@@ -7,8 +7,7 @@ import asyncio
 from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-ABORT = "langfuse.abort"
-_HANG_UP = "langfuse.hang_up"
+_CONNECTION = "langfuse.connection"
 _LINGER_S = 1.0
 
 HEADER_SECONDS = 20.0
@@ -110,15 +109,14 @@ class ClosableProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def on_message_begin(self) -> None:
-        """Begin a request: put the ways to end its connection into the scope."""
+        """Begin a request: put its connection into the scope."""
         if self._hanging_up:
             self.transport.abort()
         super().on_message_begin()
         if not self._awaits_headers:
             # Most headers arrive whole: the time begins to run where they have not.
             self._awaits_headers, self._header_bytes = True, 0
-        self.scope["state"][ABORT] = self.transport.abort
-        self.scope["state"][_HANG_UP] = self._hang_up
+        self.scope["state"][_CONNECTION] = self
 
     def on_headers_complete(self) -> None:
         """Serve the request, unless its connection has ended."""
@@ -168,12 +166,18 @@ class ClosableProtocol(HttpToolsProtocol):
 
         self._answer_deadline = self.loop.call_later(STALLED_ANSWER_SECONDS, look)
 
-    def _hang_up(self) -> None:
+    def hang_up(self) -> None:
+        """Take no request after this one."""
         self._hanging_up = True
+
+
+def abort(scope: Scope) -> None:
+    """End the connection of a request without an answer."""
+    scope["state"][_CONNECTION].transport.abort()
 
 
 def hang_up(scope: Scope) -> None:
     """Take no request after this one over its connection. Servers of other kinds go on taking them."""
-    act = scope.get("state", {}).get(_HANG_UP)
-    if act is not None:
-        act()
+    connection = scope.get("state", {}).get(_CONNECTION)
+    if connection is not None:
+        connection.hang_up()

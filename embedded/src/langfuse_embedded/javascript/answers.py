@@ -15,6 +15,7 @@ from .values import MAX_DEPTH, as_double, number_text
 _TEXT_OR_NUMBER = re.compile(
     rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|(?<=[:,\[])(-?\d++(?:\.0(?=[,}\]])|(?:\.\d++)?e[+-]?\d++))', re.DOTALL
 )
+_WHOLE = re.compile(rb"\.0[,}\]]")
 
 
 def dumps(data: Any) -> bytes:
@@ -28,8 +29,8 @@ def dumps(data: Any) -> bytes:
     except TypeError:
         body = orjson.dumps(_writable(without_surrogates(data), 0), option=orjson.OPT_NON_STR_KEYS)
         return _with_numbers_of_javascript(b"[" + body + b"]")[1:-1]
-    # Few answers have such a number, and to look for one is cheap.
-    if b".0," in body or b".0}" in body or b".0]" in body:
+    # Few answers have such a number. One search by a pattern takes a third of three for texts.
+    if _WHOLE.search(body):
         return _with_numbers_of_javascript(body)
     return body
 

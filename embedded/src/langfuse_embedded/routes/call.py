@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from langfuse_embedded.engine import Engine
 from langfuse_embedded.http.errors import FrameworkRefusal, InvalidData, PayloadTooLarge
@@ -52,15 +52,12 @@ class Call:
     @property
     def sender(self) -> tuple[str, str, str]:
         """Who sends the request: the public key, and name and version of the SDK as far as it names them."""
-        name, version = (self._sdk(part) or _UNKNOWN for part in (b"name", b"version"))
-        return self.principal.public_key, name, version
-
-    def _sdk(self, part: bytes) -> str:
-        # Some clients and proxies spell the headers with underscores.
         # As bytes in a mapping: `headers` looks at all of them for each name, which every export pays.
         headers = dict(self.request.scope["headers"])
-        found = headers.get(b"x-langfuse-sdk-" + part, headers.get(b"x_langfuse_sdk_" + part, b""))
-        return str(found.decode("latin-1"))[:_MAX_SDK_LENGTH]
+        # Some clients and proxies spell the headers with underscores.
+        name = headers.get(b"x-langfuse-sdk-name") or headers.get(b"x_langfuse_sdk_name")
+        version = headers.get(b"x-langfuse-sdk-version") or headers.get(b"x_langfuse_sdk_version")
+        return self.principal.public_key, _sdk_text(name), _sdk_text(version)
 
     async def read(self, read: Callable[[], Result]) -> Result:
         """Return what `read` returns, which may take long: it runs in one of the project's threads.
@@ -83,13 +80,19 @@ class Call:
         declared = self.request.headers.get("content-length", "")
         if declared.isdigit() and int(declared) > limit:
             raise _too_large(limit)
-        chunks, size = [], 0
-        async for chunk in self.request.stream():
-            size += len(chunk)
-            if size > limit:
-                raise _too_large(limit)
-            await self.hold.grow(len(chunk))
-            chunks.append(chunk)
+        # By hand: `stream` passes each message through a generator, and gives an empty chunk at the end.
+        chunks, size, is_complete = list[bytes](), 0, False
+        while not is_complete:
+            message = await self.request.receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            is_complete = not message.get("more_body", False)
+            if chunk := message.get("body", b""):
+                size += len(chunk)
+                if size > limit:
+                    raise _too_large(limit)
+                await self.hold.grow(len(chunk))
+                chunks.append(chunk)
         return b"".join(chunks)
 
     async def json(self, schema: Schema) -> Any:
@@ -135,6 +138,10 @@ class Call:
         except InvalidData as error:
             error.part = "query"
             raise
+
+
+def _sdk_text(value: bytes | None) -> str:
+    return value.decode("latin-1")[:_MAX_SDK_LENGTH] if value else _UNKNOWN
 
 
 def _too_large(limit: int) -> PayloadTooLarge:

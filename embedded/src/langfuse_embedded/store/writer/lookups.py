@@ -11,6 +11,7 @@ from langfuse_embedded.store.database import open_database
 from langfuse_embedded.store.models import Models
 
 _MAX_REMEMBERED = 10_000
+_UNKNOWN = -1
 
 
 class StateLookups:
@@ -21,7 +22,7 @@ class StateLookups:
         self._db = open_database(path, readonly=True)
         self._abandoned: list[sqlite3.Connection] = []
         self._prices = PriceBook(Models(self._db))
-        self._version = 0
+        self._version = _UNKNOWN
         self._prompt_ids: dict[tuple[str, str, int], str] = {}
 
     def reopen(self) -> None:
@@ -32,14 +33,18 @@ class StateLookups:
         self._abandoned.append(self._db)
         self._db = open_database(self._path, readonly=True)
         self._prices.read_from(Models(self._db))
+        # Versions of two connections say nothing of each other.
+        self._version = _UNKNOWN
 
     def refresh(self) -> None:
         """Forget what may be outdated. Call it once for each batch of events."""
-        self._prices.refresh()
         version = self._db.execute("pragma data_version").fetchone()[0]
-        if version != self._version or len(self._prompt_ids) > _MAX_REMEMBERED:
-            self._prompt_ids.clear()
+        if version != self._version:
             self._version = version
+            self._prices.refresh()
+            self._prompt_ids.clear()
+        elif len(self._prompt_ids) > _MAX_REMEMBERED:
+            self._prompt_ids.clear()
 
     def price(self, project_id: str, event: Event) -> Priced:
         """Return model, tier and cost of an event."""
