@@ -209,10 +209,24 @@ class Compose:
         services = self.clients()
         if services:
             self.claim_volumes(self.model())
-            # With their profile, so that images.lock decides about their images, too.
-            profiles = ",".join((*compose_profiles(self.settings.values), "clients"))
             argv = ("up", "--detach", "--wait", "--wait-timeout", str(_START_S), "--no-deps", *services)
-            self.checked(*argv, extra={"COMPOSE_PROFILES": profiles}, timeout_s=_START_S + 60)
+            self.checked(*argv, extra=self.with_clients(), timeout_s=_START_S + 60)
+
+    def with_clients(self) -> dict[str, str]:
+        """Return the variable with which these services exist for compose, and for images.lock."""
+        profiles = compose_profiles(self.settings.values)
+        return {"COMPOSE_PROFILES": ",".join((*profiles, "clients") if self.clients() else profiles)}
+
+    def ask_client(
+        self, service: str, argv: Sequence[str], stdin: str, timeout_s: float | None = None
+    ) -> Completed:
+        """Run a program in a client's container that is there for it alone; return the outcome, as `run`.
+
+        Only where the stack has its networks and volumes: compose would make them.
+        """
+        program, *rest = argv
+        command = ("run", "--rm", "--no-deps", "-T", "--entrypoint", program, service, *rest)
+        return self.run(*command, extra=self.with_clients(), stdin=stdin, timeout_s=timeout_s)
 
     def remove_clients(self) -> None:
         """Remove their containers."""

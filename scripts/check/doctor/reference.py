@@ -23,8 +23,25 @@ make doctor FIX=1                  # fix what is marked with *, after asking; DR
 ```
 
 Exit codes of `.venv/bin/python -m scripts doctor`: 0 all well, 1 a check failed, 2 wrong use, 3 warnings only
-(make ends with 2 for all but 0). Ids stay the same. External stores
-(`DATABASE_URL` and such) are not looked into: their checks are skipped.
+(make ends with 2 for all but 0). Ids stay the same.
+
+## External stores
+Stores that `.env` names by address (`DATABASE_URL`, `CLICKHOUSE_URL`, `REDIS_HOST`, `S3_ENDPOINT`) are
+asked the same, with the same login that Langfuse has: whether they answer and take it, whether they take
+anyone without a password, their versions, time zone and clock, connections, memory, policies,
+migrations, rights and buckets.
+
+- Questions go out from `postgres-client`, `clickhouse-client` and `valkey-client`, each in a container
+  that is there for the question alone, on the network `edge`; S3 is asked from this machine. The stack
+  has to be there (`make up`, also one that failed), and the images of these programs (`make pull`): the
+  doctor pulls nothing.
+- Nothing is written: of an upload to each bucket only the beginning is asked for, and given up
+  (`stores.writable`).
+- A fix names what the store's operator does, as no file of this checkout configures that store.
+- Not asked, as only its operator knows: the disk of PostgreSQL and its backups, quotas of S3,
+  ClickHouse's logs about itself, and whatever a user without more rights is not told (a managed Valkey
+  refuses `CONFIG`: what `INFO` says counts). Of a Valkey that is a cluster or has sentinels nothing is
+  asked.
 
 This page is generated from `scripts/check/doctor/checks` with `make docs`.
 """

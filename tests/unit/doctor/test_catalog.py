@@ -15,8 +15,13 @@ BROKEN_FOR_REAL = (
     "tests/embedded/test_doctor.py",
     "tests/embedded/test_doctor_states.py",
     "tests/scenarios/doctor/test_doctor.py",
+    "tests/scenarios/external_doctor/test_external_doctor.py",
 )
-JUDGED = ("tests/unit/doctor/test_checks.py", "tests/unit/doctor/test_sources.py")
+JUDGED = (
+    "tests/unit/doctor/test_checks.py",
+    "tests/unit/doctor/test_external.py",
+    "tests/unit/doctor/test_sources.py",
+)
 
 
 def named_in(files: tuple[str, ...]) -> set[str]:

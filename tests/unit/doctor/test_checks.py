@@ -116,7 +116,7 @@ def table(name: str, size: int, *, database: str = "system", expires: int = 1) -
 
 
 def objects(*, anonymous: int = 403, status: int = 200) -> Objects:
-    return Objects({"langfuse-events": status, "langfuse-media": 200}, anonymous, True)
+    return Objects({"langfuse-events": status, "langfuse-media": 200}, {"langfuse-media": anonymous}, True)
 
 
 def embedded(size: int) -> EmbeddedData:
@@ -337,7 +337,7 @@ CASES: list[tuple[str, tuple[object, ...], Status, str]] = [
     ("stores.utc", (insides(langfuse_web={"zone": "+0200"}),), FAILED, "langfuse-web is at +0200"),
     ("stores.objects", (objects(status=403),), FAILED, "refuses our keys"),
     ("stores.objects", (containers(container("seaweedfs")),), FAILED, "no Objects"),
-    ("stores.strangers", (objects(anonymous=200),), FAILED, "anyone"),
+    ("stores.strangers", (objects(anonymous=200),), FAILED, "anyone can list langfuse-media"),
     ("langfuse.database", (server(health=503),), FAILED, "answers 503"),
     ("langfuse.prices", (server(prices=0),), FAILED, "every cost is 0"),
     (

@@ -18,6 +18,7 @@ from scripts.engines.base import GIB, MIB
 from scripts.engines.context import Context
 
 from . import limits
+from .answering import elsewhere
 
 
 def _time_to_full(facts: Facts) -> Verdict:
@@ -137,7 +138,11 @@ CHECKS = (
         looks_at="ClickHouse's disk has as much room as its tables hold: merges and migrations copy.",
         fix="enlarge the disk of Docker's volumes, or shorten what is kept (make retention)",
         page="runbooks/DiskFullSoon.md",
-        judge=_tables,
+        judge=elsewhere(
+            ClickHouse,
+            _tables,
+            "have its operator enlarge the disk, or shorten what is kept (make retention)",
+        ),
         engines=COMPOSE,
     ),
     Check(

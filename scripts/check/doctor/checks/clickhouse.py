@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from scripts.check.doctor.facts import Facts, NotGathered
-from scripts.check.doctor.model import COMPOSE, Check, Verdict, failed, ok, warning
+from scripts.check.doctor.model import COMPOSE, Check, Verdict, failed, ok, skipped, warning
 from scripts.check.doctor.sources.clickhouse import ClickHouse
 from scripts.check.doctor.sources.containers import Containers
 from scripts.engines.base import GIB, MIB
 
 from . import limits
-from .answering import answers
+from .answering import answers, elsewhere
 
 PAGE = "how-to/troubleshoot.md#clickhouse"
+NO_CAP = "an external ClickHouse does not say its memory cap: its operator knows"
 
 
 def _clickhouse_utc(facts: Facts) -> Verdict:
@@ -21,6 +22,8 @@ def _clickhouse_utc(facts: Facts) -> Verdict:
 
 def _clickhouse_memory_cap(facts: Facts) -> Verdict:
     cap = int(facts.of(ClickHouse).named("server_settings").get("max_server_memory_usage", 0))
+    if facts.of(ClickHouse).external:
+        return ok(f"ClickHouse takes at most {cap // MIB} MiB") if cap else skipped(NO_CAP)
     limit = facts.of(Containers).running("clickhouse").memory_limit
     if not cap:
         return warning("ClickHouse has no memory cap and takes memory until it is killed")
@@ -36,12 +39,14 @@ def _clickhouse_memory(facts: Facts) -> Verdict:
     cap = int(clickhouse.named("server_settings").get("max_server_memory_usage", 0))
     used = int(clickhouse.row("memory")["used"])
     if not cap:
-        raise NotGathered("ClickHouse has no memory cap")
+        raise NotGathered(NO_CAP if clickhouse.external else "ClickHouse has no memory cap")
     text = f"ClickHouse uses {used // MIB} of {cap // MIB} MiB"
     return ok(text) if used < cap * limits.CLICKHOUSE_MEMORY_SHARE else warning(text)
 
 
 def _clickhouse_logs(facts: Facts) -> Verdict:
+    if facts.of(ClickHouse).external:
+        return skipped("an external ClickHouse's logs about itself are its operator's")
     tables = [one for one in facts.of(ClickHouse).rows("tables") if one["database"] == "system"]
     total = sum(int(one["bytes"]) for one in tables)
     largest = ", ".join(f"{one['name']} {int(one['bytes']) / GIB:.1f} GiB" for one in tables[:3])
@@ -122,7 +127,11 @@ CHECKS = (
         fix="see make logs SERVICE=clickhouse; the password is CLICKHOUSE_PASSWORD of .env",
         page=PAGE,
         judge=answers(
-            "clickhouse", ClickHouse, lambda one: f"ClickHouse {one.row('server')['version']} answers"
+            "clickhouse",
+            ClickHouse,
+            lambda one: f"ClickHouse {one.row('server')['version']} answers",
+            "CLICKHOUSE_URL, CLICKHOUSE_USER, CLICKHOUSE_PASSWORD and CLICKHOUSE_DB of .env must be those of "
+            "the external ClickHouse, then make up",
         ),
         engines=COMPOSE,
     ),
@@ -131,7 +140,11 @@ CHECKS = (
         looks_at="ClickHouse is in UTC: in another zone dashboards are empty.",
         fix="remove the other time zone from config/clickhouse/config.d and overrides, then make up",
         page=PAGE,
-        judge=_clickhouse_utc,
+        judge=elsewhere(
+            ClickHouse,
+            _clickhouse_utc,
+            "have its operator set <timezone>UTC</timezone>: it is read at a start",
+        ),
         engines=COMPOSE,
     ),
     Check(
@@ -147,7 +160,7 @@ CHECKS = (
         looks_at="ClickHouse uses less than 90 % of its memory cap.",
         fix="give ClickHouse more memory (CLICKHOUSE_MEMORY, CLICKHOUSE_MAX_MEMORY_BYTES), then make up",
         page="runbooks/ClickHouseMemoryHigh.md",
-        judge=_clickhouse_memory,
+        judge=elsewhere(ClickHouse, _clickhouse_memory, "have its operator give ClickHouse more memory"),
         engines=COMPOSE,
     ),
     Check(
@@ -163,7 +176,11 @@ CHECKS = (
         looks_at="No partition has more than 300 parts (fails above 1000): merges keep up with inserts.",
         fix="give ClickHouse more CPU, and look for stuck merges: SELECT * FROM system.merges",
         page="runbooks/ClickHouseTooManyParts.md",
-        judge=_clickhouse_parts,
+        judge=elsewhere(
+            ClickHouse,
+            _clickhouse_parts,
+            "have its operator look for stuck merges (SELECT * FROM system.merges) and give it more CPU",
+        ),
         engines=COMPOSE,
     ),
     Check(
@@ -179,7 +196,11 @@ CHECKS = (
         looks_at="The user's profile takes the settings that Langfuse sends, and the query profiler is off.",
         fix="put config/clickhouse/users.d/langfuse.xml back as it was, then make up",
         page=PAGE,
-        judge=_clickhouse_profile,
+        judge=elsewhere(
+            ClickHouse,
+            _clickhouse_profile,
+            "have its operator give this user a profile with readonly=0 and the query profiler off",
+        ),
         engines=COMPOSE,
     ),
     Check(
@@ -211,7 +232,11 @@ CHECKS = (
         looks_at="ClickHouse's disks have room for merges.",
         fix="free some space on the disk of Docker's volumes, or shorten what is kept (make retention)",
         page="runbooks/DiskLow.md",
-        judge=_clickhouse_disk,
+        judge=elsewhere(
+            ClickHouse,
+            _clickhouse_disk,
+            "have its operator enlarge the disk, or shorten what is kept (make retention)",
+        ),
         engines=COMPOSE,
     ),
 )

@@ -15,6 +15,8 @@ OPEN_FILES = 1024
 # ClickHouse: https://clickhouse.com/docs/operations/settings/settings asks for 262144; hosts may allow less.
 CLICKHOUSE_FILES = 65_536
 CLOCK_WARNING_S, CLOCK_FAILED_S = 1.0, 30.0
+# Stores tell whole seconds, and take some to answer.
+STORE_CLOCK_S = 5.0
 
 # Sum of the memory limits of each size, from docs/reference/compose.md.
 SIZE_BYTES = {"ci": 6 * GIB, "small": 12 * GIB, "medium": 28 * GIB, "large": 56 * GIB}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from scripts.check.doctor.facts import Facts, NotGathered
 from scripts.check.doctor.model import COMPOSE, EMBEDDED, Check, Repair, Verdict, failed, ok, skipped, warning
+from scripts.check.doctor.sources.clients import DoesNotAnswer
 from scripts.check.doctor.sources.containers import Containers
 from scripts.check.doctor.sources.embedded import EmbeddedData
 from scripts.check.doctor.sources.inside import Insides
@@ -13,8 +14,8 @@ from scripts.check.doctor.sources.valkey import Valkey
 from scripts.engines.base import MIB
 from scripts.engines.context import Context
 
-from . import clickhouse, limits
-from .answering import answers
+from . import clickhouse, external, limits
+from .answering import answers, elsewhere
 
 
 def _postgres_utc(facts: Facts) -> Verdict:
@@ -70,12 +71,17 @@ def _valkey_policy(facts: Facts) -> Verdict:
 def _valkey_aof(facts: Facts) -> Verdict:
     valkey = facts.of(Valkey)
     if valkey["appendonly"] != "yes":
+        if valkey.external:
+            return warning(
+                "the append-only file is off: a restart loses the jobs that wait, without a replica"
+            )
         return failed("the append-only file is off: a restart loses the jobs that wait")
     if valkey["aof_last_write_status"] != "ok":
         return failed("the append-only file could not be written")
-    if valkey["appendfsync"] == "no":
+    sync = valkey.said.get("appendfsync", "is not told") if valkey.external else valkey["appendfsync"]
+    if sync == "no":
         return warning("the append-only file is never synced")
-    return ok(f"jobs are on disk (appendfsync {valkey['appendfsync']})")
+    return ok(f"jobs are on disk (appendfsync {sync})")
 
 
 def _valkey_memory(facts: Facts) -> Verdict:
@@ -111,10 +117,20 @@ def _utc_inside(facts: Facts) -> Verdict:
 
 def _objects(facts: Facts) -> Verdict:
     try:
-        statuses = facts.of(Objects).statuses
+        found = facts.of(Objects)
+    except DoesNotAnswer as reason:
+        return failed(str(reason), "S3_ENDPOINT of .env must be an address that this machine reaches, too")
     except NotGathered as reason:
         facts.of(Containers).running("seaweedfs")
         return failed(str(reason))
+    statuses = found.statuses
+    if found.external and 403 in statuses.values():
+        refused = ", ".join(sorted(name for name, status in statuses.items() if status == 403))
+        return failed(
+            f"the object store refuses our keys the list of {refused}",
+            "S3_ACCESS_KEY_ID, S3_SECRET_ACCESS_KEY and S3_REGION of .env must be those of the external "
+            "store, with the rights s3:ListBucket, GetObject, PutObject and DeleteObject",
+        )
     if 403 in statuses.values():
         return failed(
             "the object store refuses our keys",
@@ -135,8 +151,8 @@ def _buckets(facts: Facts) -> Verdict:
 
 
 def _strangers(facts: Facts) -> Verdict:
-    status = facts.of(Objects).anonymous
-    return failed("anyone can list the media bucket") if status == 200 else ok("anonymous access is denied")
+    found = sorted(name for name, status in facts.of(Objects).anonymous.items() if status == 200)
+    return failed(f"anyone can list {', '.join(found)}") if found else ok("anonymous access is denied")
 
 
 def _expiry(facts: Facts) -> Verdict:
@@ -191,6 +207,8 @@ CHECKS = (
             "postgres",
             Postgres,
             lambda one: f"PostgreSQL {int(one.setting('server_version_num')) // 10000} answers",
+            "DATABASE_URL (DIRECT_URL, where set) of .env must be the address, user and password of the "
+            "external PostgreSQL, then make up",
         ),
         engines=COMPOSE,
     ),
@@ -199,7 +217,9 @@ CHECKS = (
         looks_at="PostgreSQL is in UTC: in another zone queries find nothing or the wrong rows.",
         fix="remove the other time zone (ALTER SYSTEM RESET timezone; or PGTZ in an override), then make up",
         page=POSTGRES_PAGE,
-        judge=_postgres_utc,
+        judge=elsewhere(
+            Postgres, _postgres_utc, "ALTER ROLE <user of DATABASE_URL> SET timezone TO 'UTC', then make up"
+        ),
         engines=COMPOSE,
     ),
     Check(
@@ -207,7 +227,9 @@ CHECKS = (
         looks_at="Less than 80 % of PostgreSQL's connections are in use.",
         fix="close idle clients, or raise max_connections in config/postgres/postgresql.conf, then make up",
         page="runbooks/PostgresConnectionsHigh.md",
-        judge=_postgres_connections,
+        judge=elsewhere(
+            Postgres, _postgres_connections, "close idle clients, or have its operator raise max_connections"
+        ),
         engines=COMPOSE,
     ),
     Check(
@@ -215,7 +237,7 @@ CHECKS = (
         looks_at="PostgreSQL syncs what it confirms.",
         fix="ALTER SYSTEM RESET what is off, then SELECT pg_reload_conf()",
         page=POSTGRES_PAGE,
-        judge=_postgres_durable,
+        judge=elsewhere(Postgres, _postgres_durable, "have its operator set what is off to on"),
         engines=COMPOSE,
     ),
     Check(
@@ -223,7 +245,11 @@ CHECKS = (
         looks_at="No replication slot is inactive: it would keep log files until the disk is full.",
         fix="SELECT pg_drop_replication_slot('<name>') for slots that nobody needs any more",
         page="runbooks/PostgresSlotInactive.md",
-        judge=_postgres_slots,
+        judge=elsewhere(
+            Postgres,
+            _postgres_slots,
+            "tell its operator: SELECT pg_drop_replication_slot(<name>) for those that nobody needs",
+        ),
         engines=COMPOSE,
     ),
     Check(
@@ -231,7 +257,11 @@ CHECKS = (
         looks_at="No transaction is open for over an hour: it would keep old rows forever.",
         fix="SELECT pg_terminate_backend(<process>) for a client that was forgotten",
         page=POSTGRES_PAGE,
-        judge=_postgres_transactions,
+        judge=elsewhere(
+            Postgres,
+            _postgres_transactions,
+            "tell its operator: SELECT pg_terminate_backend(<process>) for a client that was forgotten",
+        ),
         engines=COMPOSE,
     ),
     *clickhouse.CHECKS,
@@ -240,7 +270,13 @@ CHECKS = (
         looks_at="Valkey answers PONG to an authenticated ping.",
         fix="see make logs SERVICE=valkey; the password is REDIS_AUTH of .env",
         page=VALKEY_PAGE,
-        judge=answers("valkey", Valkey, lambda one: f"Valkey {one['valkey_version']} answers"),
+        judge=answers(
+            "valkey",
+            Valkey,
+            lambda one: f"Valkey {one.version} answers",
+            "REDIS_HOST, REDIS_PORT, REDIS_AUTH and REDIS_TLS_ENABLED (or REDIS_CONNECTION_STRING) of .env "
+            "must be those of the external Valkey, then make up",
+        ),
         engines=COMPOSE,
     ),
     Check(
@@ -249,7 +285,11 @@ CHECKS = (
         fix="put config/valkey/valkey.conf back as it was, then make up (now: CONFIG SET maxmemory-policy "
         "noeviction)",
         page=VALKEY_PAGE,
-        judge=_valkey_policy,
+        judge=elsewhere(
+            Valkey,
+            _valkey_policy,
+            "have its operator set maxmemory-policy to noeviction (CONFIG SET, or its parameter group)",
+        ),
         engines=COMPOSE,
     ),
     Check(
@@ -257,7 +297,11 @@ CHECKS = (
         looks_at="Valkey writes its append-only file: a restart loses no job.",
         fix="put config/valkey/valkey.conf back as it was, then make up (now: CONFIG SET appendonly yes)",
         page=VALKEY_PAGE,
-        judge=_valkey_aof,
+        judge=elsewhere(
+            Valkey,
+            _valkey_aof,
+            "have its operator set appendonly to yes and appendfsync to everysec, or keep a replica",
+        ),
         engines=COMPOSE,
     ),
     Check(
@@ -266,7 +310,11 @@ CHECKS = (
         fix="see which queue is long (make doctor ONLY=flow); raise VALKEY_MAXMEMORY_MB and VALKEY_MEMORY, "
         "then make up",
         page="runbooks/ValkeyMemoryHigh.md",
-        judge=_valkey_memory,
+        judge=elsewhere(
+            Valkey,
+            _valkey_memory,
+            "see which queue is long (make doctor ONLY=flow); have its operator give Valkey more memory",
+        ),
         engines=COMPOSE,
     ),
     Check(
@@ -275,7 +323,11 @@ CHECKS = (
         fix="set noeviction (see stores.valkey_policy), then make reconcile: the events bucket still has "
         "the spans",
         page="runbooks/ValkeyEvictions.md",
-        judge=_valkey_evicted,
+        judge=elsewhere(
+            Valkey,
+            _valkey_evicted,
+            "have its operator set noeviction, then make reconcile: the events bucket still has the spans",
+        ),
         engines=COMPOSE,
     ),
     Check(
@@ -283,7 +335,7 @@ CHECKS = (
         looks_at="Valkey refused no connection since it started.",
         fix="raise maxclients in config/valkey/valkey.conf, then make up",
         page=VALKEY_PAGE,
-        judge=_valkey_refused,
+        judge=elsewhere(Valkey, _valkey_refused, "have its operator raise maxclients"),
         engines=COMPOSE,
     ),
     Check(
@@ -307,7 +359,11 @@ CHECKS = (
         looks_at="The three buckets are there.",
         fix="make up, which makes missing buckets; what lay in a lost one is in the backup (make backups)",
         page=OBJECTS_PAGE,
-        judge=_buckets,
+        judge=elsewhere(
+            Objects,
+            _buckets,
+            "create them in the external store, or correct S3_*_BUCKET of .env, then make up",
+        ),
         engines=COMPOSE,
     ),
     Check(
@@ -315,7 +371,11 @@ CHECKS = (
         looks_at="Buckets cannot be listed without a key.",
         fix="start the object store with S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY (make up does)",
         page=OBJECTS_PAGE,
-        judge=_strangers,
+        judge=elsewhere(
+            Objects,
+            _strangers,
+            "have the operator of the external store take back public access to these buckets",
+        ),
         engines=COMPOSE,
     ),
     Check(
@@ -323,9 +383,14 @@ CHECKS = (
         looks_at="Objects in the events bucket expire: millions of small ones fill a disk.",
         fix="make up, which sets S3_EVENTS_EXPIRE_DAYS; in an external store add a lifecycle rule",
         page=OBJECTS_PAGE,
-        judge=_expiry,
+        judge=elsewhere(
+            Objects,
+            _expiry,
+            "have the operator of the external store add a lifecycle rule to the events bucket",
+        ),
         engines=COMPOSE,
     ),
+    *external.CHECKS,
     Check(
         id="stores.embedded",
         looks_at="The databases of the embedded engine are not damaged (SQLite's quick check, 2.5 s at "

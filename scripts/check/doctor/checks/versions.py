@@ -19,6 +19,7 @@ from scripts.core.compatibility import clickhouse_refusal, numbers_of
 from scripts.docker.images_lock import LocalImage
 
 from . import limits
+from .answering import elsewhere
 
 Version = tuple[int, ...]
 
@@ -63,7 +64,7 @@ def _same(facts: Facts) -> Verdict:
 
 
 def _clickhouse(facts: Facts) -> Verdict:
-    if _stand_in(facts, "clickhouse"):
+    if not facts.of(ClickHouse).external and _stand_in(facts, "clickhouse"):
         return skipped("a stand-in of the rehearsal")
     text = str(facts.of(ClickHouse).row("server")["version"])
     server = facts.of(Server).answering().version
@@ -78,7 +79,7 @@ def _postgres(facts: Facts) -> Verdict:
 
 def _valkey(facts: Facts) -> Verdict:
     valkey = facts.of(Valkey)
-    text = valkey.said.get("valkey_version") or valkey["redis_version"]
+    text = valkey.version
     return ok(f"Valkey {text}") if numbers_of(text) >= VALKEY_FROM else failed(f"Valkey {text} is too old")
 
 
@@ -164,6 +165,7 @@ def _tag(image: str) -> str:
 
 
 _WITH_DATA = ("postgres", "clickhouse", "valkey", "seaweedfs")
+UPGRADE = "have its operator bring it to that version; make backup before that"
 _APPLICATION = ("langfuse-web", "langfuse-worker")
 
 CHECKS = (
@@ -195,7 +197,7 @@ CHECKS = (
         looks_at="ClickHouse is 25.12 or later, and below 26.8 with a server before 4.28.0.",
         fix="use the image that compose.yaml names",
         page="how-to/troubleshoot.md#clickhouse",
-        judge=_clickhouse,
+        judge=elsewhere(ClickHouse, _clickhouse, UPGRADE),
         engines=COMPOSE,
     ),
     Check(
@@ -211,7 +213,7 @@ CHECKS = (
         looks_at="PostgreSQL is 15 or later.",
         fix="use the image that compose.yaml names, with the data taken over by a backup and a restore",
         page="how-to/troubleshoot.md#postgresql",
-        judge=_postgres,
+        judge=elsewhere(Postgres, _postgres, UPGRADE),
         engines=COMPOSE,
     ),
     Check(
@@ -219,7 +221,7 @@ CHECKS = (
         looks_at="Valkey (or Redis) is 7 or later.",
         fix="use the image that compose.yaml names",
         page="how-to/troubleshoot.md#valkey",
-        judge=_valkey,
+        judge=elsewhere(Valkey, _valkey, UPGRADE),
         engines=COMPOSE,
     ),
     Check(

@@ -1,11 +1,16 @@
-"""The object store as it is published on this machine: its buckets, and whether strangers get in."""
+"""The object store, asked from this machine: its buckets, whether they take objects, and from strangers."""
 
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlsplit
+from xml.etree import ElementTree as ET
 
 from scripts.check.doctor.facts import Facts, NotGathered, Surroundings
 from scripts.core.errors import StackError
@@ -13,10 +18,16 @@ from scripts.engines.embedded import local_url
 from scripts.settings.values import Settings
 from scripts.stores.s3 import Location, sign
 
+from .clients import DoesNotAnswer
 from .containers import Containers, run_inside
+
+if TYPE_CHECKING:
+    import httpx
 
 TIMEOUT_S = 4.0
 BUCKETS = ("S3_EVENTS_BUCKET", "S3_MEDIA_BUCKET", "S3_EXPORTS_BUCKET")
+PROBE = "langfuse-stack-doctor"
+"""The name of the object whose upload is begun and given up."""
 _EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 
@@ -26,13 +37,19 @@ class Objects:
 
     Attributes:
         statuses: bucket -> HTTP status of asking for it with our keys.
-        anonymous: HTTP status of listing the media bucket without a key.
+        anonymous: bucket -> HTTP status of listing it without a key.
         expiry: whether the events bucket has a rule by which objects expire; None: it does not say.
+        writes: bucket -> HTTP status of beginning an upload, where that was tried.
+        ahead_s: how far the store's clock is ahead of this machine's; None: it does not say.
+        external: whether someone else runs it.
     """
 
     statuses: Mapping[str, int]
-    anonymous: int
+    anonymous: Mapping[str, int]
     expiry: bool | None
+    writes: Mapping[str, int] = field(default_factory=dict)
+    ahead_s: float | None = None
+    external: bool = False
 
 
 def gather(surroundings: Surroundings, facts: Facts) -> Objects:
@@ -40,29 +57,69 @@ def gather(surroundings: Surroundings, facts: Facts) -> Objects:
     import httpx
 
     settings = surroundings.settings
+    external = bool(settings.get("S3_ENDPOINT"))
     endpoint = settings.get("S3_ENDPOINT") or local_url(
         settings["LANGFUSE_BIND_ADDRESS"], settings.integer("S3_PORT")
     )
+    buckets = {name: _location(settings, endpoint, settings[name]) for name in BUCKETS}
+    listing = "list-type=2&max-keys=1"
+    writes = {}
     with httpx.Client(timeout=TIMEOUT_S, trust_env=False) as client:
-
-        def ask(name: str, query: str = "", *, signed: bool = True) -> int:
-            place = _location(settings, endpoint, settings[name])
-            path = place.base_path if not place.path_style else f"/{place.bucket}"
-            headers = sign(place, "GET", path, query, {}, _EMPTY_SHA256, datetime.now(UTC)) if signed else {}
-            scheme = httpx.URL(endpoint).scheme
-            target = f"{scheme}://{place.host}{path}{f'?{query}' if query else ''}"
-            return client.get(target, headers=headers).status_code
-
         try:
-            statuses = {settings[name]: ask(name, "list-type=2&max-keys=1") for name in BUCKETS}
-            anonymous = ask("S3_MEDIA_BUCKET", "list-type=2&max-keys=1", signed=False)
-            lifecycle = ask("S3_EVENTS_BUCKET", "lifecycle=") if settings.get("S3_ENDPOINT") else 0
+            answers = {place.bucket: _ask(client, place, "GET", listing) for place in buckets.values()}
+            anonymous = {
+                place.bucket: _ask(client, place, "GET", listing, signed=False).status_code
+                for place in buckets.values()
+            }
+            lifecycle = _ask(client, buckets["S3_EVENTS_BUCKET"], "GET", "lifecycle=") if external else None
+            if external and not surroundings.read_only:
+                writes = {place.bucket: _begin_upload(client, place) for place in buckets.values()}
         except httpx.HTTPError as error:
-            raise NotGathered(f"{endpoint} does not answer ({type(error).__name__})") from error
-    expiry = {200: True, 404: False}.get(lifecycle)
-    if not settings.get("S3_ENDPOINT"):
+            text = f"{endpoint} does not answer ({type(error).__name__})"
+            raise (_unreachable(endpoint, text) if external else NotGathered(text)) from error
+    expiry = {200: True, 404: False}.get(lifecycle.status_code) if lifecycle is not None else None
+    if not external:
         expiry = _bundled_expiry(surroundings, facts, settings["S3_EVENTS_BUCKET"])
-    return Objects(statuses, anonymous, expiry)
+    last = next(reversed(answers.values()))
+    statuses = {bucket: answer.status_code for bucket, answer in answers.items()}
+    return Objects(statuses, anonymous, expiry, writes, _ahead(last), external)
+
+
+def _unreachable(endpoint: str, text: str) -> NotGathered:
+    """Return why an external store is not reached: Docker may know names that this machine does not."""
+    host = urlsplit(endpoint).hostname or ""
+    try:
+        socket.getaddrinfo(host, None)
+    except OSError:
+        return NotGathered(f"{host} has no address on this machine, from which backups read it")
+    return DoesNotAnswer(text)
+
+
+def _ask(
+    client: httpx.Client, place: Location, method: str, query: str, key: str = "", *, signed: bool = True
+) -> httpx.Response:
+    path = f"{place.base_path}{key}" if key or not place.path_style else f"/{place.bucket}"
+    headers = sign(place, method, path, query, {}, _EMPTY_SHA256, datetime.now(UTC)) if signed else {}
+    scheme = place.endpoint.partition("://")[0]
+    return client.request(method, f"{scheme}://{place.host}{path}?{query}", headers=headers)
+
+
+def _begin_upload(client: httpx.Client, place: Location) -> int:
+    """Return the status of beginning an upload in parts, which is given up: no object is made, no version."""
+    begun = _ask(client, place, "POST", "uploads=", PROBE)
+    if begun.status_code == 200:
+        upload = ET.fromstring(begun.content).findtext("{*}UploadId", "")  # noqa: S314 - the site's own store
+        _ask(client, place, "DELETE", f"uploadId={quote(upload, safe='')}", PROBE)
+    return begun.status_code
+
+
+def _ahead(answer: httpx.Response) -> float | None:
+    """Return how far the clock of an answer is ahead, as far as whole seconds tell."""
+    try:
+        there = parsedate_to_datetime(answer.headers["date"])
+    except (KeyError, ValueError):
+        return None
+    return (there - datetime.now(UTC)).total_seconds()
 
 
 def _bundled_expiry(surroundings: Surroundings, facts: Facts, bucket: str) -> bool | None:

@@ -1,4 +1,4 @@
-"""The bundled PostgreSQL, asked with its own client inside its container."""
+"""PostgreSQL, asked with its own client: inside its container, or from one for an external one."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from scripts.check.doctor.facts import Facts, NotGathered, Surroundings
-from scripts.docker.containers import Container
 from scripts.stores.background import UNFINISHED
+from scripts.stores.external import postgres_login
 
+from . import clients
 from .containers import Containers, run_inside
 
 # Over TCP with the container's own password, as Langfuse logs in. It goes on after an error: a table may be
@@ -21,6 +22,21 @@ _SCRIPT = (
     '--username "$POSTGRES_USER" --dbname "$POSTGRES_DB" --no-password -v ON_ERROR_STOP=0 '
     "--no-psqlrc --quiet --tuples-only --no-align"
 )
+# The login comes first, over standard input, in two sections: the second one has no password.
+_EXTERNAL = """
+umask 077
+while IFS= read -r line && [ -n "$line" ]; do echo "$line"; done >"$PGSERVICEFILE"
+export PGCONNECT_TIMEOUT=4 PGPASSFILE=/dev/null
+say() { timeout 10 psql --no-password -v ON_ERROR_STOP=0 --no-psqlrc --quiet --tuples-only --no-align "$@"; }
+printf '@here\\n%s\\n' "$(date +%s)"
+say --file - 2>/tmp/said
+case $? in
+  2) printf '@failed %s\\n' "$(head -n 1 /tmp/said | sed 's/^psql: error: //')"; exit ;;
+  124) echo '@failed it does not answer within 10 s'; exit ;;
+esac
+if PGSERVICE=open say --command 'select 1' >/dev/null 2>&1 </dev/null; then open=true; else open=false; fi
+printf '@open\\n%s\\n' "$open"
+"""
 
 QUERIES: Mapping[str, str] = {
     "settings": "select json_object_agg(name, setting) from pg_settings where name in ("
@@ -46,6 +62,12 @@ QUERIES: Mapping[str, str] = {
     "sizes": "select coalesce(json_object_agg(relname, pg_total_relation_size(relid)), '{}') from (select *"
     " from pg_stat_user_tables order by pg_total_relation_size(relid) desc limit 20) largest",
 }
+# What others do there is not shown to a user without rights.
+_OF_EXTERNAL: Mapping[str, str] = {
+    "now": "select json_build_array(extract(epoch from clock_timestamp())::bigint)",
+    "connections": "select json_build_object('used', sum(numbackends)) from pg_stat_database",
+    "create": "select json_build_array(has_schema_privilege('public', 'create'))",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +76,11 @@ class Postgres:
 
     Attributes:
         answers: by the names of QUERIES; a question about a table that is not there has none.
+        external: whether someone else runs it.
     """
 
     answers: Mapping[str, Any]
+    external: bool = False
 
     def setting(self, name: str) -> str:
         """Return a setting of the server."""
@@ -70,16 +94,28 @@ class Postgres:
 
 
 def gather(surroundings: Surroundings, facts: Facts) -> Postgres:
-    """Return the answers. Raises NotGathered when it is external, does not run, or refuses the login."""
-    return Postgres(ask(surroundings, facts, QUERIES))
+    """Return the answers. Raises NotGathered when it does not run, or refuses the login."""
+    external = clients.is_external(surroundings, "postgres")
+    queries = {**_OF_EXTERNAL, **QUERIES, **_OF_EXTERNAL} if external else QUERIES
+    return Postgres(ask(surroundings, facts, queries), external)
 
 
 def ask(surroundings: Surroundings, facts: Facts, queries: Mapping[str, str]) -> dict[str, Any]:
     """Return the answers to queries that each give one JSON value. Raises NotGathered."""
-    container = store_container(surroundings, facts, "postgres", "DATABASE_URL")
     lines = [line for name, query in queries.items() for line in (rf"\echo @{name}", f"{query};")]
-    text = run_inside(surroundings, container, ["sh", "-c", _SCRIPT], stdin="\n".join(lines) + "\n")
-    return parse_marked(text)
+    statements = "\n".join(lines) + "\n"
+    if clients.is_external(surroundings, "postgres"):
+        stdin = f"{_sections(surroundings.settings.values)}\nset statement_timeout = 4000;\n{statements}"
+        return parse_marked(clients.ask(surroundings, facts, "postgres", _EXTERNAL, stdin=stdin))
+    container = facts.of(Containers).running("postgres")
+    return parse_marked(run_inside(surroundings, container, ["sh", "-c", _SCRIPT], stdin=statements))
+
+
+def _sections(settings: Mapping[str, str]) -> str:
+    """Return a service file with the login, and with the same one without its password."""
+    section = postgres_login(settings).service()
+    lines = [line for line in section.splitlines(keepends=True) if not line.startswith("password=")]
+    return section + "".join(["[open]\n", *lines[1:]])
 
 
 def parse_marked(text: str) -> dict[str, Any]:
@@ -92,11 +128,3 @@ def parse_marked(text: str) -> dict[str, Any]:
         elif line.strip() and name:
             answers[name] = json.loads(line)
     return answers
-
-
-def store_container(surroundings: Surroundings, facts: Facts, service: str, *replaced_by: str) -> Container:
-    """Return the container of a bundled store. Raises NotGathered where the store is the operator's own."""
-    external = next((name for name in replaced_by if surroundings.settings.get(name)), "")
-    if external:
-        raise NotGathered(f"{external} names an external store, which is not examined")
-    return facts.of(Containers).running(service)
