@@ -9,6 +9,7 @@ from pathlib import Path
 
 from scripts.core.errors import EXIT_OK, UsageError
 from scripts.engines.context import Context
+from scripts.settings.profiles import REPLACED_BY, compose_profiles
 
 from .lines import lines_of
 from .model import Load, plan_for
@@ -22,11 +23,12 @@ def run(context: Context, load: Load, *, into: Path | None, as_json: bool) -> in
     """The command. Exit code 0. Raises UsageError when the load makes no sense."""
     _check(load)
     plan = plan_for(load)
-    size = size_for(plan, context.layout.root / "config" / "sizes")
+    external = _external(context)
+    size = size_for(plan, context.layout.root / "config" / "sizes", external)
     if as_json:
-        context.console.print(json.dumps({**asdict(plan), "size": size}, indent=2))
+        context.console.print(json.dumps({**asdict(plan), "size": size, "external": external}, indent=2))
     else:
-        for line in lines_of(plan, size):
+        for line in lines_of(plan, size, external):
             context.console.print(line)
     if into is not None:
         into.parent.mkdir(parents=True, exist_ok=True)
@@ -34,6 +36,12 @@ def run(context: Context, load: Load, *, into: Path | None, as_json: bool) -> in
         if not as_json:
             context.console.print(f"Plot of the disks over time: {into}")
     return EXIT_OK
+
+
+def _external(context: Context) -> list[str]:
+    """Return the stores that `.env` names by address, under their names in a plan."""
+    profiles = compose_profiles(context.lenient_settings().values)
+    return [store for store in REPLACED_BY if store not in profiles]
 
 
 def _check(load: Load) -> None:

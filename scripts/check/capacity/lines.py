@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from .model import Plan
 
 _ROW = "{:<12} {:>8} {:>7} {:>8} {:>9}"
 
 
-def lines_of(plan: Plan, size: str | None) -> list[str]:
-    """Return what people read."""
+def lines_of(plan: Plan, size: str | None, external: Collection[str] = ()) -> list[str]:
+    """Return what people read; services in `external` run elsewhere."""
     load = plan.load
     a_day = f"{load.spans_per_day:,.0f} a day, {load.payload_gib_per_day:,.1f} GiB"
     lines = [
@@ -28,11 +30,27 @@ def lines_of(plan: Plan, size: str | None) -> list[str]:
     ]
     lines += [
         _row("together", "", plan.cores, plan.memory_gib, plan.disk_gib),
+        *_about_external(plan, external),
         *_about_shards(plan),
         f"Backups of {load.backup_days} days, on another host: {plan.backup_gib:,.0f} GiB.",
         "What this rests on, and how to measure your own: docs/reference/capacity.md.",
     ]
     return lines
+
+
+def _about_external(plan: Plan, external: Collection[str]) -> list[str]:
+    if not external:
+        return []
+    here = [need for need in plan.needs if need.service not in external]
+    cores, memory, disk = (
+        sum(getattr(need, name) * need.replicas for need in here)
+        for name in ("cores", "memory_gib", "disk_gib")
+    )
+    return [
+        _row("here", "", cores, memory, disk),
+        f"Run elsewhere, as .env says: {', '.join(external)}. What is above for them is",
+        "what to ask of who runs them.",
+    ]
 
 
 def _about_shards(plan: Plan) -> list[str]:

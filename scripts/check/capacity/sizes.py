@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 from scripts.settings.envfile import read_env
@@ -13,20 +14,24 @@ ORDER = ("ci", "small", "medium", "large")
 _MEMORY = re.compile(r"(\d+)m")
 
 
-def size_for(plan: Plan, directory: Path) -> str | None:
+def size_for(plan: Plan, directory: Path, external: Collection[str] = ()) -> str | None:
     """Return the smallest size whose limits are no less than what the plan wants of one host.
 
-    None: the plan wants two of something, or more than the largest size gives.
+    Services in `external` run elsewhere. None: the plan wants two of something, or more than the largest
+    size gives.
     """
     if plan.load.available:
         return None
     return next(
-        (size for size in ORDER if _carries(read_env(directory / f"{size}.env").values(), plan)), None
+        (size for size in ORDER if _carries(read_env(directory / f"{size}.env").values(), plan, external)),
+        None,
     )
 
 
-def _carries(limits: dict[str, str], plan: Plan) -> bool:
+def _carries(limits: dict[str, str], plan: Plan, external: Collection[str]) -> bool:
     for service in ("web", "worker", "clickhouse"):
+        if service in external:
+            continue
         need = plan.need(service)
         cores = float(limits[f"{service.upper()}_CPUS"])
         if cores < need.replicas * need.cores:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,30 @@ def test_the_plot_is_svg_and_ends_at_the_size_of_the_disks() -> None:
     assert plot.startswith("<svg ")
     assert ">clickhouse, 124</text>" in plot
     assert ">objects, 63</text>" in plot
+
+
+def test_external_stores_are_not_this_host_s_part(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """What they need is said all the same, and the size is that of what is left."""
+    load = Load(5.0, retention_days=90)
+    env = tmp_path / ".env"
+    env.write_text(
+        "CLICKHOUSE_URL=http://ch.acme.example:8123\nDATABASE_URL=postgresql://acme:obviously-fake@pg/langfuse\n"
+    )
+    context = _context()
+    context = replace(context, layout=replace(context.layout, env_file=env))
+    assert run(context, load, into=None, as_json=True) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["external"] == ["postgres", "clickhouse"]
+    assert (answer["size"], size_for(plan_for(load), _SIZES)) == ("ci", "medium")
+    assert run(context, load, into=None, as_json=False) == 0
+    lines = capsys.readouterr().out.splitlines()
+    together, here = (next(line for line in lines if line.startswith(word)) for word in ("together", "here"))
+    plan = plan_for(load)
+    elsewhere = [need for need in plan.needs if need.service in ("postgres", "clickhouse")]
+    disk = sum(need.disk_gib * need.replicas for need in elsewhere)
+    assert float(together.split()[-1]) - float(here.split()[-1]) == pytest.approx(disk, abs=1)
+    assert "Run elsewhere, as .env says: postgres, clickhouse. What is above for them is" in lines
+    assert max(map(len, lines)) <= 80
 
 
 def test_json_has_the_plan_and_the_size(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
