@@ -45,7 +45,7 @@ def dashboard(
     output: Annotated[Path | None, typer.Option(help="Where to; default .stack/dashboard.html.")] = None,
     base_url: OtherEngine = "",
 ) -> None:
-    """Write traffic, cost, quality and alerts as one HTML page."""
+    """Write the overview of the last seven days, and all alerts, as one HTML page."""
     from .dashboard import command
 
     execute(lambda context: command.run(context, output=output, base_url=base_url))

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -116,19 +117,42 @@ def test_alerts_check_of_an_unknown_project_is_wrong_use(command: Command) -> No
     assert "no credentials of project hermes" in done.stderr
 
 
-def test_the_page_shows_the_numbers_computed_from_the_raw_data(
+def test_the_file_shows_what_the_viewer_shows_and_every_alert(
     seeded: RunningEngine, seed: Seed, command: Command, root: Path
 ) -> None:
+    assert command("alerts-check", "--base-url", seeded.base_url).returncode == 1
     done = command("dashboard", "--base-url", seeded.base_url)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.strip() == ".stack/dashboard.html"
     page = (root / ".stack" / "dashboard.html").read_text()
-    assert f"<dt>Cost in USD, 24h</dt><dd>{seed.costs.sum():.4g}</dd>" in page
-    assert f"<dt>Traces, 24h</dt><dd>{len(seed.costs)}</dd>" in page
+    since, until = re.findall(r'<time datetime="([^"]+)"', page)[:2]
+    end = datetime.fromisoformat(until) + timedelta(milliseconds=1)  # which the viewer leaves out
+    with visitor(seeded.base_url) as visit:
+        shown = visit.get(
+            "/project/kosmos-support/overview", params={"from": since, "to": end.isoformat()}
+        ).text
+    for part in (FIRED, CARDS, CHARTS):
+        assert in_words(part, page) == in_words(part, shown)
+    assert f"Cost ${seed.costs.sum():,.2f}" in in_words(CARDS, page)
+    assert len(re.findall(FIRED, page, re.DOTALL)[0].split("<li ")) > 10
+    row = re.search(r"<bdi>router</bdi></td>(.*?)</tr>", page)
+    assert row is not None
+    assert f"<bdi>{int((seed.agents == 'router').sum())}</bdi>" in row[1]
+    alerts = page.partition("<h2>All alerts</h2>")[2]
+    assert alerts.index("<bdi>FIRING</bdi>") < alerts.index("<bdi>ok</bdi>")
     average = f"{seed.scores['attribution_confidence'].mean():.4g}"
-    assert f'<td>attribution_confidence</td><td>1h</td><td class="n">{average}</td>' in page
-    runs = int((seed.agents == "router").sum())
-    assert f'<td>router</td><td class="n">{runs}</td>' in page
+    assert f'<bdi>{average}</bdi></td><td class="number"><bdi>avg &lt; 0.7, 1h</bdi>' in alerts
+
+
+FIRED = r"<h2>\d+ alerts fire</h2>(.*?)</ul>"
+CARDS = r'<dl class="cards">(.*?)</dl>'
+CHARTS = r'<div class="charts">(.*?)<h2>Models</h2>'
+
+
+def in_words(part: str, page: str) -> str:
+    """Return the text of one part of a page, drawings as they are."""
+    [found] = re.findall(part, page, re.DOTALL)
+    return " ".join(re.sub(r"</?(?:a|dd|dt|div)\b[^>]*>", " ", found).split())
 
 
 def test_names_from_traces_cannot_put_markup_into_the_page(
@@ -144,8 +168,9 @@ def test_names_from_traces_cannot_put_markup_into_the_page(
     send(engine.client, span(trace_id(), "answer", attributes=attributes))
     assert command("dashboard", "--base-url", engine.base_url).returncode == 0
     page = (root / ".stack" / "dashboard.html").read_text()
-    assert "<script>" not in page
+    assert "<script" not in page
     assert "&lt;script&gt;" in page
+    assert "default-src 'none'; style-src 'sha256-" in page
 
 
 def test_the_written_pages_fit_every_width_and_scroll_what_is_wider(

@@ -17,12 +17,17 @@ import pytest
 from numpy.typing import NDArray
 
 from scripts.api.keys import ProjectKey
+from scripts.core.console import Console
+from scripts.core.layout import Layout
+from scripts.core.runner import SubprocessRunner
+from scripts.engines.context import Context
+from scripts.watch.alerts.queries import OWN_ENVIRONMENTS
 from scripts.watch.alerts.reader import MetricsError
-from scripts.watch.report.command import gather_reports, write
+from scripts.watch.overview import read_overviews
+from scripts.watch.report.command import gather_reports, render, write
 from scripts.watch.report.files import csv_files, json_of
 from scripts.watch.report.fixed import FixedCosts, FreeTier, Subscription
 from scripts.watch.report.model import Latency, Report, Window
-from scripts.watch.report.page import render
 
 from .exporting import IN_ROOT, write_keys
 from .harness import REPOSITORY, RunningEngine
@@ -53,12 +58,18 @@ def ask(engine: RunningEngine, key: ProjectKey) -> Report:
 
 
 @pytest.fixture(scope="module")
-def report(engine: RunningEngine, data: Data) -> Report:
-    """What the report says of it."""
+def reported(engine: RunningEngine, data: Data) -> ProjectKey:
+    """The project that it was sent to."""
     keys = engine.provision("reported")
     with engine.client_for(keys) as client:
         push(client, data)
-    return ask(engine, ProjectKey("reported", keys.public_key, keys.secret_key))
+    return ProjectKey("reported", keys.public_key, keys.secret_key)
+
+
+@pytest.fixture(scope="module")
+def report(engine: RunningEngine, reported: ProjectKey) -> Report:
+    """What the report says of it."""
+    return ask(engine, reported)
 
 
 @pytest.fixture(params=[0, 1], ids=["7 days", "30 days"])
@@ -244,7 +255,8 @@ def test_subscriptions_and_free_tiers_are_added_to_what_calls_cost(data: Data, r
 
 
 def test_the_files_say_the_same_as_the_report(report: Report, tmp_path: Path) -> None:
-    write(report, tmp_path)
+    write(report, "<p>the page</p>", tmp_path)
+    assert (tmp_path / "report.html").read_text() == "<p>the page</p>"
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "agents.csv",
         "categories.csv",
@@ -277,28 +289,62 @@ def test_the_files_say_the_same_as_the_report(report: Report, tmp_path: Path) ->
     assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
 
 
-def test_the_page_stands_alone_and_shows_the_numbers(report: Report) -> None:
-    page = render(report)
-    assert not re.search(r"(src|href)=|https?://|@import|<script", page)
-    assert page.count('<svg class="trend"') == 2
+def page_of(engine: RunningEngine, key: ProjectKey, report: Report, root: Path) -> str:
+    """Return the page of a report."""
+    context = Context(
+        Layout(root, root / ".env", root / ".stack"), dict(os.environ), Console({}), SubprocessRunner(root)
+    )
+    start = report.windows[-1].start
+    [overview] = read_overviews(context, [key], engine.base_url, start, NOW, OWN_ENVIRONMENTS)
+    return render(context, report, overview)
+
+
+def chart(page: str, title: str) -> dict[str, dict[str, str]]:
+    """Return the table of a chart: by bucket of time, then by head."""
+    part = re.search(rf"<figcaption><bdi>{title}<.*?</figure>", page, re.DOTALL)
+    assert part is not None, title
+    heads = re.findall(r'<th scope="col" class="number"><bdi>([^<]*)', part[0])
+    rows = re.findall(r'<tr><th scope="row">([^<]+)</th>(.*?)</tr>', part[0], re.DOTALL)
+    return {
+        bucket: dict(zip(heads, re.findall(r"<td[^>]*>([^<]*)</td>", cells), strict=True))
+        for bucket, cells in rows
+    }
+
+
+def test_the_page_stands_alone_and_shows_the_numbers(
+    engine: RunningEngine, reported: ProjectKey, report: Report, data: Data, tmp_path: Path
+) -> None:
+    page = page_of(engine, reported, report, tmp_path)
+    assert not re.search(r"src=|href=\"[^#]|https?://|@import|<script", page)
     assert f"{report.projection.month_to_date:,.2f}" in page
     for name in (*TASKS, *MODELS, "router", "(other)", "quality"):
-        assert f">{name}<" in page
-    bars = re.findall(r"<title>(\d{4}-\d\d-\d\d) ([^:]+): ([\d.,]+) USD</title>", page)
-    shown = {(date, model): float(cost.replace(",", "")) for date, model, cost in bars}
+        assert f"<bdi>{name}</bdi>" in page
+    costs = chart(page, "Cost by model")
+    named = set(next(iter(costs.values())))
+    assert len(named & set(MODELS)) == 6
     for day in report.days:
-        for model, cost in day.by_model.items():
-            assert shown[day.date, model] == pytest.approx(cost, abs=0.0051 if cost >= 1 else 0.000051)
+        shown = {name: float(text.replace(",", "")[1:]) for name, text in costs[day.date].items()}
+        for model in named:
+            rows = (data.date == day.date) & (data.model == model)
+            if model == "others":
+                rows = (data.date == day.date) & ~np.isin(data.model, list(named))
+            cost = float(data.cost[rows].sum())
+            assert shown[model] == pytest.approx(cost, abs=0.0051, rel=0.051)
+    trend = chart(page, "quality")
+    assert {day: row["average"] for day, row in trend.items() if row["average"] != "—"} == {
+        point.date: f"{point.average:.3g}" for point in report.trends["quality"]
+    }
 
 
-def test_a_project_without_data_has_a_report_that_says_so(engine: RunningEngine) -> None:
+def test_a_project_without_data_has_a_report_that_says_so(engine: RunningEngine, tmp_path: Path) -> None:
     keys = engine.provision("silent")
-    empty = ask(engine, ProjectKey("silent", keys.public_key, keys.secret_key))
+    key = ProjectKey("silent", keys.public_key, keys.secret_key)
+    empty = ask(engine, key)
     assert (empty.projection.daily, empty.projection.month_to_date) == (None, 0)
     assert empty.windows[1].costs["model"][-1].cost == 0
     assert empty.trends == {}
     assert len(empty.days) == 30
-    assert "<svg" in render(empty)
+    assert page_of(engine, key, empty, tmp_path).count("Nothing in this range.") == 4
     assert csv_files(empty)["latency.csv"].splitlines() == ["days,by,name,count,p50_s,p95_s,p99_s,error_rate"]
     assert json.loads(json_of(empty))["windows"][0]["averages"] == []
 
@@ -321,7 +367,9 @@ def test_the_command_prints_tables_and_says_where_the_files_are(
     assert f"Project {keys.project_id}, " in done.stdout
     assert re.search(r"^last 30 days +0\.00$", done.stdout, re.MULTILINE)
     assert f"Written to .stack/report/{keys.project_id}/report.html" in done.stdout
-    assert (tmp_path / ".stack" / "report" / keys.project_id / "cost.csv").is_file()
+    written = tmp_path / ".stack" / "report" / keys.project_id
+    assert (written / "cost.csv").is_file()
+    assert f"<h1>Report of {keys.project_id}, " in (written / "report.html").read_text()
 
 
 def test_a_server_that_is_away_is_named_once(capfd: pytest.CaptureFixture[str]) -> None:

@@ -87,7 +87,7 @@ def metric(name: str) -> dict[str, str]:
 
 def chart(text: str, title: str) -> dict[str, list[str]]:
     """Return the rows of a chart's table by their bucket of time."""
-    part = re.search(rf"<figcaption>{title}.*?</figure>", text, re.DOTALL)
+    part = re.search(rf"<figcaption><bdi>{title}<.*?</figure>", text, re.DOTALL)
     assert part is not None
     rows = re.findall(r'<tr><th scope="row">([^<]+)</th>(.*?)</tr>', part[0], re.DOTALL)
     return {bucket: re.findall(r"<td[^>]*>([^<]*)</td>", cells) for bucket, cells in rows}
@@ -188,7 +188,7 @@ def test_the_numbers_of_the_overview_are_those_of_the_metrics_api(
 def test_an_empty_range_shows_no_charts_and_odd_ones_are_refused(visit: httpx.Client) -> None:
     empty = visit.get(f"{PROJECT}/overview?from=2001-01-01T00:00&to=2001-01-02T00:00")
     assert empty.status_code == 200
-    assert empty.text.count("Nothing in this range.") == 5
+    assert empty.text.count("Nothing in this range.") == 4
     assert visit.get(f"{PROJECT}/overview?range=ever").status_code == 400
     for name in ("1h", "24h", "today", "yesterday", "30d"):
         assert visit.get(f"{PROJECT}/overview?range={name}").status_code == 200

@@ -1,4 +1,4 @@
-"""Command line of the embedded engine: `serve`, `provision`, and upkeep of its data."""
+"""Command line of the embedded engine: `serve`, `provision`, `overview`, and upkeep of its data."""
 
 from __future__ import annotations
 
@@ -31,6 +31,11 @@ def main(argv: list[str] | None = None) -> int:
             from .provisioning import show_tenancy
 
             return show_tenancy(arguments.data_dir, sys.stdout)
+        if arguments.command == "overview":
+            from .viewer.overview_file import write_page, write_questions
+
+            (write_questions if arguments.questions else write_page)(sys.stdin, sys.stdout)
+            return 0
         return upkeep(arguments, sys.stdout)
     except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -90,6 +95,13 @@ def _parser() -> argparse.ArgumentParser:
     search_command = commands.add_parser(
         "search",
         help="say in which tables the ids and texts on standard input are, beside a running engine or not",
+    )
+    overview_command = commands.add_parser(
+        "overview",
+        help="write the overview of any server as a page, from answers of its Metrics API on standard input",
+    )
+    overview_command.add_argument(
+        "--questions", action="store_true", help="write what to ask instead, for a range on standard input"
     )
     commands.add_parser("schema", help="say which schemas of the data this version knows")
     for command in (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scripts.watch.report.plots import nice_ceiling
+import math
 
 from .model import MERGES, Load, objects_gib, stored_gib
 
@@ -48,3 +48,11 @@ def disk_plot(load: Load) -> str:
         parts.append(f'<text x="{x + 8:.1f}" y="{y + 4:.1f}">{name}, {values[-1]:,.0f}</text>')
     frame = f'xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img"'
     return f'<svg {frame} aria-label="Disk by day">{"".join(parts)}</svg>\n'
+
+
+def nice_ceiling(value: float) -> float:
+    """Return the next greater 1, 2 or 5 times a power of ten; 1 for nothing."""
+    if value <= 0:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(value))
+    return next(step * power for step in (1, 2, 5, 10) if step * power >= value * (1 - 1e-12))

@@ -31,9 +31,7 @@ async def tell(client: AsyncApi, key: ProjectKey, findings: Sequence[Finding]) -
     Raises:
         ApiError: it does not answer, or refuses what it was told.
     """
-    firing_first = sorted(findings, key=lambda one: one.state is not State.FIRING)
-    body = {"alerts": [_shown(one) for one in firing_first[:MOST_ALERTS]]}
-    answer = await client.request("PUT", PATH, body=body, keys=key.keys)
+    answer = await client.request("PUT", PATH, body=body_of(findings), keys=key.keys)
     if answer.status_code in _NO_SUCH_ROUTE:
         return False
     if not answer.is_success:
@@ -43,6 +41,12 @@ async def tell(client: AsyncApi, key: ProjectKey, findings: Sequence[Finding]) -
             fix="look at `make logs`.",
         )
     return True
+
+
+def body_of(findings: Sequence[Finding]) -> dict[str, Any]:
+    """Return what alerts say about one project as the engine takes it."""
+    firing_first = sorted(findings, key=lambda one: one.state is not State.FIRING)
+    return {"alerts": [_shown(one) for one in firing_first[:MOST_ALERTS]]}
 
 
 def _shown(finding: Finding) -> dict[str, Any]:

@@ -13,16 +13,19 @@ from scripts.core.console import Console
 from scripts.core.errors import EXIT_OK
 from scripts.core.layout import write_private
 from scripts.engines.context import Context
+from scripts.watch.alerts.queries import OWN_ENVIRONMENTS
 from scripts.watch.alerts.readings import TIMEOUT_S, selected_keys
+from scripts.watch.overview import Overview, page_of, read_overviews
 
 from .files import csv_files, json_of
 from .fixed import FixedCosts, load_fixed_costs
 from .gather import asker, gather_report
 from .model import Report
-from .page import render
+from .queries import window
 from .tables import lines_of, tables_of
 
 _IN_PARALLEL = 4
+_DAYS = 30
 
 
 def run(context: Context, *, project: str, into: Path | None, base_url: str) -> int:
@@ -31,10 +34,14 @@ def run(context: Context, *, project: str, into: Path | None, base_url: str) -> 
     costs = load_fixed_costs(*context.layout.edited("costs.yaml"))
     url = base_url or context.current_engine(context.lenient_settings()).local_url
     with context.console.working(f"Reading {'one project' if len(keys) == 1 else f'{len(keys)} projects'}"):
-        reports = asyncio.run(gather_reports(url, keys, datetime.now(UTC), costs))
+        now = datetime.now(UTC)
+        reports = asyncio.run(gather_reports(url, keys, now, costs))
+        days = window(now, _DAYS)
+        overviews = read_overviews(context, keys, url, days.start, days.end, OWN_ENVIRONMENTS)
     directory = into or context.layout.stack_dir / "report"
-    for report in reports:  # before anything is shown: a pager that ends early takes the command with it
-        write(report, directory / report.project)
+    # Before anything is shown: a pager that ends early takes the command with it.
+    for report, overview in zip(reports, overviews, strict=True):
+        write(report, render(context, report, overview), directory / report.project)
     for report in reports:
         show(context.console, report)
         page = context.layout.shown(directory / report.project / "report.html")
@@ -66,8 +73,15 @@ def show(console: Console, report: Report) -> None:
     console.print()
 
 
-def write(report: Report, directory: Path) -> None:
+def render(context: Context, report: Report, overview: Overview) -> str:
+    """Return the overview with the tables of a report."""
+    title = f"Report of {report.project}, {report.taken:%Y-%m-%d %H:%M} UTC"
+    note = "Days are UTC days, today included. The tables count the cost of model calls, in USD."
+    return page_of(context, title, note, [overview.section(tables_of(report))])
+
+
+def write(report: Report, page: str, directory: Path) -> None:
     """Write a report as HTML, JSON and CSV, readable by its owner only: names and costs are nobody else's."""
-    files = {"report.html": render(report), "report.json": json_of(report), **csv_files(report)}
+    files = {"report.html": page, "report.json": json_of(report), **csv_files(report)}
     for name, text in files.items():
         write_private(directory / name, text)

@@ -3,28 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
+
+from scripts.watch.table import NOTHING, Table, number, percent, usd
 
 from .model import GROUPS, OTHER, TOTAL, Cost, Latency, Report, Window
 
 TITLES = {"model": "model", "agent": "agent", "user": "user", "task": "task type"}
-NOTHING = "-"
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A table: the first column names, the others are numbers as texts.
-
-    Attributes:
-        shares: for each row the part of a whole that its first number is, from 0 to 1; empty where none is.
-    """
-
-    title: str
-    heads: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    shares: Sequence[float] = ()
 
 
 def tables_of(report: Report) -> list[Table]:
@@ -76,8 +61,7 @@ def cost_table(by: str, short: Window, long: Window) -> Table:
     rows = [_cost_row(cost, lately.get(cost.name, absent), whole) for cost in costs]
     title = TITLES[by]
     heads = (title, *(f"USD {window.days} d" for window in (long, short)), "share", "tokens", "calls")
-    shares = [cost.cost / whole if whole and cost.is_named else 0 for cost in costs]
-    return Table(f"Cost by {title}", heads, rows if len(rows) > 1 else (), shares)
+    return Table(f"Cost by {title}", heads, rows if len(rows) > 1 else ())
 
 
 def agent_table(window: Window) -> Table:
@@ -180,25 +164,6 @@ def lines_of(table: Table) -> list[str]:
         )
         for row in every
     ]
-
-
-def usd(value: float | None) -> str:
-    """Return an amount with two decimals, four below a dollar, and two digits below a hundredth of a cent."""
-    if value is None:
-        return NOTHING
-    if abs(value) >= 1 or not value:
-        return f"{value:,.2f}"
-    return f"{value:.4f}" if abs(value) >= 0.0001 else f"{Decimal(f'{value:.2g}'):f}"
-
-
-def number(value: float | None) -> str:
-    """Return a number of four significant digits."""
-    return NOTHING if value is None else f"{value:.4g}"
-
-
-def percent(value: float | None) -> str:
-    """Return a share as per cent."""
-    return NOTHING if value is None else f"{value * 100:.1f} %"
 
 
 def _cost_row(cost: Cost, recent: float | None, whole: float) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import pytest
 from scripts.check.capacity.command import run
 from scripts.check.capacity.lines import lines_of
 from scripts.check.capacity.model import Load, plan_for
-from scripts.check.capacity.plot import disk_plot
+from scripts.check.capacity.plot import disk_plot, nice_ceiling
 from scripts.check.capacity.sizes import size_for
 from scripts.core.console import Console
 from scripts.core.errors import UsageError
@@ -106,3 +106,10 @@ def test_a_load_that_makes_no_sense_is_refused(load: Load, option: str) -> None:
 
 def _context() -> Context:
     return Context(default_layout(_ROOT, {}), {}, Console({}), SubprocessRunner(_ROOT))
+
+
+@pytest.mark.parametrize(
+    ("value", "ceiling"), [(0, 1), (0.03, 0.05), (1, 1), (1.01, 2), (2.5, 5), (7, 10), (1000, 1000)]
+)
+def test_an_axis_ends_at_a_round_number(value: float, ceiling: float) -> None:
+    assert nice_ceiling(value) == pytest.approx(ceiling)

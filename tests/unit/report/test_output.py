@@ -1,31 +1,19 @@
-"""What a report looks like: numbers as texts, tables, plots, cells of CSV files."""
+"""What a report looks like: numbers as texts, tables, cells of CSV files."""
 
 from __future__ import annotations
 
 import csv
 import io
-import re
 from datetime import UTC, datetime
 
 import pytest
 
 from scripts.watch.report.files import csv_files
 from scripts.watch.report.model import Average, Cost, Day, Fixed, Latency, Point, Projection, Report, Window
-from scripts.watch.report.page import render
-from scripts.watch.report.plots import cost_plot, latency_plot, nice_ceiling, trend_plot
-from scripts.watch.report.tables import (
-    Table,
-    cost_table,
-    lines_of,
-    number,
-    percent,
-    score_table,
-    tables_of,
-    usd,
-)
+from scripts.watch.report.tables import cost_table, lines_of, score_table, tables_of
+from scripts.watch.table import Table, number, percent, usd
 
 NOW = datetime(2026, 1, 31, 15, tzinfo=UTC)
-HOSTILE = "<script>alert(1)</script>"
 
 
 def a_window(days: int, *costs: Cost, averages: tuple[Average, ...] = ()) -> Window:
@@ -93,39 +81,6 @@ def test_a_group_among_the_others_of_the_shorter_window_is_not_shown_as_free() -
 def test_a_score_that_came_to_an_end_has_no_change() -> None:
     table = score_table(a_window(7), a_window(30, averages=(Average("quality", 4, 0.5),)))
     assert table.rows == [("quality", "0.5", "-", "-", "4", "0")]
-
-
-@pytest.mark.parametrize(
-    ("value", "ceiling"), [(0, 1), (0.03, 0.05), (1, 1), (1.01, 2), (2.5, 5), (7, 10), (1000, 1000)]
-)
-def test_an_axis_ends_at_a_round_number(value: float, ceiling: float) -> None:
-    assert nice_ceiling(value) == pytest.approx(ceiling)
-
-
-def test_bars_are_as_high_as_their_cost() -> None:
-    plot = cost_plot([Day("2026-01-30", 2.0, {"a": 0.5}), Day("2026-01-31", 0.0, {})], ["a"])
-    heights = {
-        label: float(height)
-        for height, label in re.findall(r'<rect [^>]*height="([\d.]+)"><title>\S+ (\S+):', plot)
-    }
-    assert heights["(other)"] == pytest.approx(3 * heights["a"], abs=0.2)
-    assert plot.count("<rect") == 2
-
-
-def test_a_trend_of_one_value_lies_in_the_middle() -> None:
-    assert 'points="110.0,28.0"' in trend_plot("quality", [Point("2026-01-16", 1, 0.5)], "2026-01-02", 29)
-
-
-def test_latencies_that_were_not_measured_are_not_drawn() -> None:
-    plot = latency_plot([Latency("a", 1, 1.0, 2.0, 3.0, 0), Latency("b", 0, None, None, None, None)])
-    assert ">a<" in plot
-    assert ">b<" not in plot
-
-
-def test_names_cannot_break_out_of_the_page() -> None:
-    page = render(a_report(HOSTILE))
-    assert "<script" not in page
-    assert "&lt;script&gt;" in page
 
 
 def test_a_name_cannot_become_a_formula_in_a_spreadsheet() -> None:

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from langfuse_embedded.viewer.filters import NOISE, Filters
+from langfuse_embedded.viewer.filters import Filters
+from langfuse_embedded.viewer.noise import NOISE
 from langfuse_embedded.viewer.tables import OBSERVATIONS, SESSIONS, TRACES, USERS, Order, Query, Table
 from tests.unit.metrics.rows import DAY, PROJECT, START, Rows
 

@@ -33,18 +33,19 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A chart: `bars` are stacked, `lines` are SVG paths, one a series, `top` is the value at the top."""
+    """A chart: `bars` are stacked, `lines` are SVG paths, one a series; `top` and `bottom` are its scale."""
 
     buckets: Sequence[str]
     series: Sequence[Series]
     top: float
+    bottom: float = 0
     bars: Sequence[Bar] = ()
     lines: Sequence[str] = ()
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to see."""
-        return all(value is None or value == 0 for one in self.series for value in one.values)
+        return not self.bars and not any(self.lines)
 
 
 def stacked(buckets: Sequence[str], series: Sequence[Series]) -> Chart:
@@ -73,23 +74,31 @@ def stacked(buckets: Sequence[str], series: Sequence[Series]) -> Chart:
     return Chart(buckets, known, top, bars=bars)
 
 
-def lines(buckets: Sequence[str], series: Sequence[Series], top: float | None = None) -> Chart:
-    """Return a line for each series; buckets without a value are left out, and a line goes over them."""
+def lines(buckets: Sequence[str], series: Sequence[Series], *, is_fitted: bool = False) -> Chart:
+    """Return a line for each series; buckets without a value are left out, and a line goes over them.
+
+    The scale begins at 0, or at the lowest value where it is fitted to the values.
+    """
     known = [Series(one.name, [_known(value) for value in one.values]) for one in series]
-    highest = max((value for one in known for value in one.values if value is not None), default=0)
-    top = max(highest, top or 0) or 1
+    found = [value for one in known for value in one.values if value is not None]
+    top, bottom = max(found, default=0), min(found, default=0) if is_fitted else 0
+    room = top - bottom
     step = 100 / max(len(buckets), 1)
-    return Chart(buckets, known, top, lines=[_path(one.values, step, top) for one in known])
 
+    def y(value: float) -> float:
+        share = max(value - bottom, 0) / room if room > 0 else 0.5 if is_fitted else 0
+        return round(100 - 100 * share, 3)
 
-def _path(values: Values, step: float, top: float) -> str:
-    points = [
-        f"{round(step * (place + 0.5), 3)} {round(100 - 100 * max(value, 0) / top, 3)}"
-        for place, value in enumerate(values)
-        if value is not None
-    ]
-    # The last part makes a dot of a single point.
-    return f"M{' L'.join(points)} h0.01" if points else ""
+    def path(values: Values) -> str:
+        points = [
+            f"{round(step * (place + 0.5), 3)} {y(value)}"
+            for place, value in enumerate(values)
+            if value is not None
+        ]
+        # The last part makes a dot of a single point.
+        return f"M{' L'.join(points)} h0.01" if points else ""
+
+    return Chart(buckets, known, top, bottom, lines=[path(one.values) for one in known])
 
 
 def _known(value: float | None) -> float | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from langfuse_embedded.clock import now_ms
 
+from .noise import NOISE
 from .visit import PageRefused, Visit
 
 _DAY_MS = 86_400_000
@@ -21,14 +22,6 @@ RANGES = {
 }
 """Ranges of time by their name in addresses. Days are those of UTC."""
 _BACK_MS = {"1h": 3_600_000, "24h": _DAY_MS, "7d": 7 * _DAY_MS, "30d": 30 * _DAY_MS}
-
-NOISE: Mapping[str, tuple[str, ...]] = {
-    "smoke tests": ("stack-smoke", "stack-smoke-otel"),
-    "canary": ("stack-canary",),
-    "experiments": ("sdk-experiment", "prompt-experiment"),
-    "judges": ("llm-as-a-judge", "langfuse-llm-as-a-judge"),
-}
-"""Environments that lists leave out by default. Names lose the prefix `langfuse-` when they are stored."""
 
 _SCORED = "select s.trace_id, {} from scores s where s.project = $project and "
 

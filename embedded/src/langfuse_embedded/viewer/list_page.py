@@ -14,7 +14,8 @@ from starlette.responses import Response
 
 from langfuse_embedded.clock import iso
 
-from .filters import FILTERS, NOISE, RANGES, Filters
+from .filters import FILTERS, RANGES, Filters
+from .noise import NOISE
 from .paging import PAGE_SIZE
 from .tables import Facets, FacetValue, Order, Query, Table
 from .text_search import MOST_CANDIDATES, SEARCH_SECONDS, with_text

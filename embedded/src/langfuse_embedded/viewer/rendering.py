@@ -31,36 +31,13 @@ _ASSETS = (("style", "css", "text/css"), ("script", "js", "text/javascript"))
 
 
 class Renderer:
-    """Turns templates into answers. Every value is escaped; a name that is missing is an error."""
+    """Turns templates into answers."""
 
     def __init__(self) -> None:
         self.assets = {path: (content, kind) for path, content, kind in map(_asset, _ASSETS)}
         style_path, script_path = self.assets
-        self._environment = Environment(
-            loader=PackageLoader(__package__, "templates"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            auto_reload=False,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._environment.globals |= {
-            "style_path": style_path,
-            "script_path": script_path,
-            "project_url": urls.project_url,
-            "trace_url": urls.trace_url,
-            "sign_out": urls.SIGN_OUT,
-        }
-        self._environment.filters |= {
-            "duration": formats.duration,
-            "moment": formats.moment,
-            "iso": iso_or_none,
-            "count": formats.count,
-            "usd": formats.usd,
-            "one_line": formats.one_line,
-            "ago": formats.ago,
-            "preview": preview,
-        }
+        self._environment = templates()
+        self._environment.globals |= {"style_path": style_path, "script_path": script_path}
 
     def page(self, template: str, values: dict[str, Any], status: int = 200) -> Response:
         """Return a page."""
@@ -84,6 +61,34 @@ class Renderer:
             "x-content-type-options": "nosniff",
         }
         return Response(content, media_type=f"{media_type}; charset=utf-8", headers=headers)
+
+
+def templates() -> Environment:
+    """Return the templates: every value is escaped; a name that is missing is an error."""
+    environment = Environment(
+        loader=PackageLoader(__package__, "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        auto_reload=False,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals |= {
+        "project_url": urls.project_url,
+        "trace_url": urls.trace_url,
+        "sign_out": urls.SIGN_OUT,
+    }
+    environment.filters |= {
+        "duration": formats.duration,
+        "moment": formats.moment,
+        "iso": iso_or_none,
+        "count": formats.count,
+        "usd": formats.usd,
+        "one_line": formats.one_line,
+        "ago": formats.ago,
+        "preview": preview,
+    }
+    return environment
 
 
 def _asset(asset: tuple[str, str, str]) -> tuple[str, bytes, str]:
