@@ -8,7 +8,7 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
@@ -17,8 +17,10 @@ from scripts.core.errors import EXIT_INTERRUPTED, StackError
 from scripts.core.layout import default_layout
 from scripts.core.runner import SubprocessRunner
 
-from .context import Context
 from .shell import own_environment
+
+if TYPE_CHECKING:
+    from .context import Context
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -33,6 +35,8 @@ _ADVICE = {
 
 def execute(command: Callable[[Context], int]) -> NoReturn:
     """Run a command and end with its exit code: 0 done, 1 failed, 2 wrong use, 130 interrupted."""
+    from .context import Context  # with the settings and docker, which --help needs none of
+
     # A cancelled CI job and a closed terminal clean up as Ctrl-C does; under nohup the latter is ignored.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:

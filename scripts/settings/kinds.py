@@ -7,6 +7,7 @@ import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 # From compose files and guides on the web, langfuse's own among them.
@@ -55,10 +56,8 @@ def random_hex(size: int) -> Callable[[], str]:
 
 
 def _matching(name: str, pattern: str, reason: str, fix: str) -> Kind:
-    compiled = re.compile(pattern)
-
     def check(value: str) -> Flaw | None:
-        return None if compiled.fullmatch(value) else Flaw(reason, fix)
+        return None if re.fullmatch(pattern, value) else Flaw(reason, fix)  # compiled where it is needed
 
     return Kind(name, check)
 
@@ -193,6 +192,7 @@ TEXT = text()
 # The server takes any text for SALT and NEXTAUTH_SECRET (web/src/env.mjs:49-52, :99-104 at v4.16.0).
 OWN_SECRET = Kind("text, best 32 random bytes", _own_secret)
 PASSWORD = text("password, >= 8 characters", min_length=8)
+SECRET = text("secret, >= 8 characters", min_length=8)
 PORT = integer(1, 65535, "port")
 BOOLEAN = choice("true", "false")
 IP_ADDRESS = Kind("IP address", _ip_address)
@@ -259,3 +259,29 @@ IDENTIFIER = _matching(
     "contains characters not allowed in an id",
     "use letters, digits, -, _ and .",
 )
+
+
+def of(given: str | dict[str, Any]) -> Kind:
+    """Return the kind that `settings.toml` names: `"port"`, or with arguments `{ integer = [1, 32] }`.
+
+    Raises ValueError where there is no such kind.
+    """
+    if isinstance(given, str):
+        kind = globals().get(given.upper()) if given.islower() else None
+        if not isinstance(kind, Kind):
+            raise ValueError(f"{given!r} is not a kind")
+        return kind
+    match given:
+        case {"integer": [int(low), int(high)], **further} if not further:
+            return integer(low, high)
+        case {"choice": [str(), *_] as options, **further} if not further:
+            return choice(*options)
+        case {"choices": [str(), *_] as options, **further} if not further:
+            return choices(*options)
+        case {"url": [str(), *_] as schemes, **further} if not further:
+            return url(*schemes)
+        case {"text": int(least), **further} if not further:
+            return text(min_length=least)
+        case {"hex": int(size), **further} if further in ({}, {"exact": True}):
+            return hex_secret(size, exact=bool(further))
+    raise ValueError(f"{given!r} is not a kind")

@@ -39,23 +39,11 @@ class Computed:
 
     Attributes:
         shown: how the reference page writes it, with `${NAME}` for other settings.
-        compute: returns the value, given all settings that stand before it in the table.
+        compute: returns the value, given all settings further up in the table.
     """
 
     shown: str
     compute: Callable[[Mapping[str, str]], str]
-
-
-def follows(template: str) -> Computed:
-    """Return a default in which each `${NAME}` is replaced by that setting's value."""
-
-    def compute(values: Mapping[str, str]) -> str:
-        text = template
-        for name, value in values.items():
-            text = text.replace(f"${{{name}}}", value)
-        return text
-
-    return Computed(template, compute)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +60,7 @@ class Setting:
         set_by: who gives the value.
         secret: whether the value must never be shown.
         used_by: who reads it.
+        since: the first server version that reads it; empty where all supported ones do.
     """
 
     name: str
@@ -83,6 +72,7 @@ class Setting:
     set_by: SetBy = SetBy.OPERATOR
     secret: bool = False
     used_by: tuple[Reader, ...] = (Reader.COMPOSE,)
+    since: str = ""
 
     @property
     def in_env_file(self) -> bool:

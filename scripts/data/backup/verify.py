@@ -16,9 +16,9 @@ from scripts.core.layout import write_private
 from scripts.docker.images_lock import compose_files_variables
 from scripts.engines.base import EngineName
 from scripts.engines.context import Context
-from scripts.settings.compose_table import EXTERNAL_STORES
 from scripts.settings.envfile import parse_env
 from scripts.settings.profiles import REPLACED_BY
+from scripts.settings.table import GROUP
 
 from .drivers import driver_for
 from .manifest import Manifest
@@ -119,7 +119,7 @@ def bundled_only(text: str) -> str:
     values = env_file.values()
     if not any(values.get(name) for names in REPLACED_BY.values() for name in names):
         return text
-    names = {setting.name for setting in EXTERNAL_STORES.settings} | _OF_EXTERNAL
+    names = {setting.name for setting in GROUP["external_stores"].settings} | _OF_EXTERNAL
     gone = {one.line for one in env_file.assignments if one.name in names}
     lines = enumerate(re.split(r"\r\n|\r|\n", text), start=1)
     kept = [line for number, line in lines if number not in gone]

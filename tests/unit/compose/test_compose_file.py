@@ -10,8 +10,7 @@ import yaml
 from scripts.docker.policy import referenced_variables
 from scripts.settings.envfile import parse_env, plan_env_change
 from scripts.settings.model import Reader, SetBy
-from scripts.settings.sizes_table import SIZES
-from scripts.settings.table import GROUPS, SETTINGS
+from scripts.settings.table import GROUP, GROUPS, SETTINGS
 from scripts.settings.values import load_settings
 
 from .conftest import ROOT, Render, run_config
@@ -182,8 +181,8 @@ def test_what_an_operator_does_not_set_is_not_passed_on_empty(render: Render) ->
 def test_every_size_sets_every_variable_to_a_right_value(size: str) -> None:
     values = parse_env((ROOT / "config" / "sizes" / f"{size}.env").read_text(encoding="utf-8")).values()
     assert list(values) == list(dict.fromkeys(values))
-    assert set(values) == {setting.name for setting in SIZES.settings}
-    flaws = {setting.name: setting.kind.check(values[setting.name]) for setting in SIZES.settings}
+    assert set(values) == {setting.name for setting in GROUP["sizes"].settings}
+    flaws = {setting.name: setting.kind.check(values[setting.name]) for setting in GROUP["sizes"].settings}
     assert {name for name, flaw in flaws.items() if flaw} == set()
 
 
