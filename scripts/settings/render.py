@@ -23,7 +23,7 @@ quote. All wrong values are reported at once, and nothing is started.
 same host have variables of that name for themselves; **derived** is computed at each start and not to be set.
 *Used by* names who reads it: the `compose` engine, the `embedded` engine, or the `scripts` behind `make`.
 
-This page is generated from `scripts/settings/table.py` with `make docs`.
+This page is generated from `scripts/settings/settings.toml` with `make docs`.
 """
 
 
@@ -58,6 +58,8 @@ def _row(setting: Setting) -> str:
     if setting.set_by is SetBy.GENERATED:
         default = "random"
     description = setting.description.replace("|", "\\|")
+    if setting.since:
+        description += f" Since server {setting.since}."
     if setting.secret:
         description += " **Secret.**"
     used_by = ", ".join(setting.used_by)

@@ -12,7 +12,7 @@ from scripts.develop import docs
 from scripts.engines.context import Context
 from scripts.settings.envfile import parse_env
 from scripts.settings.render import env_example, environment_page
-from scripts.settings.table import GROUPS, SETTINGS
+from scripts.settings.table import GROUPS, SETTINGS, read_groups
 
 from .fakes import FakeRunner, Screen, layout_in
 
@@ -26,6 +26,13 @@ def test_generated_documents_in_the_repository_are_up_to_date() -> None:
 def test_every_setting_stands_on_the_reference_page_once() -> None:
     page = environment_page(GROUPS)
     assert {s.name: page.count(f"| `{s.name}` |") for s in SETTINGS} == {s.name: 1 for s in SETTINGS}
+
+
+def test_the_page_says_since_when_a_setting_is_there_and_what_is_secret() -> None:
+    setting = "[stack.KEY_A]\ndescription = 'A key.'\nrandom = 16\nsince = '4.17.0'\n"
+    text = f"[stack]\ntitle = 'S'\n{setting}"
+    page = environment_page(tuple(read_groups(text).values()))
+    assert "| generated | compose | A key. Since server 4.17.0. **Secret.** |" in page
 
 
 def test_the_example_offers_every_setting_that_can_stand_in_the_file() -> None:
