@@ -34,7 +34,7 @@ pip_install = $(remove_on_interrupt); $(1)/bin/python scripts/install_packages.p
   echo "error: packages could not be installed into $(1): pip says why above." >&2; \
   echo "fix: for your own proxy or index see docs/how-to/corporate-proxy.md; then repeat." >&2; exit 1; }
 
-.PHONY: help up down status logs pull lock images-save images-load images-check bootstrap init plan validate credentials export-config smoke alerts alerts-check exporter dashboard report judges canary backup backups backup-verify restore reconcile export import promote retention erase destroy adopt test test-slow test-clients test-hosts rehearse fake-llm api-reference lint audit types bench doctor capacity kubernetes-render docs lock-python trust reload-tls bundle install-bundle sbom release rotate support-bundle upgrade rollback repair-migration repair-queues
+.PHONY: help up down status logs pull lock images-save images-load images-check bootstrap init plan validate credentials export-config smoke alerts alerts-check exporter dashboard report judges canary backup backups backup-verify restore reconcile export import move promote retention erase destroy adopt test test-slow test-clients test-hosts rehearse fake-llm api-reference lint audit types bench doctor capacity kubernetes-render docs lock-python trust reload-tls bundle install-bundle sbom release rotate support-bundle upgrade rollback repair-migration repair-queues
 
 help: ## Help: show this; explain a group or all [GROUP=]
 	@awk -v group=$(call quoted,GROUP) -f scripts/help.awk $(MAKEFILE_LIST)
@@ -118,6 +118,11 @@ import: .venv/.runtime ## Data: load an export or a server [FROM= FROM_URL= PROJ
 
 promote: .venv/.runtime ## Data: move data from the embedded to compose [DRY_RUN=1]
 	@$(RUN) promote $(call switch,dry-run,DRY_RUN)
+
+move: .venv/.runtime ## Data: to another stack, in use [TO= INTO= FROM= FINISH=1]
+	@$(RUN) move $(call option,to,TO) $(call option,into,INTO) $(call option,from,FROM) $(call switch,pause,PAUSE) \
+	  $(call switch,finish,FINISH) $(call switch,undo,UNDO) $(call switch,replace,REPLACE) \
+	  $(call switch,dry-run,DRY_RUN) $(call switch,yes,YES)
 
 retention: .venv/.runtime ## Data: delete traces that are too old [APPLY=1]
 	@$(RUN) retention $(call switch,apply,APPLY)

@@ -140,6 +140,11 @@ class Layout:
         return self.stack_dir / "worker-rests"
 
     @property
+    def moved_file(self) -> Path:
+        """There while this stack is moved to another one, and after that (docker/moved.py)."""
+        return self.stack_dir / "moved.json"
+
+    @property
     def data_secrets_file(self) -> Path:
         """Fingerprints of the secrets that the data was written with (core/data_secrets.py)."""
         return self.stack_dir / "data-secrets.json"

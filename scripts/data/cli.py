@@ -139,6 +139,38 @@ def promote(dry_run: DryRun = False) -> None:
 
 
 @app.command()
+def move(
+    to: Annotated[Path | None, typer.Option(help="Checkout of the new stack, on this host.")] = None,
+    into: Annotated[Path | None, typer.Option(help="Directory for a new stack on another host.")] = None,
+    source: Annotated[
+        Path | None, typer.Option("--from", help="Such a directory: take what is in it.")
+    ] = None,
+    pause: Annotated[bool, typer.Option("--pause", help="With --into: stop changes, add the rest.")] = False,
+    finish: Annotated[bool, typer.Option("--finish", help="Bring over what still came in; stop.")] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Give the old stack its place back.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace the data of the new stack.")] = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> None:
+    """Move this stack to another one, such as external stores or another host, while it takes spans."""
+    from .move import asking, command
+
+    if [to, into, source].count(None) != 2:
+        raise typer.BadParameter("name one: --to, --into or --from.")
+    options = command.Options(
+        dry_run=dry_run, yes=yes, pause=pause, finish=finish, undo=undo, replace=replace
+    )
+    if to:
+        place = to
+        execute(lambda context: command.run_to(context, asking.other_context(context, place), options))
+    elif into:
+        directory = into
+        execute(lambda context: command.run_into(context, directory, options))
+    else:
+        execute(lambda context: command.run_from(context, source or Path(), options))
+
+
+@app.command()
 def retention(apply: Apply = False) -> None:
     """Show the traces that config/retention.yaml lets go; with --apply, delete them."""
     from .retention import retention as command

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from scripts.core.layout import Layout
+from scripts.docker.moved import read_moved
 
 MIB = 2**20
 GIB = 2**30
@@ -83,6 +84,19 @@ def unfinished_restore(layout: Layout) -> list[Obstacle]:
         Obstacle(
             "A restore was interrupted: what was there before it still waits to be put back.",
             "repeat it: make restore (it first puts back what was there)",
+        )
+    ]
+
+
+def moved_away(layout: Layout) -> list[Obstacle]:
+    """Return what is in the way of a start when this stack has moved: two would take spans and send mails."""
+    moved = read_moved(layout)
+    if moved is None:
+        return []
+    return [
+        Obstacle(
+            f"This stack is {moved.text()}.",
+            f"{moved.command} UNDO=1, which gives this stack its place back",
         )
     ]
 

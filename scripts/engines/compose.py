@@ -22,6 +22,7 @@ from scripts.docker.failure import progress_of, start_failure
 from scripts.docker.identity import volumes_of_others
 from scripts.docker.limits import Capacity, capacity_of_engine, wanted_memory
 from scripts.docker.mounts import mount_problems
+from scripts.docker.moved import read_moved
 from scripts.docker.pause import end_rest, read_rest
 from scripts.settings.envfile import read_env
 from scripts.settings.lasting import lasting_command
@@ -39,6 +40,7 @@ from .base import (
     Progress,
     WantedMember,
     WantedProject,
+    moved_away,
     unfinished_restore,
 )
 from .compose_older import older_stores
@@ -123,6 +125,8 @@ class ComposeEngine:
             detail = f"not healthy: {', '.join(sick)}"
         if rest := read_rest(self.layout):
             detail = f"{detail}; {rest.text()}" if detail else rest.text()
+        if moved := read_moved(self.layout):
+            detail = f"{detail}; {moved.text()}" if detail else moved.text()
         return EngineState(
             running=True,
             healthy=not detail,
@@ -138,7 +142,7 @@ class ComposeEngine:
         return self.compose.client.memory(self._containers())
 
     def obstacles(self) -> Sequence[Obstacle]:
-        found = unfinished_restore(self.layout)
+        found = [*unfinished_restore(self.layout), *moved_away(self.layout)]
         config = self.compose.run("config", "--quiet")
         if config.returncode != 0:
             found.append(Obstacle(f"compose.yaml is not usable: {config.stderr.strip()}", "correct it"))

@@ -168,6 +168,10 @@ class ExternalPostgres(Postgres):
     def query(self, statements: str, database: str = DATABASE) -> str:
         return self.services.execute(POSTGRES, _SQL, stdin=statements).strip("\n")
 
+    @property
+    def _role(self) -> str:
+        return "current_user"
+
     def _has_schema(self, name: str) -> bool:
         return self.query(f"SELECT count(*) FROM pg_namespace WHERE nspname = '{name}';") == "1"
 

@@ -47,6 +47,13 @@ _IS_ID = (
     "(field ->> 'key' = 'id' OR field ->> 'key' LIKE '%\\_id') AND field ->> 'key' NOT IN"
     " ('project_id', 'org_id', 'user_id', 'author_user_id', 'annotator_user_id', 'dataset_id', 'queue_id')"
 )
+# A user may change what its own sessions begin with. One that begins reading only has to leave that first.
+_CHANGES = (
+    "SET default_transaction_read_only = off;\n"
+    "SELECT format('ALTER ROLE %I IN DATABASE %I {what}', {role}, current_database()) \\gexec\n"
+    "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+    " WHERE usename = {role} AND datname = current_database() AND pid <> pg_backend_pid();"
+)
 _TRIES = 20
 _TEXTS_A_QUESTION = 1000
 
@@ -240,6 +247,22 @@ class Postgres:
     def drop(self, name: str) -> None:
         """Remove a database, whoever uses it."""
         self.query(f"DROP DATABASE IF EXISTS {name} WITH (FORCE);", "postgres")
+
+    def refuse_changes(self) -> None:
+        """Let the server of this stack read only. Its connections are ended; it makes new ones by itself."""
+        self._begin_sessions_with("SET default_transaction_read_only = on")
+
+    def allow_changes(self) -> None:
+        """Undo `refuse_changes`, if it was done. May be repeated."""
+        self._begin_sessions_with("RESET default_transaction_read_only")
+
+    def _begin_sessions_with(self, what: str) -> None:
+        self.query(_CHANGES.format(role=self._role, what=what))
+
+    @property
+    def _role(self) -> str:
+        """The expression for the user of the server."""
+        return "'langfuse_app'"
 
     def query(self, statements: str, database: str = DATABASE) -> str:
         """Return what psql answers to statements, without the last line end."""

@@ -36,7 +36,7 @@ COPY = "langfuse_stack_adopt"
 """What copies are called in the stores of the old stack while they are made."""
 EVENTS_WINDOW = timedelta(hours=24)
 """How far back raw events come along: among them is what was acknowledged and not stored."""
-_FILE_LOG = "blob_storage_file_log"
+FILE_LOG = "blob_storage_file_log"
 
 
 @dataclass(slots=True)
@@ -100,21 +100,21 @@ class OfficialStores:
         clickhouse, place = self._clickhouse, self.source.place("events")
         clickhouse.apply_patches()
         everything = f"DATABASE {DATABASE}"
-        if _FILE_LOG in clickhouse.tables():
+        if FILE_LOG in clickhouse.tables():
             prefix = literal(place.prefix)
             rest = f"substring(bucket_path, {len(place.prefix) + 1})"
             key = f"if(startsWith(bucket_path, {prefix}), {rest}, bucket_path)"
             bucket = literal(self.settings["S3_EVENTS_BUCKET"])
             clickhouse.query(f"CREATE DATABASE {COPY}")
-            clickhouse.query(f"CREATE TABLE {COPY}.{_FILE_LOG} AS {DATABASE}.{_FILE_LOG}")
+            clickhouse.query(f"CREATE TABLE {COPY}.{FILE_LOG} AS {DATABASE}.{FILE_LOG}")
             clickhouse.query(
-                f"INSERT INTO {COPY}.{_FILE_LOG}"
+                f"INSERT INTO {COPY}.{FILE_LOG}"
                 f" SELECT * REPLACE ({key} AS bucket_path, {bucket} AS bucket_name)"
-                f" FROM {DATABASE}.{_FILE_LOG}"
+                f" FROM {DATABASE}.{FILE_LOG}"
             )
             everything = (
-                f"TABLE {COPY}.{_FILE_LOG} AS {DATABASE}.{_FILE_LOG},"
-                f" {everything} EXCEPT TABLES {DATABASE}.{_FILE_LOG}"
+                f"TABLE {COPY}.{FILE_LOG} AS {DATABASE}.{FILE_LOG},"
+                f" {everything} EXCEPT TABLES {DATABASE}.{FILE_LOG}"
             )
         # The official configuration has no disk for backups, and allows files below `backups`.
         answer = clickhouse.query(f"BACKUP {everything} TO File('{COPY}')")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import filecmp
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -42,16 +42,24 @@ from .sets import (
     size_text,
 )
 
+OpenDriver = Callable[[Context, Settings, str], Driver]
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What is restored, and into what. `only`: just these stores; all where it is empty."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incoming:
+    """What is put in place. `only`: just these stores; all where it is empty."""
+
+    manifest: Manifest
+    only: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan(Incoming):
+    """What is restored, from where, and into what."""
 
     repository: Repository
     snapshot: Snapshot
-    manifest: Manifest
     driver: Driver
-    only: Sequence[str] = ()
 
 
 def undo_unfinished(context: Context) -> None:
@@ -80,7 +88,8 @@ def make_plan(context: Context, settings: Settings, backup: str) -> Plan:
     snapshot = choose(repository.snapshots(), backup, settings["COMPOSE_PROJECT_NAME"])
     repository.check_structure()
     manifest = parse_manifest(repository.read(snapshot, NAME))
-    return Plan(repository, snapshot, manifest, driver_for(context, settings, manifest.engine))
+    driver = driver_for(context, settings, manifest.engine)
+    return Plan(manifest=manifest, repository=repository, snapshot=snapshot, driver=driver)
 
 
 def show(context: Context, plan: Plan) -> None:
@@ -122,8 +131,13 @@ def fetch(plan: Plan, into: Path) -> Path:
     return root
 
 
-def put_in_place(context: Context, plan: Plan, capture: Path, work: Path) -> Engine:
+def put_in_place(
+    context: Context, plan: Incoming, capture: Path, work: Path, open_driver: OpenDriver = driver_for
+) -> Engine:
     """Exchange the stores, start the engine and prove the new state; on any failure the old one comes back.
+
+    Args:
+        open_driver: gives the driver for the settings that hold then.
 
     Raises:
         StackError: the new state did not prove itself.
@@ -139,7 +153,7 @@ def put_in_place(context: Context, plan: Plan, capture: Path, work: Path) -> Eng
         variables = compose_files_variables(replace(layout, env_file=stored_settings), context.environment)
         context = replace(context, environment={**context.environment, **variables})
     engine = context.engine(EngineName(plan.manifest.engine), settings)
-    driver = driver_for(context, settings, plan.manifest.engine)
+    driver = open_driver(context, settings, plan.manifest.engine)
     was_running = engine.stop()
     write_private(capture / "engine", f"{plan.manifest.engine}\n")
     known = data_secrets.text_with(
@@ -166,7 +180,7 @@ def put_in_place(context: Context, plan: Plan, capture: Path, work: Path) -> Eng
                 stores.begin()
         engine.start({})
         with context.console.working("Spot-checking the data through the API"):
-            prove(engine, layout.credentials_dir, samples_of(plan), live=True)
+            prove(engine, layout.credentials_dir, samples_of(plan, driver), live=True)
         if takes_settings:
             write_private(layout.env_file, stored_settings.read_text(encoding="utf-8"))
         keep_other_config(context, capture / CONFIG)
@@ -224,12 +238,12 @@ def point_here(credentials: Path, url: str) -> None:
         write_private(path, "\n".join(lines) + "\n")
 
 
-def samples_of(plan: Plan) -> Contents:
+def samples_of(plan: Incoming, driver: Driver) -> Contents:
     """Return the contents with the samples that the restored stores decide about."""
     contents = plan.manifest.contents
     if not plan.only:
         return contents
-    kinds = frozenset().union(*(plan.driver.stores[store] for store in plan.only))
+    kinds = frozenset().union(*(driver.stores[store] for store in plan.only))
     return replace(contents, samples=[one for one in contents.samples if one.kind in kinds])
 
 

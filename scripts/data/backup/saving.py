@@ -6,10 +6,12 @@ import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
 from scripts.core.errors import UsageError
 from scripts.core.layout import write_private
-from scripts.data.backup.drivers.base import Driver
+from scripts.data.backup.drivers.base import Captured, Driver
+from scripts.docker.moved import read_moved
 from scripts.engines import data_secrets
 from scripts.engines.base import Engine
 from scripts.engines.context import Context
@@ -29,16 +31,30 @@ from .sets import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a backup saves, and where to."""
+class Captures(Protocol):
+    """The part of a driver that makes a set."""
+
+    def capture(self, into: Path) -> Captured:
+        """See Driver."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """What is captured, and the directory for it."""
 
     engine: Engine
+    driver: Captures
+    stack: str
+    staging: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan(Source):
+    """What a backup saves, and where to."""
+
     driver: Driver
     repository: Repository
     policy: Policy
-    stack: str
-    staging: Path
 
 
 def make_plan(context: Context, settings: Settings, *, create: bool) -> Plan:
@@ -47,6 +63,9 @@ def make_plan(context: Context, settings: Settings, *, create: bool) -> Plan:
     Raises:
         StackError: there is nothing to save, no space, or no repository.
     """
+    if moved := read_moved(context.layout):
+        fix = f"back up the new one; or {moved.command} UNDO=1."
+        raise UsageError(f"This stack is {moved.text()}.", fix=fix)
     engine = context.current_engine(settings)
     driver = driver_for(context, settings, engine.name)
     policy = load_policy(*context.layout.edited("backup.yaml"))
@@ -62,10 +81,17 @@ def make_plan(context: Context, settings: Settings, *, create: bool) -> Plan:
     repository = open_repository(context, settings, create=create)
     if repository.folder:
         require_space(repository.folder, driver.size())
-    return Plan(engine, driver, repository, policy, settings["COMPOSE_PROJECT_NAME"], staging)
+    return Plan(
+        engine=engine,
+        driver=driver,
+        repository=repository,
+        policy=policy,
+        stack=settings["COMPOSE_PROJECT_NAME"],
+        staging=staging,
+    )
 
 
-def capture(context: Context, settings: Settings, plan: Plan) -> Manifest:
+def capture(context: Context, settings: Settings, plan: Source) -> Manifest:
     """Copy everything that belongs to the set into the staging directory, with its manifest."""
     started = _now()
     captured = plan.driver.capture(plan.staging / STORES)

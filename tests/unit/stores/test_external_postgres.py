@@ -139,3 +139,19 @@ def test_a_user_that_may_not_make_schemas_is_told_what_it_needs(
         external(server, tmp_path, "langfuse_backup").load(dump)
     assert "GRANT CREATE ON DATABASE" in (caught.value.fix or "")
     assert server.ask(SHOW) == "1A,2-"
+
+
+def test_changes_are_refused_to_new_and_old_sessions_until_they_are_allowed_again(
+    postgres: ExternalPostgres, server: Server
+) -> None:
+    insert = """insert into "Trace" (role) values ('A');"""
+    postgres.refuse_changes()
+    postgres.refuse_changes()
+    assert "read-only transaction" in server.refuses(insert, "langfuse_app")
+    assert server.ask(SHOW, "langfuse_app") == "1A,2-"
+    assert postgres.counts() == {"Trace": {"": 2}}
+    postgres.allow_changes()
+    postgres.allow_changes()
+    server.ask(insert, "langfuse_app")
+    assert server.ask(SHOW, "langfuse_app") == "1A,2-,3A"
+    assert server.ask("select count(*) from pg_db_role_setting") == "0"

@@ -161,7 +161,7 @@ class ComposeExchange:
         )
         if parts.wants("media"):
             with parts.media() as bucket:
-                problems += objects.differences(bucket, capture / "media")
+                problems += objects.differences(bucket, objects.read_index(capture / "media"))
         if problems:
             raise BackupError(
                 "The restored stores are not what was saved.",

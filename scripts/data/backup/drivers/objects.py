@@ -10,10 +10,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from scripts.core.layout import write_private
-from scripts.stores.s3 import Bucket, Content, StoredObject
+from scripts.stores.s3 import Bucket, Content, NoSuchObject, StoredObject
 
 INDEX = "index.jsonl"
 _THREADS = 8
+_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +40,62 @@ def mirror(bucket: Bucket, objects: Iterable[StoredObject], into: Path) -> list[
         StackError: the object store fails.
     """
     into.mkdir(parents=True, mode=0o700)
-
-    def copy(found: StoredObject) -> Mirrored:
-        target = Mirrored(found.key, found.bytes, "", "")
-        path = into / target.file
-        path.parent.mkdir(exist_ok=True, mode=0o700)
-        content = bucket.save(found.key, path)
-        return Mirrored(found.key, path.stat().st_size, content.content_type, content.sha256)
-
     with ThreadPoolExecutor(_THREADS) as pool:
-        copied = sorted(pool.map(copy, objects), key=lambda one: one.key)
-    write_private(into / INDEX, "".join(json.dumps(asdict(one)) + "\n" for one in copied))
+        copied = sorted(pool.map(lambda one: _copy(bucket, one, into), objects), key=lambda one: one.key)
+    write_private(into / INDEX, index_text(copied))
     return copied
+
+
+def update(bucket: Bucket, objects: Iterable[StoredObject], into: Path) -> list[Mirrored]:
+    """Bring a mirror to what there is: copy what it lacks or has in another size, let go of all else.
+
+    Return what was copied. One that is deleted meanwhile is left out.
+
+    Raises:
+        StackError: the object store fails; what was copied until then is in the mirror.
+    """
+    into.mkdir(parents=True, exist_ok=True, mode=0o700)
+    found = {one.key: one for one in objects}
+    known = {
+        one.key: one
+        for one in read_index(into)
+        if one.key in found and found[one.key].bytes == one.bytes and (into / one.file).exists()
+    }
+    write_private(into / INDEX, index_text(known.values()))
+    wanted = [found[key] for key in sorted(found.keys() - known.keys())]
+    copied: list[Mirrored] = []
+    with ThreadPoolExecutor(_THREADS) as pool, (into / INDEX).open("a", encoding="utf-8") as index:
+        for begin in range(0, len(wanted), _AT_ONCE):
+            some = wanted[begin : begin + _AT_ONCE]
+            fresh = list(filter(None, pool.map(lambda one: _copy_if_there(bucket, one, into), some)))
+            index.write(index_text(fresh))
+            index.flush()
+            copied += fresh
+    files = {one.file for one in (*known.values(), *copied)}
+    for path in into.glob("??/*"):
+        if path.relative_to(into).as_posix() not in files:
+            path.unlink()
+    return copied
+
+
+def index_text(objects: Iterable[Mirrored]) -> str:
+    """Return the index of a mirror."""
+    return "".join(json.dumps(asdict(one)) + "\n" for one in objects)
+
+
+def _copy_if_there(bucket: Bucket, found: StoredObject, into: Path) -> Mirrored | None:
+    try:
+        return _copy(bucket, found, into)
+    except NoSuchObject:
+        return None
+
+
+def _copy(bucket: Bucket, found: StoredObject, into: Path) -> Mirrored:
+    target = Mirrored(found.key, found.bytes, "", "")
+    path = into / target.file
+    path.parent.mkdir(exist_ok=True, mode=0o700)
+    content = bucket.save(found.key, path)
+    return Mirrored(found.key, path.stat().st_size, content.content_type, content.sha256)
 
 
 def read_index(mirrored: Path) -> list[Mirrored]:
@@ -59,7 +104,8 @@ def read_index(mirrored: Path) -> list[Mirrored]:
         text = (mirrored / INDEX).read_text(encoding="utf-8")
     except FileNotFoundError:
         return []
-    return [Mirrored(**json.loads(line)) for line in text.splitlines()]
+    # A kill may have cut the last line.
+    return [Mirrored(**json.loads(line)) for line in text.splitlines(keepends=True) if line.endswith("\n")]
 
 
 def put_back(bucket: Bucket, mirrored: Path, added: Callable[[str], None]) -> None:
@@ -77,14 +123,19 @@ def put_back(bucket: Bucket, mirrored: Path, added: Callable[[str], None]) -> No
         bucket.put_file(one.key, mirrored / one.file, Content(one.content_type, one.sha256))
 
 
-def differences(bucket: Bucket, mirrored: Path) -> list[str]:
-    """Return which objects of a mirror the bucket has not, or with other content, a line each."""
-    lines = []
-    for one in read_index(mirrored):
-        digest = hashlib.sha256(bucket.get(one.key)).hexdigest()
-        if digest != one.sha256:
-            lines.append(f"the object {one.key} has other content than in the backup")
-    return lines
+def differences(bucket: Bucket, mirrored: Iterable[Mirrored]) -> list[str]:
+    """Return which objects of a mirror the bucket has with other content, a line each.
+
+    Raises:
+        StackError: the object store fails, or has one of them not at all.
+    """
+
+    def difference(one: Mirrored) -> str:
+        same = hashlib.sha256(bucket.get(one.key)).hexdigest() == one.sha256
+        return "" if same else f"the object {one.key} has other content than in the backup"
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        return list(filter(None, pool.map(difference, mirrored)))
 
 
 def by_project(objects: Iterable[Mirrored], segment: int) -> dict[str, int]:

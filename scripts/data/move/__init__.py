@@ -1,0 +1,1 @@
+"""Move a compose stack to another one while it takes spans."""
