@@ -111,6 +111,7 @@ def run_into(context: Context, into: Path, options: Options) -> int:
             said = f"Stopped. {count:,} objects came in since the pause: make move FROM= there takes them."
         elif options.pause:
             leaving.copy_objects()
+            leaving.drain()
             with _resuming(leaving):
                 moved = leaving.pause(str(move_set.root), "INTO")
                 leaving.save()
@@ -186,6 +187,7 @@ def _move(leaving: Leaving, arriving: Arriving) -> Moved:
     if moved is None or not arriving.has_taken:
         copied = leaving.copy_objects()
         console.note(f"{copied:,} objects copied in use, {arriving.put_objects(name):,} put and read back")
+        leaving.drain()
         began = time.monotonic()
         with _resuming(leaving):
             moved = leaving.pause(to, "TO")

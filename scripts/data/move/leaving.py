@@ -54,25 +54,26 @@ class Leaving:
         with self.context.console.working("Copying objects, which are in use"):
             return self.stores.copy_objects(self.set.objects)
 
-    def pause(self, to: str, option: str) -> Moved:
-        """Let the worker finish what waits and stop it; from then on PostgreSQL refuses changes.
-
-        Raises:
-            StackError: a deletion does not come to its end, or a store refuses; `resume` undoes it.
-        """
-        services, engine = self.context.compose(self.settings), self.engine
-        key = self.settings["ADMIN_API_KEY"]
+    def drain(self) -> None:
+        """Let the worker finish what waits; under load something always does, and comes along by itself."""
+        key, url = self.settings["ADMIN_API_KEY"], self.engine.local_url
         with self.context.console.working("Waiting for empty queues"):
             deadline = time.monotonic() + DRAIN_S
-            while time.monotonic() < deadline and (
-                queues.depths(engine.local_url, key) or queues.other_depths(engine.local_url, key)
-            ):
+            while time.monotonic() < deadline and (queues.depths(url, key) or queues.other_depths(url, key)):
                 self.sleep(0.5)
+
+    def pause(self, to: str, option: str) -> Moved:
+        """Stop the worker, which ends its jobs; from then on PostgreSQL refuses changes.
+
+        Raises:
+            StackError: a deletion still waits, or a store refuses; `resume` undoes it.
+        """
+        services = self.context.compose(self.settings)
         moved = begin_move(self.context.layout, to, option)
         with self.context.console.working("Stopping the worker; from here on changes are refused"):
             services.stop(WORKER)
             self.stores.refuse_changes()
-        left = queues.other_depths(engine.local_url, key)
+        left = queues.other_depths(self.engine.local_url, self.settings["ADMIN_API_KEY"])
         if deletions := [name for name in left if "delete" in name]:
             raise StackError(
                 f"Deletions still wait: {', '.join(sorted(deletions))}.",

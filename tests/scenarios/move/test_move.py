@@ -131,7 +131,7 @@ def move_under_load(
     spans = application.spans()
     with target.client() as api:
         lost = wait_readable(api, application.trace_id, set(spans), within_s=120)
-        prompts = [api.get(f"/api/public/v2/prompts/{one}").status_code for one in visitor.prompts]
+        prompts = [api.get(f"/api/public/v2/prompts/{one}?version=1").status_code for one in visitor.prompts]
     moments = [moment - mark.began.timestamp() for moment in spans.values()]
     pause = taken - mark.began.timestamp()
     early, late = sum(one < 0 for one in moments), sum(one > pause for one in moments)
@@ -218,7 +218,7 @@ def test_a_move_killed_at_any_step_goes_on_and_can_be_undone(
     wait_healthy(bundled)
     with client(bundled, "kosmos") as api:
         lost = wait_readable(api, trace, sent, within_s=120)
-        assert api.get("/api/public/v2/prompts/only-there").status_code == 404
+        assert api.get("/api/public/v2/prompts/only-there?version=1").status_code == 404
         assert api.post("/api/public/v2/prompts", json=prompt).is_success
     report.add("move", "killed at five steps, undone", acknowledged=len(sent), lost=len(lost))
     assert lost == set()
