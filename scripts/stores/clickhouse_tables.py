@@ -22,7 +22,7 @@ from .errors import StoreError
 
 INDEX = "tables.json"
 """What is in a backup that was fetched; one of BACKUP has no such file."""
-_BESIDE = re.compile(r"langfuse_(backup|incoming|before_restore)_")
+_BESIDE = re.compile(r"langfuse_(backup|incoming|moving|before_restore)_")
 """Begins the name of a table that belongs to a backup."""
 _REPLICATED = re.compile(r"ENGINE = (?:Replicated|Shared)(\w*MergeTree)(?:\((?:'[^']*', '[^']*'(?:, )?)?)?")
 _DEFINER = re.compile(r"DEFINER = (?:`[^`]*`|\S+) (?=SQL SECURITY )")
@@ -86,7 +86,7 @@ class ClickHouseTables(ClickHouse):
         saved = self._saved_now()
         for table in saved:
             if table.has_rows:
-                beside = f"{_prefix(name)}{table.name}"
+                beside = f"{prefix(name)}{table.name}"
                 self.query(table.create(self.database, beside))
                 self._copy(table, beside)
         self._write_contents(name, saved)
@@ -97,11 +97,11 @@ class ClickHouseTables(ClickHouse):
         kept = {table.name for table in saved if table.has_rows}
         everything = self._all_tables()
         for table, engine in sorted(self.tables().items(), key=lambda pair: "View" not in pair[1]):
-            beside = f"{_prefix(name)}{table}"
+            beside = f"{prefix(name)}{table}"
             if "View" in engine or table not in kept or beside in everything:
                 self._drop(table, engine)
         for one in saved:
-            beside = f"{_prefix(name)}{one.name}"
+            beside = f"{prefix(name)}{one.name}"
             if one.has_rows and beside in everything:
                 self.query(f"RENAME TABLE {self._table(beside)} TO {self._table(one.name)}")
             elif not one.has_rows and not one.is_view:
@@ -115,7 +115,7 @@ class ClickHouseTables(ClickHouse):
     def remove(self, name: str) -> None:
         """Remove the tables of a backup."""
         # What says that it is complete goes first.
-        mine = {one: engine for one, engine in self._all_tables().items() if one.startswith(_prefix(name))}
+        mine = {one: engine for one, engine in self._all_tables().items() if one.startswith(prefix(name))}
         for table, engine in sorted(mine.items(), key=lambda pair: pair[0] != _contents_table(name)):
             self._drop(table, engine)
 
@@ -126,7 +126,7 @@ class ClickHouseTables(ClickHouse):
             if table.has_rows:
                 directory = into / table.name
                 directory.mkdir(parents=True, mode=0o700)
-                beside = f"{_prefix(name)}{table.name}"
+                beside = f"{prefix(name)}{table.name}"
                 for partition, condition in self._partitions(table, beside):
                     self._read(f"SELECT * FROM {self._table(beside)}{condition}", directory / partition)
         write_private(into / INDEX, json.dumps([asdict(table) for table in saved], indent=1))
@@ -137,7 +137,7 @@ class ClickHouseTables(ClickHouse):
         saved = read_index(source)
         for table in saved:
             if table.has_rows:
-                beside = f"{_prefix(name)}{table.name}"
+                beside = f"{prefix(name)}{table.name}"
                 self.query(table.create(self.database, beside))
                 for path in sorted((source / table.name).glob("*.native")):
                     # Without rows there is nothing in it, and the client refuses to insert that.
@@ -255,12 +255,13 @@ def read_index(source: Path) -> list[SavedTable]:
         raise StoreError(f"{INDEX} of the backup cannot be read: {error}.") from error
 
 
-def _prefix(name: str) -> str:
+def prefix(name: str) -> str:
+    """Return what begins the names of the tables of a backup."""
     return f"langfuse_{name.replace('-', '_')}_"
 
 
 def _contents_table(name: str) -> str:
-    return f"{_prefix(name)}_contents"
+    return f"{prefix(name)}_contents"
 
 
 def _plain_engine(match: re.Match[str]) -> str:

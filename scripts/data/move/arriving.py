@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from scripts.core.errors import UsageError
+from scripts.core.errors import StackError, UsageError
 from scripts.core.layout import Layout, write_private
 from scripts.data.backup.drivers.compose_exchange import start_stores
 from scripts.data.backup.manifest import Manifest
@@ -22,9 +22,10 @@ from scripts.engines.context import Context
 from scripts.settings.envfile import plan_env_change, read_env, write_env_change, write_values
 from scripts.settings.table import GROUPS
 from scripts.settings.values import Settings
+from scripts.stores.clickhouse_tables import INDEX
 
 from .sets import MoveSet
-from .stores import CONTENT, MovingStores, moving_stores, read_content
+from .stores import CONTENT, MovingStores, loaded_file, moving_stores, read_content
 
 CARRIED = ("SALT", "ENCRYPTION_KEY", "NEXTAUTH_SECRET")
 """The secrets that data and logins need."""
@@ -71,14 +72,22 @@ class Arriving:
         arrived = read_arrived(self.context.layout)
         return arrived is not None and arrived.started == self.set.dumped != ""
 
-    def put_objects(self, source: str) -> int:
-        """Put objects into its buckets, and read them back; return how many. May be repeated."""
+    def put(self, source: str) -> str:
+        """Put objects and rows into its stores, beside what is in use; return how many, in words.
+
+        May be repeated. Objects are read back.
+        """
         layout = self.context.layout
         undo_unfinished(self.context)
         Arrived(source).save(layout)
         start_stores(self.context.compose(self.settings))
         with self.context.console.working("Putting objects into the new stack, and reading them back"):
-            return self.stores.put_objects(self.set.objects, self._proven)
+            count = self.stores.put_objects(self.set.objects, self._proven)
+        partitions = 0
+        if (self.set.rows / INDEX).exists():
+            with self.context.console.working("Putting rows into the new ClickHouse"):
+                partitions = self.stores.put_rows(self.set.rows, loaded_file(layout))
+        return f"{count:,} objects and {partitions} partitions of ClickHouse put there"
 
     def put_media(self) -> int:
         """Do so with what has come since, and belongs to the databases."""
@@ -131,6 +140,13 @@ class Arriving:
     def forget(self) -> None:
         """Forget that anything was taken."""
         layout = self.context.layout
+        try:
+            start_stores(self.context.compose(self.settings))
+            self.stores.forget_rows(loaded_file(layout))
+        except StackError as error:
+            self.context.console.warn(
+                f"Tables langfuse_moving_* may be left in its ClickHouse: {error.message}"
+            )
         for path in (_journal(layout), _content(layout), self._settled, self._proven):
             path.unlink(missing_ok=True)
 

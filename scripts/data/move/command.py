@@ -25,9 +25,9 @@ from .plan import Facts, refusals, rows
 from .sets import MoveSet
 
 OVERVIEW = (
-    "Objects are copied while they are in use. Then the worker finishes its queues and is stopped, and "
-    "changes are refused, while web goes on reading and taking spans: they wait in the events bucket. Both "
-    "databases are copied, and compared row by row before the new stack starts. Then it takes what waited."
+    "Objects and rows are copied while they are in use. Then the worker finishes its queues and is stopped, "
+    "and changes are refused, while web goes on reading and taking spans: they wait in the events bucket. "
+    "What is left is copied, all of it compared before the new stack starts. Then that takes what waited."
 )
 _UNCHANGED = "nothing was changed"
 
@@ -53,7 +53,8 @@ class Options:
 
 def run_to(context: Context, target: Context, options: Options) -> int:
     """Move a stack to that of another checkout on this host. May be repeated after a kill at any step."""
-    move_set, moved = MoveSet(context.layout.stack_dir / "move"), _mark(context, options)
+    move_set = MoveSet(context.layout.stack_dir / "move")
+    moved = _mark(context, options, target.layout.root)
     on_the_way = not options.undo and (moved is None or moved.phase == Phase.PAUSED)
     if on_the_way:
         facts = facts_of_both(context, move_set, target, replace_data=options.replace)
@@ -88,7 +89,8 @@ def run_to(context: Context, target: Context, options: Options) -> int:
 
 def run_into(context: Context, into: Path, options: Options) -> int:
     """Write a stack to a directory, for `run_from` on another host. May be repeated, but for its end."""
-    move_set, moved = MoveSet(into.expanduser().resolve()), _mark(context, options)
+    move_set = MoveSet(into.expanduser().resolve())
+    moved = _mark(context, options, move_set.root)
     if not (options.finish or options.undo):
         facts = facts_of_old(context, move_set)
         context.console.rows(rows(facts, name_of(context), str(move_set.root)))
@@ -110,7 +112,7 @@ def run_into(context: Context, into: Path, options: Options) -> int:
             leaving.engine.stop()
             said = f"Stopped. {count:,} objects came in since the pause: make move FROM= there takes them."
         elif options.pause:
-            leaving.copy_objects()
+            leaving.copy()
             leaving.drain()
             with _resuming(leaving):
                 moved = leaving.pause(str(move_set.root), "INTO")
@@ -118,7 +120,7 @@ def run_into(context: Context, into: Path, options: Options) -> int:
             leaving.copy_spans(moved)
             said = "Changes are refused from now on. On the new host: make move FROM= with this directory."
         else:
-            said = f"{leaving.copy_objects():,} objects copied. Repeat as you like; then once with PAUSE=1."
+            said = f"{leaving.copy()}. Repeat as you like; then once with PAUSE=1."
     context.console.print(said)
     return EXIT_OK
 
@@ -150,7 +152,7 @@ def run_from(context: Context, source: Path, options: Options) -> int:
     with _held(context) as settings:
         arriving = Arriving(context, settings, move_set)
         if not arriving.has_taken:
-            context.console.note(f"{arriving.put_objects(name):,} objects put here and read back.")
+            context.console.note(arriving.put(name))
             if manifest:
                 lines = arriving.take(manifest)
                 context.console.note(f"{lines} counts and hashes by table and project are the same.")
@@ -171,9 +173,15 @@ def refuse(facts: Facts) -> None:
         )
 
 
-def _mark(context: Context, options: Options) -> Moved | None:
-    """Return how far the move is. Raises UsageError where there is nothing to finish or undo."""
+def _mark(context: Context, options: Options, to: Path) -> Moved | None:
+    """Return how far the move is.
+
+    Raises:
+        UsageError: there is nothing to finish or undo, or it goes elsewhere.
+    """
     moved = read_moved(context.layout)
+    if moved and moved.to != str(to):
+        raise UsageError(f"This stack is {moved.text()}; {_UNCHANGED}.", fix=f"{moved.command} UNDO=1 first.")
     if moved is None and (options.finish or options.undo):
         raise UsageError(f"This stack was not moved; {_UNCHANGED}.", fix="make status shows how it is.")
     return moved
@@ -185,8 +193,7 @@ def _move(leaving: Leaving, arriving: Arriving) -> Moved:
     to = str(arriving.context.layout.root)
     moved = read_moved(leaving.context.layout)
     if moved is None or not arriving.has_taken:
-        copied = leaving.copy_objects()
-        console.note(f"{copied:,} objects copied in use, {arriving.put_objects(name):,} put and read back")
+        console.note(f"{leaving.copy()}; {arriving.put(name)}")
         leaving.drain()
         began = time.monotonic()
         with _resuming(leaving):
@@ -221,8 +228,8 @@ def _undo(leaving: Leaving, arriving: Arriving, moved: Moved, *, yes: bool) -> N
         arriving.stores.copy_spans(moved.began, back.spans, only)
         with context.console.working("Taking what only the new stack had"):
             taken = leaving.stores.take_spans(back.spans, back.root / "settled.txt")
-    arriving.engine.stop()
     arriving.forget()
+    arriving.engine.stop()
     leaving.set.remove()
     context.console.print(
         f"{name_of(context)} works as before, with {taken:,} batches and scores of the new stack, which is "

@@ -6,9 +6,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 from scripts.core.errors import StackError
 from scripts.core.layout import write_private
+from scripts.data.backup.drivers.base import Captured
 from scripts.data.backup.drivers.compose import DRAIN_S
 from scripts.data.backup.drivers.compose_exchange import start_stores
 from scripts.data.backup.manifest import Manifest
@@ -26,6 +28,18 @@ from .stores import MovingStores, moving_stores
 
 BEFORE_PAUSE = timedelta(hours=1)
 """How much older than the pause a batch may be that is looked for in the new stack: it may have waited."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Dump:
+    """See Captures."""
+
+    stores: MovingStores
+    rows: Path
+
+    def capture(self, into: Path) -> Captured:
+        """See Captures."""
+        return self.stores.dump(into, self.rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +61,15 @@ class Leaving:
         """Its engine."""
         return self.context.engine(EngineName.COMPOSE, self.settings)
 
-    def copy_objects(self) -> int:
-        """Copy all objects while the stack works; return how many were new. May be repeated."""
+    def copy(self) -> str:
+        """Copy objects and rows while the stack works; return what was new, in words. May be repeated."""
         self.set.make()
         write_private(self.set.env, self.context.layout.env_file.read_text(encoding="utf-8"))
         with self.context.console.working("Copying objects, which are in use"):
-            return self.stores.copy_objects(self.set.objects)
+            copied = self.stores.copy_objects(self.set.objects)
+        with self.context.console.working("Copying rows of ClickHouse, which are in use"):
+            partitions = self.stores.copy_rows(self.set.rows)
+        return f"{copied:,} objects and {partitions} partitions of ClickHouse copied"
 
     def drain(self) -> None:
         """Let the worker finish what waits; under load something always does, and comes along by itself."""
@@ -92,7 +109,7 @@ class Leaving:
         work = self.set.root / "making"
         source = Source(
             engine=self.engine,
-            driver=self.stores,
+            driver=_Dump(self.stores, self.set.rows),
             stack=self.settings["COMPOSE_PROJECT_NAME"],
             staging=work,
         )

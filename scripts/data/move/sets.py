@@ -22,6 +22,11 @@ class MoveSet:
         return self.root / "objects"
 
     @property
+    def rows(self) -> Path:
+        """The copy of ClickHouse."""
+        return self.root / "clickhouse"
+
+    @property
     def last(self) -> Path:
         """Databases, settings and keys: the set of a backup, without objects."""
         return self.root / "last"

@@ -7,15 +7,15 @@ before the pause, and only what has come since within it.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import asdict
+import os
+import shutil
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
 
-from scripts.core.errors import StackError
-from scripts.core.layout import write_private
+from scripts.core.layout import Layout, write_private
 from scripts.data.adopt.capture import FILE_LOG, moved_rows
 from scripts.data.adopt.content import Content, content_of, differences
 from scripts.data.adopt.source import Place
@@ -35,6 +35,7 @@ from scripts.engines.context import Context
 from scripts.settings.values import Settings
 from scripts.stores.buckets import EVENTS, MEDIA
 from scripts.stores.clickhouse import literal
+from scripts.stores.clickhouse_copy import ClickHouseCopy
 from scripts.stores.event_batches import objects_between, projects_in
 from scripts.stores.opening import clickhouse_of
 from scripts.stores.postgres import DATABASE
@@ -46,7 +47,6 @@ CONTENT = "content.json"
 BUCKETS: Mapping[str, str] = {"media": MEDIA, "events": EVENTS}
 """The directory of each bucket in a set, and the setting that names it."""
 _ONLY = ("postgres", "clickhouse")
-_RUNNING = "move"
 _AT_ONCE = 500
 
 
@@ -83,6 +83,18 @@ class MovingStores(ComposeDriver):
                 objects.put_back(bucket, source / name, lambda _: None)
                 compared += _prove(bucket, source / name, proven)
         return compared
+
+    def copy_rows(self, into: Path) -> int:
+        """Copy the partitions of ClickHouse that have changed; return how many. May be repeated."""
+        return self._clickhouse_copy().copy(into)
+
+    def put_rows(self, source: Path, loaded: Path) -> int:
+        """Fill tables beside those in use with such a copy; return how many partitions were written."""
+        return self._clickhouse_copy(loaded).preload(source)
+
+    def forget_rows(self, loaded: Path) -> None:
+        """Remove such tables."""
+        self._clickhouse_copy(loaded).forget()
 
     def remove_other_media(self, source: Path) -> int:
         """Delete media that the other stack does not have, such as those that were erased there meanwhile."""
@@ -159,8 +171,34 @@ class MovingStores(ComposeDriver):
 
     def exchange(self, capture: Path, work: Path, only: Sequence[str]) -> Exchange | None:
         """See Driver. Both databases, compared by content before anything starts on them."""
-        parts = self._parts(_ONLY, as_tables=True)
+        copy = self._clickhouse_copy(loaded_file(self.services.layout))
+        parts = replace(self._parts(_ONLY, as_tables=True), clickhouse=copy)
         return _Compared(parts, work, capture, self.describe(capture))
+
+    def dump(self, into: Path, rows: Path) -> Captured:
+        """Dump both databases, while the worker is stopped and PostgreSQL refuses changes.
+
+        Args:
+            rows: the copy of ClickHouse, which is brought to its end.
+        """
+        into.mkdir(mode=0o700)
+        clickhouse, postgres = self._clickhouse_copy(), self._postgres
+        samples = take_samples(self.engine.local_url, self.engine.layout.credentials_dir, self._media_ids())
+        schema = {"postgres": postgres.migrations(), "clickhouse": clickhouse.migration()}
+        counts = prefixed("clickhouse", clickhouse.counts())
+        counts |= prefixed("postgres", postgres.dump(into / postgres.dump_name))
+        clickhouse.copy(rows)
+        # The same files under a second name: what copies them later writes new ones.
+        shutil.copytree(rows, into / "clickhouse", copy_function=os.link)
+        buckets = {name: self.engine.settings[setting] for name, setting in BUCKETS.items()}
+        write_private(into / CONTENT, json.dumps({"content": self.content(), "buckets": buckets}, indent=1))
+        contents = Contents(schema, counts, samples)
+        write_private(into / CONTENTS, json.dumps(asdict(contents), indent=1))
+        return Captured(contents, "both databases while nothing changed them", self.services.images())
+
+    def _clickhouse_copy(self, loaded: Path = Path()) -> ClickHouseCopy:
+        one = clickhouse_of(self.services, as_tables=True)
+        return ClickHouseCopy(one.services, one.database, one.service, one.client, loaded)
 
     def _came_in(self, bucket: Bucket, since: datetime) -> Mapping[str, Sequence[StoredObject]]:
         projects = sorted(self._postgres.projects())
@@ -168,22 +206,6 @@ class MovingStores(ComposeDriver):
             "events": [one for name in projects_in(bucket) for one in objects_between(bucket, name, since)],
             "scores": [one for name in projects for one in score_objects_between(bucket, name, since)],
         }
-
-    def _capture(self, into: Path) -> Captured:
-        """Dump both databases, while the worker is stopped and PostgreSQL refuses changes."""
-        into.mkdir(mode=0o700)
-        clickhouse, postgres = clickhouse_of(self.services, as_tables=True), self._postgres
-        samples = take_samples(self.engine.local_url, self.engine.layout.credentials_dir, self._media_ids())
-        schema = {"postgres": postgres.migrations(), "clickhouse": clickhouse.migration()}
-        counts = prefixed("clickhouse", clickhouse.counts())
-        with _backed_up(self.services):
-            counts |= prefixed("postgres", postgres.dump(into / postgres.dump_name))
-            clickhouse.fetch(_RUNNING, into / "clickhouse")
-        buckets = {name: self.engine.settings[setting] for name, setting in BUCKETS.items()}
-        write_private(into / CONTENT, json.dumps({"content": self.content(), "buckets": buckets}, indent=1))
-        contents = Contents(schema, counts, samples)
-        write_private(into / CONTENTS, json.dumps(asdict(contents), indent=1))
-        return Captured(contents, "both databases while nothing changed them", self.services.images())
 
 
 class _Compared(ComposeExchange):
@@ -219,6 +241,11 @@ class _Compared(ComposeExchange):
             )
 
 
+def loaded_file(layout: Layout) -> Path:
+    """Return where a new stack notes what it has of ClickHouse already."""
+    return layout.stack_dir / "move-rows.json"
+
+
 def read_content(path: Path) -> Content:
     """Return what the databases held, by the file of a capture."""
     content: Content = json.loads(path.read_text(encoding="utf-8"))["content"]
@@ -230,17 +257,6 @@ def moving_stores(context: Context, settings: Settings, _engine: str = "") -> Mo
     layout, environment, runner = context.layout, context.environment, context.runner
     engine = ComposeEngine(layout, settings, environment, runner, context.console)
     return MovingStores(engine, Compose(layout, settings, environment, runner))
-
-
-@contextmanager
-def _backed_up(services: Compose) -> Iterator[None]:
-    clickhouse = clickhouse_of(services, as_tables=True)
-    clickhouse.back_up(_RUNNING)
-    try:
-        yield
-    finally:
-        with suppress(StackError):  # the next one removes it, too
-            clickhouse.remove(_RUNNING)
 
 
 def _prove(bucket: Bucket, mirrored: Path, proven: Path) -> int:

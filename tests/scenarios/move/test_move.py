@@ -31,7 +31,7 @@ OBSERVATIONS = 1_000
 YES = Options(yes=True)
 PHASES = (
     "scripts.stores.postgres:Postgres.dump",
-    "scripts.stores.clickhouse_tables:ClickHouseTables.fetch",
+    "scripts.stores.clickhouse_copy:ClickHouseCopy.send",
     "scripts.stores.external_postgres:ExternalPostgres.load",
     "scripts.data.backup.restoring:prove",
     "scripts.data.move.leaving:Leaving.note",
