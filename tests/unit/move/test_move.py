@@ -8,18 +8,21 @@ from pathlib import Path
 import httpx
 import pytest
 
+from scripts.core.console import Console
 from scripts.core.errors import UsageError
 from scripts.data.backup.drivers import objects
 from scripts.data.backup.manifest import Contents, Manifest, list_files
 from scripts.data.move.arriving import Arrived, missing_secrets, read_arrived
-from scripts.data.move.asking import other_environment
+from scripts.data.move.asking import name_of, other_context, other_environment
+from scripts.data.move.command import Options, run_from, run_into
 from scripts.data.move.plan import Facts, refusals, rows
 from scripts.data.move.sets import MoveSet
 from scripts.docker.moved import Phase, begin_move, end_move, note_phase, read_moved
 from scripts.engines.base import moved_away
+from scripts.engines.context import Context
 from scripts.stores.queues import other_depths
 from scripts.stores.s3 import Bucket, Location
-from tests.unit.scripts.fakes import layout_in
+from tests.unit.scripts.fakes import FakeRunner, Screen, layout_in
 
 FIT = Facts(size=1000, free=5000, version="4.59.0", new_version="4.59.0", new_places=("S3 http://new",))
 
@@ -219,3 +222,51 @@ def test_other_queues_are_counted_without_what_waits_for_its_time(monkeypatch: p
     ]
     monkeypatch.setattr("scripts.api.client.Api.get", lambda *_, **__: answer)
     assert other_depths("http://127.0.0.1:1", "key-of-test") == {"trace-delete": 2}
+
+
+def context_in(directory: Path, **environment: str) -> Context:
+    """Return a context of a stack on the embedded engine, with Docker out of reach."""
+    screen = Screen()
+    given = {"LANGFUSE_INIT_USER_PASSWORD": "test-password", "ADMIN_API_KEY": "ad" * 16, "ENGINE": "embedded"}
+    console = Console({}, screen.out, screen.err)
+    return Context(layout_in(directory), {**given, **environment}, console, FakeRunner())
+
+
+def test_the_embedded_engine_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    context = context_in(tmp_path)
+    with pytest.raises(UsageError, match="cannot be moved") as caught:
+        run_into(context, tmp_path / "set", Options(yes=True))
+    assert "does not run on the compose engine" in caught.value.details[0]
+    assert not (tmp_path / "set").exists()
+
+
+@pytest.mark.parametrize("options", [Options(finish=True), Options(undo=True)])
+def test_what_was_not_moved_is_neither_finished_nor_undone(tmp_path: Path, options: Options) -> None:
+    with pytest.raises(UsageError, match="was not moved"):
+        run_into(context_in(tmp_path), tmp_path / "set", options)
+
+
+def test_a_move_goes_on_to_where_it_was_begun(tmp_path: Path) -> None:
+    context = context_in(tmp_path)
+    begin_move(context.layout, "/srv/new", "TO")
+    with pytest.raises(UsageError, match="move to /srv/new") as caught:
+        run_into(context, tmp_path / "set", Options(undo=True))
+    assert caught.value.fix == "make move TO=/srv/new UNDO=1 first."
+
+
+def test_a_directory_without_a_move_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is not the directory of a move"):
+        run_from(context_in(tmp_path), tmp_path, Options())
+
+
+def test_the_other_stack_is_a_checkout_with_an_env(tmp_path: Path) -> None:
+    context = context_in(tmp_path / "here")
+    with pytest.raises(UsageError, match="is not a checkout"):
+        other_context(context, tmp_path)
+    (tmp_path / "compose.yaml").write_text("")
+    with pytest.raises(UsageError, match="needs a name and ports"):
+        other_context(context, tmp_path)
+    (tmp_path / ".env").write_text("COMPOSE_PROJECT_NAME=acme-new\n")
+    other = other_context(context, tmp_path)
+    assert name_of(other) == "acme-new"
+    assert other.layout.stack_dir == tmp_path / ".stack"
