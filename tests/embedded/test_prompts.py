@@ -285,7 +285,7 @@ def test_prompts_that_multiply_each_other_are_refused_before_they_fill_memory(cl
         answers.append(client.post(PROMPTS, json={"name": f"bomb-{level}", "prompt": text}))
     refused = next(answer for answer in answers if answer.status_code != 201)
     assert refused.status_code == 400
-    assert "longer than 4000000 characters" in refused.json()["message"]
+    assert "longer than 2000000 characters" in refused.json()["message"]
 
 
 def test_a_prompt_with_more_inclusions_than_anybody_writes_is_refused(client: httpx.Client) -> None:

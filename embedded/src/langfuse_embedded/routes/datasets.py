@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
+from importlib import import_module
 from typing import Any
 
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from langfuse_embedded.clock import iso
@@ -21,13 +24,19 @@ from .call import Call
 from .operations import Operation
 
 _MAX_ERRORS = 10
+_VALIDATOR = "langfuse_embedded.json_schemas"
 
 
 def _is_valid_schema(schema: Any) -> bool:
-    # The validator costs 50 ms to import, and most datasets have no schema.
     from langfuse_embedded.json_schemas import is_valid_schema
 
     return is_valid_schema(schema)
+
+
+async def _load_validator() -> None:
+    # It takes 50 ms, and most engines need none: not at the start, and not in the event loop.
+    if _VALIDATOR not in sys.modules:
+        await run_in_threadpool(import_module, _VALIDATOR)
 
 
 _JSON_SCHEMA = Record(Anything()).refine(_is_valid_schema, "Must be a valid JSON Schema").nullish()
@@ -49,6 +58,7 @@ async def create_dataset(call: Call) -> Response:
 
 
 async def _created(call: Call) -> Dataset:
+    await _load_validator()
     body = await call.json(_CREATE)
     _require_name(body["name"])
     changes = {key: body[key] for key in ("description", "metadata") if body.get(key) is not None}

@@ -17,9 +17,10 @@ from .documents import dump, load
 MAX_DEPTH = 5
 MAX_INCLUSIONS = 500
 """Of all prompts that one includes, counted each time that it is."""
-MAX_LENGTH = 4_000_000
+MAX_LENGTH = 2_000_000
 """Characters of the JSON text of a prompt with everything that it includes put in."""
-_MAX_WORK = 10 * MAX_LENGTH
+# Putting it together holds up all others: this takes some 10 ms.
+_MAX_WORK = 4 * MAX_LENGTH
 _TAG = re.compile(r"@@@langfusePrompt:(.*?)@@@")
 
 

@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.responses import Response
 
@@ -30,6 +30,8 @@ from .bodies import CREATED, ENVELOPE, FOR_INTERNAL_USE, TYPED, UPDATED, UPDATES
 from .bodies import TRACE as TRACE_BODY
 
 log = logging.getLogger(__name__)
+
+_Item = TypeVar("_Item")
 
 _BODY_LIMIT = 4_718_592
 _NO_ID = "unknown"
@@ -175,7 +177,8 @@ async def ingest(call: Call) -> Response:
 async def _store(call: Call, accepted: list[tuple[bool, int, EventType, dict[str, Any]]]) -> None:
     intake = _Intake()
     # What is said of one id is merged in the order of time, whatever says it.
-    for _, _, kind, parsed in sorted(accepted, key=lambda entry: (entry[1], entry[0])):
+    in_order = sorted(accepted, key=lambda entry: (entry[1], entry[0]))
+    async for _, _, kind, parsed in _taking_turns(in_order):
         kind.take(call, intake, parsed)
     for begin in range(0, len(intake.legacy), _SLICE):
         # In slices: what others send is stored between them.
@@ -255,7 +258,7 @@ def _not_accepted(kind: Any) -> str:
     )
 
 
-async def _taking_turns(items: Iterable[Any]) -> AsyncIterator[Any]:
+async def _taking_turns(items: Iterable[_Item]) -> AsyncIterator[_Item]:
     """Yield the items; whenever handling them has taken a while, other requests go on first."""
     begin = time.perf_counter()
     for item in items:
