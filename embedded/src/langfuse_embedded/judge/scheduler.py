@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from langfuse_embedded.clock import now_ms
@@ -15,11 +15,15 @@ from langfuse_embedded.store.events import EVENTS_FILE
 from langfuse_embedded.store.hexid import unpack
 from langfuse_embedded.store.state import StateReader
 
-from .filters import columns_read, matches, may_be_judged, sampled
+from .filters import columns_read, matches, may_be_judged, sampled, sql_of
 from .identity import job_id
 from .jobs import Jobs, NewJob
 
 _CHUNK = 500
+# Rows among which a chunk is looked for: few may fit.
+_RANGE = 20_000
+# SQLite takes 32,766 values; each rule brings some.
+_MOST_RULES = 100
 # Of every row, beside what the filters of rules look at: most rows match none.
 _NEEDED = ("seq", "project", "trace_id", "span_id", "environment", "block", "position")
 _NOTE_MS = 1000
@@ -33,7 +37,7 @@ class Rules:
         self._version = -1
         self.of_project: dict[str, list[Rule]] = {}
         self.since: int | None = None
-        self.select = ""
+        self.select, self.values = "", list[str]()
         self._pairs: dict[str, tuple[Rule, Assignment, Evaluator]] = {}
 
     def refresh(self) -> None:
@@ -49,7 +53,7 @@ class Rules:
         )
         self.of_project, self._pairs = {}, {}
         self.since = min((rule.since for rule in rules), default=None)
-        self.select = _select(rules)
+        self.select, self.values = _select(rules)
         for rule in rules:
             self.of_project.setdefault(rule.project_id, []).append(rule)
             for one in rule.assignments:
@@ -67,10 +71,19 @@ class Rules:
         return (one for one in rule.assignments if self.pair(one.id) is not None)
 
 
-def _select(rules: Iterable[Rule]) -> str:
+def _select(rules: Sequence[Rule]) -> tuple[str, list[str]]:
+    """Return the statement for rows of a range that rules may match, and the values after its two ends."""
     read = {name for rule in rules for name in columns_read(rule.values.filter)}
     columns = ", ".join([*_NEEDED, *sorted(read.difference(_NEEDED))])
-    return f"select {columns} from observations where seq > ? and seq <= ? order by seq limit {_CHUNK}"
+    fits, values = list[str](), list[str]()
+    for rule in rules if len(rules) <= _MOST_RULES else ():
+        condition, wanted = sql_of(rule.values.filter)
+        fits.append(f"(+project = (select key from projects where id = ?) and {condition})")
+        values += [rule.project_id, *wanted]
+    return (
+        f"select {columns} from observations where seq > ? and seq <= ? and ({' or '.join(fits) or 'true'})"
+        f" order by seq limit {_CHUNK}"
+    ), values
 
 
 class Scheduler:
@@ -95,9 +108,11 @@ class Scheduler:
             return False
         since = last if self._rules.since is None else self._rules.since
         begin = min(max(self._seen, since), last)
-        rows = self.db.execute(self._rules.select, (begin, last)).fetchall() if begin < last else []
+        upto = min(begin + _RANGE, last)
+        values = (begin, upto, *self._rules.values)
+        rows = self.db.execute(self._rules.select, values).fetchall() if begin < upto else []
         found = [job for row in rows if may_be_judged(row["environment"]) for job in self._jobs_of(row)]
-        seen = rows[-1]["seq"] if len(rows) == _CHUNK else last
+        seen = rows[-1]["seq"] if len(rows) == _CHUNK else upto
         if found:
             self._note(found, seen)
         else:
