@@ -145,6 +145,11 @@ class Layout:
         return self.stack_dir / "moved.json"
 
     @property
+    def move_files(self) -> tuple[Path, ...]:
+        """All that moves from or to this stack have left here."""
+        return tuple(sorted(self.stack_dir.glob("move*")))
+
+    @property
     def data_secrets_file(self) -> Path:
         """Fingerprints of the secrets that the data was written with (core/data_secrets.py)."""
         return self.stack_dir / "data-secrets.json"

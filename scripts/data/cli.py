@@ -155,7 +155,8 @@ def move(
     """Move this stack to another one, such as external stores or another host, while it takes spans."""
     from .move import asking, command
 
-    if [to, into, source].count(None) != 2:
+    given = [place for place in (to, into, source) if place]
+    if len(given) > 1 or not (given or undo):
         raise typer.BadParameter("name one: --to, --into or --from.")
     options = command.Options(
         dry_run=dry_run, yes=yes, pause=pause, finish=finish, undo=undo, replace=replace
@@ -166,8 +167,10 @@ def move(
     elif into:
         directory = into
         execute(lambda context: command.run_into(context, directory, options))
-    else:
-        execute(lambda context: command.run_from(context, source or Path(), options))
+    elif source:
+        directory = source
+        execute(lambda context: command.run_from(context, directory, options))
+    execute(lambda context: command.undo_alone(context, options))
 
 
 @app.command()

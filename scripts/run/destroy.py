@@ -15,7 +15,7 @@ def run(context: Context, *, yes: bool, dry_run: bool) -> int:
     settings = context.lenient_settings()
     engine = context.current_engine(settings)
     layout = context.layout
-    own = [path for path in (layout.credentials_dir, layout.engine_file) if path.exists()]
+    own = [path for path in (layout.credentials_dir, layout.engine_file, *layout.move_files) if path.exists()]
     doomed = [*engine.data(), *(layout.shown(path) for path in own)]
     if not doomed:
         context.console.print("There is nothing to delete.")

@@ -45,7 +45,7 @@ class Arrived:
 
     def save(self, layout: Layout) -> None:
         """Write it down."""
-        write_private(_journal(layout), json.dumps(asdict(self), indent=1) + "\n")
+        write_private(arrived_file(layout), json.dumps(asdict(self), indent=1) + "\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +147,7 @@ class Arriving:
             self.context.console.warn(
                 f"Tables langfuse_moving_* may be left in its ClickHouse: {error.message}"
             )
-        for path in (_journal(layout), _content(layout), self._settled, self._proven):
+        for path in (arrived_file(layout), _content(layout), self._settled, self._proven):
             path.unlink(missing_ok=True)
 
     @property
@@ -162,12 +162,12 @@ class Arriving:
 def read_arrived(layout: Layout) -> Arrived | None:
     """Return what a stack has taken over, or has begun to; None where that is nothing."""
     try:
-        return Arrived(**json.loads(_journal(layout).read_text(encoding="utf-8")))
+        return Arrived(**json.loads(arrived_file(layout).read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
     except (ValueError, TypeError) as error:
         raise UsageError(
-            f"{layout.shown(_journal(layout))} cannot be read: {error}.", fix="remove it, then repeat."
+            f"{layout.shown(arrived_file(layout))} cannot be read: {error}.", fix="remove it, then repeat."
         ) from error
 
 
@@ -195,7 +195,8 @@ def missing_secrets(own: Mapping[str, str], old: Mapping[str, str]) -> dict[str,
     return {name: old[name] for name in CARRIED if old.get(name) and not own.get(name)}
 
 
-def _journal(layout: Layout) -> Path:
+def arrived_file(layout: Layout) -> Path:
+    """Return where a stack notes what it has taken over."""
     return layout.stack_dir / "move-in.json"
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from scripts.core import host
 from scripts.core.errors import UsageError
-from scripts.core.layout import default_layout
+from scripts.core.layout import Layout, default_layout
 from scripts.core.runner import SubprocessRunner
 from scripts.docker.moved import read_moved
 from scripts.engines.base import EngineName
@@ -21,7 +21,7 @@ from scripts.settings.envfile import plan_env_change, read_env
 from scripts.settings.table import GROUPS, SETTINGS
 from scripts.settings.values import Settings
 
-from .arriving import missing_secrets, read_arrived
+from .arriving import arrived_file, missing_secrets, read_arrived
 from .plan import Facts
 from .sets import MoveSet
 from .stores import moving_stores
@@ -108,10 +108,18 @@ def settings_to_be(context: Context, old: Path) -> Settings:
     return context.settings({**made, **missing_secrets(own, read_env(old).values())})
 
 
+def is_of_this_move(layout: Layout, move_set: MoveSet) -> bool:
+    """Return whether what a new stack holds came by this move, and nobody has started it meanwhile."""
+    arrived, started = read_arrived(layout), layout.langfuse_version_file
+    if arrived is None or arrived.started:
+        return arrived is not None and arrived.started == move_set.dumped
+    begun = arrived_file(layout).stat().st_mtime
+    return layout.restore_journal.exists() or not started.exists() or started.stat().st_mtime < begun
+
+
 def has_other_data(context: Context, settings: Settings, move_set: MoveSet, *, replace_data: bool) -> bool:
     """Return whether a new stack holds something that this move has not brought, and that is to stay."""
-    arrived = read_arrived(context.layout)
-    if replace_data or (arrived and arrived.started in ("", move_set.dumped)):
+    if replace_data or is_of_this_move(context.layout, move_set):
         return False
     with within_reach(context, settings, EngineName.COMPOSE):
         return moving_stores(context, settings).has_data()

@@ -100,12 +100,11 @@ def run_into(context: Context, into: Path, options: Options) -> int:
         return EXIT_OK
     if not options.yes and (options.pause or options.finish or options.undo):
         confirm_name(context.console, name_of(context), fix="make move INTO=... YES=1", unchanged=_UNCHANGED)
+    if options.undo:
+        return _resume_alone(context, move_set)
     with _held(context) as settings:
         leaving = Leaving(context, settings, move_set)
-        if options.undo:
-            leaving.resume()
-            said = "This stack works as before. Stop the new one: what it has taken stays there."
-        elif options.finish:
+        if options.finish:
             assert moved is not None  # noqa: S101 - see _mark
             leaving.stop_taking(moved)
             count = leaving.copy_spans(moved)
@@ -123,6 +122,19 @@ def run_into(context: Context, into: Path, options: Options) -> int:
             said = f"{leaving.copy()}. Repeat as you like; then once with PAUSE=1."
     context.console.print(said)
     return EXIT_OK
+
+
+def undo_alone(context: Context, options: Options) -> int:
+    """Give the old stack its place back without the new one, which may not be there any more."""
+    moved = read_moved(context.layout)
+    if moved is None:
+        raise UsageError(f"This stack was not moved; {_UNCHANGED}.", fix="make status shows how it is.")
+    context.console.note(f"This stack is {moved.text()}")
+    if options.dry_run:
+        return EXIT_OK
+    if not options.yes:
+        confirm_name(context.console, name_of(context), fix="make move UNDO=1 YES=1", unchanged=_UNCHANGED)
+    return _resume_alone(context, MoveSet(context.layout.stack_dir / "move"))
 
 
 def run_from(context: Context, source: Path, options: Options) -> int:
@@ -207,6 +219,13 @@ def _move(leaving: Leaving, arriving: Arriving) -> Moved:
     moved = leaving.note(moved, Phase.TAKEN)
     leaving.set.forget_databases()
     return moved
+
+
+def _resume_alone(context: Context, move_set: MoveSet) -> int:
+    with _held(context) as settings:
+        Leaving(context, settings, move_set).resume()
+    context.console.print("This stack works as before. Stop the new one: what it has taken stays there.")
+    return EXIT_OK
 
 
 def _undo(leaving: Leaving, arriving: Arriving, moved: Moved, *, yes: bool) -> None:

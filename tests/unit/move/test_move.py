@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,9 +13,9 @@ from scripts.core.console import Console
 from scripts.core.errors import UsageError
 from scripts.data.backup.drivers import objects
 from scripts.data.backup.manifest import Contents, Manifest, list_files
-from scripts.data.move.arriving import Arrived, missing_secrets, read_arrived
-from scripts.data.move.asking import name_of, other_context, other_environment
-from scripts.data.move.command import Options, run_from, run_into
+from scripts.data.move.arriving import Arrived, arrived_file, missing_secrets, read_arrived
+from scripts.data.move.asking import is_of_this_move, name_of, other_context, other_environment
+from scripts.data.move.command import Options, run_from, run_into, undo_alone
 from scripts.data.move.plan import Facts, refusals, rows
 from scripts.data.move.sets import MoveSet
 from scripts.docker.moved import Phase, begin_move, end_move, note_phase, read_moved
@@ -92,6 +93,8 @@ def test_what_was_taken_is_remembered(tmp_path: Path) -> None:
     assert read_arrived(layout) is None
     Arrived("acme", "2026-01-02").save(layout)
     assert read_arrived(layout) == Arrived("acme", "2026-01-02")
+    begin_move(layout, "/srv/new", "TO")
+    assert layout.move_files == (arrived_file(layout), layout.moved_file), "what make destroy removes"
     (layout.stack_dir / "move-in.json").write_text("[]")
     with pytest.raises(UsageError, match=r"move-in\.json cannot be read"):
         read_arrived(layout)
@@ -244,6 +247,27 @@ def test_the_embedded_engine_is_refused_before_anything_is_written(tmp_path: Pat
 def test_what_was_not_moved_is_neither_finished_nor_undone(tmp_path: Path, options: Options) -> None:
     with pytest.raises(UsageError, match="was not moved"):
         run_into(context_in(tmp_path), tmp_path / "set", options)
+
+
+def test_without_a_move_nothing_is_undone_alone(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="was not moved"):
+        undo_alone(context_in(tmp_path), Options(undo=True))
+
+
+def test_what_a_move_has_begun_is_its_own_until_somebody_starts_that_stack(tmp_path: Path) -> None:
+    layout, move_set = layout_in(tmp_path), MoveSet(tmp_path / "set")
+    assert not is_of_this_move(layout, move_set)
+    Arrived("acme").save(layout)
+    assert is_of_this_move(layout, move_set)
+    layout.langfuse_version_file.write_text("4.59.0")
+    later = arrived_file(layout).stat().st_mtime + 5
+    os.utime(layout.langfuse_version_file, (later, later))
+    assert not is_of_this_move(layout, move_set)
+    layout.restore_dir.mkdir()
+    layout.restore_journal.write_text("[]")
+    assert is_of_this_move(layout, move_set), "that was a move which was killed"
+    Arrived("acme", "2026-01-02").save(layout)
+    assert not is_of_this_move(layout, move_set)
 
 
 def test_a_move_goes_on_to_where_it_was_begun(tmp_path: Path) -> None:
