@@ -48,6 +48,8 @@ class Moved:
         """Say it for people."""
         if self.phase == Phase.PAUSED:
             return f"paused since {self.since} for a move to {self.to}: changes are refused, spans are kept"
+        if self.phase == Phase.FINISHED:
+            return f"moved to {self.to}, and was stopped"
         return f"moved to {self.to}; what still arrives here is brought there by {self.command} FINISH=1"
 
 

@@ -74,6 +74,8 @@ def test_the_mark_keeps_its_moment_and_keeps_the_stack_from_starting(tmp_path: P
     (obstacle,) = moved_away(layout)
     assert "moved to /srv/new" in obstacle.reason
     assert obstacle.fix == "make move TO=/srv/new UNDO=1, which gives this stack its place back"
+    note_phase(layout, again, Phase.FINISHED)
+    assert moved_away(layout)[0].reason == "This stack is moved to /srv/new, and was stopped."
     end_move(layout)
     assert read_moved(layout) is None
 
