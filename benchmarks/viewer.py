@@ -37,7 +37,7 @@ _PAGES = {
     "overview of a month": f"/overview?{_MONTH}",
     "traces": "/traces",
     "traces of a week, the most expensive first": "/traces?from=2026-01-10&to=2026-01-17&sort=cost",
-    "traces with a score below 0.5": "/traces?score=score-1&max=0.5",
+    "traces with a score below 0.5": "/traces?score=score-0&max=0.5",
     "traces that have a text": "/traces?text=answer",
     "observations": "/observations",
     "slowest generations": "/observations?type=GENERATION&sort=latency",

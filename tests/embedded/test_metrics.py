@@ -54,6 +54,34 @@ def test_what_was_acknowledged_is_counted_at_once(client: httpx.Client) -> None:
         assert count(client, "at-once") == number
 
 
+def test_measures_asked_together_are_those_asked_one_by_one(client: httpx.Client) -> None:
+    shared = trace_id()
+    durations = (10, 20, 40, 80, 1000)
+    for number, duration in enumerate(durations):
+        trace = shared if number < 3 else trace_id()
+        more = _attributes("together", **{"user.id": f"user-{number % 2}"})
+        send(client, span(trace, start=MORNING, duration=duration, attributes=more))
+    asked = ["p95_latency", "count_count", "uniq_traceId", "p50_latency", "uniq_uniqueUserIds", "max_latency"]
+    metrics = [dict(zip(("aggregation", "measure"), one.split("_"), strict=True)) for one in asked]
+    for filters in ([_in("together")], [_in("of-nobody")]):
+        for by in ([], [{"field": "environment"}]):
+            together = ask(client, metrics=metrics, filters=filters, dimensions=by)
+            apart = [ask(client, metrics=[one], filters=filters, dimensions=by) for one in metrics]
+            assert together == [
+                {name: value for row in rows for name, value in row.items()}
+                for rows in zip(*apart, strict=True)
+            ]
+    [row] = ask(client, metrics=metrics, filters=[_in("together")])
+    assert row == {
+        "p95_latency": pytest.approx(816),
+        "count_count": 5,
+        "uniq_traceId": 3,
+        "p50_latency": 40,
+        "uniq_uniqueUserIds": 2,
+        "max_latency": 1000,
+    }
+
+
 def test_a_replaced_observation_counts_once_with_its_last_values(client: httpx.Client) -> None:
     trace, one = trace_id(), span_id()
     for duration in (1000, 4000):

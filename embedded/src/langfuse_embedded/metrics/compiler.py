@@ -19,6 +19,7 @@ from .query import Metric, MetricsQuery
 
 _QUANTILES = {"p50": 0.5, "p75": 0.75, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 _MINUTE, _HOUR, _DAY = 60_000, 3_600_000, 86_400_000
+_DISTINCT = "count(distinct {})"
 TIME = "time_dimension"
 
 
@@ -85,7 +86,9 @@ def compile_query(query: MetricsQuery, view: View, project: int, default_limit: 
     binder = Binder()
     source = _source(query, view, project, dimensions, metrics, binder)
     keys = _keys(query, view, dimensions, source)
-    measures = [_measure(metric, view.measures[metric.measure]) for metric in metrics] or [_row_count()]
+    measures = [_measure(metric, view.measures[metric.measure], metrics) for metric in metrics] or [
+        _row_count()
+    ]
     limit = query.row_limit or default_limit
     if not keys and _is_counted(view, source, metrics):
         sql = _counted(view, source, measures[0])
@@ -185,7 +188,7 @@ def _bucket(time: str, granularity: str) -> str:
     return f"epoch_ms(date_trunc('{granularity}', epoch_ms({time})))"
 
 
-def _measure(metric: Metric, measure: Measure) -> _Part:
+def _measure(metric: Metric, measure: Measure, metrics: list[Metric]) -> _Part:
     counts = metric.aggregation in ("count", "uniq")
     histogram = metric.aggregation == "histogram"
     filler: Any = [] if histogram else 0 if counts or not measure.nullable else None
@@ -193,7 +196,7 @@ def _measure(metric: Metric, measure: Measure) -> _Part:
         Column(metric.name, filler, histogram),
         measure.sql,
         per_entity=measure.per_entity,
-        aggregate=_aggregate(metric.aggregation, nullable=measure.nullable),
+        aggregate=_quantile(metric, metrics) or _aggregate(metric.aggregation, nullable=measure.nullable),
     )
 
 
@@ -201,11 +204,19 @@ def _row_count() -> _Part:
     return _Part(Column("count", 0), "1", aggregate="count({})")
 
 
+def _quantile(metric: Metric, metrics: list[Metric]) -> str:
+    """Return a quantile as one of all that are asked of its measure: DuckDB makes that list once."""
+    asked = [
+        one.aggregation for one in metrics if one.measure == metric.measure and one.aggregation in _QUANTILES
+    ]
+    if metric.aggregation not in asked:
+        return ""
+    return f"quantile_cont({{}}, {[_QUANTILES[one] for one in asked]})[{asked.index(metric.aggregation) + 1}]"
+
+
 def _aggregate(aggregation: str, *, nullable: bool) -> str:
-    if aggregation in _QUANTILES:
-        return f"quantile_cont({{}}, {_QUANTILES[aggregation]})"
     if aggregation == "uniq":
-        return "count(distinct {})"
+        return _DISTINCT
     if aggregation == "histogram":
         return "list({}::double order by {}) filter (where {} is not null)"
     if aggregation in ("sum", "min", "max") and not nullable:
@@ -215,9 +226,23 @@ def _aggregate(aggregation: str, *, nullable: bool) -> str:
 
 
 def _flat(view: View, source: _Source, keys: list[_Part], measures: list[_Part]) -> str:
+    if not keys:
+        return _whole(view, source, measures)
     selected = [f"{key.value} as k{i}" for i, key in enumerate(keys)]
     selected += [f"{_applied(part.aggregate, part.value)} as m{i}" for i, part in enumerate(measures)]
     return f"select {', '.join(selected)} {_from(view, source)}{_group(_groups(keys))}"
+
+
+def _whole(view: View, source: _Source, measures: list[_Part]) -> str:
+    """Return one row over everything; distinct values are counted apart, which takes half the time."""
+    columns = [f"{_applied(part.aggregate, part.value)} as m{i}" for i, part in enumerate(measures)]
+    apart = [one for one, part in zip(columns, measures, strict=True) if part.aggregate == _DISTINCT]
+    together = [one for one in columns if one not in apart]
+    queries = [", ".join(together)] * bool(together) + apart
+    if len(queries) == 1:
+        return f"select {', '.join(columns)} {_from(view, source)}"
+    rows = ", ".join(f"(select {query} {_from(view, source)}) q{i}" for i, query in enumerate(queries))
+    return f"select {', '.join(f'm{i}' for i in range(len(columns)))} from {rows}"
 
 
 def _nested(view: View, source: _Source, keys: list[_Part], measures: list[_Part]) -> str:
