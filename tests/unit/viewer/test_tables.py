@@ -8,9 +8,18 @@ from typing import Any
 
 import pytest
 
-from langfuse_embedded.viewer.filters import Filters
+from langfuse_embedded.viewer.filters import Filters, Values
 from langfuse_embedded.viewer.noise import NOISE
-from langfuse_embedded.viewer.tables import OBSERVATIONS, SESSIONS, TRACES, USERS, Order, Query, Table
+from langfuse_embedded.viewer.tables import (
+    MEMBERS,
+    OBSERVATIONS,
+    SESSIONS,
+    TRACES,
+    USERS,
+    Order,
+    Query,
+    Table,
+)
 from tests.unit.metrics.rows import DAY, PROJECT, START, Rows
 
 MINUTE, HOUR = 60_000, 3_600_000
@@ -71,6 +80,10 @@ CHOSEN = [
 
 
 def queries(rows: Rows, table: Table, given: Filters, window: int) -> tuple[Query, Query]:
+    """Return the query of everything, and one whose window has so many observations that fit."""
+    if table in (TRACES, SESSIONS) and given.conditions(Values(), name="o.name"):
+        window *= MEMBERS
+
     def run(sql: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
         return rows.db.execute(sql, values).fetchall()
 
@@ -132,6 +145,26 @@ def test_the_window_has_as_many_observations_as_asked_for_and_their_hour(rows: R
         later = {**values, "since": part.latest_since + HOUR}
         [(fewer,)] = rows.db.execute(sql, later).fetchall()
         assert count >= 300 > fewer
+
+
+@pytest.mark.parametrize(
+    ("table", "wanted"), [(OBSERVATIONS, 200), (TRACES, 20), (SESSIONS, 20), (USERS, 200)]
+)
+def test_of_what_a_filter_fits_fewer_are_enough_where_all_around_them_counts(
+    rows: Rows, table: Table, wanted: int
+) -> None:
+    def run(sql: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
+        return rows.db.execute(sql, values).fetchall()
+
+    since = Query(table, filters(chosen={"level": ["ERROR"]}), PROJECT, run, window=200).latest_since
+    assert since is not None
+    values = {"since": since, "later": since + HOUR, "smoke": SMOKE}
+    [(count, fewer)] = rows.db.execute(
+        "select count(*) filter (where start_time >= $since), count(*) filter (where start_time >= $later)"
+        " from observations where environment <> $smoke and level = 'ERROR'",
+        values,
+    ).fetchall()
+    assert count >= wanted > fewer
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda one: one.name)

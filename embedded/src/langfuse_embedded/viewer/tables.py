@@ -16,6 +16,8 @@ from .filters import FILTERS, Filters, Values
 FACET_VALUES = 12
 WINDOW = 50_000
 """Of the observations that fit, how many of the latest are counted by value, and looked at first."""
+MEMBERS = 10
+"""What is put together counts with all its observations, about so many for one that fits a filter."""
 _MINUTE_MS, _HOUR_MS = 60_000, 3_600_000
 _LATENCY = "o.end_time - o.start_time"
 
@@ -172,25 +174,32 @@ class Query:
         """Whether rows are groups of observations, and have to be made to know which of them fit."""
         return bool(self._table.key) and self._table.counts_all and self._narrows()
 
+    @property
+    def _wanted(self) -> int:
+        """How many of the latest observations that fit are enough; of each there may be a trace of many."""
+        is_filtered = bool(self._filters.conditions(Values(), name=self._table.named))
+        groups = bool(self._table.key) and self._table.counts_all
+        return max(1, self._window // MEMBERS) if groups and is_filtered else self._window
+
     @cached_property
     def latest_since(self) -> int | None:
-        """The hour, or minute, from which on the latest `window` observations that fit began (Unix ms).
+        """The hour, or minute, from which on enough of the latest observations that fit began (Unix ms).
 
         ``None`` where there are not more than these, or where that cannot be told: filters that different
         observations of a trace meet.
         """
         since, count, earliest = self._since(_HOUR_MS)
-        if since is not None and count > 2 * self._window:
+        if since is not None and count > 2 * self._wanted:
             since, _, _ = self._within(since)._since(_MINUTE_MS)
         # What has all of it leaves nothing out.
         return since if since is not None and since > earliest else None
 
     def _since(self, unit: int) -> tuple[int | None, int, int]:
-        """Return since which unit of time there are `window` of them, how many, and when the first began."""
-        values = Values()
+        """Return since which unit of time there are as many as wanted, how many, and when the first began."""
+        values, wanted = Values(), self._wanted
         [(number, count, earliest)] = self._counted(
-            f"select max(unit) filter (where later >= {self._window}),"
-            f" min(later) filter (where later >= {self._window}), min(earliest) from (select unit, earliest,"
+            f"select max(unit) filter (where later >= {wanted}),"
+            f" min(later) filter (where later >= {wanted}), min(earliest) from (select unit, earliest,"
             f" sum(n) over (order by unit desc) as later from (select o.start_time // {unit} as unit,"
             " count(*) as n, min(o.start_time) as earliest from observations o"
             f" where {' and '.join(self._fitting(values))} group by 1))",
@@ -267,7 +276,7 @@ class Query:
     def facets(self) -> tuple[Facets, int | None]:
         """Return the most frequent values of each filter among rows that fit all others; chosen ones, too.
 
-        Where there are more than `window` observations, rows since `latest_since` are counted, if there are
+        Where there are more observations than are wanted, rows since `latest_since` are counted, if there are
         any: that time comes second, ``None`` where all rows are counted.
         """
         found = self.latest._facets() if self.latest else {}
