@@ -162,6 +162,12 @@ def postgres_login(settings: Mapping[str, str]) -> PostgresLogin:
     )
 
 
+def has_two_postgres_users(settings: Mapping[str, str]) -> bool:
+    """Return whether DIRECT_URL, which commands use, names another user than the server's DATABASE_URL."""
+    urls = [settings[name] for name in ("DATABASE_URL", "DIRECT_URL") if settings.get(name)]
+    return len({urlsplit(url).username for url in urls}) > 1
+
+
 def clickhouse_command(settings: Mapping[str, str]) -> tuple[str, ...]:
     """Return the client of ClickHouse with its options: as migrations, over the native interface."""
     parts = urlsplit(settings["CLICKHOUSE_MIGRATION_URL"])

@@ -20,6 +20,7 @@ from scripts.engines.shell import own_environment
 from scripts.settings.envfile import plan_env_change, read_env
 from scripts.settings.table import GROUPS, SETTINGS
 from scripts.settings.values import Settings
+from scripts.stores.external import has_two_postgres_users
 
 from .arriving import arrived_file, missing_secrets, read_arrived
 from .plan import Facts
@@ -76,6 +77,7 @@ def facts_of_old(context: Context, move_set: MoveSet) -> Facts:
         size = 0 if obstacles or moved else stores.size()
         return Facts(
             obstacles=obstacles,
+            two_users=has_two_postgres_users(settings.values),
             size=size,
             free=host.free_bytes(move_set.root),
             copied=move_set.size,

@@ -26,6 +26,7 @@ class Facts:
     Attributes:
         compose: whether the old stack runs on the compose engine.
         obstacles: why the old stack is not fit to be moved.
+        two_users: whether its PostgreSQL is used by another user than commands log in as.
         size: of its stores, in bytes.
         free: bytes where the copy goes.
         copied: bytes of an earlier pass, which are there already.
@@ -38,6 +39,7 @@ class Facts:
 
     compose: bool = True
     obstacles: Sequence[str] = ()
+    two_users: bool = False
     size: int = 0
     free: int = 0
     copied: int = 0
@@ -64,6 +66,11 @@ def refusals(facts: Facts) -> Iterator[Refusal]:
         )
     for obstacle in facts.obstacles:
         yield Refusal(f"{obstacle}.", "make up, then repeat.")
+    if facts.two_users:
+        yield Refusal(
+            "DIRECT_URL and DATABASE_URL name two users: changes of the second one could not be refused.",
+            "give both the user of DATABASE_URL.",
+        )
     if facts.same_stack:
         yield Refusal(
             "Both stacks are one: they have the same directory or the same name.",

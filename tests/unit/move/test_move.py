@@ -33,6 +33,7 @@ FIT = Facts(size=1000, free=5000, version="4.59.0", new_version="4.59.0", new_pl
     [
         ({"compose": False}, "compose engine"),
         ({"obstacles": ["langfuse-web is exited"]}, "langfuse-web is exited"),
+        ({"two_users": True}, "name two users"),
         ({"same_stack": True}, "are one"),
         ({"places": ["S3 http://new"]}, "Both stacks use S3 http://new"),
         ({"new_version": "4.58.0"}, "Langfuse 4.58.0, this one 4.59.0"),

@@ -337,3 +337,12 @@ def test_a_restore_that_was_interrupted_anywhere_is_repeated_to_its_end(tmp_path
 def test_what_is_no_backup_of_tables_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"tables\.json of the backup"):
         read_index(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("direct", "two"),
+    [("", False), ("postgresql://acme:a@pg/langfuse", False), ("postgresql://owner:a@pg/langfuse", True)],
+)
+def test_a_second_user_of_postgres_is_noticed(direct: str, two: bool) -> None:
+    settings = {"DATABASE_URL": "postgresql://acme:a@pooler/langfuse", "DIRECT_URL": direct}
+    assert external.has_two_postgres_users(settings) is two
