@@ -221,3 +221,13 @@ def test_a_secret_after_make_is_found_and_one_in_the_environment_is_not() -> Non
 )
 def test_nobody_is_told_to_put_a_secret_on_the_command_line_of_make(path: Path) -> None:
     assert secrets_on_the_command_line(path.read_text(encoding="utf-8")) == []
+
+
+def test_the_table_of_where_a_change_goes_has_ten_changes_and_names_what_is_there() -> None:
+    part = (ROOT / "CONTRIBUTING.md").read_text().partition("## Where a change goes")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| an? .*\|$", part, re.MULTILINE)
+    assert len(rows) == 10
+    for row in rows:
+        named = [one for one in re.findall(r"`([^` ]+)`", row) if "/" in one]
+        assert named, row
+        assert [one for one in named if not (ROOT / one).exists()] == [], row
