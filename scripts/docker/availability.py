@@ -173,8 +173,12 @@ class StackImages:
 
 
 def read_images(compose: Compose, *, every_profile: bool = False) -> StackImages:
-    """Return which images the stack needs, by tag. Raises CommandFailed: the compose file is not usable."""
-    services = compose.model(ALL_PROFILES if every_profile else None)["services"].values()
+    """Return which images the stack needs, by tag; those of what reaches its external stores are among them.
+
+    Raises:
+        CommandFailed: the compose file is not usable.
+    """
+    services = compose.model(ALL_PROFILES if every_profile else compose.with_clients())["services"].values()
     built = {service["image"] for service in services if service.get("build")}
     return StackImages(
         tuple(sorted({service["image"] for service in services} - built)), tuple(sorted(built))

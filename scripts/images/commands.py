@@ -142,12 +142,14 @@ def _require_engine(context: Context) -> None:
 
 
 def _pull(context: Context, compose: Compose, *, by_tag: bool = False) -> None:
-    services = compose.checked("config", "--services").split()
+    with_clients = compose.with_clients()
+    services = compose.checked("config", "--services", extra=with_clients).split()
     argv = ("pull", "--ignore-buildable", "--policy", "always" if by_tag else "missing")
     with context.console.steps("Pulling images") as show:
         done = compose.watched(
             lambda said: show({name: pull_state(name, said) or WAITING for name in services}),
             *argv,
+            extra=with_clients,
             pinned=not by_tag,
         )
     fix = "see what the lines above say; a host without registry: make images-load FILE=..."

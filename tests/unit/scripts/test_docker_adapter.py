@@ -142,6 +142,7 @@ def test_whatever_makes_a_container_carries_the_pins(
 
 
 METHODS: dict[str, Callable[[Compose], object]] = {
+    "ask_client": lambda compose: compose.ask_client("valkey-client", ["sh"], ""),
     "bundled": lambda compose: compose.bundled(),
     "claim_volumes": lambda compose: compose.claim_volumes({"services": {}}),
     "clients": lambda compose: compose.clients(),
@@ -164,6 +165,7 @@ METHODS: dict[str, Callable[[Compose], object]] = {
     "up": lambda compose: compose.up("postgres"),
     "variables": lambda compose: compose.variables("langfuse-web"),
     "volumes": lambda compose: compose.volumes(),
+    "with_clients": lambda compose: compose.with_clients(),
 }
 # Bytes through a process of their own, inside a container that runs: tests/unit/stores/test_streams.py.
 STREAMS = {"read", "write", "into_file"}
@@ -175,7 +177,7 @@ def test_no_method_makes_a_container_without_the_pins(tmp_path: Path, runner: Fa
     assert methods == METHODS.keys() | WAYS.keys() | STREAMS
     for call in METHODS.values():
         call(compose_in(tmp_path, runner))
-    assert making(runner) == [("run", True), ("run", True), ("up", True)]
+    assert making(runner) == [("run", True), ("run", True), ("run", True), ("up", True)]
 
 
 def test_what_reaches_an_external_store_carries_the_pins(tmp_path: Path, runner: FakeRunner) -> None:
