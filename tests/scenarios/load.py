@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import docker
@@ -84,6 +84,27 @@ def load_on(stack: Stack, before: int = 50, after: int = 50, pause_s: float = 0.
         load.wait_for(after)
     finally:
         load.stop()
+
+
+def sent_around(stack: Stack, work: Callable[[], object]) -> tuple[Load, set[str]]:
+    """Do some work under load, and see that it costs nothing; return the load, and what was sent before.
+
+    The worker may have a backlog afterwards, of what came in while it rested.
+    """
+    load = Load(stack)
+    load.start()
+    try:
+        load.wait_for(200)
+        before = set(load.acknowledged)
+        work()
+        load.wait_for(200)
+    finally:
+        load.stop()
+    with stack.client() as client:
+        client.timeout = httpx.Timeout(60)
+        missing = wait_readable(client, load.trace_id, load.acknowledged, within_s=300)
+    assert missing == set(), "what comes in meanwhile must not be lost"
+    return load, before
 
 
 def container(engine: docker.DockerClient, stack: Stack, service: str) -> Container:

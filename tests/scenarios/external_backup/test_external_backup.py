@@ -19,7 +19,7 @@ from tests.scenarios.backup_restore.drill import (
 )
 from tests.scenarios.backup_restore.test_killed import run_killed
 from tests.scenarios.conftest import MakeStack
-from tests.scenarios.load import Load, wait_healthy
+from tests.scenarios.load import sent_around, wait_healthy
 from tests.scenarios.reconcile.test_reconcile import reconcile, send_and_lose
 from tests.scenarios.report import Report
 from tests.scenarios.stack import Stack, export, new_id, readable, wait_readable
@@ -61,16 +61,7 @@ def test_contents_that_were_lost_come_back_from_a_backup_under_load(
     company: Company, tenant: Stack, report: Report
 ) -> None:
     before = content_hash(tenant)
-    load = Load(tenant)
-    load.start()
-    load.wait_for(200)
-    sent_before = set(load.acknowledged)
-    back_up(tenant)
-    load.wait_for(200)
-    load.stop()
-    with client(tenant, "kosmos") as api:
-        missing = wait_readable(api, load.trace_id, load.acknowledged, within_s=300)
-        assert missing == set(), "a backup must not cost what comes in meanwhile"
+    load, sent_before = sent_around(tenant, lambda: back_up(tenant))
     later = len(load.acknowledged)
     assert parts(tenant) == {"langfuse-web", "langfuse-worker"}
     assert company.beside() == []
