@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
-from scripts.core.errors import CommandFailed, UsageError
+from scripts.core.errors import CommandFailed
 from scripts.core.layout import Layout
 from scripts.core.runner import Completed, Runner, checked
 from scripts.settings.envfile import read_env
@@ -401,13 +401,3 @@ def external_databases(settings: Mapping[str, str]) -> list[str]:
         for setting in names
         if settings.get(setting)
     ]
-
-
-def require_bundled(settings: Mapping[str, str]) -> None:
-    """Raise UsageError when a database is one that this stack does not run, for commands that need that."""
-    external = external_databases(settings)
-    if external:
-        raise UsageError(
-            f"This command does not change external stores ({', '.join(external)} in .env).",
-            fix="do it where they are run; make backup, restore, reconcile and erase work on them.",
-        )

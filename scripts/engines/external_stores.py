@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
+from scripts.core.layout import only_one_command
 from scripts.settings.values import Settings
 from scripts.stores.external import reached
 
@@ -27,4 +28,18 @@ def within_reach(context: Context, settings: Settings, engine: str) -> Iterator[
     if services.clients():
         context.console.note("Starting the programs that reach the external stores")
     with reached(services):
+        yield
+
+
+@contextmanager
+def within_reach_to_look(context: Context, settings: Settings, engine: str) -> Iterator[None]:
+    """As within_reach, for what changes nothing: no other command may then use the same programs.
+
+    Raises:
+        UsageError, StackError: as above, and while another command is at work.
+    """
+    with ExitStack() as stack:
+        if engine == EngineName.COMPOSE and context.compose(settings).clients():
+            stack.enter_context(only_one_command(context.layout))
+        stack.enter_context(within_reach(context, settings, engine))
         yield

@@ -22,7 +22,7 @@ from .errors import StoreError
 
 INDEX = "tables.json"
 """What is in a backup that was fetched; one of BACKUP has no such file."""
-_BESIDE = re.compile(r"langfuse_(backup|incoming|moving|before_restore)_")
+_BESIDE = re.compile(r"langfuse_(backup|incoming|moving|before_restore|before_repair)_")
 """Begins the name of a table that belongs to a backup."""
 _REPLICATED = re.compile(r"ENGINE = (?:Replicated|Shared)(\w*MergeTree)(?:\((?:'[^']*', '[^']*'(?:, )?)?)?")
 _DEFINER = re.compile(r"DEFINER = (?:`[^`]*`|\S+) (?=SQL SECURITY )")
@@ -257,7 +257,10 @@ def read_index(source: Path) -> list[SavedTable]:
 
 def prefix(name: str) -> str:
     """Return what begins the names of the tables of a backup."""
-    return f"langfuse_{name.replace('-', '_')}_"
+    begin = f"langfuse_{name.replace('-', '_')}_"
+    if not _BESIDE.match(begin):  # else a restore would take them for tables of Langfuse, and drop them
+        raise ValueError(f"{name} is not a name of a backup that is kept as tables")
+    return begin
 
 
 def _contents_table(name: str) -> str:

@@ -13,7 +13,7 @@ from scripts.core.layout import only_one_command
 from scripts.data.transfer.remote import remote_of
 from scripts.engines.base import EngineName
 from scripts.engines.context import Context
-from scripts.engines.external_stores import within_reach
+from scripts.engines.external_stores import within_reach, within_reach_to_look
 
 from . import embedded
 from .findings import Findings
@@ -60,7 +60,7 @@ def show_span(context: Context, wanted: str, since: str) -> int:
     if context.current_engine(settings).name is EngineName.EMBEDDED:
         raise UsageError("The embedded engine has no events bucket.", fix="make smoke.")
     now = datetime.now(UTC)
-    with within_reach(context, settings, EngineName.COMPOSE):
+    with within_reach_to_look(context, settings, EngineName.COMPOSE):
         found = reconciler_of(context, settings).show(wanted.lower(), moment(since, now), now)
     if not found:
         raise UsageError(f"No batch since {since} has {wanted}.", fix="SINCE=7d looks further back.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from scripts.core.confirmation import confirm
@@ -11,6 +12,7 @@ from scripts.core.layout import only_one_command
 from scripts.engines.base import EngineName
 from scripts.engines.compose import VERSION
 from scripts.engines.context import Context
+from scripts.engines.external_stores import within_reach, within_reach_to_look
 from scripts.settings.kinds import VERSION as VERSION_KIND
 
 from . import embedded, execute, journal
@@ -59,8 +61,7 @@ def run(
         context.console.note(f"An interrupted upgrade to {entry.new} goes on at: {entry.step}.")
         prepared = Prepared(entry, (), [])
     else:
-        with context.console.working("Looking at the stack"):
-            prepared = prepare(context, to, allow)
+        prepared = look(context, to, allow)
     if prepared.entry is None:
         context.console.print(f"Nothing to do: {prepared.rows[0][1]}.")
         return EXIT_OK
@@ -74,14 +75,15 @@ def run(
             details=stops,
         )
     confirm(context.console, yes=yes)
-    with only_one_command(context.layout):
+    with only_one_command(context.layout), _reaching(context, prepared.entry.engine):
         hands = hands_of(context, prepared.entry.engine, with_smoke=with_smoke)
         try:
             seconds = execute.upgrade(context.layout, prepared.entry, hands, context.console.note)
         except execute.RolledBack:
             context.console.note(_after(context, prepared.entry))
             raise
-    context.console.rows(report(context, prepared.entry, seconds))
+        rows = report(context, prepared.entry, seconds)
+    context.console.rows(rows)
     return EXIT_OK
 
 
@@ -98,7 +100,7 @@ def roll_back(context: Context, *, yes: bool, check: bool) -> int:
     if check:
         return EXIT_OK
     confirm(context.console, yes=yes)
-    with only_one_command(context.layout):
+    with only_one_command(context.layout), _reaching(context, entry.engine):
         hands = hands_of(context, entry.engine, with_smoke=False)
         entry = execute.roll_back(context.layout, entry, hands, context.console.note)
     context.console.print(f"{entry.old} is back. {_after(context, entry)}")
@@ -136,6 +138,18 @@ def interrupted(context: Context, to: str) -> Entry | None:
             fix=f"let it go on: make upgrade TO={entry.new}; or undo it: make rollback",
         )
     return entry
+
+
+def look(context: Context, to: str, allow: Collection[str]) -> Prepared:
+    """As prepare, with the external stores of the stack within reach."""
+    settings = context.settings()
+    engine = context.current_engine(settings).name
+    with within_reach_to_look(context, settings, engine), context.console.working("Looking at the stack"):
+        return prepare(context, to, allow)
+
+
+def _reaching(context: Context, engine: EngineName) -> AbstractContextManager[None]:
+    return within_reach(context, context.settings(), engine)
 
 
 def prepare(context: Context, to: str, allow: Collection[str]) -> Prepared:

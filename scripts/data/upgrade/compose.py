@@ -22,6 +22,7 @@ from scripts.images import commands as images
 from scripts.provision.tenancy import Bootstrap
 from scripts.settings.envfile import write_values
 from scripts.settings.values import Settings
+from scripts.stores.external import reach
 
 from .journal import Entry
 from .levels import levels_of_stack
@@ -80,7 +81,10 @@ class ComposeHands:
 
     def levels(self) -> Levels:
         """Return how far both databases are migrated. Raises StackError when one does not answer."""
-        return levels_of_stack(self._services())
+        services = self._services()
+        # A stop or a start of the stack may have taken them along.
+        reach(services)
+        return levels_of_stack(services)
 
     def _back_up(self, entry: Entry) -> Entry:
         # Where the default has changed with the repository, .env names what runs from here on.
@@ -153,6 +157,7 @@ class ComposeHands:
         since = datetime.fromisoformat(entry.began) - EVENTS_WINDOW
         # What came in since web runs again is on its way by itself.
         uptime = self._engine().state().uptime_s or 0.0
+        reach(self._services())
         until = datetime.now(UTC) - timedelta(seconds=uptime)
         found = look_at_compose(self.context, self._settings(), since, until, rate=REPLAY_RATE, check=False)
         batches, scores = sum(one.replayed for one in found), sum(one.replayed_scores for one in found)

@@ -10,13 +10,14 @@ from scripts.core import host
 from scripts.core.errors import StackError
 from scripts.data.backup.drivers.compose import ComposeDriver
 from scripts.docker.availability import find_images
-from scripts.docker.compose import WEB, Compose, require_bundled
+from scripts.docker.compose import WEB, Compose
 from scripts.docker.images_lock import read_lock
 from scripts.engines.compose import VERSION, ComposeEngine
 from scripts.engines.context import Context
 from scripts.settings.kinds import VERSION as VERSION_KIND
 from scripts.settings.table import SETTINGS
 from scripts.stores.clickhouse import ClickHouse
+from scripts.stores.opening import clickhouse_of, postgres_of
 from scripts.stores.postgres import Postgres
 
 from .compose import with_version
@@ -36,17 +37,15 @@ def target_version(wanted: str) -> str:
 def gather(context: Context, new: str) -> Facts:
     """Return the facts. What cannot be told is left empty, and the rules say what that means.
 
-    Raises:
-        UsageError: a store of the stack is not run by it.
+    External stores have to be within reach.
     """
     settings = context.settings()
-    require_bundled(settings.values)
     services = context.compose(settings)
     engine = ComposeEngine(context.layout, settings, context.environment, context.runner, context.console)
     driver = ComposeDriver(engine, services)
     images = services.images()
     sick = tuple(driver.obstacles())
-    postgres, clickhouse = Postgres(services), ClickHouse(services, settings["CLICKHOUSE_DB"])
+    postgres, clickhouse = postgres_of(services), clickhouse_of(services)
     return Facts(
         old=running_version(images, engine.local_url) or settings[VERSION],
         new=new,

@@ -10,6 +10,7 @@ from typing import Any
 from scripts.docker.compose import WORKER, Compose
 from scripts.stores.background import UNFINISHED, BackgroundMigration, parse_rows
 from scripts.stores.clickhouse import ClickHouse
+from scripts.stores.opening import clickhouse_of, postgres_of
 from scripts.stores.postgres import Postgres
 
 from .rules import Levels
@@ -26,9 +27,12 @@ _DIRTY = (
 
 
 def levels_of_stack(services: Compose) -> Levels:
-    """Return what the databases of a stack say. Raises StackError when one does not answer."""
-    clickhouse = ClickHouse(services, services.settings["CLICKHOUSE_DB"])
-    return read_levels(Postgres(services), clickhouse, services.variables(WORKER))
+    """Return what the databases of a stack say; external ones have to be within reach.
+
+    Raises:
+        StackError: one does not answer.
+    """
+    return read_levels(postgres_of(services), clickhouse_of(services), services.variables(WORKER))
 
 
 def read_levels(

@@ -21,13 +21,16 @@ from scripts.core.confirmation import confirm
 from scripts.core.errors import EXIT_OK, StackError, UsageError
 from scripts.core.layout import only_one_command
 from scripts.data.backup.drivers.compose_exchange import start_stores
-from scripts.docker.compose import WEB, WORKER, Compose, require_bundled
+from scripts.docker.compose import WEB, WORKER, Compose
 from scripts.engines.base import EngineName
 from scripts.engines.compose import ComposeEngine
 from scripts.engines.context import Context
+from scripts.engines.external_stores import within_reach, within_reach_to_look
 from scripts.provision.tenancy import Bootstrap
 from scripts.settings.values import Settings
 from scripts.stores.clickhouse import ClickHouse
+from scripts.stores.external import reach
+from scripts.stores.opening import clickhouse_of, postgres_of
 from scripts.stores.postgres import Postgres
 
 from .levels import clickhouse_level
@@ -79,7 +82,7 @@ class Repair:
         if self.level() != (number, False):
             raise StackError(
                 f"Migration {number} was forced, and ClickHouse says {self.level()[0]}.",
-                fix="look at `make logs SERVICE=clickhouse`.",
+                fix="look at `make logs SERVICE=clickhouse`, or at the logs of an external ClickHouse.",
             )
 
     def resolve(self, names: Sequence[str]) -> None:
@@ -95,7 +98,7 @@ class Repair:
         if left := self.failed():
             raise StackError(
                 f"PostgreSQL still has migrations that did not finish: {', '.join(left)}.",
-                fix="look at `make logs SERVICE=postgres`.",
+                fix="look at `make logs SERVICE=postgres`, or at the logs of an external PostgreSQL.",
             )
 
     def _run_in_web(self, script: str, *arguments: str) -> None:
@@ -119,6 +122,7 @@ class Repair:
         try:
             self._engine().start_only(init, WEB)
         except StackError as error:
+            reach(self.services)
             again = self.failed()
             raise StackError(
                 f"{', '.join(again) or 'Web'} fails again: {error.message}",
@@ -149,10 +153,12 @@ class Repair:
             self._put_back(dirty, error)
         say("[4/4] Start the worker and all else")
         engine.start(init)
+        reach(services)
         self._clickhouse.remove(KEPT)
 
     def _put_back(self, dirty: int, error: StackError) -> None:
         self.services.stop(WEB)
+        reach(self.services)
         self._clickhouse.restore(KEPT)
         self._clickhouse.remove(KEPT)
         raise StackError(
@@ -169,11 +175,11 @@ class Repair:
 
     @property
     def _postgres(self) -> Postgres:
-        return Postgres(self.services)
+        return postgres_of(self.services)
 
     @property
     def _clickhouse(self) -> ClickHouse:
-        return ClickHouse(self.services, self.settings["CLICKHOUSE_DB"])
+        return clickhouse_of(self.services)
 
     def _engine(self) -> ComposeEngine:
         context = self.context
@@ -187,12 +193,12 @@ def run(context: Context, *, yes: bool, dry_run: bool) -> int:
     settings = context.settings()
     if context.current_engine(settings).name is not EngineName.COMPOSE:
         raise UsageError("The embedded engine has no such migrations.", fix="make doctor")
-    require_bundled(settings.values)
     repair = Repair(context, settings)
-    # A start that failed has taken them down.
-    start_stores(repair.services)
-    failed = repair.failed()
-    number, dirty = repair.level()
+    with within_reach_to_look(context, settings, EngineName.COMPOSE):
+        # A start that failed has taken them down.
+        start_stores(repair.services)
+        failed = repair.failed()
+        number, dirty = repair.level()
     if not dirty and not failed:
         context.console.print(
             f"No migration of PostgreSQL has failed, and ClickHouse is at migration {number}, which is "
@@ -210,12 +216,13 @@ def run(context: Context, *, yes: bool, dry_run: bool) -> int:
     if dry_run:
         return EXIT_OK
     confirm(context.console, yes=yes)
-    with only_one_command(context.layout):
+    with only_one_command(context.layout), within_reach(context, settings, EngineName.COMPOSE):
         if failed:
             repair.run_postgres(list(failed), then_web=not dirty)
         if dirty:
             repair.run(number)
-    after, _ = repair.level()
+        reach(repair.services)
+        after, _ = repair.level()
     context.console.print(
         f"Repaired: every migration of PostgreSQL is complete, ClickHouse is at migration {after}, web and "
         "worker run."

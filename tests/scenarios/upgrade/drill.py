@@ -13,6 +13,8 @@ from scripts.data.upgrade.journal import Entry
 from scripts.data.upgrade.rules import Levels
 from scripts.data.upgrade.steps import Step
 from scripts.docker.compose import Compose
+from scripts.engines.base import EngineName
+from scripts.engines.external_stores import within_reach
 from scripts.settings.envfile import read_env
 from tests.embedded.backups import everything
 from tests.scenarios.backup_restore.drill import PROJECTS, client, comparable
@@ -61,7 +63,8 @@ def services_of(stack: Stack) -> Compose:
 
 def levels(stack: Stack) -> Levels:
     """Return how far both databases are migrated."""
-    return ComposeHands(stack.context).levels()
+    with within_reach(stack.context, stack.context.settings(), EngineName.COMPOSE):
+        return ComposeHands(stack.context).levels()
 
 
 def versions(stack: Stack) -> set[str]:

@@ -7,14 +7,21 @@ from pathlib import Path
 
 import pytest
 
+from scripts.core.console import Console
 from scripts.core.errors import StackError, UsageError
+from scripts.core.layout import only_one_command
 from scripts.core.runner import Completed
+from scripts.data.backup.drivers.compose import RUNNING
+from scripts.data.backup.drivers.compose_exchange import INCOMING
+from scripts.data.upgrade.repair import KEPT
 from scripts.docker.compose import Compose
+from scripts.engines.context import Context
+from scripts.engines.external_stores import within_reach_to_look
 from scripts.settings.envfile import parse_env
 from scripts.settings.table import SETTINGS
 from scripts.settings.values import load_settings
 from scripts.stores import external
-from scripts.stores.clickhouse import ClickHouse
+from scripts.stores.clickhouse import BEFORE, ClickHouse
 from scripts.stores.clickhouse_tables import ClickHouseTables, SavedTable, read_index
 from scripts.stores.errors import StoreError
 from scripts.stores.external_postgres import ExternalPostgres
@@ -346,3 +353,36 @@ def test_what_is_no_backup_of_tables_is_an_error(tmp_path: Path) -> None:
 def test_a_second_user_of_postgres_is_noticed(direct: str, two: bool) -> None:
     settings = {"DATABASE_URL": "postgresql://acme:a@pooler/langfuse", "DIRECT_URL": direct}
     assert external.has_two_postgres_users(settings) is two
+
+
+def test_what_only_looks_does_not_take_the_programs_from_a_command_that_is_at_work(
+    tmp_path: Path,
+) -> None:
+    """Both use the same containers, and the first that is done removes them."""
+    runner = FakeRunner({"docker inspect": Completed(0, CONTAINERS)})
+    stack = services(tmp_path, runner)
+    context = Context(stack.layout, {"PATH": "/bin"}, Console({}), runner)
+    with (
+        only_one_command(stack.layout),
+        pytest.raises(StackError, match="Another command"),
+        within_reach_to_look(context, stack.settings, "compose"),
+    ):
+        pytest.fail("it looks")
+    assert runner.calls == []
+    bundled = services(tmp_path, runner, "").settings
+    with only_one_command(stack.layout), within_reach_to_look(context, bundled, "compose"):
+        assert not any("postgres-client" in line for line in runner.lines())
+
+
+def test_tables_of_a_backup_are_never_taken_for_those_of_langfuse(tmp_path: Path) -> None:
+    """A restore drops every table that the backup does not have."""
+    kept = (RUNNING, INCOMING, BEFORE, KEPT)
+    beside = [f"langfuse_{name.replace('-', '_')}_scores" for name in kept]
+    rows = [json.dumps({"name": name, "engine": "MergeTree"}) for name in ("scores", *beside)]
+    runner = FakeRunner({"clickhouse-client": Completed(0, "\n".join(rows))})
+    clickhouse = clickhouse_of(services(tmp_path, runner))
+    assert clickhouse.tables() == {"scores": "MergeTree"}
+    for name in kept:
+        clickhouse.has(name)
+    with pytest.raises(ValueError, match="before-test is not a name of a backup"):
+        clickhouse.back_up("before-test")

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from scripts.core.errors import CommandFailed, UsageError
+from scripts.core.errors import CommandFailed
 from scripts.core.runner import Completed
-from scripts.docker.compose import Compose, require_bundled
+from scripts.docker.compose import Compose
 from scripts.stores.clickhouse import ClickHouse
 from scripts.stores.errors import StoreError
 from scripts.stores.event_batches import SpanId
@@ -163,9 +163,3 @@ def test_valkey_is_set_aside_once(tmp_path: Path) -> None:
     again = FakeRunner({"valkey-cli": Completed(0, "1\n")})
     Valkey(services(tmp_path, again)).set_aside()
     assert len(again.calls) == 1
-
-
-def test_stores_of_ones_own_are_refused_by_name() -> None:
-    require_bundled({"S3_ENDPOINT": "https://s3.example"})
-    with pytest.raises(UsageError, match="DATABASE_URL, REDIS_HOST"):
-        require_bundled({"DATABASE_URL": "postgresql://x", "REDIS_HOST": "y"})

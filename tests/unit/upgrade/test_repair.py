@@ -102,6 +102,7 @@ def broken(stack: FakeStack, monkeypatch: pytest.MonkeyPatch, context: Context) 
             stack.failed.pop(name, None)
 
     monkeypatch.setattr(repair, "start_stores", lambda _: stack.done.append("start stores"))
+    monkeypatch.setattr(repair, "reach", lambda _: None)  # no store is external
     monkeypatch.setattr(repair.Repair, "_postgres", property(lambda _: FakePostgres(stack)))
     monkeypatch.setattr(repair.Repair, "services", property(lambda _: FakeServices(stack)))
     monkeypatch.setattr(repair.Repair, "_engine", lambda _: FakeEngine(stack))
