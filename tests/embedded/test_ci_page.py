@@ -6,7 +6,7 @@ import os
 import re
 import shlex
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,17 @@ from .harness import REPOSITORY
 PAGE = REPOSITORY / "docs" / "how-to" / "run-in-ci.md"
 PINNED = re.compile(r"actions/[a-z-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
 STACK = "stack"
+# What `if:` says, by the command; the steps before have succeeded.
+CONDITIONS: Mapping[str, Callable[[str], bool]] = {
+    "inputs.command == 'up'": lambda command: command == "up",
+    "always() && (inputs.command == 'support-bundle' || steps.up.outcome == 'failure')": (
+        lambda command: command == "support-bundle"
+    ),
+    "inputs.command == 'destroy'": lambda command: command == "destroy",
+    '!contains(fromJSON(\'["up", "support-bundle", "destroy"]\'), inputs.command)': (
+        lambda command: command not in ("up", "support-bundle", "destroy")
+    ),
+}
 
 
 def files() -> dict[str, str]:
@@ -82,6 +93,7 @@ class Runner:
 
     def __init__(self, application: Checkout, inputs: Mapping[str, str]) -> None:
         self.application = application
+        self.action_path = application.root.parent / STACK
         defaults = {name: one["default"] for name, one in action()["inputs"].items()}
         assert inputs.keys() <= defaults.keys()
         self.inputs = {**defaults, **inputs}
@@ -96,7 +108,7 @@ class Runner:
             path.touch()
         environment = {
             **self.application.environment,
-            "GITHUB_ACTION_PATH": str(self.application.root.parent / STACK),
+            "GITHUB_ACTION_PATH": str(self.action_path),
             "GITHUB_WORKSPACE": str(self.application.root),
             "RUNNER_TEMP": str(self.directory),
             **{f"GITHUB_{one}": str(path) for one, path in self.files.items()},
@@ -108,6 +120,17 @@ class Runner:
         done = Checkout(self.application.root, environment, {}).run(script)
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout + done.stderr
+
+    def all(self, **inputs: str) -> str:
+        """Run all steps in their order, those that are to run with these inputs; return what they printed.
+
+        What another action does (the cache, the upload) is left out.
+        """
+        self.inputs |= inputs
+        steps = [step for step in action()["runs"]["steps"] if "run" in step]
+        return "".join(
+            self.step(step["id"]) for step in steps if CONDITIONS[step["if"]](self.inputs["command"])
+        )
 
     def given(self, kind: str) -> dict[str, str]:
         """Return what steps wrote into one of the files, as names and values."""
