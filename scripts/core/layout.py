@@ -10,7 +10,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import StackError
+from .errors import StackError, UsageError
+
+SITE = "local"
+"""The directory of `config/` that is the site's own; in backups and bundles too, wherever it is here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +24,7 @@ class Layout:
         root: the repository.
         env_file: the settings with the secrets.
         stack_dir: everything that `make up` makes: data, credentials, logs.
-        site: the configuration of this site, where it is not `config/local`: tests start the example company
-            beside what the checkout itself has. Backups and bundles carry `config/local` alone.
+        site: the configuration of this site, where it is not `config/local` (STACK_CONFIG_DIR).
     """
 
     root: Path
@@ -37,8 +39,19 @@ class Layout:
 
     @property
     def site_dir(self) -> Path:
-        """The configuration of this site: git ignores it, so an update of the repository leaves it alone."""
-        return self.site or self.root / "config" / "local"
+        """The configuration of this site: an update of the repository leaves it alone."""
+        return self.site or self.root / "config" / SITE
+
+    def _require_site(self) -> None:
+        """Raise UsageError where the site's configuration is said to be elsewhere, and is not there.
+
+        What would be read instead, `config/` of the repository, has other projects.
+        """
+        if self.site and not self.site.is_dir():
+            raise UsageError(
+                f"STACK_CONFIG_DIR names {self.site}, and there is no such directory.",
+                fix="bring it, or begin it: make init; or take the variable out of .env and the environment.",
+            )
 
     def config(self, name: str) -> Path:
         """Return where `config/<name>` is read from: the site's own, or else the one of the repository."""
@@ -46,13 +59,19 @@ class Layout:
         return own if own.exists() else self.root / "config" / name
 
     def edited(self, name: str) -> tuple[Path, str]:
-        """Return where `config/<name>` is read from, and what messages call that file."""
+        """Return where `config/<name>` is read from, and what messages call that file.
+
+        Raises:
+            UsageError: the site's configuration is not there.
+        """
+        self._require_site()
         path = self.config(name)
         return path, self.shown(path)
 
     @property
     def stack_file(self) -> Path:
-        """The desired state."""
+        """The desired state. Raises UsageError where the site's configuration is not there."""
+        self._require_site()
         return self.config("stack.yaml")
 
     @property

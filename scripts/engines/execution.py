@@ -14,8 +14,8 @@ import typer
 
 from scripts.core.console import Console
 from scripts.core.errors import EXIT_INTERRUPTED, StackError
-from scripts.core.layout import default_layout
 from scripts.core.runner import SubprocessRunner
+from scripts.settings.places import layout_of
 
 from .shell import own_environment
 
@@ -43,7 +43,7 @@ def execute(command: Callable[[Context], int]) -> NoReturn:
             signal.signal(number, _interrupt)
     console = Console()
     try:
-        layout = default_layout(ROOT, os.environ)
+        layout = layout_of(ROOT, os.environ)
         environment = own_environment(layout, os.environ)
         for text in environment.warnings:
             console.warn(text)

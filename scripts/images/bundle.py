@@ -8,6 +8,7 @@ import tarfile
 import tempfile
 from pathlib import Path
 
+from scripts.core import layout
 from scripts.core.checksums import checksums
 from scripts.core.errors import EXIT_OK, UsageError
 from scripts.core.runner import checked
@@ -109,7 +110,7 @@ def _site(context: Context, parts: Path) -> None:
         return None if left_out else member
 
     with tarfile.open(parts / SITE, "w:gz", dereference=True) as archive:
-        archive.add(site, arcname=str(site.relative_to(context.layout.root)), filter=wanted)
+        archive.add(site, arcname=f"config/{layout.SITE}", filter=wanted)
 
 
 def _wheels(context: Context, parts: Path) -> None:

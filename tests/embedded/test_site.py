@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from scripts.config import bootstrap, init
+from scripts.core.errors import UsageError
 from scripts.settings.envfile import read_env
+from scripts.settings.places import with_site
 
 from .backups import QUICK, Stack, stack_in
 from .harness import REPOSITORY
@@ -82,6 +85,45 @@ def test_a_restore_that_fails_leaves_no_configuration_of_the_backup_behind(
     with pytest.raises(RuntimeError, match="the spot check"):
         stack.restore()
     assert not stack.layout.site_dir.exists()
+
+
+def test_a_site_outside_of_the_checkout_is_read_saved_and_brought_back_to_its_place(tmp_path: Path) -> None:
+    """The restored `.env` says where that is; until then nobody on the empty host knows."""
+    made = stack_in(tmp_path / "stack", QUICK)
+    site = tmp_path / "etc" / "langfuse"
+    made.layout.env_file.write_text(f"STACK_CONFIG_DIR={site}\n")
+    with pytest.raises(UsageError, match="there is no such directory"):
+        seen_anew(made).up()
+    found = seen_anew(made)
+    template = found.layout.root / "examples" / "site"
+    template.mkdir(parents=True)
+    (template / "stack.yaml").write_text(STACK)
+    assert init.run(found.context) == 0
+    found.up()
+    try:
+        found.back_up()
+        before = contents(site)
+        password = read_env(found.layout.env_file).values()["BACKUP_PASSWORD"]
+        found.lose_everything()
+        shutil.rmtree(site.parent)
+        empty = seen_anew(found).with_environment(BACKUP_PASSWORD=password)
+        assert empty.layout.site is None
+        assert empty.restore() == 0
+        assert contents(site) == before
+        assert not (empty.layout.root / "config" / "local").exists()
+        assert seen_anew(empty).layout.site == site
+        with seen_anew(empty).client("hermes") as client:
+            [project] = client.get("/api/public/projects").json()["data"]
+        assert (project["id"], project["organization"]["name"]) == ("hermes", "Zeus")
+    finally:
+        found.stop()
+
+
+def seen_anew(stack: Stack) -> Stack:
+    """Return the stack as the next command sees it: what `.env` says of its layout is read then."""
+    layout = stack.layout
+    found = with_site(replace(layout, site=None), layout.env_file, {})
+    return Stack(replace(stack.context, layout=found), stack.screen)
 
 
 @pytest.fixture

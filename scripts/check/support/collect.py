@@ -32,6 +32,7 @@ from scripts.check.doctor.sources.server import Server
 from scripts.check.doctor.sources.valkey import Valkey
 from scripts.core.console import Console
 from scripts.core.errors import StackError
+from scripts.core.layout import SITE
 from scripts.core.version import stack_version
 from scripts.engines.base import EngineName
 from scripts.engines.context import Context
@@ -112,10 +113,16 @@ def _configuration(context: Context) -> Iterator[tuple[str, str]]:
     for path in (context.layout.env_file, root / ".env.langfuse", root / "compose.override.yaml"):
         if path.is_file():
             yield path.name.lstrip("."), path.read_text(encoding="utf-8", errors="replace")
-    for path in sorted((root / "config").rglob("*")):
-        # Prompts and datasets are an application's, not the stack's.
-        if path.suffix in {".yaml", ".yml", ".xml", ".conf"} and "content" not in path.parts:
-            yield str(path.relative_to(root)), path.read_text(encoding="utf-8", errors="replace")
+    # Under the name that the site's own has in the repository, wherever it is.
+    places = {root / "config": "config"}
+    if context.layout.site:
+        places[context.layout.site] = f"config/{SITE}"
+    for directory, name in places.items():
+        for path in sorted(directory.rglob("*")):
+            inside = path.relative_to(directory)
+            # Prompts and datasets are an application's, not the stack's.
+            if path.suffix in {".yaml", ".yml", ".xml", ".conf"} and "content" not in inside.parts:
+                yield f"{name}/{inside}", path.read_text(encoding="utf-8", errors="replace")
 
 
 def _containers(facts: Facts) -> Mapping[str, Any]:

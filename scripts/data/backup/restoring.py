@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from scripts.core.errors import StackError
-from scripts.core.layout import Layout, write_private
+from scripts.core.layout import SITE, Layout, write_private
 from scripts.data.backup.drivers.base import Driver
 from scripts.docker.compose import external_databases
 from scripts.docker.images_lock import compose_files_variables
@@ -17,6 +17,7 @@ from scripts.engines import data_secrets
 from scripts.engines.base import Engine, EngineName
 from scripts.engines.context import Context
 from scripts.engines.external_stores import within_reach
+from scripts.settings.places import with_site
 from scripts.settings.values import Settings
 
 from .drivers import driver_for
@@ -151,7 +152,9 @@ def put_in_place(
             refuse_external(context, settings, stored_settings)
         # It is put there last, and names compose files that are needed from now on.
         variables = compose_files_variables(replace(layout, env_file=stored_settings), context.environment)
-        context = replace(context, environment={**context.environment, **variables})
+        # So does what says where the site's configuration is.
+        layout = with_site(layout, stored_settings, context.environment)
+        context = replace(context, environment={**context.environment, **variables}, layout=layout)
     engine = context.engine(EngineName(plan.manifest.engine), settings)
     driver = open_driver(context, settings, plan.manifest.engine)
     was_running = engine.stop()
@@ -280,10 +283,16 @@ def bring_site(layout: Layout, stored: Path) -> bool:
 
     The engine has to start with the projects of the backup, not with those of the repository.
     """
-    saved = stored / layout.site_dir.name
+    saved = stored / SITE
     if layout.site_dir.exists() or not saved.is_dir():
         return False
-    shutil.copytree(saved, layout.site_dir)
+    try:
+        shutil.copytree(saved, layout.site_dir)
+    except OSError as error:
+        raise BackupError(
+            f"The site's configuration cannot be written to {layout.shown(layout.site_dir)}: {error}.",
+            fix="let this user write there, or name another place with STACK_CONFIG_DIR, then repeat.",
+        ) from error
     return True
 
 
@@ -292,10 +301,9 @@ def keep_other_config(context: Context, stored: Path) -> None:
 
     Where a site has its own, that alone counts: the repository's may be of another version.
     """
-    site = context.layout.site_dir.name
-    here = context.layout.root / "config"
-    if (stored / site).is_dir() and (here / site).is_dir():
-        stored, here = stored / site, here / site
+    site, here = context.layout.site_dir, context.layout.root / "config"
+    if (stored / SITE).is_dir() and site.is_dir():
+        stored, here = stored / SITE, site
     if not stored.is_dir() or not _differs(stored, here):
         return
     target = context.layout.stack_dir / "config-of-backup"
@@ -307,6 +315,7 @@ def keep_other_config(context: Context, stored: Path) -> None:
 
 def _differs(left: Path, right: Path) -> bool:
     paths = {path.relative_to(root) for root in (left, right) for path in root.rglob("*") if path.is_file()}
+    paths = {path for path in paths if ".git" not in path.parts}
     return any(
         not (left / path).is_file()
         or not (right / path).is_file()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from scripts.core.errors import UsageError
-from scripts.core.layout import write_private
+from scripts.core.layout import SITE, write_private
 from scripts.data.backup.drivers.base import Captured, Driver
 from scripts.docker.moved import read_moved
 from scripts.engines import data_secrets
@@ -102,6 +102,10 @@ def capture(context: Context, settings: Settings, plan: Source) -> Manifest:
     for source, name in ((layout.root / "config", CONFIG), (layout.credentials_dir, CREDENTIALS)):
         if source.is_dir():
             shutil.copytree(source, plan.staging / name, ignore=shutil.ignore_patterns(".git"))
+    if layout.site and layout.site.is_dir():
+        own = plan.staging / CONFIG / SITE
+        shutil.rmtree(own, ignore_errors=True)
+        shutil.copytree(layout.site, own, ignore=shutil.ignore_patterns(".git"))
     manifest = Manifest(
         engine=plan.engine.name,
         stack=plan.stack,

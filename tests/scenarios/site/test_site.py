@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import docker
 import httpx
+import pytest
 
 from scripts.config import init
 from tests.scenarios.load import in_container
@@ -18,10 +20,14 @@ RULES = "http://127.0.0.1:9090/api/v1/rules?type=alert"
 ROUTES = "http://127.0.0.1:9093/api/v2/status"
 
 
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["config-local", "elsewhere"])
 def test_prometheus_and_alertmanager_take_what_the_site_says(
-    make_stack: Callable[[], Stack], engine: docker.DockerClient, tmp_path: Path
+    make_stack: Callable[[], Stack], engine: docker.DockerClient, tmp_path: Path, elsewhere: bool
 ) -> None:
     stack = with_environment(other_checkout(make_stack(), tmp_path / "checkout"), STACK_PROFILES="monitoring")
+    if elsewhere:
+        layout = replace(stack.context.layout, site=tmp_path / "etc" / "langfuse")
+        stack = replace(stack, context=replace(stack.context, layout=layout))
     try:
         expect_the_site_to_be_read(stack, engine)
     finally:

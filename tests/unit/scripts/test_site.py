@@ -12,10 +12,14 @@ from scripts.check.doctor.sources.configuration import stale_rules
 from scripts.config import init, validate
 from scripts.core.console import Console
 from scripts.core.errors import StackError, UsageError
+from scripts.core.layout import default_layout
 from scripts.core.runner import Completed
+from scripts.data.backup import restoring
 from scripts.docker.compose import Compose
 from scripts.engines.context import Context
 from scripts.images import bundle
+from scripts.provision.loading import load_stack
+from scripts.settings.places import layout_of, with_site
 from scripts.watch.alerts import command as alerts
 from scripts.watch.alerts.compiled import compile_for_site
 
@@ -246,3 +250,85 @@ def test_a_running_stack_reads_what_was_compiled(context: Context) -> None:
     runner.calls.clear()
     alerts.run(running, dry_run=False)  # nothing has changed
     assert runner.calls == []
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, screen: Screen) -> Context:
+    """A checkout whose site is outside of it, as STACK_CONFIG_DIR in `.env` says."""
+    root, site = tmp_path / "checkout", tmp_path / "etc" / "langfuse"
+    for name in ("config", "examples/site", "examples/kosmos"):
+        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("local"))
+    (root / ".env").write_text(f"STACK_CONFIG_DIR={site}\n")
+    return Context(layout_of(root, {}), {}, Console({}, screen.out, screen.err), FakeRunner())
+
+
+def test_the_environment_wins_over_env_and_a_path_may_be_relative(elsewhere: Context, tmp_path: Path) -> None:
+    root = elsewhere.layout.root
+    assert elsewhere.layout.site_dir == tmp_path / "etc" / "langfuse"
+    assert layout_of(root, {"STACK_CONFIG_DIR": "../ours"}).site_dir == tmp_path / "ours"
+    (root / ".env").write_bytes(b"\xff")
+    assert layout_of(root, {}).site_dir == root / "config" / "local"
+
+
+def test_a_site_elsewhere_is_begun_validated_and_mounted(
+    elsewhere: Context, screen: Screen, tmp_path: Path
+) -> None:
+    before = tracked(elsewhere.layout.root)
+    site = elsewhere.layout.site_dir
+    assert init.run(elsewhere) == 0
+    assert f"Wrote {site}/stack.yaml, read instead of config/stack.yaml." in screen.out.getvalue()
+    assert validate.run(elsewhere) == 0
+    assert f"{site}/stack.yaml is valid" in screen.out.getvalue()
+    alerts.run(elsewhere, dry_run=False)
+    assert (site / "prometheus" / "rules" / "alerts.yaml").is_file()
+    compose = Compose(elsewhere.layout, settings_with(), {}, FakeRunner())
+    compose.run("ps")
+    mounted = (compose.runner.environments[0] or {}) if isinstance(compose.runner, FakeRunner) else {}
+    assert mounted["ALERTS_FILE"] == str(site / "alerts.yaml")
+    assert mounted["ALERT_RULES_DIR"] == str(site / "prometheus" / "rules")
+    assert mounted["ALERTMANAGER_DIR"] == str(site / "alertmanager")
+    assert tracked(elsewhere.layout.root) == before
+    assert not (elsewhere.layout.root / "config" / "local").exists()
+
+
+def test_a_site_that_is_not_there_is_not_replaced_by_what_comes_with_the_repository(
+    elsewhere: Context, screen: Screen
+) -> None:
+    with pytest.raises(UsageError, match=r"names .*etc/langfuse, and there is no such") as caught:
+        load_stack(elsewhere.layout.stack_file, "")
+    assert "make init" in caught.value.fix
+    assert validate.run(elsewhere) != 0
+    assert "there is no such directory" in screen.out.getvalue() + screen.err.getvalue()
+
+
+def test_a_bundle_has_a_site_from_elsewhere_at_its_usual_place(elsewhere: Context, tmp_path: Path) -> None:
+    init.run(elsewhere)
+    (elsewhere.layout.site_dir / ".git").mkdir()
+    (elsewhere.layout.site_dir / ".git" / "HEAD").write_text("ref")
+    bundle._site(elsewhere, tmp_path)
+    with tarfile.open(tmp_path / bundle.SITE) as archive:
+        names = archive.getnames()
+    assert "config/local/stack.yaml" in names
+    assert not any(".git" in name for name in names)
+
+
+def test_a_backup_brings_a_site_to_where_the_settings_in_it_say(elsewhere: Context, tmp_path: Path) -> None:
+    """And its own git is no difference."""
+    init.run(elsewhere)
+    site, stored = elsewhere.layout.site_dir, tmp_path / "config-of-backup"
+    shutil.copytree(site, stored / "local")
+    (site / ".git").mkdir()
+    (site / ".git" / "HEAD").write_text("ref")
+    assert not restoring._differs(stored / "local", site)
+    shutil.rmtree(site)
+    empty = default_layout(elsewhere.layout.root, {})
+    found = with_site(empty, elsewhere.layout.env_file, {})
+    assert restoring.bring_site(found, stored)
+    assert files(site) == files(stored / "local")
+    assert not restoring.bring_site(found, stored)
+    shutil.rmtree(site)
+    site.parent.rmdir()
+    site.parent.write_text("in the way")
+    with pytest.raises(StackError, match="cannot be written") as caught:
+        restoring.bring_site(found, stored)
+    assert "STACK_CONFIG_DIR" in caught.value.fix
