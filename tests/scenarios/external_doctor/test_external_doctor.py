@@ -50,7 +50,7 @@ ASKED = (
     "versions.clickhouse",
     "versions.valkey",
 )
-# What SeaweedFS does with old objects is no lifecycle rule of S3.
+# What SeaweedFS does with old objects is not a lifecycle rule of S3.
 KNOWN = OF_STAND_INS | {"stores.expiry"}
 
 
@@ -85,7 +85,7 @@ class Patient:
 
 @pytest.fixture(scope="module")
 def patient(make_stack: MakeStack, engine: docker.DockerClient) -> Patient:
-    """A stack that runs on the stores of somebody else."""
+    """A stack that runs on stores that a company runs."""
     company = company_of(make_stack(), engine)
     stack = company.tenant(make_stack())
     stack.up()
@@ -171,10 +171,10 @@ BROKEN: list[tuple[str, str, str, str, str, str]] = [
 
 
 @pytest.mark.parametrize(
-    ("check", "store", "broken", "mended", "found", "fix"), BROKEN, ids=[one[0] for one in BROKEN]
+    ("check", "store", "broken", "undone", "found", "fix"), BROKEN, ids=[one[0] for one in BROKEN]
 )
 def test_what_is_wrong_in_an_external_store(
-    patient: Patient, check: str, store: str, broken: str, mended: str, found: str, fix: str
+    patient: Patient, check: str, store: str, broken: str, undone: str, found: str, fix: str
 ) -> None:
     env = patient.company.stack.env()
 
@@ -191,7 +191,7 @@ def test_what_is_wrong_in_an_external_store(
     try:
         complaint = patient.expect(check)
     finally:
-        tell(mended)
+        tell(undone)
     assert found in complaint.verdict.found
     assert fix in complaint.fix
 

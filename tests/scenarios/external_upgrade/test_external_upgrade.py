@@ -41,7 +41,7 @@ APPLICATIONS = {"langfuse-web", "langfuse-worker"}
 
 @pytest.fixture(scope="module")
 def company(make_stack: MakeStack, engine: docker.DockerClient) -> Company:
-    """The stores of somebody else, with something of their own in them."""
+    """The stores of a company, which has data of others in them, too."""
     return company_of(make_stack(), engine)
 
 
