@@ -26,6 +26,8 @@ _BESIDE = re.compile(r"langfuse_(backup|incoming|moving|before_restore|before_re
 """Begins the name of a table that belongs to a backup."""
 _REPLICATED = re.compile(r"ENGINE = (?:Replicated|Shared)(\w*MergeTree)(?:\((?:'[^']*', '[^']*'(?:, )?)?)?")
 _DEFINER = re.compile(r"DEFINER = (?:`[^`]*`|\S+) (?=SQL SECURITY )")
+_AS_IT_WAS = "SET allow_materialized_view_with_bad_select = 1"
+"""https://clickhouse.com/docs/operations/settings/settings#allow_materialized_view_with_bad_select"""
 _CHUNK = 1 << 20
 
 
@@ -202,14 +204,19 @@ class ClickHouseTables(ClickHouse):
             failed: list[SavedTable] = []
             for view in left:
                 try:
-                    self.query(view.create(self.database, view.name))
+                    self._make_view(view)
                 except StackError:
                     if len(left) == 1:
                         raise
                     failed.append(view)
             if len(failed) == len(left):
-                self.query(left[0].create(self.database, left[0].name))
+                self._make_view(left[0])
             left = failed
+
+    def _make_view(self, view: SavedTable) -> None:
+        """Make a view as it was: also one that reads `*` of a table that has got a column since."""
+        # ClickHouse refuses to make such a view by default, and goes on with one that is there (seen: 26.9).
+        self.query(f"{_AS_IT_WAS}; {view.create(self.database, view.name)}")
 
     def _write_contents(self, name: str, saved: Sequence[SavedTable]) -> None:
         """Write down what is in a backup, which makes it complete."""
