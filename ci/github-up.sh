@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Step of action.yml: start the stack of this checkout, hand URL and keys to the rest of the job, sum it up.
-# Takes ENGINE, LANGFUSE_PORT, STACK_SIZE, CONTENT and PROJECT, and the files that GitHub names.
+# Takes ENGINE, LANGFUSE_PORT, STACK_SIZE, NAME, CONTENT and PROJECT, and the files that GitHub names.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 if [ -n "$CONTENT" ]; then
   cp -R "$GITHUB_WORKSPACE/$CONTENT/." config/
 fi
-make --no-print-directory up
+make --no-print-directory up ${NAME:+COMPOSE_PROJECT_NAME="$NAME"}
 keys=$(make --no-print-directory credentials PROJECT="$PROJECT")
 while IFS='=' read -r name value; do
   case $name in

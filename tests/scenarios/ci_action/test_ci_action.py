@@ -37,7 +37,7 @@ class Machine:
         kept = {
             name: value
             for name, value in self.stack.context.environment.items()
-            if name not in ("VIRTUAL_ENV", "PYTHONPATH")
+            if name not in ("VIRTUAL_ENV", "PYTHONPATH", "COMPOSE_PROJECT_NAME")
             and not name.startswith(("XDG_", "UV_CACHE", "PIP_CACHE"))
         }
         path = f"{self.python / 'bin'}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -75,9 +75,8 @@ def test_an_empty_runner_gets_to_a_passed_test_while_another_checkout_has_its_ow
 ) -> None:
     ports = {name: machine.stack.context.environment[name] for name in PORTS}
     environment = machine.environment()
-    runner = Runner(
-        Checkout(application, environment, {}), {"engine": "compose", "port": ports["LANGFUSE_PORT"]}
-    )
+    inputs = {"engine": "compose", "port": ports["LANGFUSE_PORT"], "name": machine.stack.name}
+    runner = Runner(Checkout(application, environment, {}), inputs)
     later = ["set -e", *(step["run"] for step in job()["steps"] if "run" in step)]
     began = time.monotonic()
     passed: dict[str, float] = {}
@@ -115,12 +114,12 @@ def beside(machine: Machine, application: Path, target: Path, report: Report) ->
     """Start a second checkout by hand, with the caches that are there by now; run the same test on it."""
     second = Stack(f"{machine.stack.name}b", machine.stack.context)
     own = {name: str(free_port()) for name in PORTS}
-    environment = machine.environment(COMPOSE_PROJECT_NAME=second.name, **own)
+    environment = machine.environment(**own)
     checkout = Checkout(target, environment, {})
     began = time.monotonic()
     machine.clone(target)
     try:
-        assert checkout.run("make up").returncode == 0
+        assert checkout.run(f"make up COMPOSE_PROJECT_NAME={second.name}").returncode == 0
         up = time.monotonic() - began
         keys = "set -a; . .stack/credentials/default.env; set +a"
         done = checkout.run(f"{keys}; python -m pytest -q {application / TEST}")
