@@ -1,4 +1,4 @@
-"""The action of GitHub with the compose engine, on a runner that is empty."""
+"""The action of GitHub with the compose engine, on a runner that is empty, beside a second checkout."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts.develop.selftest import free_port
 from tests.embedded.documented import Checkout
 from tests.embedded.test_ci_page import Runner, files, job
 from tests.scenarios.report import Report
@@ -69,8 +70,8 @@ def application(tmp_path: Path) -> Path:
     return root
 
 
-def test_an_empty_runner_gets_to_a_passed_test_and_is_left_empty(
-    machine: Machine, application: Path, report: Report
+def test_an_empty_runner_gets_to_a_passed_test_while_another_checkout_has_its_own_stack(
+    machine: Machine, application: Path, tmp_path: Path, report: Report
 ) -> None:
     ports = {name: machine.stack.context.environment[name] for name in PORTS}
     environment = machine.environment()
@@ -99,12 +100,35 @@ def test_an_empty_runner_gets_to_a_passed_test_and_is_left_empty(
         assert "1 passed" in done.stdout
         report.measured(told("empty runner", passed))
 
+        beside(machine, application, tmp_path / "second", report)
+
         health = f"curl -sf {outputs['base-url']}/api/public/health"
         assert Checkout(application, environment, {}).run(health).returncode == 0
         assert Path(bundle(runner)).stat().st_size > 1000
     finally:
         runner.all(command="destroy")
     assert machine.stack.leftovers() == {}
+
+
+def beside(machine: Machine, application: Path, target: Path, report: Report) -> None:
+    """Start a second checkout by hand, with the caches that are there by now; run the same test on it."""
+    second = Stack(f"{machine.stack.name}b", machine.stack.context)
+    own = {name: str(free_port()) for name in PORTS}
+    environment = machine.environment(**own)
+    checkout = Checkout(target, environment, {})
+    began = time.monotonic()
+    machine.clone(target)
+    try:
+        assert checkout.run(f"make up COMPOSE_PROJECT_NAME={second.name}").returncode == 0
+        up = time.monotonic() - began
+        keys = "set -a; . .stack/credentials/default.env; set +a"
+        done = checkout.run(f"{keys}; python -m pytest -q {application / TEST}")
+        assert done.returncode == 0, done.stdout + done.stderr
+        found = {"clone and make up": up, "first passed test": time.monotonic() - began - up}
+        report.measured(told("second checkout", found))
+    finally:
+        assert checkout.run("make destroy YES=1").returncode == 0
+    assert second.leftovers() == {}
 
 
 def bundle(runner: Runner) -> str:

@@ -9,6 +9,9 @@ from scripts.core.errors import EXIT_OK, StackError
 from scripts.data.upgrade import journal, repair
 from scripts.data.upgrade.execute import RolledBack
 from scripts.data.upgrade.steps import Step
+from scripts.engines.external_stores import within_reach
+from scripts.settings.envfile import write_values
+from scripts.stores.opening import clickhouse_of
 from tests.scenarios.backup_restore.drill import client, seed, with_repository
 from tests.scenarios.conftest import MakeStack
 from tests.scenarios.external_backup.company import OTHERS, Company, company_of
@@ -143,5 +146,30 @@ def test_a_migration_of_postgresql_that_failed_is_run_once_more(company: Company
     wait_healthy(seeded)
     assert levels(seeded).unfinished == ()
     assert company.postgres("SELECT to_regclass('pending_deletions_by_object') IS NOT NULL;") == "t"
+    assert lost(before, content(seeded)) == {}
+    require_untouched(company, seeded)
+
+
+def test_a_migration_that_fails_again_leaves_clickhouse_as_it_was(company: Company, seeded: Stack) -> None:
+    before = content(seeded)
+    context = seeded.context
+    services, clickhouse = services_of(seeded), clickhouse_of(services_of(seeded))
+    with within_reach(context, context.settings(), "compose"):
+        clickhouse.back_up("backup-test")
+    write_values(context.layout.env_file, {"LANGFUSE_VERSION": FAILING})
+    try:
+        with pytest.raises(StackError):
+            seeded.up()
+        assert levels(seeded).state[1:3] == (48, True)
+        with pytest.raises(StackError, match="Migration 48 fails again"):
+            repair.run(context, yes=True, dry_run=False)
+        assert levels(seeded).state[1:3] == (48, True)
+    finally:
+        services.stop("langfuse-web", "langfuse-worker")
+        with within_reach(context, context.settings(), "compose"):
+            clickhouse.restore("backup-test")
+            clickhouse.remove("backup-test")
+        write_values(context.layout.env_file, {"LANGFUSE_VERSION": OLD})
+        seeded.up()
     assert lost(before, content(seeded)) == {}
     require_untouched(company, seeded)

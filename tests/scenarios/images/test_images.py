@@ -21,6 +21,7 @@ from scripts.core.runner import Completed, SubprocessRunner
 from scripts.docker.availability import find_images
 from scripts.engines.context import Context
 from scripts.images import commands
+from scripts.images.archive import verify
 from tests.scenarios.stack import Stack
 
 from .registry import registry
@@ -161,6 +162,26 @@ def test_a_registry_that_only_the_daemon_reaches_counts(images: Images, tmp_path
         images.context, environment={**images.context.environment, "REGISTRY": "127.0.0.1:1"}
     )
     assert not images.usable()
+
+
+def test_of_an_external_store_the_client_is_pulled_locked_and_carried_and_nothing_else(
+    images: Images, tmp_path: Path
+) -> None:
+    password = "obviously-fake"
+    images.context.layout.env_file.write_text(
+        f"DATABASE_URL=postgresql://acme:{password}@pg.acme.example/langfuse\n"
+    )
+    assert commands.lock(images.context, dry_run=False) == 0
+    locked = yaml.safe_load(images.context.layout.images_lock.read_text())["images"]
+    assert set(locked) == {images.reference("second")}
+    images.forget()
+    images.context.layout.images_lock.unlink()
+    assert commands.pull(images.context) == 0
+    archive = tmp_path / "images.tar"
+    assert commands.save(images.context, archive) == 0
+    assert set(verify(archive).images) == {images.reference("second")}
+    with pytest.raises(docker.errors.ImageNotFound):
+        images.id("first")
 
 
 def test_a_damaged_file_loads_nothing(images: Images, tmp_path: Path) -> None:
