@@ -17,6 +17,7 @@ from scripts.docker.images_lock import (
     Locked,
     inspect_image,
     lock_text,
+    pin,
     read_lock,
 )
 from scripts.engines.context import Context
@@ -32,6 +33,7 @@ def pull(context: Context) -> int:
     """Bring every image of the stack: pulled, or built from this repository; locked ones by their digest."""
     compose = _compose(context)
     _pull(context, compose)
+    _tag_locked(context, compose)
     _build(context, compose)
     context.console.print("All images are here.")
     return EXIT_OK
@@ -154,6 +156,16 @@ def _pull(context: Context, compose: Compose, *, by_tag: bool = False) -> None:
         )
     fix = "see what the lines above say; a host without registry: make images-load FILE=..."
     compose.require(done, *argv, fix=fix)
+
+
+def _tag_locked(context: Context, compose: Compose) -> None:
+    """Give locked images their tag: Docker pulls by digest without one, and a file of images goes by tags."""
+    locked = read_lock(context.layout.images_lock)
+    for reference in read_images(compose).pulled:
+        one = locked.get(reference)
+        by_digest = one and pin(reference, one, inspect_image(context.runner, reference))
+        if by_digest and by_digest != reference:
+            compose.client.text("tag", by_digest, reference)
 
 
 def _build(context: Context, compose: Compose) -> None:

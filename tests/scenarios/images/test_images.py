@@ -175,7 +175,6 @@ def test_of_an_external_store_the_client_is_pulled_locked_and_carried_and_nothin
     locked = yaml.safe_load(images.context.layout.images_lock.read_text())["images"]
     assert set(locked) == {images.reference("second")}
     images.forget()
-    images.context.layout.images_lock.unlink()
     assert commands.pull(images.context) == 0
     archive = tmp_path / "images.tar"
     assert commands.save(images.context, archive) == 0
