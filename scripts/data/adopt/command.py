@@ -48,7 +48,7 @@ def run(context: Context, *, source: Path, check: bool, yes: bool, undo: bool) -
     for note in said:
         context.console.warn(note)
     if check:
-        context.console.note("Nothing stands in the way, and nothing was changed.")
+        context.console.note("Nothing prevents taking it over, and nothing was changed.")
         return EXIT_WARNINGS if said else EXIT_OK
     context.console.print(
         "Its web and worker are stopped, its stores are copied as an encrypted backup, all of it is stopped "

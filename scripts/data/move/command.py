@@ -156,7 +156,7 @@ def run_from(context: Context, source: Path, options: Options) -> int:
     same_key = own.get("ENCRYPTION_KEY") in (None, "", old.get("ENCRYPTION_KEY"))
     refuse(Facts(same_key=same_key, has_data=has_data))
     if options.dry_run:
-        context.console.note(f"Nothing stands in the way; {_UNCHANGED}.")
+        context.console.note(f"Nothing prevents the move; {_UNCHANGED}.")
         return EXIT_OK
     if not options.yes:
         confirm_name(context.console, name, fix="make move FROM=... YES=1", unchanged=_UNCHANGED)
