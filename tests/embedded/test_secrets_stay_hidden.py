@@ -80,6 +80,7 @@ CALLS = (
     Call("repair-queues --dry-run", ANY),
     Call("lock --dry-run", ANY),
     Call("adopt --dry-run", ANY),
+    Call("move --into ../moved --dry-run", ANY),
     Call("release 0.0.1 --dry-run", ANY),
     # It serves until it is told to end.
     Call("exporter", frozenset({124}), before="timeout 15 "),
