@@ -8,6 +8,7 @@ from dataclasses import replace
 from scripts.core.errors import EXIT_OK
 from scripts.core.layout import only_one_command
 from scripts.engines import data_secrets
+from scripts.engines.base import moved_away
 from scripts.engines.context import Context
 from scripts.engines.external_stores import within_reach
 from scripts.engines.smoke import run_smoke_tests
@@ -48,6 +49,7 @@ def run(
     with only_one_command(context.layout):
         if dry_run:
             return look(context, backup, replace_data=replace_data, only=only)
+        refuse_moved(context)
         undo_unfinished(context)
         settings = context.lenient_settings()
         plan = replace(make_plan(context, settings, backup), only=only)
@@ -91,6 +93,7 @@ def look(context: Context, backup: str, *, replace_data: bool, only: Sequence[st
     show(context, plan)
     show_places(context, plan)
     checks: list[Callable[[], None]] = [
+        lambda: refuse_moved(context),
         lambda: refuse_foreign_keys(context, settings, plan.manifest),
         lambda: refuse_newer(plan),
         lambda: refuse_unfit(plan),
@@ -105,6 +108,12 @@ def look(context: Context, backup: str, *, replace_data: bool, only: Sequence[st
                 context.console.warn(f"A restore would be refused: {refused.message} ({refused.fix})")
     context.console.note("Nothing was changed.")
     return EXIT_OK
+
+
+def refuse_moved(context: Context) -> None:
+    """Raise Refused on a stack that has moved: it would start again beside the new one."""
+    for obstacle in moved_away(context.layout):
+        raise Refused(f"{obstacle.reason} Nothing was changed.", fix=obstacle.fix)
 
 
 def refuse_foreign_keys(context: Context, settings: Settings, manifest: Manifest) -> None:

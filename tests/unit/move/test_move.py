@@ -11,7 +11,9 @@ import pytest
 
 from scripts.core.console import Console
 from scripts.core.errors import UsageError
+from scripts.data.backup import restore
 from scripts.data.backup.drivers import objects
+from scripts.data.backup.errors import Refused
 from scripts.data.backup.manifest import Contents, Manifest, list_files
 from scripts.data.move.arriving import Arrived, arrived_file, missing_secrets, read_arrived
 from scripts.data.move.asking import is_of_this_move, name_of, other_context, other_environment
@@ -79,6 +81,16 @@ def test_the_mark_keeps_its_moment_and_keeps_the_stack_from_starting(tmp_path: P
     assert moved_away(layout)[0].reason == "This stack is moved to /srv/new, and was stopped."
     end_move(layout)
     assert read_moved(layout) is None
+
+
+def test_a_restore_does_not_start_a_stack_that_has_moved(tmp_path: Path) -> None:
+    layout = layout_in(tmp_path)
+    context = Context(layout, {}, Console(), FakeRunner())
+    begin_move(layout, "/srv/new", "TO")
+    with pytest.raises(Refused) as refused:
+        restore.run(context, backup="latest", dry_run=False, replace_data=True, with_smoke=False)
+    assert refused.value.message.endswith("Nothing was changed.")
+    assert refused.value.fix == "make move TO=/srv/new UNDO=1, which gives this stack its place back"
 
 
 def test_a_mark_that_cannot_be_read_is_one(tmp_path: Path) -> None:
