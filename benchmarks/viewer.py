@@ -84,6 +84,7 @@ def measure(rows: int, times: int, keep: Path | None, only: str) -> dict[str, Me
     """
     with tempfile.TemporaryDirectory(prefix="langfuse-viewer-") as directory:
         data = (keep or Path(directory)) / f"data-{rows}"
+        data.parent.mkdir(parents=True, exist_ok=True)
         if not data.exists():
             fresh = data.with_name(f"{data.name}.fresh")
             RunningEngine(fresh).start().stop()

@@ -119,7 +119,8 @@ def beside(machine: Machine, application: Path, target: Path, report: Report) ->
     began = time.monotonic()
     machine.clone(target)
     try:
-        assert checkout.run(f"make up COMPOSE_PROJECT_NAME={second.name}").returncode == 0
+        started = checkout.run(f"make up COMPOSE_PROJECT_NAME={second.name}")
+        assert started.returncode == 0, started.stdout + started.stderr
         up = time.monotonic() - began
         keys = "set -a; . .stack/credentials/default.env; set +a"
         done = checkout.run(f"{keys}; python -m pytest -q {application / TEST}")
@@ -127,8 +128,9 @@ def beside(machine: Machine, application: Path, target: Path, report: Report) ->
         found = {"clone and make up": up, "first passed test": time.monotonic() - began - up}
         report.measured(told("second checkout", found))
     finally:
-        assert checkout.run("make destroy YES=1").returncode == 0
-    assert second.leftovers() == {}
+        destroyed = checkout.run("make destroy YES=1")
+    assert destroyed.returncode == 0, destroyed.stdout + destroyed.stderr
+    assert second.leftovers() == {}, destroyed.stdout + destroyed.stderr
 
 
 def bundle(runner: Runner) -> str:
