@@ -18,7 +18,7 @@ bundle=$1 directory=$2 signers=$3
 for program in tar sha256sum python3; do
   command -v "$program" >/dev/null || fail "$program is not installed." "install it from the packages of this host."
 done
-## There only while this program works, or after it was killed: then what lies around it is its own.
+## There only while this program works, or after it was killed: then what is around it is its own.
 work=$directory/.installing
 if [ -e "$directory" ] && [ -n "$(ls -A "$directory")" ]; then
   [ -d "$work" ] && [ ! -L "$work" ] ||

@@ -226,7 +226,7 @@ def write_private(path: Path, text: str) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    # Exclusive: what is there may be a link of somebody else who may write into the directory.
+    # Exclusive: what is there may be a link of someone else who may write into the directory.
     fresh.unlink(missing_ok=True)
     handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     # What an operator's file has that is not UTF-8 is written back as it was read.

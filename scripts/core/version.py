@@ -21,7 +21,7 @@ def stack_version(root: Path) -> str:
 
 
 def _commit(root: Path) -> str:
-    # A copy without .git may lie in somebody else's checkout.
+    # A copy without .git may lie in someone else's checkout.
     if not (root / ".git").exists():
         return ""
     argv = ["git", "-C", str(root), "describe", "--always", "--exclude", "*", "--dirty=, edited"]

@@ -47,7 +47,7 @@ class Container:
         memory_limit: bytes; 0 without a limit.
         cpu_limit: CPUs; 0 without a limit.
         last_probe: what its health check printed last.
-        stays: whether Docker is told to keep it running, so that it is no one-shot service.
+        stays: whether Docker is told to keep it running, so that it is not a one-shot service.
         cut_off: whether it is on none of the networks it was started with: its own check cannot see that.
         image: as Compose named it.
         image_id: of its content.

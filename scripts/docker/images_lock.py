@@ -1,7 +1,7 @@
 """images.lock: the digests that `make lock` resolved, and how compose is made to use them.
 
 A tag can be moved to another image; a digest cannot. An image that came in a file (`make images-load`) has no
-digest of a registry, so the lock also knows its content. Docker's id is no help: it is the digest of the
+digest of a registry, so the lock also knows its content. Docker's id does not help: it is the digest of the
 configuration in the classic image store and that of the manifest in containerd's, which Docker 29 uses.
 """
 

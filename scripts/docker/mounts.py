@@ -147,7 +147,7 @@ def _mounts(model: Mapping[str, Any], layout: Layout) -> Iterator[tuple[str, Pat
     for name, service in sorted(model["services"].items()):
         for mount in service.get("volumes") or ():
             source = Path(str(mount.get("source")))
-            # What lies in the directory of the stack is made at the start, for its reader.
+            # What is in the directory of the stack is made at the start, for its reader.
             if mount.get("type") == "bind" and not source.is_relative_to(layout.stack_dir):
                 yield name, source, str(service.get("user") or "0")
 

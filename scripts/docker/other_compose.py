@@ -1,4 +1,4 @@
-"""The compose stack of another directory, which somebody else has written: read, asked, stopped, started."""
+"""The compose stack of another directory, which someone else has written: read, asked, stopped, started."""
 
 from __future__ import annotations
 

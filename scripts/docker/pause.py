@@ -29,7 +29,7 @@ class Rest:
             os.kill(self.process, 0)
         except ProcessLookupError:
             return True
-        except PermissionError:  # it is somebody else's, and there
+        except PermissionError:  # it is someone else's, and there
             return False
         return False
 

@@ -21,7 +21,7 @@ Config: TypeAlias = Mapping[str, Any]
 
 LOOPBACK = frozenset({"127.0.0.1", "::1"})
 
-# Services that end when their work is done: they have no health, and may not be started again for ever.
+# Services that end when their work is done: they have no health, and may not be started again forever.
 ONE_SHOT = frozenset({"buckets", "roles"})
 
 # Programs that commands run: they are there while a command is, have no health, and nobody waits for them.

@@ -35,7 +35,7 @@ def choose_engine(wanted: str, remembered: str, probes: Probes, compose_only: Se
         wanted: `ENGINE` of the environment or `.env`, or empty.
         remembered: the engine that holds the data of this stack, or empty before the first start.
         probes: asked for Docker and its images, in this order, when `compose` is a candidate.
-        compose_only: settings that somebody has given and the embedded engine does not have: there is no
+        compose_only: settings that someone has given and the embedded engine does not have: there is no
             way back to it without a word then.
 
     Raises:

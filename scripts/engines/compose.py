@@ -233,7 +233,7 @@ class ComposeEngine:
     def _other_version(self) -> list[Obstacle]:
         """A start would migrate the databases without a backup when only the default has changed.
 
-        Somebody who writes another version into `.env` or the call wants it.
+        Someone who writes another version into `.env` or the call wants it.
         """
         path = self.layout.langfuse_version_file
         ran = path.read_text(encoding="utf-8").strip() if path.exists() else ""
@@ -419,7 +419,7 @@ class ComposeEngine:
         self.progress.note("Taking down what was started; data that was there stays.")
         self.compose.run("down")
         made = {name.removeprefix("volume ") for name in set(self.data()) - volumes_before}
-        # With web, somebody may have sent something already.
+        # With web, someone may have sent something already.
         if made and not served:
             made -= volumes_of_others(self.runner, self.layout, self.compose.project)
             self.compose.client.run("volume", "rm", *sorted(made))

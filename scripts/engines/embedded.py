@@ -332,7 +332,7 @@ class EmbeddedEngine:
     def find(self) -> Process | None:
         """Return the engine that runs on this stack's data, or None.
 
-        A pid file that a crash left behind may name a process of somebody else by now: what counts is the
+        A pid file that a crash left behind may name a process of someone else by now: what counts is the
         command line of that process. The file may be gone, with the directory, while the engine runs.
         """
         try:

@@ -14,7 +14,7 @@ from scripts.settings.envfile import read_env
 FILES = "COMPOSE_FILE"
 SEPARATOR = "COMPOSE_PATH_SEPARATOR"
 PROJECT = "COMPOSE_PROJECT_NAME"
-# Make hands down what stands in its command, and nothing of what was exported before:
+# Make hands down what is in its command, and nothing of what was exported before:
 # https://www.gnu.org/software/make/manual/html_node/Options_002fRecursion.html
 MAKE = "MAKEFLAGS"
 # Speed and looks; all else that Compose reads would change what is started or deleted.
@@ -34,7 +34,7 @@ def own_environment(layout: Layout, environment: Mapping[str, str]) -> OwnEnviro
 
     - A list of compose files counts when it begins with this checkout's compose.yaml and adds files of this
       checkout to it. Others belong in compose.override.yaml, or into COMPOSE_FILE in `.env`.
-    - A name counts where it stands in the command, `make up COMPOSE_PROJECT_NAME=acme`, before the first
+    - A name counts where it is in the command, `make up COMPOSE_PROJECT_NAME=acme`, before the first
       start and where `.env` gives none: a stack keeps its name. One that was exported may be another
       project's.
     """

@@ -1,6 +1,6 @@
 """API keys of projects: made once, kept below `.stack/credentials/`, readable by the owner only.
 
-The first key of a project stands in `<project>.env`, further ones in `keys/<project>.<key>.env`. A key is
+The first key of a project is in `<project>.env`, further ones in `keys/<project>.<key>.env`. A key is
 *pending* (`….env.pending`) from the moment it is made until the server has accepted it; then the file gets
 its final name. So a run that was interrupted goes on with the same keys, and whoever reads `*.env` only ever
 sees keys that work. A key that another one has replaced is *retiring* (`….env.retiring`): it works until the

@@ -85,7 +85,7 @@ def _describe(fault: Any, model: type[BaseModel], source: Source, base: tuple[st
         context = fault["ctx"]
         return f"{source.place(where)}: {path}: {context['reason']}; {context['fix']}"
     value = fault["input"]
-    # What stands in the place of a variable's name may be a secret.
+    # What replaces a variable's name may be a secret.
     hidden = bool({"secret_from", "password_from", "extra_headers_from"} & set(loc)) or (
         isinstance(value, str) and looks_secret(value)
     )

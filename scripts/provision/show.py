@@ -24,7 +24,7 @@ _SIGNS = {
 _MOST = 20
 _MOST_LINES = 40
 _LONGEST = 500
-# What fits here stands in one line as `old -> new`; the rest is compared line by line.
+# What fits here is in one line as `old -> new`; the rest is compared line by line.
 _WIDTH = 80
 _AT_THE_BEGIN = re.compile(r"@@ -[01][ ,]")
 

@@ -43,7 +43,7 @@ class Source:
         path: where it lies.
         shown: what messages call it.
         data: its content as plain data.
-        root: its YAML nodes, or None where all of it stands in one place.
+        root: its YAML nodes, or None where all of it is in one place.
         line: how many lines stand before the text that `root` describes; the line itself without nodes.
     """
 

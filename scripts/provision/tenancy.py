@@ -365,7 +365,7 @@ class Bootstrap:
         Raises:
             StackError: something could not be created, or a key does not work afterwards.
         """
-        # Where the engine cannot do it somebody did it by hand.
+        # Where the engine cannot do it someone did it by hand.
         revoked = [one for one in (*plan.retired, *plan.pruned) if accepts(api, one)]
         if revoked:
             engine.revoke([one.public_key for one in revoked])
@@ -398,7 +398,7 @@ class Bootstrap:
         since the data have changed meanwhile, and does not take the secret of a public key anew.
 
         Raises:
-            ProvisioningError: a dead key is one that people use or that stands in config/, or a new one is
+            ProvisioningError: a dead key is one that people use or that is in config/, or a new one is
                 refused, too.
         """
         lost = [step for step in dead if step.key.fixed or step.credentials.verified]

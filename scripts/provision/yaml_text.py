@@ -45,7 +45,7 @@ def as_lines(value: Any) -> list[str]:
         return []
     if isinstance(value, str):
         return value.split("\n")
-    # What is innermost in a list stands in one line: {label: LOW, value: 0}.
+    # What is innermost in a list is in one line: {label: LOW, value: 0}.
     flow = False if isinstance(value, dict) else None
     text: str = yaml.dump(
         value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=flow, width=_UNFOLDED

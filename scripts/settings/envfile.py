@@ -43,7 +43,7 @@ class Assignment:
     """One `NAME=value` line. Double quotes stay: that they are wrong is for the check of values to say.
 
     Attributes:
-        literal: whether the value stands in single quotes, in which Compose replaces nothing.
+        literal: whether the value is in single quotes, in which Compose replaces nothing.
     """
 
     name: str

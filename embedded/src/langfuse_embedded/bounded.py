@@ -2,7 +2,7 @@
 
 A process that runs `Bounded` has no threads. It forks a child for each piece of work; what the child sends
 comes back in parts, and a child that exceeds a limit is ended. A project has one piece at work at a time and
-its others wait, so that nobody's work holds up somebody else's for longer than a piece takes. Children give
+its others wait, so that nobody's work holds up someone else's for longer than a piece takes. Children give
 way to the processes that serve everybody.
 """
 

@@ -16,7 +16,7 @@ class LoginProvider:
     Attributes:
         name: what the button says.
         issuer: its discovery document stands below, at `.well-known/openid-configuration`.
-        link_accounts: whether its word is enough to be somebody who has a password here.
+        link_accounts: whether its word is enough to be someone who has a password here.
     """
 
     name: str

@@ -18,7 +18,7 @@ def settle_sdk(public_key: str, *, forget: bool) -> None:
     manager = managers.get(public_key)
     if manager is None:
         return
-    # After shutdown() nobody empties its queues: it would wait for ever.
+    # After shutdown() nobody empties its queues: it would wait forever.
     flushing = threading.Thread(target=manager.flush, daemon=True)
     flushing.start()
     flushing.join(_FLUSH_SECONDS)

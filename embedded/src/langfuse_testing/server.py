@@ -183,7 +183,7 @@ class LangfuseServer:
         """Delete all that the project holds: traces, scores, prompts, datasets and the rest.
 
         Raises:
-            LangfuseFailed: the server is no embedded engine, or its EMBEDDED_ALLOW_RESET is not true.
+            LangfuseFailed: the server is not an embedded engine, or its EMBEDDED_ALLOW_RESET is not true.
         """
         with self._api() as api:
             _succeeded(api.post("/api/embedded/reset"), "cannot be reset")

@@ -41,7 +41,7 @@ class Surroundings:
 
     Attributes:
         settings: checked leniently, as a broken `.env` is one of the things to find.
-        env_file: what stands in `.env`; None when there is none, or it cannot be read.
+        env_file: what is in `.env`; None when there is none, or it cannot be read.
         env_fault: why it cannot be read, or empty.
         read_only: whether nothing may be written, not even a canary.
     """

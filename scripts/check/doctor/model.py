@@ -99,7 +99,7 @@ class Check:
     """One check.
 
     Attributes:
-        id: `group.name`; stays the same for ever, as tickets and scripts name it.
+        id: `group.name`; stays the same forever, as tickets and scripts name it.
         looks_at: what has to be so, one sentence for the reference page.
         fix: what to do when it is not.
         page: where more is said, relative to `docs/`.

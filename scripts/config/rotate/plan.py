@@ -74,7 +74,7 @@ def make_plan(
     Args:
         values: the settings.
         environment: of this process, which wins over `.env`.
-        given: the new value, where somebody else makes it or the operator wants this one.
+        given: the new value, where someone else makes it or the operator wants this one.
 
     Raises:
         UsageError: this cannot be rotated, or not so; nothing was changed.

@@ -1,4 +1,4 @@
-"""What stands in the way of taking a stack over. Pure: facts in, refusals and notes out."""
+"""What is in the way of taking a stack over. Pure: facts in, refusals and notes out."""
 
 from __future__ import annotations
 

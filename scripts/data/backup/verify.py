@@ -37,7 +37,7 @@ _OF_EXTERNAL = frozenset(
 
 
 def run(context: Context, *, backup: str, read_all: bool) -> int:
-    """The command. Touches neither the stack nor its data; exit code 1 when the backup is no good."""
+    """The command. Touches neither the stack nor its data; exit code 1 when the backup is unusable."""
     plan = make_plan(context, context.lenient_settings(), backup)
     show(context, plan)
     refuse_newer(plan)

@@ -39,7 +39,7 @@ LOST = {
 
 
 def run(context: Context, *, project: str, base_url: str, from_url: str, dry_run: bool) -> int:
-    """The command. What was read lies in `.stack/import` until all has arrived: a repeat goes on there."""
+    """The command. What was read is in `.stack/import` until all has arrived: a repeat goes on there."""
     with source_of(context, from_url) as source:
         with remote_of(context, project, base_url) as target:
             ends = (source.base_url, project_id(source), target.base_url, project_id(target))

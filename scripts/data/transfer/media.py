@@ -19,7 +19,7 @@ from .files import Manifest, Part, read_part, sha256
 from .remote import TransferError
 
 FILES = "media/files"
-# What stands in a text in its place: https://langfuse.com/docs/observability/features/multi-modality
+# What is in a text in its place: https://langfuse.com/docs/observability/features/multi-modality
 _TOKEN = re.compile(r"@@@langfuseMedia:type=[^|@]+\|id=([A-Za-z0-9_-]+)\|source=[^|@]+@@@")
 _FIELDS = {
     "observations": ("input", "output", "metadata"),

@@ -32,7 +32,7 @@ class Prepared:
 
     Attributes:
         entry: where it begins; None where there is nothing to do.
-        findings: what stands in the way, or should be known.
+        findings: what is in the way, or should be known.
         rows: what else the plan shows.
     """
 
@@ -52,7 +52,7 @@ def run(
 ) -> int:
     """The command `upgrade`.
 
-    Exit codes with `check`: 0 it may begin, or nothing is to do; 1 something stands in the way; 3 it may
+    Exit codes with `check`: 0 it may begin, or nothing is to do; 1 something is in the way; 3 it may
     begin, and something should be known before.
     """
     refuse_wrong_use(context, to, allow)

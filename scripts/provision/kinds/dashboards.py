@@ -150,7 +150,7 @@ def _tile_differences(name: str, old: Body | None, new: Body | None) -> list[Dif
     if old is None or new is None:
         return [Difference(f"widget {name!r}", old and "there", new and "there")]
     inner = differences(old["widget"] or {}, new["widget"] or {})
-    # The type stands in the options once more.
+    # The type is in the options once more.
     inner = tuple(one for one in inner if one.field != "chartConfig.type")
     places = differences({key: old[key] for key in _PLACE}, {key: new[key] for key in _PLACE})
     return [Difference(f"widget {name!r} {one.field}", one.old, one.new) for one in (*inner, *places)]

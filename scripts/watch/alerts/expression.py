@@ -10,7 +10,7 @@
 
 An aggregate without a metric is that of the alert's own. Units are `%`, `ms`, `s`, `min`, `h`.
 Times are seconds.
-A metric or a value with other characters than letters, digits, `_` and `.` stands in quotes.
+A metric or a value with other characters than letters, digits, `_` and `.` is in quotes.
 """
 
 from __future__ import annotations

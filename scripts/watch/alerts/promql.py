@@ -129,7 +129,7 @@ class Translator:
         left = self._bound(node.left, margin)
         right = self._bound(node.right, margin + 1)
         if node.operator == "/" and self.constant(node.right) is None:
-            right = f"({self._value(node.right)[0]} != 0)"  # nothing to divide by is no data, not infinity
+            right = f"({self._value(node.right)[0]} != 0)"  # nothing to divide by is not data, not infinity
         return f"{left} {node.operator} {right}", margin
 
     def _bound(self, node: Value, least: int) -> str:

@@ -183,7 +183,7 @@ class Exporter:
             return
         if date := answer.headers.get("date"):
             skew = (parsedate_to_datetime(date) - datetime.now(UTC)).total_seconds()
-            # The header has whole seconds: up to one second below is no skew.
+            # The header has whole seconds: up to one second below is not skew.
             self._telemetry.clock_skew.set(0 if -1 <= skew <= 0 else skew)
 
     async def _look_at_certificate(self) -> None:

@@ -44,7 +44,7 @@ def asker(client: AsyncApi, key: ProjectKey, slots: asyncio.Semaphore) -> Ask:
 async def gather_report(project: str, ask: Ask, now: datetime, costs: FixedCosts) -> Report:
     """Return the report of one project at the time `now`; `costs` has no trace. Raises MetricsError."""
     longest = window(now, max(WINDOWS))
-    # The first of the month lies before the longest window on the 31st.
+    # The first of the month is before the longest window on the 31st.
     first = longest.end.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     since_first = Span(min(longest.start, first), now)
     windows = await asyncio.gather(*(_window(ask, window(now, days), days) for days in WINDOWS))

@@ -75,7 +75,7 @@ def public_key(request: Request) -> str:
     except ValueError:  # not ASCII, not base64, not UTF-8
         return "unreadable"
     name = text.partition(":")[0]
-    # Somebody may have put the two in the wrong order.
+    # Someone may have put the two in the wrong order.
     return printable(name) if name.startswith("pk-lf-") else "that begins otherwise than pk-lf-"
 
 

@@ -55,7 +55,7 @@ class Intake:
     """A budget of bytes for bodies in memory.
 
     A project may hold as much as is left: one alone half of the budget, a second one half of the rest, and so
-    on, so that nobody ever finds it used up by somebody else. Nothing is held for what has not arrived. Where
+    on, so that nobody ever finds it used up by someone else. Nothing is held for what has not arrived. Where
     bodies of a project wait for each other, the one that waits longest goes on beyond the budget: one ends,
     then the next.
 

@@ -31,7 +31,7 @@ class MappingProblem(Exception):
 def variables_of(messages: Sequence[Mapping[str, str]]) -> list[str]:
     """Return the names of the variables in a prompt, in order, each once.
 
-    With blanks, dots or a digit at its start a name is no variable, although `compiled` may fill it.
+    With blanks, dots or a digit at its start a name is not a variable, although `compiled` may fill it.
     """
     names = [name for message in messages for name in _MUSTACHE.findall(message["content"])]
     return list(dict.fromkeys(name for name in names if _is_variable(name)))

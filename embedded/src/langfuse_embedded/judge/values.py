@@ -38,7 +38,7 @@ def variables(
 
 
 def text_of(value: Any) -> str:
-    """Return a value as it stands in a prompt: texts as they are, objects as compact JSON."""
+    """Return a value as it is in a prompt: texts as they are, objects as compact JSON."""
     if value is None:
         return ""
     return dumps(value) if isinstance(value, list | dict) else string(value)

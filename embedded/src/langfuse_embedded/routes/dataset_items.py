@@ -102,7 +102,7 @@ async def save_item(engine: Engine, project_id: str, body: dict[str, Any], besid
         await _require_fit(engine, project_id, dataset, values)
         with engine.state.transaction():
             if _present(engine, project_id, body, item_id) != checked:
-                continue  # somebody else has changed the item or the schema
+                continue  # someone else has changed the item or the schema
             missing = engine.media.missing(project_id, [one.media_id for one in references])
             if missing:
                 raise InvalidRequest(f"Dataset item references unknown media: {', '.join(missing)}")

@@ -83,7 +83,7 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """A file that a text refers to by its id, or an image that stands in it as a data URI (`source`).
+    """A file that a text refers to by its id, or an image that is in it as a data URI (`source`).
 
     `kind` is `image`, `audio`, `video` or `file`: how a page shows it. What it is, is for the record to say.
     """

@@ -41,7 +41,7 @@ def moment(ms: int | None) -> str:
 def ago(ms: int | None, now: int | None = None) -> str:
     """Return how long ago a moment was, in its largest unit: `12 s ago`, `3 min ago`, `5 h ago`, `2 d ago`.
 
-    Empty for what lies ahead, and for more than a year.
+    Empty for what is ahead, and for more than a year.
     """
     if ms is None:
         return ""

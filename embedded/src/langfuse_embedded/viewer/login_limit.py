@@ -16,7 +16,7 @@ _MAX_REMEMBERED = 10_000
 class LoginLimit:
     """Counts failures of the last five minutes by client address, and by address and account together.
 
-    Counting by account alone would let anybody lock somebody else out.
+    Counting by account alone would let anybody lock someone else out.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

@@ -36,7 +36,7 @@ FURTHER = "further fields"
 
 
 def messages_of(value: Any) -> list[Message]:
-    """Return the messages of a chat, or none when the value is no chat.
+    """Return the messages of a chat, or none when the value is not a chat.
 
     What stands beside the messages becomes a last one of the role `further fields`.
     """
@@ -145,7 +145,7 @@ def _langchain(role: str | None, fields: dict[str, Any]) -> Message | None:
 
 
 def _item(value: Any) -> Message | None:
-    """Return an item of OpenAI's responses that is no message as one: a call, its output, reasoning."""
+    """Return an item of OpenAI's responses that is not a message as one: a call, its output, reasoning."""
     if not isinstance(value, dict):
         return None
     kind = value.get("type")

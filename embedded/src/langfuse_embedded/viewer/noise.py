@@ -1,4 +1,4 @@
-"""What is no traffic of an application: lists and the overview leave it out by default."""
+"""What is not traffic of an application: lists and the overview leave it out by default."""
 
 from __future__ import annotations
 

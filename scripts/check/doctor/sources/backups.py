@@ -25,7 +25,7 @@ class Backups:
         repository: `open`, `absent`, or why it cannot be used.
         restic: whether the program is there.
         count: how many backups there are; 0 when it cannot be used.
-        same_disk: whether the repository lies on the file system of the data.
+        same_disk: whether the repository is on the file system of the data.
         unfinished_restore: whether a killed restore waits to be put back.
         rest: the worker that a backup has stopped, or None.
         left: directories that interrupted work left below `.stack`.

@@ -38,7 +38,7 @@ class Files:
 
     Attributes:
         env: `.env`; None when there is none.
-        credentials: the directory of credentials and what lies in it.
+        credentials: the directory of credentials and what is in it.
         data: directories with data and their parents below `.stack`.
         tracked: private files that are in version control.
         writable: whether the directory of the stack can be written.

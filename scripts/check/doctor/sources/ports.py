@@ -18,7 +18,7 @@ class Ports:
     """What was found.
 
     Attributes:
-        taken: ports that somebody else holds, a line each.
+        taken: ports that someone else holds, a line each.
         proxy_for_localhost: the proxy that calls to this machine would go through, or empty.
     """
 

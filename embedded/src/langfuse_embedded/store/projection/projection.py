@@ -96,7 +96,7 @@ class MetricsProjection:
     ) -> list[tuple[Any, ...]]:
         """Return the rows of a statement. All that is committed in `events.db` now is counted.
 
-        With `metadata`, the tables of metadata are filled, too. What lies beyond `horizon` in the sequence is
+        With `metadata`, the tables of metadata are filled, too. What is beyond `horizon` in the sequence is
         not visible yet.
 
         Raises:
