@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+from scripts.core.checksums import file_sha256
 
 from .errors import BackupError
 
@@ -22,8 +23,6 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "media": ("media", "postgres.media"),
 }
 """What people ask for first, and its table on either engine."""
-
-_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,15 +135,6 @@ def list_files(root: Path) -> tuple[StoredFile, ...]:
         StoredFile(path.relative_to(root).as_posix(), path.stat().st_size, file_sha256(path))
         for path in paths
     )
-
-
-def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal."""
-    whole = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            whole.update(chunk)
-    return whole.hexdigest()
 
 
 def file_differences(expected: Iterable[StoredFile], found: Iterable[StoredFile]) -> list[str]:

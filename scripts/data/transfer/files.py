@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 import re
 import sys
@@ -15,6 +14,7 @@ from typing import Any
 import orjson
 
 from scripts.api.client import Row
+from scripts.core.checksums import file_sha256
 from scripts.core.layout import write_private
 from scripts.core.outside import csv_cell, from_csv_cell
 
@@ -22,7 +22,6 @@ from .remote import TransferError
 
 FORMATS = ("parquet", "jsonl", "csv")
 MANIFEST = "manifest.json"
-_CHUNK = 1 << 20
 _SHORTEST_BUFFER = 1 << 24
 _NULL = "\\N"
 """What is nothing in CSV; a text of this form gets one more backslash."""
@@ -104,18 +103,9 @@ def damaged_parts(directory: Path, manifest: Manifest) -> list[str]:
         path = directory / part.path
         if not path.is_file():
             lines.append(f"{part.path} is missing")
-        elif sha256(path) != part.sha256:
+        elif file_sha256(path) != part.sha256:
             lines.append(f"{part.path} has other content than when it was exported")
     return lines
-
-
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal."""
-    whole = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            whole.update(chunk)
-    return whole.hexdigest()
 
 
 def write_part(directory: Path, path: str, rows: Sequence[Row], columns: Mapping[str, str]) -> Part:
@@ -129,7 +119,7 @@ def write_part(directory: Path, path: str, rows: Sequence[Row], columns: Mapping
         _write_csv(fresh, rows, columns)
     else:
         _write_parquet(fresh, rows, columns)
-    size, digest = fresh.stat().st_size, sha256(fresh)
+    size, digest = fresh.stat().st_size, file_sha256(fresh)
     fresh.replace(target)
     return Part(path, len(rows), size, digest)
 

@@ -14,8 +14,9 @@ import orjson
 from scripts.api import signed_urls
 from scripts.api.client import Api, Row
 from scripts.api.errors import NoAnswer, ObjectRefused
+from scripts.core.checksums import file_sha256
 
-from .files import Manifest, Part, read_part, sha256
+from .files import Manifest, Part, read_part
 from .remote import TransferError
 
 FILES = "media/files"
@@ -63,7 +64,7 @@ def download(remote: Api, into: Path, manifest: Manifest) -> Iterator[Row]:
             path = f"{FILES}/{media}"
             size = int(known[media]["contentLength"])
             manifest.parts = [part for part in manifest.parts if part.path != path]
-            manifest.parts.append(Part(path, 0, size, sha256(into / path)))
+            manifest.parts.append(Part(path, 0, size, file_sha256(into / path)))
         yield {**known[media], **reference}
 
 
