@@ -64,12 +64,12 @@ def measure(stack: Stack, content: Path, table: Table) -> None:
         table.add_row(what, f"{seconds:.1f}", said[-1] if said else "")
 
     def plan() -> int:
-        return bootstrap.run(stack.context, dry_run=True)
+        return bootstrap.bootstrap(stack.context, dry_run=True)
 
     def apply() -> int:
-        return bootstrap.run(stack.context, dry_run=False)
+        return bootstrap.bootstrap(stack.context, dry_run=False)
 
-    row("validate", lambda: validate.run(stack.context))
+    row("validate", lambda: validate.validate(stack.context))
     row("plan, nothing there yet", plan)
     row("apply all", apply)
     row("plan, all there", plan)
@@ -77,7 +77,10 @@ def measure(stack: Stack, content: Path, table: Table) -> None:
     row("plan, a tenth of all changed", plan)
     row("apply these changes", apply)
     into = stack.layout.root / "exported"
-    row("export-config", lambda: export_config.run(stack.context, into=into, project="kosmos", base_url=""))
+    row(
+        "export-config",
+        lambda: export_config.export_config(stack.context, into=into, project="kosmos", base_url=""),
+    )
 
 
 def describe(content: Path, prompts: int, items: int) -> None:

@@ -31,7 +31,7 @@ INSTALL_BOOTSTRAP = (
 )
 
 
-def run(context: Context, *, yes: bool, arguments: Sequence[str]) -> int:
+def rehearse(context: Context, *, yes: bool, arguments: Sequence[str]) -> int:
     """The command. `arguments` go to pytest."""
     installations = missing_programs(context)
     if installations:

@@ -29,7 +29,7 @@ def doctor(
     from .doctor import command
 
     execute(
-        lambda context: command.run(
+        lambda context: command.doctor(
             context,
             only=only,
             json_output=as_json,
@@ -63,7 +63,7 @@ def capacity(
     load = Load(
         spans_per_s, peak, payload_bytes, media_gib, retention_days, events_days, backup_days, available
     )
-    execute(lambda context: command.run(context, load, into=into, as_json=as_json))
+    execute(lambda context: command.capacity(context, load, into=into, as_json=as_json))
 
 
 @app.command()
@@ -73,4 +73,4 @@ def support_bundle(
     """Write an archive for whoever helps: doctor, configuration, logs, statistics; no secrets."""
     from .support import command
 
-    execute(lambda context: command.run(context, into=into))
+    execute(lambda context: command.support_bundle(context, into=into))

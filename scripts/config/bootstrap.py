@@ -20,7 +20,7 @@ from scripts.provision.tenancy import Bootstrap
 from scripts.settings.values import Settings
 
 
-def run(
+def bootstrap(
     context: Context,
     *,
     dry_run: bool,
@@ -31,18 +31,18 @@ def run(
 ) -> int:
     """The command: plan, show, apply. With `check`, a plan with changes ends with exit code 3."""
     settings = context.settings()
-    bootstrap = Bootstrap.load(context, settings)
+    desired = Bootstrap.load(context, settings)
     engine = running_engine(context, settings)
     refuse_other_secrets(context, engine, settings)
     lock = nullcontext() if dry_run else only_one_command(context.layout)
     with lock, Api(engine.local_url, attempts=ATTEMPTS) as api:
-        bootstrap = bootstrap.with_current_keys()
+        desired = desired.with_current_keys()
         with context.console.working("Comparing"):
-            tenancy = bootstrap.plan(engine, api, first_was_created=False, prune=prune)
-        with planned(bootstrap, tenancy, engine.local_url, prune=prune) as runs:
+            tenancy = desired.plan(engine, api, first_was_created=False, prune=prune)
+        with planned(desired, tenancy, engine.local_url, prune=prune) as runs:
             for line in unreadable(runs):
                 context.console.warn(line)
-            plans = shown_plans(bootstrap, tenancy, runs)
+            plans = shown_plans(desired, tenancy, runs)
             show_plans(context.console, plans, as_json=as_json)
             if dry_run:
                 return EXIT_DRIFT if check and any(plan.changes for plan in plans) else EXIT_OK
@@ -56,8 +56,8 @@ def run(
                     refusal="The deletion was not confirmed; nothing was changed.",
                     fix="make bootstrap PRUNE=1 YES=1 asks nothing; without PRUNE nothing is deleted.",
                 )
-            bootstrap.keep_new_keys()
-            done, written = apply(context.console, bootstrap, engine, api, tenancy, runs)
+            desired.keep_new_keys()
+            done, written = apply(context.console, desired, engine, api, tenancy, runs)
     if not as_json and (done or written):
         context.console.print(
             f"{show.plural(done, 'change')} made, {show.plural(written, 'credentials file')} written."

@@ -21,7 +21,7 @@ def init(
     """Begin the configuration of this site: config/local, which updates leave alone."""
     from scripts.config import init as command
 
-    execute(lambda context: command.run(context, source=source, dry_run=dry_run))
+    execute(lambda context: command.init(context, source=source, dry_run=dry_run))
 
 
 @app.command()
@@ -33,7 +33,9 @@ def plan(
     """Show what differs between config/ and the running server."""
     from scripts.config import bootstrap as command
 
-    execute(lambda context: command.run(context, dry_run=True, check=check, prune=prune, as_json=as_json))
+    execute(
+        lambda context: command.bootstrap(context, dry_run=True, check=check, prune=prune, as_json=as_json)
+    )
 
 
 @app.command()
@@ -41,7 +43,7 @@ def validate() -> None:
     """Check config/ without a server."""
     from scripts.config import validate as command
 
-    execute(command.run)
+    execute(command.validate)
 
 
 @app.command()
@@ -53,7 +55,7 @@ def credentials(
     """Print the API key of a project, secret included."""
     from scripts.config import credentials as command
 
-    execute(lambda context: command.run(context, project=project, key=key, file_format=file_format))
+    execute(lambda context: command.credentials(context, project=project, key=key, file_format=file_format))
 
 
 @app.command()
@@ -65,7 +67,7 @@ def export_config(
     """Write a project's prompts, datasets and other objects as files for config/."""
     from scripts.config import export_config as command
 
-    execute(lambda context: command.run(context, into=into, project=project, base_url=base_url))
+    execute(lambda context: command.export_config(context, into=into, project=project, base_url=base_url))
 
 
 @app.command("kubernetes-render")
@@ -108,7 +110,7 @@ def kubernetes_render(
     from .kubernetes import command
 
     execute(
-        lambda context: command.run(
+        lambda context: command.kubernetes_render(
             context,
             into=into,
             environment=environment,
@@ -143,7 +145,7 @@ def rotate(
     from .rotate import command
 
     execute(
-        lambda context: command.run(context, secret=secret, dry_run=dry_run, yes=yes, undo=undo, user=user)
+        lambda context: command.rotate(context, secret=secret, dry_run=dry_run, yes=yes, undo=undo, user=user)
     )
 
 
@@ -159,7 +161,7 @@ def bundle(
     """Write one file with all that a host without a network needs."""
     from scripts.images import bundle as command
 
-    execute(lambda context: command.run(context, file=file, key=key, with_images=images))
+    execute(lambda context: command.bundle(context, file=file, key=key, with_images=images))
 
 
 @app.command()

@@ -58,7 +58,7 @@ FORMATS: Mapping[str, Callable[[str, Variables], str]] = {
 }
 
 
-def run(context: Context, *, project: str, key: str, file_format: str) -> int:
+def credentials(context: Context, *, project: str, key: str, file_format: str) -> int:
     """The command. Raises UsageError for a project, key or format that does not exist."""
     if file_format not in FORMATS:
         raise UsageError(f"There is no format {file_format!r}.", fix=f"use one of {', '.join(FORMATS)}.")

@@ -12,7 +12,7 @@ from scripts.provision.faults import looks_secret
 from scripts.provision.server import Server
 
 
-def run(context: Context, *, into: Path, project: str, base_url: str) -> int:
+def export_config(context: Context, *, into: Path, project: str, base_url: str) -> int:
     """The command. Another server takes its key from LANGFUSE_PUBLIC_KEY and LANGFUSE_SECRET_KEY."""
     if into.exists() and (not into.is_dir() or any(into.iterdir())):
         raise UsageError(f"{into} exists already.", fix="name a new or empty directory with INTO=.")

@@ -15,7 +15,7 @@ SECRETS = "config/alertmanager/secrets"
 _LEFT_OUT = shutil.ignore_patterns(".git")
 
 
-def run(context: Context, *, source: str = TEMPLATE, dry_run: bool = False) -> int:
+def init(context: Context, *, source: str = TEMPLATE, dry_run: bool = False) -> int:
     """The command: copy a whole site, such as `examples/kosmos`, to `config/local`.
 
     Raises:

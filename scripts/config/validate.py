@@ -16,7 +16,7 @@ from scripts.watch.report.fixed import load_fixed_costs
 from .kubernetes.environments import FILE, load_environments
 
 
-def run(context: Context) -> int:
+def validate(context: Context) -> int:
     """The command. Every file is looked at; exit code 2 when one of them has problems."""
     code = EXIT_OK
     for check in (stack, alerts, retention, backups, costs, cluster):

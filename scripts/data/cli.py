@@ -18,7 +18,7 @@ def backup(dry_run: DryRun = False) -> None:
     """Save all stores, settings and keys as one encrypted set; works under load."""
     from .backup import backup as command
 
-    execute(lambda context: command.run(context, dry_run=dry_run))
+    execute(lambda context: command.backup(context, dry_run=dry_run))
 
 
 @app.command()
@@ -26,7 +26,7 @@ def backups(as_json: AsJson = False) -> None:
     """List the backups."""
     from .backup import listing as command
 
-    execute(lambda context: command.run(context, as_json=as_json))
+    execute(lambda context: command.backups(context, as_json=as_json))
 
 
 @app.command()
@@ -39,7 +39,7 @@ def backup_verify(
     """Prove that a backup restores: in a throw-away engine, compared by content."""
     from .backup import verify as command
 
-    execute(lambda context: command.run(context, backup=backup, read_all=read_all))
+    execute(lambda context: command.backup_verify(context, backup=backup, read_all=read_all))
 
 
 @app.command()
@@ -55,7 +55,7 @@ def restore(
 
     stores = [store for store in only.split(",") if store]
     execute(
-        lambda context: command.run(
+        lambda context: command.restore(
             context, backup=backup, dry_run=dry_run, replace_data=replace, with_smoke=smoke, only=stores
         )
     )
@@ -74,7 +74,11 @@ def reconcile(
     """Find what was acknowledged and cannot be read, and replay it."""
     from .reconcile import command
 
-    execute(lambda context: command.run(context, since=since, until=until, rate=rate, check=check, show=show))
+    execute(
+        lambda context: command.reconcile(
+            context, since=since, until=until, rate=rate, check=check, show=show
+        )
+    )
 
 
 @app.command()
@@ -90,7 +94,7 @@ def export(
     from .transfer import export as command
 
     execute(
-        lambda context: command.run(
+        lambda context: command.export(
             context,
             project=project,
             base_url=base_url,
@@ -119,12 +123,12 @@ def load(
         raise typer.BadParameter("name the directory of an export, or --from-url.")
     if source is None:
         execute(
-            lambda context: between.run(
+            lambda context: between.load_from_server(
                 context, project=project, base_url=base_url, from_url=from_url, dry_run=dry_run
             )
         )
     execute(
-        lambda context: load.run(
+        lambda context: load.load(
             context, project=project, base_url=base_url, source=source or Path(), dry_run=dry_run
         )
     )
@@ -135,7 +139,7 @@ def promote(dry_run: DryRun = False) -> None:
     """Move this stack from the embedded engine to the compose engine."""
     from .transfer import promote as command
 
-    execute(lambda context: command.run(context, dry_run=dry_run))
+    execute(lambda context: command.promote(context, dry_run=dry_run))
 
 
 @app.command()
@@ -163,14 +167,14 @@ def move(
     )
     if to:
         place = to
-        execute(lambda context: command.run_to(context, asking.other_context(context, place), options))
+        execute(lambda context: command.move_to(context, asking.other_context(context, place), options))
     elif into:
         directory = into
-        execute(lambda context: command.run_into(context, directory, options))
+        execute(lambda context: command.move_into(context, directory, options))
     elif source:
         directory = source
-        execute(lambda context: command.run_from(context, directory, options))
-    execute(lambda context: command.undo_alone(context, options))
+        execute(lambda context: command.move_from(context, directory, options))
+    execute(lambda context: command.move_back(context, options))
 
 
 @app.command()
@@ -178,7 +182,7 @@ def retention(apply: Apply = False) -> None:
     """Show the traces that config/retention.yaml lets go; with --apply, delete them."""
     from .retention import retention as command
 
-    execute(lambda context: command.run(context, apply=apply))
+    execute(lambda context: command.retention(context, apply=apply))
 
 
 @app.command()
@@ -194,7 +198,7 @@ def erase(
     """Show everything of a person, session, trace or tag; with --apply, delete it and leave a record."""
     from .retention import erase as command
 
-    execute(lambda context: command.run(context, way=way, value=value, apply=apply, verify=verify, by=by))
+    execute(lambda context: command.erase(context, way=way, value=value, apply=apply, verify=verify, by=by))
 
 
 @app.command()
@@ -210,7 +214,7 @@ def upgrade(
 
     allowed = [name for name in allow.split(",") if name]
     execute(
-        lambda context: command.run(context, to=to, check=check, yes=yes, with_smoke=smoke, allow=allowed)
+        lambda context: command.upgrade(context, to=to, check=check, yes=yes, with_smoke=smoke, allow=allowed)
     )
 
 
@@ -222,7 +226,7 @@ def rollback(
     """Go back to before the last upgrade, finished or not."""
     from .upgrade import command
 
-    execute(lambda context: command.roll_back(context, yes=yes, check=check))
+    execute(lambda context: command.rollback(context, yes=yes, check=check))
 
 
 @app.command()
@@ -230,7 +234,7 @@ def repair_migration(dry_run: DryRun = False, yes: Yes = False) -> None:
     """Finish a migration that was left unfinished (P3009, "Dirty database version")."""
     from .upgrade import repair as command
 
-    execute(lambda context: command.run(context, yes=yes, dry_run=dry_run))
+    execute(lambda context: command.repair_migration(context, yes=yes, dry_run=dry_run))
 
 
 @app.command()
@@ -238,4 +242,4 @@ def repair_queues(dry_run: DryRun = False, yes: Yes = False) -> None:
     """Cut off what a power cut has left at the end of Valkey's file, which does not start with it."""
     from .upgrade import repair_queues as command
 
-    execute(lambda context: command.run(context, yes=yes, dry_run=dry_run))
+    execute(lambda context: command.repair_queues(context, yes=yes, dry_run=dry_run))

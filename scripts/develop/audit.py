@@ -36,7 +36,7 @@ class Vulnerability:
         return f"{self.package} {self.version}: {self.name}; {fix}"
 
 
-def run(context: Context, *, database: str, required: bool) -> int:
+def audit(context: Context, *, database: str, required: bool) -> int:
     """The command: 0 nothing known, or skipped without the database (1 where it is `required`); 1 vulnerable.
 
     Raises:

@@ -22,7 +22,7 @@ def selftest(
     """Test this repository: its own tests, then the smoke tests with SDK 5 and SDK 4."""
     from scripts.develop import selftest as command
 
-    execute(lambda context: command.run(context, sdk4_python=sdk4_python))
+    execute(lambda context: command.selftest(context, sdk4_python=sdk4_python))
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -30,7 +30,7 @@ def rehearse(call: typer.Context, yes: Yes = False) -> None:
     """Try the compose stack on stand-in images in a real Docker engine; further arguments go to pytest."""
     from rehearsal import command
 
-    execute(lambda context: command.run(context, yes=yes, arguments=call.args))
+    execute(lambda context: command.rehearse(context, yes=yes, arguments=call.args))
 
 
 @app.command()
@@ -41,7 +41,7 @@ def audit(
     """Look up every pinned Python package in a database of known vulnerabilities."""
     from scripts.develop import audit as command
 
-    execute(lambda context: command.run(context, database=database, required=required))
+    execute(lambda context: command.audit(context, database=database, required=required))
 
 
 @app.command()
@@ -51,7 +51,7 @@ def sbom(
     """Write a list of every pinned package and image (CycloneDX)."""
     from scripts.develop import sbom as command
 
-    execute(lambda context: command.run(context, output=output))
+    execute(lambda context: command.sbom(context, output=output))
 
 
 @app.command()
@@ -67,7 +67,7 @@ def release(
     from scripts.develop import release as command
 
     execute(
-        lambda context: command.run(
+        lambda context: command.release(
             context,
             version=version,
             into=into or Path("dist", version),
@@ -86,4 +86,4 @@ def docs(
     """Generate .env.example and docs/reference/environment.md from the settings table."""
     from scripts.develop import docs as command
 
-    execute(lambda context: command.run(context, check=check))
+    execute(lambda context: command.docs(context, check=check))

@@ -33,7 +33,7 @@ def stale_documents(root: Path) -> list[str]:
     return [name for name, text in generated_documents().items() if _read(root / name) != text]
 
 
-def run(context: Context, *, check: bool) -> int:
+def docs(context: Context, *, check: bool) -> int:
     """The command: write the stale documents. Raises StackError with `check` when there are any."""
     root = context.layout.root
     stale = stale_documents(root)

@@ -52,7 +52,7 @@ class Facts:
     branch: str
 
 
-def run(
+def release(
     context: Context,
     *,
     version: str,
@@ -77,7 +77,7 @@ def run(
         UsageError: something is in the way; nothing was changed.
         StackError: a file could not be built. A commit of the version may be there then, a tag is not.
     """
-    facts = gather(context)
+    facts = gather_facts(context)
     problems = list(problems_of(version, facts, build_only=build_only))
     if (context.layout.root / into).exists():
         problems.append(f"{into} exists: delete it, or choose another with INTO=")
@@ -97,7 +97,7 @@ def run(
     return EXIT_OK
 
 
-def gather(context: Context) -> Facts:
+def gather_facts(context: Context) -> Facts:
     """Look at the checkout. Raises UsageError where it is none."""
     root = context.layout.root
     if context.runner.run(["git", "rev-parse", "--verify", "HEAD"]).returncode != 0:

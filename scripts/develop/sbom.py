@@ -29,7 +29,7 @@ _BUILT_HERE = "langfuse-stack-"
 Component = dict[str, Any]
 
 
-def run(context: Context, *, output: Path) -> int:
+def sbom(context: Context, *, output: Path) -> int:
     """The command. Raises SettingsError for settings from which the images do not follow."""
     root = context.layout.root
     settings = context.settings()

@@ -51,7 +51,7 @@ class Outcome:
         return "passed" if self.code == 0 else "FAILED", f"{self.name} ({self.seconds:.0f} s)"
 
 
-def run(context: Context, *, sdk4_python: Path) -> int:
+def selftest(context: Context, *, sdk4_python: Path) -> int:
     """The command. Runs every part, also after a failure."""
     clean = replace(context, environment=environment_of_tests(context))
     outcomes = [*test_running_stack(context)]

@@ -26,7 +26,7 @@ IMAGES = "images.tar.zst"
 DOWNLOAD_TIMEOUT_S = 1800.0
 
 
-def run(context: Context, *, file: Path, key: Path | None, with_images: bool | None) -> int:
+def bundle(context: Context, *, file: Path, key: Path | None, with_images: bool | None) -> int:
     """The command.
 
     Args:

@@ -17,7 +17,7 @@ URL = "https://endoflife.date/api/v1/products"
 Lookup = Callable[[Pinned], Published]
 
 
-def run(context: Context, *, online: bool) -> int:
+def images_check(context: Context, *, online: bool) -> int:
     """The command. Ends with 3 for what should be done soon. Raises StackError for what is out of support."""
     pinned = read_pinned()
     today = datetime.now(UTC).date()

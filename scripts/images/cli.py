@@ -58,4 +58,4 @@ def images_check(
     """Say which pinned images are out of support, or soon will be."""
     from scripts.images import check
 
-    execute(lambda context: check.run(context, online=online))
+    execute(lambda context: check.images_check(context, online=online))

@@ -12,7 +12,7 @@ from scripts.engines.base import EngineName
 from scripts.engines.context import Context
 
 
-def run(context: Context, *, yes: bool, dry_run: bool) -> int:
+def adopt(context: Context, *, yes: bool, dry_run: bool) -> int:
     """The command. Changes nothing in Docker: from then on this checkout may act on what is there."""
     project = context.lenient_settings()["COMPOSE_PROJECT_NAME"]
     remains = remains_of(context.runner, project, context.environment)

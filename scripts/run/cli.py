@@ -18,7 +18,7 @@ def up() -> None:
     """Start Langfuse, create what config/stack.yaml asks for, say where everything is."""
     from scripts.run import up as command
 
-    execute(command.run)
+    execute(command.up)
 
 
 @app.command()
@@ -26,7 +26,7 @@ def down() -> None:
     """Stop Langfuse and keep its data."""
     from scripts.run import down as command
 
-    execute(command.run)
+    execute(command.down)
 
 
 @app.command()
@@ -34,7 +34,7 @@ def status(as_json: AsJson = False) -> None:
     """Show what runs, how it is, and where its data is."""
     from scripts.run import status as command
 
-    execute(lambda context: command.run(context, as_json=as_json))
+    execute(lambda context: command.status(context, as_json=as_json))
 
 
 @app.command()
@@ -46,7 +46,7 @@ def logs(
     """Show the log."""
     from scripts.run import logs as command
 
-    execute(lambda context: command.run(context, service=service, lines=lines, follow=follow))
+    execute(lambda context: command.logs(context, service=service, lines=lines, follow=follow))
 
 
 @app.command()
@@ -56,7 +56,9 @@ def bootstrap(
     """Make the running server what config/ describes."""
     from scripts.config import bootstrap as command
 
-    execute(lambda context: command.run(context, dry_run=dry_run, prune=prune, yes=yes, as_json=as_json))
+    execute(
+        lambda context: command.bootstrap(context, dry_run=dry_run, prune=prune, yes=yes, as_json=as_json)
+    )
 
 
 @app.command()
@@ -64,7 +66,7 @@ def destroy(yes: Yes = False, dry_run: DryRun = False) -> None:
     """Delete all data and credentials, after a confirmation."""
     from scripts.run import destroy as command
 
-    execute(lambda context: command.run(context, yes=yes, dry_run=dry_run))
+    execute(lambda context: command.destroy(context, yes=yes, dry_run=dry_run))
 
 
 @app.command()
@@ -85,11 +87,13 @@ def adopt(
 
         directory = source
         execute(
-            lambda context: command.run(context, source=directory, check=check or dry_run, yes=yes, undo=undo)
+            lambda context: command.adopt(
+                context, source=directory, check=check or dry_run, yes=yes, undo=undo
+            )
         )
     from scripts.run import adopt as own
 
-    execute(lambda context: own.run(context, yes=yes, dry_run=dry_run))
+    execute(lambda context: own.adopt(context, yes=yes, dry_run=dry_run))
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -97,4 +101,4 @@ def smoke(call: typer.Context) -> None:
     """Run the smoke tests (BASE_URL= for another server); further arguments go to pytest."""
     from scripts.run import smoke as command
 
-    execute(lambda context: command.run(context, arguments=call.args))
+    execute(lambda context: command.smoke(context, arguments=call.args))

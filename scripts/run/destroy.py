@@ -10,7 +10,7 @@ from scripts.engines import data_secrets
 from scripts.engines.context import Context
 
 
-def run(context: Context, *, yes: bool, dry_run: bool) -> int:
+def destroy(context: Context, *, yes: bool, dry_run: bool) -> int:
     """The command. `.env` stays: it holds the operator's settings, and secrets that backups need."""
     settings = context.lenient_settings()
     engine = context.current_engine(settings)

@@ -6,7 +6,7 @@ from scripts.core.layout import only_one_command
 from scripts.engines.context import Context
 
 
-def run(context: Context) -> int:
+def down(context: Context) -> int:
     """The command. Safe to repeat."""
     engine = context.current_engine(context.lenient_settings())
     with only_one_command(context.layout):

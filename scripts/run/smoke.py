@@ -8,6 +8,6 @@ from scripts.engines.context import Context
 from scripts.engines.smoke import run_smoke_tests
 
 
-def run(context: Context, *, arguments: Sequence[str]) -> int:
+def smoke(context: Context, *, arguments: Sequence[str]) -> int:
     """The command. `arguments` go to pytest."""
     return run_smoke_tests(context, arguments=arguments)

@@ -22,7 +22,7 @@ _TIMEOUT_S = 5.0
 HEADS = ("Service", "State", "Up for", "Restarts", "Memory MiB", "Reached at")
 
 
-def run(context: Context, *, as_json: bool) -> int:
+def status(context: Context, *, as_json: bool) -> int:
     """The command. Exit code 0: runs and is healthy; 1: otherwise."""
     settings = context.lenient_settings()
     engine = context.current_engine(settings)

@@ -8,7 +8,7 @@ from scripts.provision.starting import start_stack
 from scripts.watch.alerts.compiled import compile_for_site, reload_services
 
 
-def run(context: Context) -> int:
+def up(context: Context) -> int:
     """The command."""
     compiled = compile_for_site(context.layout)
     start_stack(context)

@@ -18,7 +18,7 @@ def alerts(dry_run: DryRun = False) -> None:
     """Check config/alerts.yaml and compile it for Prometheus and Alertmanager."""
     from .alerts import command
 
-    execute(lambda context: command.run(context, dry_run=dry_run))
+    execute(lambda context: command.alerts(context, dry_run=dry_run))
 
 
 @app.command()
@@ -29,7 +29,7 @@ def alerts_check(
     """Evaluate all alerts now against the running engine."""
     from .alerts import check as command
 
-    execute(lambda context: command.run(context, project=project, base_url=base_url))
+    execute(lambda context: command.alerts_check(context, project=project, base_url=base_url))
 
 
 @app.command()
@@ -37,7 +37,7 @@ def exporter() -> None:
     """Serve Prometheus metrics about the server and the applications."""
     from .exporter import command
 
-    execute(command.run)
+    execute(command.exporter)
 
 
 @app.command()
@@ -48,7 +48,7 @@ def dashboard(
     """Write the overview of the last seven days, and all alerts, as one HTML page."""
     from .dashboard import command
 
-    execute(lambda context: command.run(context, output=output, base_url=base_url))
+    execute(lambda context: command.dashboard(context, output=output, base_url=base_url))
 
 
 @app.command()
@@ -60,7 +60,7 @@ def report(
     """Show cost, latency, errors and scores of 7 and 30 days; write them as CSV, JSON and an HTML page."""
     from .report import command
 
-    execute(lambda context: command.run(context, project=project, into=into, base_url=base_url))
+    execute(lambda context: command.report(context, project=project, into=into, base_url=base_url))
 
 
 @app.command()
@@ -82,7 +82,7 @@ def judges(
     options = command.Options(
         project, judge, human, source, days, threshold, coverage, target, base_url, as_json
     )
-    execute(lambda context: command.run(context, options))
+    execute(lambda context: command.judges(context, options))
 
 
 @app.command()
@@ -90,4 +90,4 @@ def canary() -> None:
     """Write a span and a score, read them back, say how long that took."""
     from .exporter import canary_command as command
 
-    execute(command.run)
+    execute(command.canary)

@@ -51,7 +51,7 @@ class Stack:
 
     def up(self) -> None:
         """Start it."""
-        assert up.run(self.context) == 0
+        assert up.up(self.context) == 0
 
     def stop(self) -> None:
         """Stop it, if it runs."""
@@ -63,12 +63,12 @@ class Stack:
 
     def back_up(self) -> Snapshot:
         """Make a backup; return it."""
-        assert backup.run(self.context, dry_run=False) == 0
+        assert backup.backup(self.context, dry_run=False) == 0
         return self.repository().snapshots()[-1]
 
     def restore(self, wanted: str = "latest", *, replace_data: bool = False, dry_run: bool = False) -> int:
         """Restore a backup without the smoke tests."""
-        return restore.run(
+        return restore.restore(
             self.context, backup=wanted, dry_run=dry_run, replace_data=replace_data, with_smoke=False
         )
 

@@ -236,7 +236,7 @@ def test_nothing_in_the_repository_is_readable_without_the_password(saved: Stack
 
 def test_backups_are_listed_newest_first_with_what_they_hold(stack: Stack) -> None:
     newest = stack.back_up()
-    assert listing.run(stack.context, as_json=True) == 0
+    assert listing.backups(stack.context, as_json=True) == 0
     text = stack.screen.out.getvalue()
     rows = json.loads(text[text.index("[\n") :])
     assert [row["observations"] for row in rows] == ["100", "100"]
@@ -248,7 +248,7 @@ def test_backups_are_listed_newest_first_with_what_they_hold(stack: Stack) -> No
 
 def test_verification_reads_everything_back_and_leaves_nothing(encrypted: Stack) -> None:
     before = files_of(encrypted)
-    assert verify.run(encrypted.context, backup="latest", read_all=True) == 0
+    assert verify.backup_verify(encrypted.context, backup="latest", read_all=True) == 0
     assert "8 samples through the API" in encrypted.screen.out.getvalue()
     assert "backup-verify" in last_successes(heartbeats_dir(encrypted.layout))
     assert files_of(encrypted) == before
@@ -271,7 +271,7 @@ def test_verification_fails_when_the_engine_gives_something_else_back(
     monkeypatch.setattr("scripts.data.backup.backup.capture", boasting)
     stack.back_up()
     with pytest.raises(BackupError, match="does not give back") as caught:
-        verify.run(stack.context, backup="latest", read_all=False)
+        verify.backup_verify(stack.context, backup="latest", read_all=False)
     assert any("observations is 5, 6 in the backup" in line for line in caught.value.details)
     assert "backup-verify" not in last_successes(heartbeats_dir(stack.layout))
 

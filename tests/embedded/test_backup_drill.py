@@ -69,14 +69,14 @@ def test_a_host_with_twenty_thousand_observations_comes_back_by_content(tmp_path
             assert acknowledged
             later = trace_id()
             send(kosmos, span_of(later, 0))
-        assert verify.run(stack.context, backup="latest", read_all=True) == 0
+        assert verify.backup_verify(stack.context, backup="latest", read_all=True) == 0
         password = read_env(stack.layout.env_file).values()["BACKUP_PASSWORD"]
         stack.lose_everything()
         assert stack.with_environment(BACKUP_PASSWORD=password).restore() == 0
         with stack.client() as kosmos:
             assert content_hash(kosmos) == before
             assert read(kosmos, traceId=later) == []
-        assert smoke.run(stack.context, arguments=["-q", "-k", "not examples"]) == 0
+        assert smoke.smoke(stack.context, arguments=["-q", "-k", "not examples"]) == 0
     finally:
         stack.stop()
 
@@ -104,7 +104,7 @@ def stack(filled: Stack, tmp_path: Path) -> Iterator[Stack]:
 
 def restore_only(stack: Stack, *stores: str) -> int:
     """Restore some stores of the latest backup."""
-    return restore.run(
+    return restore.restore(
         stack.context, backup="latest", dry_run=False, replace_data=True, with_smoke=False, only=stores
     )
 

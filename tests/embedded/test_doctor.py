@@ -449,7 +449,7 @@ class TestCommand:
     def run(self, stack: Stack, **arguments: object) -> tuple[int, str, str]:
         screen = Screen()
         console = type(stack.context.console)({"CI": "1"}, screen.out, screen.err)
-        code = command.run(replace(stack.context, console=console), **arguments)  # type: ignore[arg-type]
+        code = command.doctor(replace(stack.context, console=console), **arguments)  # type: ignore[arg-type]
         return code, screen.out.getvalue(), screen.err.getvalue()
 
     def test_all_well_ends_with_0(self, stack: Stack) -> None:

@@ -205,7 +205,9 @@ def context_with_key(source: Stack, target: Stack, **environment: str) -> Contex
 def bring(source: Stack, target: Stack, *, dry_run: bool = False, **environment: str) -> int:
     """Import the project of the source into one of the target."""
     context = context_with_key(source, target, **environment)
-    return between.run(context, project="zeus", base_url="", from_url=url_of(source), dry_run=dry_run)
+    return between.load_from_server(
+        context, project="zeus", base_url="", from_url=url_of(source), dry_run=dry_run
+    )
 
 
 def whole(client: httpx.Client) -> dict[str, Any]:
@@ -416,7 +418,7 @@ def test_without_a_key_or_from_a_project_into_itself_nothing_is_read(source: Sta
         bring(source, target, FROM_SECRET_KEY="")
     assert "FROM_PUBLIC_KEY and FROM_SECRET_KEY" in caught.value.fix
     with pytest.raises(UsageError, match="imported into itself"):
-        between.run(
+        between.load_from_server(
             context_with_key(source, source),
             project="kosmos",
             base_url="",

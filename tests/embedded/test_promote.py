@@ -41,7 +41,7 @@ def test_after_a_failure_the_embedded_engine_goes_on_with_all_it_had(
     monkeypatch.setattr("scripts.data.transfer.promote.start_stack", fail)
     monkeypatch.setattr("scripts.engines.compose.ComposeEngine.stop", lambda _: False)
     with pytest.raises(EngineError, match="images are gone"):
-        promote.run(stack.context, dry_run=False)
+        promote.promote(stack.context, dry_run=False)
     assert exported == [20]
     assert stack.layout.engine_file.read_text() == "embedded\n"
     with stack.client() as client:
@@ -49,7 +49,7 @@ def test_after_a_failure_the_embedded_engine_goes_on_with_all_it_had(
 
 
 def test_a_dry_run_only_says_what_would_be_moved(stack: Stack) -> None:
-    assert promote.run(stack.context, dry_run=True) == 0
+    assert promote.promote(stack.context, dry_run=True) == 0
     assert "kosmos, zeus" in stack.screen.err.getvalue()
     assert stack.running()
     assert not (stack.layout.stack_dir / "promote").exists()
@@ -60,4 +60,4 @@ def test_a_stack_without_data_on_the_embedded_engine_is_refused(tmp_path: Path) 
         BACKUP_PASSWORD="0" * 64, LANGFUSE_INIT_USER_PASSWORD="password-of-test"
     )
     with pytest.raises(UsageError, match="nothing to promote"):
-        promote.run(elsewhere.context, dry_run=False)
+        promote.promote(elsewhere.context, dry_run=False)

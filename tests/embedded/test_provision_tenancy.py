@@ -84,7 +84,7 @@ class Stack:
     def bootstrap(self, **options: bool) -> str:
         """Run bootstrap; return what it printed."""
         begin = len(self.out.getvalue())
-        assert bootstrap.run(self.context, dry_run=False, **options) == 0
+        assert bootstrap.bootstrap(self.context, dry_run=False, **options) == 0
         return self.out.getvalue()[begin:]
 
     def keys(self, stem: str) -> tuple[str, str]:
@@ -104,11 +104,11 @@ class Stack:
 @contextmanager
 def running(directory: Path) -> Iterator[Stack]:
     stack = Stack(directory)
-    assert up.run(stack.context) == 0
+    assert up.up(stack.context) == 0
     try:
         yield stack
     finally:
-        down.run(stack.context)
+        down.down(stack.context)
 
 
 @pytest.fixture
@@ -158,7 +158,7 @@ def test_a_rotated_key_works_beside_the_old_one_until_the_next_run(stack: Stack)
 def test_a_plan_of_a_rotation_names_the_key_and_nothing_that_is_there_already(untouched: Stack) -> None:
     begin = len(untouched.out.getvalue())
     with untouched.edited("      - name: app\n", "      - {name: app, rotation: 1}\n"):
-        assert bootstrap.run(untouched.context, dry_run=True, check=True) == EXIT_DRIFT
+        assert bootstrap.bootstrap(untouched.context, dry_run=True, check=True) == EXIT_DRIFT
     changes = [
         line
         for line in untouched.out.getvalue()[begin:].splitlines()
@@ -188,7 +188,7 @@ def test_an_interrupted_rotation_goes_on_with_the_key_that_was_made(
     with monkeypatch.context() as patch:
         patch.setattr("scripts.provision.tenancy.accepts", _interrupted_by_a_new_key())
         with pytest.raises(KeyboardInterrupt):
-            bootstrap.run(stack.context, dry_run=False)
+            bootstrap.bootstrap(stack.context, dry_run=False)
     (pending,) = stack.layout.credentials_dir.rglob("*.pending")
     made = read_env(pending).values()["LANGFUSE_PUBLIC_KEY"]
     stack.bootstrap()
@@ -239,7 +239,7 @@ def test_a_crash_after_any_step_of_keys_members_and_projects_is_made_good_by_the
     with monkeypatch.context() as patch:
         patch.setattr(owner, step, then_crash)
         with pytest.raises(KeyboardInterrupt):
-            bootstrap.run(stack.context, dry_run=False)
+            bootstrap.bootstrap(stack.context, dry_run=False)
     pending = {path.name: path.read_text() for path in stack.layout.credentials_dir.rglob("*.pending")}
     stack.bootstrap()
 
@@ -285,9 +285,9 @@ def test_a_renamed_organization_is_renamed_on_the_server_and_up_says_what_the_se
     stack: Stack,
 ) -> None:
     stack.edit("id: acme, name: Acme}", "id: acme, name: Acme Research}")
-    assert bootstrap.run(stack.context, dry_run=True) == 0
+    assert bootstrap.bootstrap(stack.context, dry_run=True) == 0
     assert '~ organization acme\n      name: "Acme" -> "Acme Research"' in stack.out.getvalue()
-    assert up.run(stack.context) == 0
+    assert up.up(stack.context) == 0
     assert "in organization Acme Research" in stack.out.getvalue()
     answer = httpx.get(f"http://127.0.0.1:{stack.port}/api/public/projects", auth=stack.keys("kosmos"))
     assert answer.json()["data"][0]["organization"] == {"id": "acme", "name": "Acme Research"}
@@ -295,23 +295,25 @@ def test_a_renamed_organization_is_renamed_on_the_server_and_up_says_what_the_se
 
 
 def test_check_ends_with_3_on_drift_and_changes_nothing(untouched: Stack) -> None:
-    assert bootstrap.run(untouched.context, dry_run=True, check=True) == 0
+    assert bootstrap.bootstrap(untouched.context, dry_run=True, check=True) == 0
     begin = len(untouched.out.getvalue())
     with untouched.edited("max_value: 1\n", "max_value: 3\n", "scores.yaml"):
-        assert bootstrap.run(untouched.context, dry_run=True, check=True, as_json=True) == EXIT_DRIFT == 3
+        assert (
+            bootstrap.bootstrap(untouched.context, dry_run=True, check=True, as_json=True) == EXIT_DRIFT == 3
+        )
         shown = json.loads(untouched.out.getvalue()[begin:])
         assert shown["changes"] == 1
         (change,) = shown["plans"][0]["changes"]
         assert change["differences"] == [{"field": "maxValue", "old": 1.0, "new": 3.0}]
-        assert bootstrap.run(untouched.context, dry_run=True, check=True) == 3
-    assert bootstrap.run(untouched.context, dry_run=True, check=True) == 0
+        assert bootstrap.bootstrap(untouched.context, dry_run=True, check=True) == 3
+    assert bootstrap.bootstrap(untouched.context, dry_run=True, check=True) == 0
 
 
 def test_prune_without_anybody_to_ask_deletes_nothing(stack: Stack) -> None:
     shutil.rmtree(stack.root / "config" / "prompts")
     stack.edit("prompts, ", "")
     with pytest.raises(UsageError, match="not confirmed; nothing was changed"):
-        bootstrap.run(stack.context, dry_run=False, prune=True)
+        bootstrap.bootstrap(stack.context, dry_run=False, prune=True)
     assert "4 prompts" in stack.bootstrap()
     assert "4 changes made" in stack.bootstrap(prune=True, yes=True)
 
@@ -335,7 +337,7 @@ def test_keys_projects_and_members_that_left_the_files_are_named_and_only_keys_c
     assert "    left alone, not in config/: 1 API key (ci)\n" in shown
     assert stack.status(ci) == 200
     with pytest.raises(UsageError, match="not confirmed; nothing was changed"):
-        bootstrap.run(stack.context, dry_run=False, prune=True)
+        bootstrap.bootstrap(stack.context, dry_run=False, prune=True)
     assert stack.status(ci) == 200
     shown = stack.bootstrap(prune=True, yes=True)
     assert f"  - API key {ci[0]}  (not in config/)\n" in shown
@@ -358,7 +360,7 @@ def test_a_key_that_is_still_in_use_is_not_revoked_after_a_crash_between_two_fil
 
 def test_a_second_bootstrap_at_the_same_time_is_refused(untouched: Stack) -> None:
     with only_one_command(untouched.layout), pytest.raises(StackError, match="Another command"):
-        bootstrap.run(untouched.context, dry_run=False)
+        bootstrap.bootstrap(untouched.context, dry_run=False)
 
 
 def test_settings_that_name_another_port_than_the_running_engine_are_refused(untouched: Stack) -> None:
@@ -366,7 +368,7 @@ def test_settings_that_name_another_port_than_the_running_engine_are_refused(unt
         untouched.context, environment={**untouched.context.environment, "LANGFUSE_PORT": str(free_port())}
     )
     with pytest.raises(EngineError, match=f"runs at http://127.0.0.1:{untouched.port}, but the settings"):
-        bootstrap.run(moved, dry_run=True)
+        bootstrap.bootstrap(moved, dry_run=True)
 
 
 def test_an_invalid_configuration_touches_nothing(untouched: Stack) -> None:
@@ -377,7 +379,7 @@ def test_an_invalid_configuration_touches_nothing(untouched: Stack) -> None:
         untouched.edited("data_type: TEXT", "data_type: TEXTS", "scores.yaml"),
         pytest.raises(StackFileError),
     ):
-        bootstrap.run(untouched.context, dry_run=False)
+        bootstrap.bootstrap(untouched.context, dry_run=False)
     assert {path: path.stat().st_mtime_ns for path in directory.rglob("*")} == before
 
 
@@ -385,7 +387,7 @@ def test_a_missing_secret_is_found_before_anything_is_started(tmp_path: Path) ->
     stack = Stack(tmp_path / "stack")
     del stack.environment["ACME_GATEWAY_KEY"]
     with pytest.raises(UsageError, match="acme-gateway takes its secret from ACME_GATEWAY_KEY") as caught:
-        up.run(stack.context)
+        up.up(stack.context)
     assert caught.value.fix == "set ACME_GATEWAY_KEY in the environment or in .env."
     assert not stack.layout.stack_dir.exists()
     assert not stack.layout.env_file.exists()
@@ -396,7 +398,10 @@ def test_credentials_come_in_the_forms_that_applications_take(untouched: Stack) 
 
     def shown(file_format: str) -> str:
         begin = len(untouched.out.getvalue())
-        assert credentials.run(untouched.context, project="kosmos", key="ci", file_format=file_format) == 0
+        assert (
+            credentials.credentials(untouched.context, project="kosmos", key="ci", file_format=file_format)
+            == 0
+        )
         return untouched.out.getvalue()[begin:]
 
     assert f"LANGFUSE_SECRET_KEY={secret}\n" in shown("env")
@@ -406,19 +411,19 @@ def test_credentials_come_in_the_forms_that_applications_take(untouched: Stack) 
     assert f"gh secret set LANGFUSE_SECRET_KEY --body {secret}\n" in shown("github")
     for wrong in ({"project": "hera"}, {"key": "none"}, {"file_format": "xml"}):
         with pytest.raises(UsageError):
-            credentials.run(
+            credentials.credentials(
                 untouched.context, **{"project": "kosmos", "key": "ci", "file_format": "env", **wrong}
             )
 
 
 def test_export_config_writes_a_new_directory_only(untouched: Stack) -> None:
     into = untouched.root / "out"
-    assert export_config.run(untouched.context, into=into, project="kosmos", base_url="") == 0
+    assert export_config.export_config(untouched.context, into=into, project="kosmos", base_url="") == 0
     assert sorted(path.name for path in into.iterdir())[:2] == ["annotation_queues.yaml", "dashboards.yaml"]
     with pytest.raises(UsageError, match="exists already"):
-        export_config.run(untouched.context, into=into, project="kosmos", base_url="")
+        export_config.export_config(untouched.context, into=into, project="kosmos", base_url="")
     with pytest.raises(UsageError, match=r"The key for https://langfuse\.acme\.example is not set"):
-        export_config.run(
+        export_config.export_config(
             untouched.context,
             into=untouched.root / "new",
             project="",
@@ -434,7 +439,7 @@ def test_export_config_warns_of_secrets_that_the_files_would_not_be_taken_with(u
         ):
             client.post(f"/api/public/{path}", json=body).raise_for_status()
     into = untouched.root / "leaked"
-    assert export_config.run(untouched.context, into=into, project="zeus", base_url="") == 0
+    assert export_config.export_config(untouched.context, into=into, project="zeus", base_url="") == 0
     warning = " ".join(untouched.err.getvalue().split())
     assert f"{into}/datasets.yaml contains what looks like a secret" in warning
     assert "score_configs.yaml contains" not in warning
@@ -457,36 +462,36 @@ def test_another_encryption_key_than_that_of_the_data_is_refused_before_anything
     former = read_env(stack.layout.env_file).values()[name]
     write_values(stack.layout.env_file, {name: OTHER_SALT})
     with pytest.raises(UsageError, match=f"{name} is not what this stack's data was written with"):
-        bootstrap.run(stack.context, dry_run=False)
-    down.run(stack.context)
+        bootstrap.bootstrap(stack.context, dry_run=False)
+    down.down(stack.context)
     with pytest.raises(UsageError, match="make destroy"):
-        up.run(stack.context)
+        up.up(stack.context)
     assert not stack.context.current_engine(stack.context.settings()).state().running
     write_values(stack.layout.env_file, {name: former})
-    assert up.run(stack.context) == 0
+    assert up.up(stack.context) == 0
     assert stack.status(stack.keys("kosmos")) == 200
 
 
 def test_other_secrets_are_taken_once_the_data_are_deleted(stack: Stack) -> None:
     with_salt(stack, OTHER_SALT)
-    assert destroy.run(stack.context, yes=True, dry_run=False) == 0
-    assert up.run(stack.context) == 0
+    assert destroy.destroy(stack.context, yes=True, dry_run=False) == 0
+    assert up.up(stack.context) == 0
     assert stack.status(stack.keys("kosmos")) == 200
 
 
 def test_with_another_salt_every_key_goes_on_working(stack: Stack) -> None:
     former = {stem: stack.keys(stem) for stem in ("kosmos", "keys/kosmos.ci", "zeus")}
     with_salt(stack, OTHER_SALT)
-    down.run(stack.context)
-    assert up.run(stack.context) == 0
+    down.down(stack.context)
+    assert up.up(stack.context) == 0
     said = "the first call with each API key takes a moment longer"
     assert said in " ".join(stack.err.getvalue().split())
     assert {stem: stack.keys(stem) for stem in former} == former
     assert [stack.status(keys) for keys in former.values()] == [200] * 3
     assert stack.bootstrap().endswith("Nothing to change.\n")
     stack.err.truncate(0)
-    down.run(stack.context)
-    assert up.run(stack.context) == 0
+    down.down(stack.context)
+    assert up.up(stack.context) == 0
     assert said not in " ".join(stack.err.getvalue().split())
 
 
@@ -494,8 +499,8 @@ def test_with_another_salt_every_key_goes_on_working(stack: Stack) -> None:
 def test_secrets_are_taken_as_the_server_takes_them(stack: Stack, secret: str) -> None:
     keys = stack.keys("kosmos")
     write_values(stack.layout.env_file, {"SALT": secret, "NEXTAUTH_SECRET": secret})
-    down.run(stack.context)
-    assert up.run(stack.context) == 0
+    down.down(stack.context)
+    assert up.up(stack.context) == 0
     assert stack.status(keys) == 200
     with closing(sqlite3.connect(stack.layout.embedded_dir / "state.db")) as db:
         query = "select secret_hash from api_keys where public_key = ?"
@@ -517,39 +522,39 @@ def spoil(stack: Stack, *public_keys: str) -> None:
 
 def test_a_pending_key_that_the_server_has_with_another_secret_is_made_anew(stack: Stack) -> None:
     """Data was put back from a time between two starts, and nobody was given the key yet."""
-    down.run(stack.context)
+    down.down(stack.context)
     ci = stack.layout.credentials_dir / "keys" / "kosmos.ci.env"
     dead = stack.keys("keys/kosmos.ci")[0]
     ci.rename(ci.with_name(f"{ci.name}.pending"))
     spoil(stack, dead)
-    assert up.run(stack.context) == 0
+    assert up.up(stack.context) == 0
     assert stack.keys("keys/kosmos.ci")[0] != dead
     assert stack.status(stack.keys("keys/kosmos.ci")) == 200
     assert stack.bootstrap().endswith("Nothing to change.\n")
 
 
 def test_the_first_key_is_made_anew_too_and_the_content_is_written_with_it(stack: Stack) -> None:
-    down.run(stack.context)
+    down.down(stack.context)
     spoil(stack, *(stack.keys(stem)[0] for stem in ("kosmos", "keys/kosmos.ci", "zeus")))
     for path in stack.layout.credentials_dir.rglob("*.env"):
         path.rename(path.with_name(f"{path.name}.pending"))
     stack.edit("pk-lf-test-zeus", "pk-lf-test-zeus-2", "zeus.yaml")
-    assert up.run(stack.context) == 0
+    assert up.up(stack.context) == 0
     assert stack.status(stack.keys("kosmos")) == 200
     assert stack.bootstrap().endswith("Nothing to change.\n")
 
 
 def test_where_secrets_are_lost_a_rotation_makes_new_keys(stack: Stack) -> None:
-    down.run(stack.context)
+    down.down(stack.context)
     spoil(stack, *(stack.keys(stem)[0] for stem in ("kosmos", "keys/kosmos.ci", "zeus")))
     with pytest.raises(ProvisioningError, match=r"refuses the secret of pk-lf-.*kosmos.*zeus") as refused:
-        up.run(stack.context)
+        up.up(stack.context)
     assert "raise `rotation` of the key in config/stack.yaml" in refused.value.fix
     assert "choose a new public key there" in refused.value.fix
     stack.edit("      - name: app\n", "      - {name: app, rotation: 1}\n")
     stack.edit("{name: ci, rotation: 1}", "{name: ci, rotation: 2}")
     stack.edit("pk-lf-test-zeus", "pk-lf-test-zeus-2", "zeus.yaml")
-    assert up.run(stack.context) == 0
+    assert up.up(stack.context) == 0
     assert [stack.status(stack.keys(stem)) for stem in ("kosmos", "keys/kosmos.ci", "zeus")] == [200] * 3
     stack.bootstrap()  # revokes the former ones
     assert stack.bootstrap().endswith("Nothing to change.\n")
@@ -559,7 +564,7 @@ def test_the_log_shows_the_request_that_was_refused(
     untouched: Stack, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert untouched.status(("pk-lf-test-nobody", "sk-lf-test-nobody")) == 401
-    assert logs.run(untouched.context, service="", lines=20, follow=False) == 0
+    assert logs.logs(untouched.context, service="", lines=20, follow=False) == 0
     shown = capfd.readouterr().out
     assert "GET /api/public/projects -> 401" in shown
     assert "key pk-lf-test-nobody" in shown

@@ -32,7 +32,7 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
 def reconcile(stack: Stack) -> int:
     """Compare everything up to now."""
     until = (datetime.now(UTC) + timedelta(minutes=1)).isoformat()
-    return command.run(stack.context, since="1h", until=until, rate=100, check=True)
+    return command.reconcile(stack.context, since="1h", until=until, rate=100, check=True)
 
 
 def test_record_and_metrics_agree(stack: Stack) -> None:

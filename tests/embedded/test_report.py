@@ -24,7 +24,7 @@ from scripts.engines.context import Context
 from scripts.watch.alerts.queries import OWN_ENVIRONMENTS
 from scripts.watch.alerts.reader import MetricsError
 from scripts.watch.overview import read_overviews
-from scripts.watch.report.command import gather_reports, render, write
+from scripts.watch.report.command import gather_reports, render, write_report
 from scripts.watch.report.files import csv_files, json_of
 from scripts.watch.report.fixed import FixedCosts, FreeTier, Subscription
 from scripts.watch.report.model import Latency, Report, Window
@@ -255,7 +255,7 @@ def test_subscriptions_and_free_tiers_are_added_to_what_calls_cost(data: Data, r
 
 
 def test_the_files_say_the_same_as_the_report(report: Report, tmp_path: Path) -> None:
-    write(report, "<p>the page</p>", tmp_path)
+    write_report(report, "<p>the page</p>", tmp_path)
     assert (tmp_path / "report.html").read_text() == "<p>the page</p>"
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "agents.csv",

@@ -73,10 +73,10 @@ def test_old_traces_go_and_new_held_and_other_ones_stay(stack: Stack) -> None:
         send(client, span(long_lived, start=OLD), span(long_lived, start=january))
         gone = trace_id()
         send(other, span(old, start=OLD), span(gone, start=january, attributes=staging))
-        assert retention.run(stack.context, apply=False, now=NOW) == 0
+        assert retention.retention(stack.context, apply=False, now=NOW) == 0
         assert len(read(client)) == 7
         assert "kosmos: 1 traces with 1 observations" in stack.screen.out.getvalue()
-        assert retention.run(stack.context, apply=True, now=NOW) == 0
+        assert retention.retention(stack.context, apply=True, now=NOW) == 0
         assert {row["traceId"] for row in read(client)} == {held, mixed, long_lived, recent}
         assert {row["traceId"] for row in read(other)} == {old}
 
@@ -90,7 +90,7 @@ def test_deleted_traces_give_their_disk_space_back(stack: Stack) -> None:
     stack.stop()
     before = (stack.layout.embedded_dir / "events.db").stat().st_size
     stack.up()
-    assert retention.run(stack.context, apply=True, now=NOW) == 0
+    assert retention.retention(stack.context, apply=True, now=NOW) == 0
     stack.stop()
     after = (stack.layout.embedded_dir / "events.db").stat().st_size
     assert before - after > 20 * 14_000
@@ -133,12 +133,12 @@ def test_nothing_of_an_erased_person_is_left_in_any_file(stack: Stack) -> None:
         [job] = jobs.due(OLD, 1, (), ())
         jobs.finish(job, "error", OLD, error=f"not JSON: {person}")
         jobs.close()
-        assert erase.run(stack.context, way="user", value=person, apply=False, by="") == 0
+        assert erase.erase(stack.context, way="user", value=person, apply=False, by="") == 0
         assert len(read(client, traceId=trace)) == 2
-        assert erase.run(stack.context, way="user", value=person, apply=False, by="", verify=True) == 1
+        assert erase.erase(stack.context, way="user", value=person, apply=False, by="", verify=True) == 1
         assert "Engine events.db blocks" in stack.screen.err.getvalue()
         assert "Engine judge.db jobs" in stack.screen.err.getvalue()
-        assert erase.run(stack.context, way="user", value=person, apply=True, by="athena", verify=True) == 0
+        assert erase.erase(stack.context, way="user", value=person, apply=True, by="athena", verify=True) == 0
         assert read(client, traceId=trace) == []
         assert client.get("/api/public/dataset-items/case-1").status_code == 404
         assert [row["traceId"] for row in read(client)] == [kept]
@@ -164,7 +164,7 @@ def test_nothing_of_an_erased_person_is_left_in_any_file(stack: Stack) -> None:
     assert person not in json.dumps(record)
     assert trace not in json.dumps(record)
     stack.up()
-    assert erase.run(stack.context, way="user", value=person, apply=False, by="", verify=True) == 0
+    assert erase.erase(stack.context, way="user", value=person, apply=False, by="", verify=True) == 0
     assert "Nothing of the subject was found in" in stack.screen.out.getvalue()
     assert removed["scores_of_sessions"] == 1
     assert removed["dataset_items"] == 2
@@ -181,10 +181,10 @@ def test_an_erasure_that_was_interrupted_is_finished_by_the_next_one(
         with monkeypatch.context() as patched:
             patched.setattr("scripts.data.retention.deletion.purge", interrupted)
             with pytest.raises(KeyboardInterrupt):
-                erase.run(stack.context, way="user", value="hermes", apply=True, by="")
+                erase.erase(stack.context, way="user", value="hermes", apply=True, by="")
         assert read(client, traceId=trace) == []
         assert len(client.get("/api/public/comments").json()["data"]) == 1
-        assert erase.run(stack.context, way="user", value="hermes", apply=True, by="") == 0
+        assert erase.erase(stack.context, way="user", value="hermes", apply=True, by="") == 0
         assert client.get("/api/public/comments").json()["data"] == []
     stack.stop()
     assert files_with(stack, b"the-subject", trace.encode(), bytes.fromhex(trace)) == []
@@ -200,7 +200,7 @@ def test_a_legal_hold_stops_an_erasure(stack: Stack) -> None:
         held = {"user.id": "hermes", "langfuse.trace.tags": ["legal-hold"]}
         send(client, span(trace_id(), attributes=held), span(trace_id(), attributes={"user.id": "hermes"}))
         with pytest.raises(UsageError, match="legal hold"):
-            erase.run(stack.context, way="user", value="hermes", apply=True, by="athena")
+            erase.erase(stack.context, way="user", value="hermes", apply=True, by="athena")
         assert len(read(client)) == 2
 
 
@@ -210,8 +210,8 @@ def test_a_session_and_a_tag_are_ways_to_a_subject_too(stack: Stack) -> None:
         send(client, span(trace_id(), attributes={"langfuse.trace.tags": ["t1", "t2"]}))
         kept = trace_id()
         send(client, span(kept))
-        erase.run(stack.context, way="session", value="s1", apply=True, by="")
-        erase.run(stack.context, way="tag", value="t2", apply=True, by="")
+        erase.erase(stack.context, way="session", value="s1", apply=True, by="")
+        erase.erase(stack.context, way="tag", value="t2", apply=True, by="")
         assert [row["traceId"] for row in read(client)] == [kept]
 
 

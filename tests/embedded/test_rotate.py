@@ -31,7 +31,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 def rotate(stack: Stack, secret: str = "", *, undo: bool = False, user: str = "", **environment: str) -> int:
     context = replace(stack.context, environment={**stack.context.environment, **environment})
-    return command.run(context, secret=secret, yes=True, undo=undo, user=user)
+    return command.rotate(context, secret=secret, yes=True, undo=undo, user=user)
 
 
 def queues(stack: Stack, key: str) -> int:
@@ -97,7 +97,7 @@ def test_another_user_gets_a_password_that_is_printed_once(stack: Stack) -> None
         context = replace(
             stack.context, environment={**stack.context.environment, "ZEUS_PASSWORD": "first-password-1"}
         )
-        assert bootstrap.run(context, dry_run=False, yes=True) == EXIT_OK
+        assert bootstrap.bootstrap(context, dry_run=False, yes=True) == EXIT_OK
     finally:
         stack.layout.stack_file.write_text(text)
     assert signs_in(stack, "zeus@acme.example", "first-password-1")
@@ -119,12 +119,12 @@ def test_salt_and_encryption_key_are_refused(stack: Stack) -> None:
 
 def test_without_a_yes_and_in_a_dry_run_nothing_changes(stack: Stack) -> None:
     before = stack.layout.env_file.read_text()
-    assert command.run(stack.context, secret="ADMIN_API_KEY", dry_run=True) == EXIT_OK
+    assert command.rotate(stack.context, secret="ADMIN_API_KEY", dry_run=True) == EXIT_OK
     shown = stack.screen.out.getvalue()
     assert "The former key dies at once" in shown
     assert "Step 1      write it to .env" in shown
     with pytest.raises(UsageError, match="not confirmed"):
-        command.run(stack.context, secret="ADMIN_API_KEY")
+        command.rotate(stack.context, secret="ADMIN_API_KEY")
     assert stack.layout.env_file.read_text() == before
     assert journal.read(stack.layout) is None
 

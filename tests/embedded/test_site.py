@@ -98,7 +98,7 @@ def test_a_site_outside_of_the_checkout_is_read_saved_and_brought_back_to_its_pl
     template = found.layout.root / "examples" / "site"
     template.mkdir(parents=True)
     (template / "stack.yaml").write_text(STACK)
-    assert init.run(found.context) == 0
+    assert init.init(found.context) == 0
     found.up()
     try:
         found.back_up()
@@ -162,9 +162,9 @@ def prompts(stack: Stack, project: str) -> int:
 def test_who_used_the_projects_that_were_shipped_keeps_them_described_with_one_command(old: Stack) -> None:
     before, count = keys(old), prompts(old, "zeus")
     update(old)
-    assert init.run(old.context, source="examples/kosmos") == 0
+    assert init.init(old.context, source="examples/kosmos") == 0
     begin = len(old.screen.out.getvalue())
-    assert bootstrap.run(old.context, dry_run=True, check=True) == 0
+    assert bootstrap.bootstrap(old.context, dry_run=True, check=True) == 0
     assert "Nothing to change." in old.screen.out.getvalue()[begin:]
     old.up()
     assert "does not name" not in old.screen.err.getvalue()

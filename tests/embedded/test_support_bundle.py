@@ -62,7 +62,7 @@ def secrets_of(stack: Stack) -> dict[str, str]:
 
 def bundle(stack: Stack, into: Path) -> dict[str, str]:
     """Make a bundle; return its files by name."""
-    assert command.run(stack.context, into=into) == EXIT_OK
+    assert command.support_bundle(stack.context, into=into) == EXIT_OK
     assert into.stat().st_mode & 0o777 == 0o600
     with tarfile.open(into) as archive:
         return {
@@ -138,5 +138,5 @@ def test_a_file_that_is_there_is_not_overwritten(stack: Stack, tmp_path: Path) -
     target = tmp_path / "mine.tar.gz"
     target.write_text("mine")
     with pytest.raises(UsageError, match="is there already"):
-        command.run(stack.context, into=target)
+        command.support_bundle(stack.context, into=target)
     assert target.read_text() == "mine"

@@ -86,7 +86,7 @@ def say_more(client: httpx.Client) -> None:
 def export_to(
     stack: Stack, into: Path, file_format: str = "jsonl", project: str = "kosmos", **filters: str
 ) -> Manifest:
-    code = export.run(
+    code = export.export(
         stack.context,
         project=project,
         base_url="",
@@ -100,7 +100,7 @@ def export_to(
 
 
 def import_from(stack: Stack, source: Path, project: str = "zeus") -> int:
-    return load.run(stack.context, project=project, base_url="", source=source, dry_run=False)
+    return load.load(stack.context, project=project, base_url="", source=source, dry_run=False)
 
 
 def comparable(value: Any) -> Any:
@@ -419,7 +419,7 @@ def test_one_object_that_the_server_refuses_stops_no_other(
         return real(self, path, **query)
 
     monkeypatch.setattr(Api, "get", get)
-    code = export.run(
+    code = export.export(
         stack.context,
         project="kosmos",
         base_url="",

@@ -58,7 +58,7 @@ def newer_checkout(stack: Stack, tmp_path: Path, script: str) -> Stack:
 
 
 def upgrade(stack: Stack, to: str = "", *, check: bool = False) -> int:
-    return command.run(stack.context, to=to, check=check, yes=True, with_smoke=False)
+    return command.upgrade(stack.context, to=to, check=check, yes=True, with_smoke=False)
 
 
 def content(stack: Stack) -> dict[str, object]:
@@ -129,7 +129,7 @@ def test_an_upgrade_that_was_killed_goes_on_or_back(
     assert upgrade(newer) == EXIT_OK
     assert content(newer) == before
 
-    assert command.roll_back(newer.context, yes=True, check=False) == EXIT_OK
+    assert command.rollback(newer.context, yes=True, check=False) == EXIT_OK
     assert state_level(stack) == level
     stack.up()
     assert content(stack) == before
@@ -142,7 +142,7 @@ def test_a_rollback_keeps_what_came_in_since(stack: Stack, tmp_path: Path) -> No
     assert upgrade(newer) == EXIT_OK
     with newer.client() as client:
         (late,) = fill(client, traces=1)
-    assert command.roll_back(newer.context, yes=True, check=False) == EXIT_OK
+    assert command.rollback(newer.context, yes=True, check=False) == EXIT_OK
     stack.up()
     assert content(stack) == before
     kept = stack.layout.after_upgrade_dir
@@ -170,7 +170,7 @@ def test_a_version_cannot_be_chosen_for_the_embedded_engine(stack: Stack) -> Non
 
 def test_a_finding_that_cannot_be_allowed_is_not_taken_for_one(stack: Stack) -> None:
     with pytest.raises(UsageError, match="ALLOW=zeus cannot be allowed") as caught:
-        command.run(stack.context, to="", check=True, yes=True, allow=["disk", "zeus"])
+        command.upgrade(stack.context, to="", check=True, yes=True, allow=["disk", "zeus"])
     assert "background, clickhouse, disk" in caught.value.fix
 
 
@@ -190,5 +190,5 @@ def test_damaged_data_is_not_upgraded(stack: Stack, tmp_path: Path) -> None:
 def test_destroy_deletes_the_copies_too(stack: Stack, tmp_path: Path) -> None:
     assert upgrade(newer_checkout(stack, tmp_path, WORKS)) == EXIT_OK
     assert stack.layout.before_upgrade_dir.exists()
-    assert destroy.run(stack.context, yes=True, dry_run=False) == EXIT_OK
+    assert destroy.destroy(stack.context, yes=True, dry_run=False) == EXIT_OK
     assert not stack.layout.before_upgrade_dir.exists()

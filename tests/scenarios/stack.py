@@ -44,19 +44,19 @@ class Stack:
 
     def up(self) -> None:
         """Run the command. Raises StackError."""
-        assert up.run(self.context) == 0
+        assert up.up(self.context) == 0
 
     def down(self) -> None:
         """Run the command. Raises StackError."""
-        assert down.run(self.context) == 0
+        assert down.down(self.context) == 0
 
     def destroy(self) -> None:
         """Run the command. Raises StackError."""
-        assert destroy.run(self.context, yes=True, dry_run=False) == 0
+        assert destroy.destroy(self.context, yes=True, dry_run=False) == 0
 
     def smoke(self, arguments: Sequence[str] = ()) -> int:
         """Run the smoke tests; return their exit code."""
-        return smoke.run(self.context, arguments=["-q", *arguments])
+        return smoke.smoke(self.context, arguments=["-q", *arguments])
 
     def engine(self) -> Engine:
         """Return the engine that the commands use."""

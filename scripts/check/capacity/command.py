@@ -19,7 +19,7 @@ from .sizes import size_for
 _SOME = 1e-6
 
 
-def run(context: Context, load: Load, *, into: Path | None, as_json: bool) -> int:
+def capacity(context: Context, load: Load, *, into: Path | None, as_json: bool) -> int:
     """The command. Exit code 0. Raises UsageError when the load makes no sense."""
     _check(load)
     plan = plan_for(load)

@@ -18,7 +18,7 @@ from .model import Check, Result, Status
 from .show import as_json, print_report
 
 
-def run(
+def doctor(
     context: Context,
     *,
     only: str = "",

@@ -27,7 +27,7 @@ collected. A log line may quote some of it all the same: look through logs/ befo
 """
 
 
-def run(context: Context, *, into: Path | None) -> int:
+def support_bundle(context: Context, *, into: Path | None) -> int:
     """The command. Works on a broken stack: a part that fails says so in its place."""
     now = datetime.now(UTC)
     target = into or context.layout.stack_dir / "support" / f"support-{now:%Y%m%d-%H%M%S}.tar.gz"

@@ -38,7 +38,7 @@ _LOCAL = frozenset({"localhost", "127.0.0.1", "::1", ""})
 _EXPORTER_IMAGE = "langfuse-stack-exporter:0.1.0"
 
 
-def run(
+def kubernetes_render(
     context: Context,
     *,
     into: Path | None,

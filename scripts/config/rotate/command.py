@@ -25,7 +25,7 @@ ADMIN_PASSWORD = "LANGFUSE_INIT_USER_PASSWORD"  # noqa: S105 - a name
 NEW_VALUE = "NEW_VALUE"
 
 
-def run(
+def rotate(
     context: Context,
     *,
     secret: str,
@@ -68,12 +68,12 @@ def run(
         return EXIT_OK
     confirm(context.console, yes=yes)
     with only_one_command(context.layout):
-        rotate(context, plan, RealHands(context, email))
+        carry_out(context, plan, RealHands(context, email))
     context.console.print(f"{plan.names}: done. Put the former value back: make rotate UNDO=1")
     return EXIT_OK
 
 
-def rotate(context: Context, plan: Plan, hands: Hands) -> None:
+def carry_out(context: Context, plan: Plan, hands: Hands) -> None:
     """Carry out a plan, with a journal; put everything back when a step fails.
 
     Raises:

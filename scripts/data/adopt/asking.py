@@ -64,7 +64,7 @@ def require_running(containers: list[Container]) -> None:
         )
 
 
-def gather(context: Context, other: OtherCompose, source: Source) -> Facts:
+def gather_facts(context: Context, other: OtherCompose, source: Source) -> Facts:
     """Return what the running stack says.
 
     Raises:

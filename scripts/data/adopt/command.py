@@ -16,7 +16,7 @@ from scripts.settings.table import SETTINGS
 
 from . import journal as journals
 from . import taking
-from .asking import gather, require_running
+from .asking import gather_facts, require_running
 from .proposal import proposal
 from .rules import Facts, notes, refusals
 from .source import Refusal, Source, read_source, unusable
@@ -24,7 +24,7 @@ from .source import Refusal, Source, read_source, unusable
 NEWEST = next(str(one.default) for one in SETTINGS if one.name == "LANGFUSE_VERSION")
 
 
-def run(context: Context, *, source: Path, check: bool, yes: bool, undo: bool) -> int:
+def adopt(context: Context, *, source: Path, check: bool, yes: bool, undo: bool) -> int:
     """The command. With `check` it looks, says what it found, and changes nothing."""
     other = open_other(context, source)
     if undo:
@@ -102,7 +102,7 @@ def look(context: Context, other: OtherCompose) -> tuple[Source, Facts]:
     refuse([*unusable(source)])
     require_running(containers)
     with context.console.working("Asking the other stack"):
-        return source, gather(context, other, source)
+        return source, gather_facts(context, other, source)
 
 
 def refuse(refused: Sequence[Refusal]) -> None:

@@ -56,7 +56,7 @@ def take_over(context: Context, other: OtherCompose, source: Source, facts: Fact
             with context.console.working("Stopping the old stack for good"):
                 other.set_restart(dict.fromkeys(journal.policies, "no"))
                 other.checked("stop", timeout_s=300)
-        restore.run(context, backup=journal.backup, dry_run=False, replace_data=True, with_smoke=False)
+        restore.restore(context, backup=journal.backup, dry_run=False, replace_data=True, with_smoke=False)
         compare(context, stores)
     except BaseException:
         start_again(context, other, journal)

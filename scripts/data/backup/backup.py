@@ -18,7 +18,7 @@ from .sets import (
 )
 
 
-def run(context: Context, *, dry_run: bool) -> int:
+def backup(context: Context, *, dry_run: bool) -> int:
     """The command. Works beside a running engine; safe to repeat after any interruption."""
     settings = context.settings()
     engine = context.current_engine(settings).name

@@ -12,7 +12,7 @@ from .repository import Snapshot, open_repository
 from .sets import size_text
 
 
-def run(context: Context, *, as_json: bool) -> int:
+def backups(context: Context, *, as_json: bool) -> int:
     """The command. Shows complete backups only."""
     snapshots = open_repository(context, context.lenient_settings()).snapshots()
     if as_json:

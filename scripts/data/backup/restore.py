@@ -36,7 +36,7 @@ from .sets import (
 )
 
 
-def run(
+def restore(
     context: Context,
     *,
     backup: str,

@@ -36,7 +36,7 @@ _OF_EXTERNAL = frozenset(
 """What of `.env` belongs to external stores, beside what the table of settings groups with them."""
 
 
-def run(context: Context, *, backup: str, read_all: bool) -> int:
+def backup_verify(context: Context, *, backup: str, read_all: bool) -> int:
     """The command. Touches neither the stack nor its data; exit code 1 when the backup is unusable."""
     plan = make_plan(context, context.lenient_settings(), backup)
     show(context, plan)

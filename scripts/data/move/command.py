@@ -51,7 +51,7 @@ class Options:
     replace: bool = False
 
 
-def run_to(context: Context, target: Context, options: Options) -> int:
+def move_to(context: Context, target: Context, options: Options) -> int:
     """Move a stack to that of another checkout on this host. May be repeated after a kill at any step."""
     move_set = MoveSet(context.layout.stack_dir / "move")
     moved = _mark(context, options, target.layout.root)
@@ -87,8 +87,8 @@ def run_to(context: Context, target: Context, options: Options) -> int:
     return EXIT_OK
 
 
-def run_into(context: Context, into: Path, options: Options) -> int:
-    """Write a stack to a directory, for `run_from` on another host. May be repeated, but for its end."""
+def move_into(context: Context, into: Path, options: Options) -> int:
+    """Write a stack to a directory, for `move_from` on another host. May be repeated, but for its end."""
     move_set = MoveSet(into.expanduser().resolve())
     moved = _mark(context, options, move_set.root)
     if not (options.finish or options.undo):
@@ -124,7 +124,7 @@ def run_into(context: Context, into: Path, options: Options) -> int:
     return EXIT_OK
 
 
-def undo_alone(context: Context, options: Options) -> int:
+def move_back(context: Context, options: Options) -> int:
     """Give the old stack its place back without the new one, which may not be there any more."""
     moved = read_moved(context.layout)
     if moved is None:
@@ -137,8 +137,8 @@ def undo_alone(context: Context, options: Options) -> int:
     return _resume_alone(context, MoveSet(context.layout.stack_dir / "move"))
 
 
-def run_from(context: Context, source: Path, options: Options) -> int:
-    """Take what `run_into` has written on another host. May be repeated."""
+def move_from(context: Context, source: Path, options: Options) -> int:
+    """Take what `move_into` has written on another host. May be repeated."""
     move_set = MoveSet(source.expanduser().resolve())
     if not move_set.env.exists():
         raise UsageError(

@@ -26,7 +26,7 @@ _AGO = re.compile(r"(\d+)([mhd])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
-def run(context: Context, *, since: str, until: str, rate: float, check: bool, show: str = "") -> int:
+def reconcile(context: Context, *, since: str, until: str, rate: float, check: bool, show: str = "") -> int:
     """The command. Exit code 3 with `check` when something is missing; nothing is replayed twice."""
     if show:
         return show_span(context, show, since)

@@ -30,7 +30,7 @@ _NAMED = ("user", "session")
 BACKUPS = "backups made before hold the data until config/backup.yaml lets them go"
 
 
-def run(context: Context, *, way: str, value: str, apply: bool, by: str, verify: bool = False) -> int:
+def erase(context: Context, *, way: str, value: str, apply: bool, by: str, verify: bool = False) -> int:
     """The command. Without `apply` it only shows what would go; `verify` searches every store.
 
     Raises:

@@ -17,7 +17,7 @@ from .deletion import BATCH, Subject, delete, observations, projects_of, unfinis
 from .rules import Retention, load_retention
 
 
-def run(context: Context, *, apply: bool, now: datetime | None = None) -> int:
+def retention(context: Context, *, apply: bool, now: datetime | None = None) -> int:
     """The command. Without `apply` it only shows what would go."""
     settings = context.settings()
     rules = load_retention(*context.layout.edited("retention.yaml"))

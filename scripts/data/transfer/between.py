@@ -38,7 +38,7 @@ LOST = {
 """What the API of a server does not give, or does not take."""
 
 
-def run(context: Context, *, project: str, base_url: str, from_url: str, dry_run: bool) -> int:
+def load_from_server(context: Context, *, project: str, base_url: str, from_url: str, dry_run: bool) -> int:
     """The command. What was read is in `.stack/import` until all has arrived: a repeat goes on there."""
     with source_of(context, from_url) as source:
         with remote_of(context, project, base_url) as target:
@@ -54,7 +54,7 @@ def run(context: Context, *, project: str, base_url: str, from_url: str, dry_run
         name = hashlib.sha256("\0".join(ends).encode()).hexdigest()[:16]
         work = context.layout.stack_dir / "import" / name
         manifest = read_all(context, source, work)
-        code = load.run(context, project=project, base_url=base_url, source=work, dry_run=False)
+        code = load.load(context, project=project, base_url=base_url, source=work, dry_run=False)
         show_losses(context, source)
     for line in manifest.skipped:
         context.console.warn(f"Left out: {line}")

@@ -27,7 +27,7 @@ PART_BYTES = 64 << 20
 """Rows and bytes after which a file ends: what is in memory at a time, and what an interruption costs."""
 
 
-def run(
+def export(
     context: Context,
     *,
     project: str,

@@ -23,7 +23,7 @@ _READABLE_S = 300.0
 """For how long an import waits until what it sent can be read. A worker takes seconds."""
 
 
-def run(context: Context, *, project: str, base_url: str, source: Path, dry_run: bool) -> int:
+def load(context: Context, *, project: str, base_url: str, source: Path, dry_run: bool) -> int:
     """The command. Checks all files before it writes anything."""
     manifest = load_manifest(source)
     if manifest is None:

@@ -21,7 +21,7 @@ from .remote import TransferError, remote_of
 _READABLE_S = 1800.0
 
 
-def run(context: Context, *, dry_run: bool) -> int:
+def promote(context: Context, *, dry_run: bool) -> int:
     """The command. The embedded engine's data stays where it is; after a failure it is the engine again."""
     settings = context.settings()
     source = context.engine(EngineName.EMBEDDED, settings)
@@ -42,7 +42,7 @@ def run(context: Context, *, dry_run: bool) -> int:
         write_private(context.layout.engine_file, f"{EngineName.COMPOSE}\n")
         start_stack(target)
         for project in projects:
-            load.run(target, project=project, base_url="", source=work / project, dry_run=False)
+            load.load(target, project=project, base_url="", source=work / project, dry_run=False)
             wait_until_there(target, project, work / project)
     except BaseException:
         target.engine(EngineName.COMPOSE, target.lenient_settings()).stop()
@@ -63,7 +63,7 @@ def export_all(context: Context, source: Engine, projects: Sequence[str], work: 
     shutil.rmtree(work, ignore_errors=True)
     source.start({})
     for project in projects:
-        export.run(
+        export.export(
             context,
             project=project,
             base_url="",

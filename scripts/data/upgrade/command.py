@@ -17,7 +17,7 @@ from scripts.settings.kinds import VERSION as VERSION_KIND
 
 from . import embedded, execute, journal
 from .compose import ComposeHands
-from .facts import gather, target_version
+from .facts import gather_facts, target_version
 from .journal import Entry
 from .rules import ALLOWABLE, Finding
 from .rules import examine as examine_compose
@@ -41,7 +41,7 @@ class Prepared:
     rows: Rows
 
 
-def run(
+def upgrade(
     context: Context,
     *,
     to: str,
@@ -87,7 +87,7 @@ def run(
     return EXIT_OK
 
 
-def roll_back(context: Context, *, yes: bool, check: bool) -> int:
+def rollback(context: Context, *, yes: bool, check: bool) -> int:
     """The command `rollback`: to before the last upgrade. With `check` it only shows what it would do."""
     entry = journal.read(context.layout)
     if entry is None:
@@ -158,7 +158,7 @@ def prepare(context: Context, to: str, allow: Collection[str]) -> Prepared:
     if context.current_engine(settings).name is EngineName.EMBEDDED:
         return _prepare_embedded(context, to)
     new = target_version(to)
-    facts = gather(context, new)
+    facts = gather_facts(context, new)
     findings = examine_compose(facts, allow)
     if facts.old == new == settings[VERSION]:
         return Prepared(None, (), [("Version", f"Langfuse {new} runs")])

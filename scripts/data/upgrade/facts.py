@@ -34,7 +34,7 @@ def target_version(wanted: str) -> str:
     return wanted or next(str(one.default) for one in SETTINGS if one.name == VERSION)
 
 
-def gather(context: Context, new: str) -> Facts:
+def gather_facts(context: Context, new: str) -> Facts:
     """Return the facts. What cannot be told is left empty, and the rules say what that means.
 
     External stores have to be within reach.

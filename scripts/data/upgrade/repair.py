@@ -188,7 +188,7 @@ class Repair:
         )
 
 
-def run(context: Context, *, yes: bool, dry_run: bool) -> int:
+def repair_migration(context: Context, *, yes: bool, dry_run: bool) -> int:
     """The command."""
     settings = context.settings()
     if context.current_engine(settings).name is not EngineName.COMPOSE:

@@ -56,7 +56,7 @@ class Queues:
         self.services.run_inside(SERVICE, ["sh", "-c", _FIX])
 
 
-def run(context: Context, *, yes: bool, dry_run: bool) -> int:
+def repair_queues(context: Context, *, yes: bool, dry_run: bool) -> int:
     """The command."""
     settings = context.settings()
     if context.current_engine(settings).name is not EngineName.COMPOSE:

@@ -20,7 +20,7 @@ from .readings import TIMEOUT_S, find, read_values, selected_keys
 from .telling import tell
 
 
-def run(context: Context, *, project: str, base_url: str) -> int:
+def alerts_check(context: Context, *, project: str, base_url: str) -> int:
     """The command. Exit code 0: nothing fires; 1: something fires; 3: there is no data at all."""
     path = alerts_file(context)
     file = load_alerts(path, context.layout.shown(path))

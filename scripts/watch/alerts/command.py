@@ -16,7 +16,7 @@ from .routing import actions_without_secret
 from .series import all_series
 
 
-def run(context: Context, *, dry_run: bool) -> int:
+def alerts(context: Context, *, dry_run: bool) -> int:
     """The command. Exit code 0: compiled; 2: the file has problems; 3: compiled, but secrets are missing."""
     file = load_alerts(*context.layout.edited("alerts.yaml"))
     for line in plan(file):

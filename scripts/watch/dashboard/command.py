@@ -24,7 +24,7 @@ _RANGE = timedelta(days=7)
 _ORDER = (State.FIRING, State.OK, State.TOO_FEW, State.NO_DATA)
 
 
-def run(context: Context, *, output: Path | None, base_url: str) -> int:
+def dashboard(context: Context, *, output: Path | None, base_url: str) -> int:
     """The command. Exit code 0: the page was written."""
     path = alerts_file(context)
     file = load_alerts(path, context.layout.shown(path))

@@ -13,7 +13,7 @@ from .canary import Canary, Result, Run
 from .config import ExporterConfig, exporter_config
 
 
-def run(context: Context) -> int:
+def canary(context: Context) -> int:
     """The command. Exit code 0: all was read back; 1: something failed; 3: it was slow."""
     config = exporter_config(context)
     keys = project_keys(config.credentials_dir)

@@ -11,7 +11,7 @@ from scripts.watch.alerts.document import load_alerts
 from .config import exporter_config
 
 
-def run(context: Context) -> int:
+def exporter(context: Context) -> int:
     """The command. A faulty alerts file is refused at the start; later ones are reported and ignored."""
     from .server import serve
 

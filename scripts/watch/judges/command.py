@@ -38,7 +38,7 @@ class Options:
     as_json: bool = False
 
 
-def run(context: Context, options: Options) -> int:
+def judges(context: Context, options: Options) -> int:
     """The command. Exit code 0: all are to be trusted; 1: one is not; 3: it is not established."""
     _check(options)
     keys = selected_keys(context, options.project)
@@ -57,9 +57,9 @@ def run(context: Context, options: Options) -> int:
     if options.as_json:
         context.console.print(json.dumps([as_json(*one) for one in found], indent=2))
     else:
-        for project, judges, covered in found:
-            _show(context, project, judges, covered, options)
-    verdicts = [one.verdict for _, judges, _ in found for one in judges]
+        for project, compared, covered in found:
+            _show(context, project, compared, covered, options)
+    verdicts = [one.verdict for _, compared, _ in found for one in compared]
     verdicts += [covered.verdict for _, _, covered in found if covered]
     return _exit_code(verdicts)
 
@@ -74,10 +74,10 @@ def _of_project(
 
 
 def _show(
-    context: Context, project: str, judges: Sequence[Comparison], covered: Coverage | None, options: Options
+    context: Context, project: str, compared: Sequence[Comparison], covered: Coverage | None, options: Options
 ) -> None:
     context.console.styled(f"Project {project}, last {options.days} days", "bold")
-    blocks = [(one.verdict, lines_of(one)) for one in judges]
+    blocks = [(one.verdict, lines_of(one)) for one in compared]
     if covered:
         blocks.append((covered.verdict, lines_of_coverage(covered)))
     for verdict, lines in blocks:

@@ -28,7 +28,7 @@ _IN_PARALLEL = 4
 _DAYS = 30
 
 
-def run(context: Context, *, project: str, into: Path | None, base_url: str) -> int:
+def report(context: Context, *, project: str, into: Path | None, base_url: str) -> int:
     """The command. Exit code 0: every report was written."""
     keys = selected_keys(context, project)
     costs = load_fixed_costs(*context.layout.edited("costs.yaml"))
@@ -40,11 +40,11 @@ def run(context: Context, *, project: str, into: Path | None, base_url: str) -> 
         overviews = read_overviews(context, keys, url, days.start, days.end, OWN_ENVIRONMENTS)
     directory = into or context.layout.stack_dir / "report"
     # Before anything is shown: a pager that ends early takes the command with it.
-    for report, overview in zip(reports, overviews, strict=True):
-        write(report, render(context, report, overview), directory / report.project)
-    for report in reports:
-        show(context.console, report)
-        page = context.layout.shown(directory / report.project / "report.html")
+    for one, overview in zip(reports, overviews, strict=True):
+        write_report(one, render(context, one, overview), directory / one.project)
+    for one in reports:
+        show(context.console, one)
+        page = context.layout.shown(directory / one.project / "report.html")
         context.console.print(f"Written to {page}, with JSON and CSV beside it.")
     return EXIT_OK
 
@@ -80,7 +80,7 @@ def render(context: Context, report: Report, overview: Overview) -> str:
     return page_of(context, title, note, [overview.section(tables_of(report))])
 
 
-def write(report: Report, page: str, directory: Path) -> None:
+def write_report(report: Report, page: str, directory: Path) -> None:
     """Write a report as HTML, JSON and CSV, readable by its owner only: names and costs are nobody else's."""
     files = {"report.html": page, "report.json": json_of(report), **csv_files(report)}
     for name, text in files.items():

@@ -84,7 +84,7 @@ def everything(client: Any) -> dict[str, Any]:
 
 def adopt(stack: Stack, old: Official, **options: bool) -> int:
     given = {"check": False, "yes": True, "undo": False, **options}
-    return command.run(stack.context, source=old.directory, **given)
+    return command.adopt(stack.context, source=old.directory, **given)
 
 
 def states(engine: docker.DockerClient, old: Official) -> dict[str, tuple[str, str]]:

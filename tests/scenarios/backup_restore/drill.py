@@ -40,13 +40,13 @@ def seen_with(stack: Stack, **environment: str) -> Stack:
 
 def back_up(stack: Stack) -> str:
     """Make a backup; return its id."""
-    assert backup.run(stack.context, dry_run=False) == 0
+    assert backup.backup(stack.context, dry_run=False) == 0
     return open_repository(stack.context, stack.context.settings()).snapshots()[-1].id
 
 
 def bring_back(stack: Stack, *, replace_data: bool = False, smoke: bool = False, only: str = "") -> int:
     """Restore the latest backup."""
-    return restore.run(
+    return restore.restore(
         stack.context,
         backup="latest",
         dry_run=False,

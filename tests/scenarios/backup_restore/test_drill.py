@@ -39,7 +39,7 @@ def test_a_lost_host_comes_back_as_it_was(make_stack: MakeStack, tmp_path: Path,
     later = len(load.acknowledged)
 
     secret = password(stack)
-    assert verify.run(stack.context, backup="latest", read_all=True) == 0
+    assert verify.backup_verify(stack.context, backup="latest", read_all=True) == 0
     assert "backup-verify" in last_successes(heartbeats_dir(stack.context.layout))
     lose_host(stack)
     empty = seen_with(stack, BACKUP_PASSWORD=secret)

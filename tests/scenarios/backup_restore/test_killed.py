@@ -60,9 +60,9 @@ root = Path.cwd()
 layout = Layout(root, Path(env_file), Path(stack_dir))
 context = Context(layout, os.environ, Console(), SubprocessRunner(root))
 if command == "restore":
-    restore.run(context, backup="latest", dry_run=False, replace_data=True, with_smoke=False)
+    restore.restore(context, backup="latest", dry_run=False, replace_data=True, with_smoke=False)
 else:
-    backup.run(context, dry_run=False)
+    backup.backup(context, dry_run=False)
 """
 
 
@@ -90,8 +90,8 @@ def test_where_the_machine_went_down_status_names_it_and_the_doctor_starts_the_w
     state = saved.state()
     assert not state.healthy
     assert "make up starts it" in state.detail
-    assert doctor.run(saved.context, only="backup.worker") == EXIT_FAILED
-    assert doctor.run(saved.context, only="backup.worker", fix=True, yes=True) == EXIT_OK
+    assert doctor.doctor(saved.context, only="backup.worker") == EXIT_FAILED
+    assert doctor.doctor(saved.context, only="backup.worker", fix=True, yes=True) == EXIT_OK
     wait_healthy(saved)
 
 

@@ -35,10 +35,10 @@ def test_nothing_of_an_erased_person_is_left_in_any_store(shared: Stack) -> None
         leave_marks_of_the_user_interface(shared, trace, kept)
         assert stores_with(shared, *NEEDLES) != []
         searched = {"way": "user", "value": PERSON, "apply": False, "by": "", "verify": True}
-        assert erase.run(shared.context, **searched) == 1
+        assert erase.erase(shared.context, **searched) == 1
 
         erased = {**searched, "apply": True, "by": "athena"}
-        assert erase.run(shared.context, **erased) == 0
+        assert erase.erase(shared.context, **erased) == 0
 
         assert readable(client, trace) == set()
         assert len(readable(client, kept)) == len(readable(client, other_kept)) == 1
@@ -48,7 +48,7 @@ def test_nothing_of_an_erased_person_is_left_in_any_store(shared: Stack) -> None
         wait_for(lambda: len(readable(client, kept)) == 1, "the other trace")
         assert readable(client, trace) == set()
         assert stores_with(shared, *NEEDLES) == []
-        assert erase.run(shared.context, **searched) == 0
+        assert erase.erase(shared.context, **searched) == 0
     assert audit_log(shared) == AUDIT_LOG_AFTERWARDS
     records = sorted((shared.context.layout.stack_dir / "erasures").iterdir())
     record = json.loads(records[-1].read_text())
@@ -188,7 +188,7 @@ def replay_everything(stack: Stack) -> None:
             json={"keys": keys[begin : begin + 1000]},
         ).raise_for_status()
     now = datetime.now(UTC).isoformat()
-    assert reconcile.run(stack.context, since="1h", until=now, rate=100, check=False) == 0
+    assert reconcile.reconcile(stack.context, since="1h", until=now, rate=100, check=False) == 0
 
 
 def stores_with(stack: Stack, *needles: str) -> list[str]:

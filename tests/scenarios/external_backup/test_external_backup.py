@@ -66,7 +66,7 @@ def test_contents_that_were_lost_come_back_from_a_backup_under_load(
     assert parts(tenant) == {"langfuse-web", "langfuse-worker"}
     assert company.beside() == []
 
-    assert verify.run(tenant.context, backup="latest", read_all=True) == EXIT_OK
+    assert verify.backup_verify(tenant.context, backup="latest", read_all=True) == EXIT_OK
     assert content_hash(tenant, without=load.trace_id) == before
     with pytest.raises(Refused, match="has data in its external stores"):
         bring_back(tenant)
@@ -98,7 +98,9 @@ def test_a_restore_killed_in_any_phase_is_undone_and_the_next_one_succeeds(
         wait_for(lambda: len(readable(api, later)) == 1, "the trace after the backup")
     before = content_hash(tenant)
     assert before != wanted
-    looked = restore.run(tenant.context, backup="latest", dry_run=True, replace_data=True, with_smoke=False)
+    looked = restore.restore(
+        tenant.context, backup="latest", dry_run=True, replace_data=True, with_smoke=False
+    )
     assert looked == EXIT_OK
     assert content_hash(tenant) == before
     for place in RESTORE_PHASES:
@@ -131,7 +133,7 @@ def test_a_trace_is_erased_from_every_store(company: Company, tenant: Stack) -> 
     with client(tenant, "kosmos") as api:
         assert export(api, trace, [new_id(8)]).status_code == 200
         wait_for(lambda: len(readable(api, trace)) == 1, "the trace")
-        done = erase.run(tenant.context, way="trace", value=trace, apply=True, by="athena", verify=True)
+        done = erase.erase(tenant.context, way="trace", value=trace, apply=True, by="athena", verify=True)
         assert done == EXIT_OK
         assert readable(api, trace) == set()
     assert company.others() == [OTHERS] * 4

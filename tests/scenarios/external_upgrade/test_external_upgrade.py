@@ -122,9 +122,9 @@ def test_a_dirty_migration_of_clickhouse_is_repaired(company: Company, seeded: S
     before = content(seeded)
     company.clickhouse("INSERT INTO schema_migrations SELECT 46, 1, toUInt64(now64(9)) * 1000000000")
     assert levels(seeded).dirty
-    assert repair.run(seeded.context, yes=True, dry_run=True) == EXIT_OK
+    assert repair.repair_migration(seeded.context, yes=True, dry_run=True) == EXIT_OK
     assert levels(seeded).dirty
-    assert repair.run(seeded.context, yes=True, dry_run=False) == EXIT_OK
+    assert repair.repair_migration(seeded.context, yes=True, dry_run=False) == EXIT_OK
     wait_healthy(seeded)
     found = levels(seeded)
     assert (found.clickhouse, found.dirty) == (46, False)
@@ -142,7 +142,7 @@ def test_a_migration_of_postgresql_that_failed_is_run_once_more(company: Company
     with pytest.raises(StackError) as caught:
         seeded.up()
     assert any("P3009" in line for line in caught.value.details)
-    assert repair.run(seeded.context, yes=True, dry_run=False) == EXIT_OK
+    assert repair.repair_migration(seeded.context, yes=True, dry_run=False) == EXIT_OK
     wait_healthy(seeded)
     assert levels(seeded).unfinished == ()
     assert company.postgres("SELECT to_regclass('pending_deletions_by_object') IS NOT NULL;") == "t"
@@ -162,7 +162,7 @@ def test_a_migration_that_fails_again_leaves_clickhouse_as_it_was(company: Compa
             seeded.up()
         assert levels(seeded).state[1:3] == (48, True)
         with pytest.raises(StackError, match="Migration 48 fails again"):
-            repair.run(context, yes=True, dry_run=False)
+            repair.repair_migration(context, yes=True, dry_run=False)
         assert levels(seeded).state[1:3] == (48, True)
     finally:
         services.stop("langfuse-web", "langfuse-worker")

@@ -15,7 +15,7 @@ import pytest
 
 from scripts.core.console import Console
 from scripts.core.errors import EXIT_OK, StackError, UsageError
-from scripts.data.move.command import Options, run_from, run_into, run_to
+from scripts.data.move.command import Options, move_from, move_into, move_to
 from scripts.docker.moved import Phase, read_moved
 from tests.scenarios.backup_restore.drill import client, content_hash, seed
 from tests.scenarios.conftest import MakeStack
@@ -42,7 +42,7 @@ from pathlib import Path
 from scripts.core.console import Console
 from scripts.core.layout import Layout
 from scripts.core.runner import SubprocessRunner
-from scripts.data.move.command import Options, run_to
+from scripts.data.move.command import Options, move_to
 from scripts.engines.context import Context
 
 place, *sides = json.load(sys.stdin)
@@ -61,7 +61,7 @@ contexts = [
     Context(Layout(root, Path(env), Path(stack), Path(site)), environment, Console(), SubprocessRunner(root))
     for env, stack, site, environment in sides
 ]
-run_to(*contexts, Options(yes=True))
+move_to(*contexts, Options(yes=True))
 """
 
 
@@ -103,7 +103,7 @@ def move(source: Stack, target: Stack, options: Options = YES) -> str:
     screen = Screen()
     console = Console({}, screen.out, screen.err)
     context = replace(source.context, console=console)
-    assert run_to(context, replace(target.context, console=console), options) == EXIT_OK
+    assert move_to(context, replace(target.context, console=console), options) == EXIT_OK
     return " ".join((screen.out.getvalue() + screen.err.getvalue()).split())
 
 
@@ -249,21 +249,21 @@ def test_it_moves_to_another_host_by_a_directory(
 ) -> None:
     new, directory = make_stack(), tmp_path / "set"
     before = content_hash(bundled)
-    assert run_into(bundled.context, directory, YES) == EXIT_OK
-    assert run_from(new.context, directory, YES) == EXIT_OK
-    assert run_into(bundled.context, directory, YES) == EXIT_OK
-    assert run_into(bundled.context, directory, replace(YES, pause=True)) == EXIT_OK
+    assert move_into(bundled.context, directory, YES) == EXIT_OK
+    assert move_from(new.context, directory, YES) == EXIT_OK
+    assert move_into(bundled.context, directory, YES) == EXIT_OK
+    assert move_into(bundled.context, directory, replace(YES, pause=True)) == EXIT_OK
     trace, sent = new_id(16), {new_id(8) for _ in range(3)}
     with client(bundled, "kosmos") as api:
         assert export(api, trace, sorted(sent)).status_code == 200
-    assert run_from(new.context, directory, YES) == EXIT_OK
+    assert move_from(new.context, directory, YES) == EXIT_OK
     assert content_hash(new, without=trace) == before
-    assert run_into(bundled.context, directory, replace(YES, finish=True)) == EXIT_OK
-    assert run_from(new.context, directory, YES) == EXIT_OK
+    assert move_into(bundled.context, directory, replace(YES, finish=True)) == EXIT_OK
+    assert move_from(new.context, directory, YES) == EXIT_OK
     with client(new, "kosmos") as api:
         lost = wait_readable(api, trace, sent)
         assert readable(api, trace) == sent
     report.add("move", "to another host by a directory", acknowledged=len(sent), lost=len(lost))
-    assert run_into(bundled.context, directory, replace(YES, undo=True)) == EXIT_OK
+    assert move_into(bundled.context, directory, replace(YES, undo=True)) == EXIT_OK
     wait_healthy(bundled)
     assert content_hash(bundled, without=trace) == before

@@ -54,18 +54,18 @@ def test_a_failure_leaves_the_embedded_engine_as_it_was(
     with monkeypatch.context() as patched:
         patched.setattr("scripts.data.transfer.promote.start_stack", fail)
         with pytest.raises(StackError, match="images are gone"):
-            promote.run(on_embedded(beginning).context, dry_run=False)
+            promote.promote(on_embedded(beginning).context, dry_run=False)
     assert content(on_embedded(beginning)) == before
 
 
 def test_data_and_keys_are_the_same_on_the_other_engine(beginning: Stack) -> None:
     before, keys = content(on_embedded(beginning)), beginning.keys()
-    assert promote.run(on_embedded(beginning).context, dry_run=False) == 0
+    assert promote.promote(on_embedded(beginning).context, dry_run=False) == 0
     try:
         assert beginning.state().healthy
         assert beginning.keys() == keys
         assert content(beginning) == before
         with pytest.raises(UsageError, match="nothing to promote"):
-            promote.run(beginning.context, dry_run=True)
+            promote.promote(beginning.context, dry_run=True)
     finally:
         on_embedded(beginning).destroy()

@@ -63,7 +63,7 @@ class Described:
     def bootstrap(self, *, prune: bool = False) -> str:
         """Run the command; return what it printed."""
         begin = len(self.out.getvalue())
-        assert bootstrap.run(self.stack.context, dry_run=False, prune=prune, yes=True) == 0
+        assert bootstrap.bootstrap(self.stack.context, dry_run=False, prune=prune, yes=True) == 0
         return self.out.getvalue()[begin:]
 
     def key(self, stem: str) -> Key:
@@ -107,13 +107,13 @@ def described(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """Return a stack that runs, as described, in a checkout of its own."""
     other = other_checkout(stack, tmp_path_factory.mktemp("described"))
     context, out = other.context, io.StringIO()
-    assert init.run(context, source=EXAMPLE) == 0
+    assert init.init(context, source=EXAMPLE) == 0
     context.layout.stack_file.write_text(DESCRIPTION)
     environment = {**context.environment, "ZEUS_SECRET_KEY": ZEUS[1]}
     context = replace(context, environment=environment, console=Console(environment, out))
     found = Described(replace(other, context=context), out)
     try:
-        assert up.run(context) == 0
+        assert up.up(context) == 0
         yield found
     finally:
         found.stack.destroy()
@@ -156,7 +156,7 @@ def test_a_further_project_and_key_that_were_interrupted_are_finished_by_the_nex
     with monkeypatch.context() as patch:
         patch.setattr(ComposeEngine, "_look_at", _interrupt)
         with pytest.raises(KeyboardInterrupt):
-            bootstrap.run(described.stack.context, dry_run=False)
+            bootstrap.bootstrap(described.stack.context, dry_run=False)
     assert web_containers(engine, described.stack) == 1
     pending = described.stack.context.layout.credentials_dir / "athena.env.pending"
     made = read_env(pending).values()["LANGFUSE_PUBLIC_KEY"]

@@ -21,7 +21,7 @@ SPANS = 10
 def reconcile(stack: Stack, *, check: bool = False) -> int:
     """Run the command up to this moment."""
     now = datetime.now(UTC).isoformat()
-    return command.run(stack.context, since="1h", until=now, rate=100, check=check)
+    return command.reconcile(stack.context, since="1h", until=now, rate=100, check=check)
 
 
 def tell_worker(stack: Stack, fault: str) -> None:

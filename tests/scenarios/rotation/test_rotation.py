@@ -29,7 +29,7 @@ def running(stack: Stack) -> Stack:
 
 def rotate(stack: Stack, secret: str = "", *, undo: bool = False, **environment: str) -> int:
     context = replace(stack.context, environment={**stack.context.environment, **environment})
-    return command.run(context, secret=secret, yes=True, undo=undo)
+    return command.rotate(context, secret=secret, yes=True, undo=undo)
 
 
 def secret_of(stack: Stack, name: str) -> str:

@@ -36,7 +36,7 @@ def test_prometheus_and_alertmanager_take_what_the_site_says(
 
 def expect_the_site_to_be_read(stack: Stack, engine: docker.DockerClient) -> None:
     """Begin a site, start, edit an alert, start again."""
-    assert init.run(stack.context) == 0
+    assert init.init(stack.context) == 0
     site = stack.context.layout.site_dir
     stack.up()
 

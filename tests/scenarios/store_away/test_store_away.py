@@ -185,8 +185,8 @@ def test_a_file_of_the_queues_that_ends_in_zeros_is_repaired_and_nothing_is_lost
         with pytest.raises(EngineError) as caught:
             target.up()
         assert "make repair-queues" in caught.value.fix
-        assert repair_queues.run(target.context, yes=True, dry_run=True) == EXIT_OK
-        assert repair_queues.run(target.context, yes=True, dry_run=False) == EXIT_OK
+        assert repair_queues.repair_queues(target.context, yes=True, dry_run=True) == EXIT_OK
+        assert repair_queues.repair_queues(target.context, yes=True, dry_run=False) == EXIT_OK
         target.up()
         assert reconcile(target, since=begin.isoformat()) == EXIT_OK
         assert wait_readable(client, trace, set(spans), 60.0) == set()
@@ -222,14 +222,19 @@ def test_one_row_that_clickhouse_refuses_holds_nobody_up_and_is_named(
         monkeypatch.setattr("scripts.data.reconcile.replay.PATIENCE_S", 3.0)
         assert reconcile(seen, since=begin.isoformat()) == EXIT_FAILED, screen.out.getvalue()
         assert f"{trace}/{poison}" in screen.err.getvalue()
-        assert command.run(seen.context, since="1h", until="", rate=100, check=False, show=poison) == EXIT_OK
+        assert (
+            command.reconcile(seen.context, since="1h", until="", rate=100, check=False, show=poison)
+            == EXIT_OK
+        )
         assert f'"spanId": "{poison}"' in screen.out.getvalue()
         assert len(readable(client, trace)) == len(others)
 
 
 def reconcile(stack: Stack, since: str = "1h") -> int:
     """Run the command up to this moment."""
-    return command.run(stack.context, since=since, until=datetime.now(UTC).isoformat(), rate=100, check=False)
+    return command.reconcile(
+        stack.context, since=since, until=datetime.now(UTC).isoformat(), rate=100, check=False
+    )
 
 
 def test_with_the_three_attempts_of_the_server_a_killed_clickhouse_costs_spans(

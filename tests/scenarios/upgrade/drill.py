@@ -29,14 +29,14 @@ class Killed(BaseException):
 
 def upgrade(stack: Stack, to: str = "", *, check: bool = False, smoke: bool = False, allow: str = "") -> int:
     """Run the command without a question; return its exit code."""
-    return command.run(
+    return command.upgrade(
         stack.context, to=to, check=check, yes=True, with_smoke=smoke, allow=[allow] if allow else []
     )
 
 
 def roll_back(stack: Stack) -> int:
     """Run the command without a question; return its exit code."""
-    return command.roll_back(stack.context, yes=True, check=False)
+    return command.rollback(stack.context, yes=True, check=False)
 
 
 def content(stack: Stack) -> dict[str, set[str]]:

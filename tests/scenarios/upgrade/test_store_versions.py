@@ -66,7 +66,7 @@ def test_a_store_moves_into_a_volume_of_its_own_and_back(
         "# compose.override.yaml": lambda: None,
         f"make restore ONLY={store} REPLACE=1": lambda: _ok(bring_back(moved, replace_data=True, only=store)),
         "make reconcile SINCE=2h": lambda: _ok(
-            reconcile.run(moved.context, since="2h", until="", rate=100, check=False)
+            reconcile.reconcile(moved.context, since="2h", until="", rate=100, check=False)
         ),
     }
     for command in commands_for(store):

@@ -98,13 +98,15 @@ def test_a_dirty_migration_is_repaired(seeded: Stack) -> None:
     with pytest.raises(StackError, match="langfuse-web"):
         seeded.up()
     assert upgrade(seeded, NEW, check=True) == EXIT_FAILED
-    assert repair.run(seeded.context, yes=True, dry_run=True) == EXIT_OK
+    assert repair.repair_migration(seeded.context, yes=True, dry_run=True) == EXIT_OK
     assert clickhouse_level(clickhouse) == (46, True)
-    assert repair.run(seeded.context, yes=True, dry_run=False) == EXIT_OK
+    assert repair.repair_migration(seeded.context, yes=True, dry_run=False) == EXIT_OK
     wait_healthy(seeded)
     assert clickhouse_level(clickhouse) == (46, False)
     assert lost(before, content(seeded)) == {}
-    assert repair.run(seeded.context, yes=True, dry_run=False) == EXIT_OK, "there is nothing to repair"
+    assert repair.repair_migration(seeded.context, yes=True, dry_run=False) == EXIT_OK, (
+        "there is nothing to repair"
+    )
 
 
 def test_a_migration_of_postgresql_that_failed_is_run_once_more(seeded: Stack) -> None:
@@ -120,10 +122,10 @@ def test_a_migration_of_postgresql_that_failed_is_run_once_more(seeded: Stack) -
         seeded.up()
     assert any("P3009" in line for line in caught.value.details)
     assert "make repair-migration" in caught.value.fix
-    assert repair.run(seeded.context, yes=True, dry_run=True) == EXIT_OK
+    assert repair.repair_migration(seeded.context, yes=True, dry_run=True) == EXIT_OK
     assert levels(seeded).unfinished
     assert upgrade(seeded, NEW, check=True) == EXIT_FAILED
-    assert repair.run(seeded.context, yes=True, dry_run=False) == EXIT_OK
+    assert repair.repair_migration(seeded.context, yes=True, dry_run=False) == EXIT_OK
     wait_healthy(seeded)
     assert levels(seeded).unfinished == ()
     assert postgres.query("SELECT to_regclass('pending_deletions_by_object') IS NOT NULL;") == "t"
@@ -141,7 +143,7 @@ def test_a_migration_that_fails_again_leaves_clickhouse_as_it_was(seeded: Stack)
             seeded.up()
         assert clickhouse_level(clickhouse) == (48, True)
         with pytest.raises(StackError, match="Migration 48 fails again"):
-            repair.run(seeded.context, yes=True, dry_run=False)
+            repair.repair_migration(seeded.context, yes=True, dry_run=False)
         assert clickhouse_level(clickhouse) == (48, True)
     finally:
         services_of(seeded).stop("langfuse-web", "langfuse-worker")

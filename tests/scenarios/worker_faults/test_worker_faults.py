@@ -77,12 +77,12 @@ def test_rows_that_were_given_up_come_back_by_reconcile(
 
         until = datetime.now(UTC).isoformat()
         window: dict[str, Any] = {"since": "15m", "until": until, "rate": 1000.0}
-        assert reconcile.run(shared.context, **window, check=True) == EXIT_DRIFT
-        assert reconcile.run(shared.context, **window, check=False) == EXIT_OK
+        assert reconcile.reconcile(shared.context, **window, check=True) == EXIT_DRIFT
+        assert reconcile.reconcile(shared.context, **window, check=False) == EXIT_OK
         lost = wait_readable(client, trace_id, span_ids)
         report.add("worker_faults", "worker drops", acknowledged=len(span_ids), lost=len(lost))
         assert lost == set()
-        assert reconcile.run(shared.context, **window, check=True) == EXIT_OK
+        assert reconcile.reconcile(shared.context, **window, check=True) == EXIT_OK
 
 
 def test_failed_jobs_are_counted_and_come_through_when_they_are_retried(

@@ -230,7 +230,7 @@ def test_a_stack_that_does_not_run_is_told_how_to_start_it(tmp_path: Path) -> No
     screen = Screen()
     context = Context(layout_in(tmp_path / "ours"), {}, Console({}, screen.out, screen.err), runner)
     with pytest.raises(UsageError, match=r"langfuse-web, .* do not run; nothing was changed") as caught:
-        command.run(context, source=tmp_path, check=True, yes=False, undo=False)
+        command.adopt(context, source=tmp_path, check=True, yes=False, undo=False)
     assert "docker compose up -d" in caught.value.fix
     asked = {"config", "ps", "inspect"}
     assert all(set(call) & asked for call in runner.calls)
@@ -274,7 +274,7 @@ def test_undo_of_what_was_not_taken_over_is_refused(tmp_path: Path) -> None:
     runner = FakeRunner({"config --format json": Completed(0, '{"name": "langfuse", "services": {}}')})
     context = Context(layout_in(tmp_path / "ours"), {}, Console({}, Screen().out, Screen().err), runner)
     with pytest.raises(UsageError, match="Nothing was taken over from"):
-        command.run(context, source=tmp_path, check=False, yes=True, undo=True)
+        command.adopt(context, source=tmp_path, check=False, yes=True, undo=True)
     assert not any("start" in call or "update" in call for call in runner.calls)
 
 
@@ -285,8 +285,8 @@ def test_undo_stops_this_stack_and_starts_the_old_one_with_its_policies(tmp_path
     Journal(str(tmp_path), "langfuse", {"c1": "always", "c2": "unless-stopped"}).save(layout, done=True)
     context = Context(layout, {}, Console({}, Screen().out, Screen().err), runner)
     with pytest.raises(UsageError, match=r"has taken over .* already"):
-        command.run(context, source=tmp_path, check=False, yes=True, undo=False)
-    assert command.run(context, source=tmp_path, check=False, yes=True, undo=True) == 0
+        command.adopt(context, source=tmp_path, check=False, yes=True, undo=False)
+    assert command.adopt(context, source=tmp_path, check=False, yes=True, undo=True) == 0
     said = runner.lines()
     assert "docker update --restart=always c1" in said
     assert "docker update --restart=unless-stopped c2" in said

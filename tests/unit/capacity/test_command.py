@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.check.capacity.command import run
+from scripts.check.capacity.command import capacity
 from scripts.check.capacity.lines import lines_of
 from scripts.check.capacity.model import Load, plan_for
 from scripts.check.capacity.plot import disk_plot, nice_ceiling
@@ -61,11 +61,11 @@ def test_external_stores_are_not_this_host_s_part(capsys: pytest.CaptureFixture[
     )
     context = _context()
     context = replace(context, layout=replace(context.layout, env_file=env))
-    assert run(context, load, into=None, as_json=True) == 0
+    assert capacity(context, load, into=None, as_json=True) == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["external"] == ["postgres", "clickhouse"]
     assert (answer["size"], size_for(plan_for(load), _SIZES)) == ("ci", "medium")
-    assert run(context, load, into=None, as_json=False) == 0
+    assert capacity(context, load, into=None, as_json=False) == 0
     lines = capsys.readouterr().out.splitlines()
     together, here = (next(line for line in lines if line.startswith(word)) for word in ("together", "here"))
     plan = plan_for(load)
@@ -77,7 +77,10 @@ def test_external_stores_are_not_this_host_s_part(capsys: pytest.CaptureFixture[
 
 
 def test_json_has_the_plan_and_the_size(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    assert run(_context(), Load(1.0, retention_days=30), into=tmp_path / "a" / "disks.svg", as_json=True) == 0
+    assert (
+        capacity(_context(), Load(1.0, retention_days=30), into=tmp_path / "a" / "disks.svg", as_json=True)
+        == 0
+    )
     answer = json.loads(capsys.readouterr().out)
     assert answer["size"] == "small"
     assert {need["service"] for need in answer["needs"]} >= {"web", "worker", "clickhouse"}
@@ -101,7 +104,7 @@ def test_json_has_the_plan_and_the_size(capsys: pytest.CaptureFixture[str], tmp_
 )
 def test_a_load_that_makes_no_sense_is_refused(load: Load, option: str) -> None:
     with pytest.raises(UsageError, match=option):
-        run(_context(), load, into=None, as_json=False)
+        capacity(_context(), load, into=None, as_json=False)
 
 
 def _context() -> Context:

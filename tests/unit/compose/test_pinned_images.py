@@ -124,7 +124,7 @@ def run_check(
 ) -> int:
     monkeypatch.setattr(check, "read_pinned", lambda: rows)
     monkeypatch.setattr(check, "ask", lambda _one: published)
-    return check.run(context, online=published is not None)
+    return check.images_check(context, online=published is not None)
 
 
 def test_the_command_is_content_with_what_is_supported(

@@ -67,7 +67,7 @@ POSTGRES = '@asked\n@here\n100\n@now\n[103]\n@settings\n{"server_version_num":"1
 
 def test_postgresql_is_asked_once_in_a_container_that_is_there_for_it_alone(tmp_path: Path) -> None:
     runner = answering(POSTGRES)
-    found = postgres.gather(around(tmp_path, runner), Given(HERE))
+    found = postgres.gather_postgres(around(tmp_path, runner), Given(HERE))
     assert found.external
     assert (found.answer("here"), found.answer("now"), found.answer("open")) == (100, [103], False)
     argv, stdin = asked(runner)
@@ -86,7 +86,7 @@ def test_clickhouse_gets_its_login_over_standard_input(tmp_path: Path) -> None:
     rows = json.dumps({"data": [{"version": "26.4.4.38"}]})
     runner = answering(f"@asked\n@server\n{rows}\n")
     text = f"{EXTERNAL}PRIVATE_CA=acme.pem\n"
-    found = clickhouse.gather(around(tmp_path, runner, text), Given(HERE))
+    found = clickhouse.gather_clickhouse(around(tmp_path, runner, text), Given(HERE))
     assert found.external
     assert found.row("server")["version"] == "26.4.4.38"
     with pytest.raises(NotGathered, match="its operator knows"):
@@ -107,7 +107,7 @@ def test_valkey_gets_its_password_over_standard_input_and_info_counts_where_conf
 ) -> None:
     said = "redis_version:7.2.4\nmaxmemory_policy:volatile-lru\naof_enabled:0\nERR unknown command 'config'\n"
     runner = answering(f"@asked\nhere:5\nnow:5\n{said}open:no\n")
-    found = valkey.gather(around(tmp_path, runner), Given(HERE))
+    found = valkey.gather_valkey(around(tmp_path, runner), Given(HERE))
     assert (found.version, found["maxmemory-policy"], found["appendonly"]) == ("7.2.4", "volatile-lru", "no")
     argv, stdin = asked(runner)
     assert stdin == "obviously-fake-too\n"
@@ -121,7 +121,7 @@ def test_a_cluster_of_valkeys_is_left_to_its_operator(tmp_path: Path) -> None:
     surroundings = around(tmp_path, FakeRunner())
     surroundings.context.layout.langfuse_file.write_text("REDIS_CLUSTER_ENABLED=true\n")
     with pytest.raises(NotGathered, match="REDIS_CLUSTER_ENABLED is not asked: its operator knows"):
-        valkey.gather(surroundings, Given(HERE))
+        valkey.gather_valkey(surroundings, Given(HERE))
 
 
 REFUSED = (
@@ -132,15 +132,15 @@ REFUSED = (
 def test_a_store_that_refuses_fails_its_check_and_one_that_cannot_be_asked_does_not(tmp_path: Path) -> None:
     surroundings = around(tmp_path, answering(f"@asked\n@here\n1\n@failed {REFUSED}\n"))
     with pytest.raises(DoesNotAnswer, match="password authentication failed"):
-        postgres.gather(surroundings, Given(HERE))
+        postgres.gather_postgres(surroundings, Given(HERE))
     broken = around(tmp_path, answering("", 125, "no such network\n"))
     with pytest.raises(NotGathered, match="postgres-client does not start: no such network") as caught:
-        postgres.gather(broken, Given(HERE))
+        postgres.gather_postgres(broken, Given(HERE))
     assert not isinstance(caught.value, DoesNotAnswer)
     absent = Clients(IMAGES, frozenset({IMAGES["postgres-client"]}))
     unasked = FakeRunner()
     with pytest.raises(NotGathered, match=r"acme/postgres-client:1, which asks that store, .* make pull"):
-        postgres.gather(around(tmp_path, unasked), Given(absent))
+        postgres.gather_postgres(around(tmp_path, unasked), Given(absent))
     assert not any("run" in call for call in unasked.calls), "nothing is pulled"
 
 
@@ -173,7 +173,7 @@ def test_an_answer_that_is_refused_is_a_complaint_about_the_settings() -> None:
 def test_nothing_is_made_to_ask_a_stack_that_is_not_there(tmp_path: Path, facts: object, reason: str) -> None:
     runner = FakeRunner()
     with pytest.raises(NotGathered, match=reason):
-        clients.gather(around(tmp_path, runner), Given(facts))
+        clients.gather_clients(around(tmp_path, runner), Given(facts))
     assert not any(word in call for word in ("run", "config") for call in runner.calls)
 
 
@@ -187,14 +187,14 @@ def test_images_that_are_missing_are_known_before_anything_is_asked(tmp_path: Pa
             ),
         }
     )
-    found = clients.gather(around(tmp_path, runner), Given(containers(internal={"edge": False})))
+    found = clients.gather_clients(around(tmp_path, runner), Given(containers(internal={"edge": False})))
     assert found.missing == {IMAGES["valkey-client"]}
     asked_for = next(
         env for call, env in zip(runner.calls, runner.environments, strict=True) if "config" in call
     )
     assert "clients" in (asked_for or {})["COMPOSE_PROFILES"].split(",")
     with pytest.raises(NotGathered, match="no store is external"):
-        clients.gather(around(tmp_path, runner, ""), Given(containers(internal={"edge": False})))
+        clients.gather_clients(around(tmp_path, runner, ""), Given(containers(internal={"edge": False})))
 
 
 def pg(**answers: Any) -> Postgres:
@@ -312,7 +312,7 @@ def s3_env(endpoint: str) -> str:
 
 def test_an_upload_is_begun_and_given_up_and_the_clock_is_read(tmp_path: Path) -> None:
     with object_store(ahead_s=40) as (endpoint, requests):
-        found = objects.gather(around(tmp_path, FakeRunner(), s3_env(endpoint)), Given())
+        found = objects.gather_objects(around(tmp_path, FakeRunner(), s3_env(endpoint)), Given())
     assert set(found.writes.values()) == {200}
     assert found.expiry is False
     assert found.ahead_s == pytest.approx(40, abs=2)
@@ -328,12 +328,12 @@ def test_an_upload_is_begun_and_given_up_and_the_clock_is_read(tmp_path: Path) -
 
 def test_a_store_that_takes_nothing_and_one_that_may_not_be_written_to(tmp_path: Path) -> None:
     with object_store(refuse="POST") as (endpoint, _):
-        found = objects.gather(around(tmp_path, FakeRunner(), s3_env(endpoint)), Given())
+        found = objects.gather_objects(around(tmp_path, FakeRunner(), s3_env(endpoint)), Given())
         assert set(found.writes.values()) == {403}
         looking = replace(around(tmp_path, FakeRunner(), s3_env(endpoint)), read_only=True)
-        assert objects.gather(looking, Given()).writes == {}
+        assert objects.gather_objects(looking, Given()).writes == {}
     with pytest.raises(DoesNotAnswer, match="does not answer"):
-        objects.gather(around(tmp_path, FakeRunner(), s3_env(endpoint)), Given())
+        objects.gather_objects(around(tmp_path, FakeRunner(), s3_env(endpoint)), Given())
     with pytest.raises(NotGathered, match=r"nowhere\.invalid has no address on this machine") as caught:
-        objects.gather(around(tmp_path, FakeRunner(), s3_env("http://nowhere.invalid:9000")), Given())
+        objects.gather_objects(around(tmp_path, FakeRunner(), s3_env("http://nowhere.invalid:9000")), Given())
     assert not isinstance(caught.value, DoesNotAnswer)

@@ -82,7 +82,7 @@ class Checkout:
         context = Context(
             default_layout(self.root, {}), {}, Console({}, self.out, self.err), SubprocessRunner(self.root)
         )
-        return command.run(context, into=self.root / "out", **{**chosen, **options})
+        return command.kubernetes_render(context, into=self.root / "out", **{**chosen, **options})
 
     def render(self, **options: Any) -> dict[str, str]:
         """Return the text of each file that the command writes."""

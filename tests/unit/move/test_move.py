@@ -17,7 +17,7 @@ from scripts.data.backup.errors import Refused
 from scripts.data.backup.manifest import Contents, Manifest, list_files
 from scripts.data.move.arriving import Arrived, arrived_file, missing_secrets, read_arrived
 from scripts.data.move.asking import is_of_this_move, name_of, other_context, other_environment
-from scripts.data.move.command import Options, run_from, run_into, undo_alone
+from scripts.data.move.command import Options, move_back, move_from, move_into
 from scripts.data.move.plan import Facts, refusals, rows
 from scripts.data.move.sets import MoveSet
 from scripts.docker.moved import Phase, begin_move, end_move, note_phase, read_moved
@@ -88,7 +88,7 @@ def test_a_restore_does_not_start_a_stack_that_has_moved(tmp_path: Path) -> None
     context = Context(layout, {}, Console(), FakeRunner())
     begin_move(layout, "/srv/new", "TO")
     with pytest.raises(Refused) as refused:
-        restore.run(context, backup="latest", dry_run=False, replace_data=True, with_smoke=False)
+        restore.restore(context, backup="latest", dry_run=False, replace_data=True, with_smoke=False)
     assert refused.value.message.endswith("Nothing was changed.")
     assert refused.value.fix == "make move TO=/srv/new UNDO=1, which gives this stack its place back"
 
@@ -253,7 +253,7 @@ def context_in(directory: Path, **environment: str) -> Context:
 def test_the_embedded_engine_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     context = context_in(tmp_path)
     with pytest.raises(UsageError, match="cannot be moved") as caught:
-        run_into(context, tmp_path / "set", Options(yes=True))
+        move_into(context, tmp_path / "set", Options(yes=True))
     assert "does not run on the compose engine" in caught.value.details[0]
     assert not (tmp_path / "set").exists()
 
@@ -261,12 +261,12 @@ def test_the_embedded_engine_is_refused_before_anything_is_written(tmp_path: Pat
 @pytest.mark.parametrize("options", [Options(finish=True), Options(undo=True)])
 def test_what_was_not_moved_is_neither_finished_nor_undone(tmp_path: Path, options: Options) -> None:
     with pytest.raises(UsageError, match="was not moved"):
-        run_into(context_in(tmp_path), tmp_path / "set", options)
+        move_into(context_in(tmp_path), tmp_path / "set", options)
 
 
 def test_without_a_move_nothing_is_undone_alone(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="was not moved"):
-        undo_alone(context_in(tmp_path), Options(undo=True))
+        move_back(context_in(tmp_path), Options(undo=True))
 
 
 def test_what_a_move_has_begun_is_its_own_until_somebody_starts_that_stack(tmp_path: Path) -> None:
@@ -289,13 +289,13 @@ def test_a_move_goes_on_to_where_it_was_begun(tmp_path: Path) -> None:
     context = context_in(tmp_path)
     begin_move(context.layout, "/srv/new", "TO")
     with pytest.raises(UsageError, match="move to /srv/new") as caught:
-        run_into(context, tmp_path / "set", Options(undo=True))
+        move_into(context, tmp_path / "set", Options(undo=True))
     assert caught.value.fix == "make move TO=/srv/new UNDO=1 first."
 
 
 def test_a_directory_without_a_move_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is not the directory of a move"):
-        run_from(context_in(tmp_path), tmp_path, Options())
+        move_from(context_in(tmp_path), tmp_path, Options())
 
 
 def test_the_other_stack_is_a_checkout_with_an_env(tmp_path: Path) -> None:

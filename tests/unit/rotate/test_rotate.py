@@ -169,7 +169,7 @@ def test_a_step_that_fails_puts_the_former_value_back(tmp_path: Path, step: Step
     hands = FailingHands(step)
     plan = plan_for("POSTGRES_PASSWORD")
     with pytest.raises(StackError, match=f"was not rotated: {step.name} failed. The former value is back"):
-        command.rotate(context, plan, hands)
+        command.carry_out(context, plan, hands)
     forth = [one for one, value in hands.done if value != OLD]
     back = [one for one, value in hands.done if value == OLD]
     assert forth == list(plan.steps)[: len(forth)]
@@ -182,7 +182,7 @@ def test_when_putting_back_fails_too_both_values_are_kept(tmp_path: Path) -> Non
     context, _ = context_in(tmp_path)
     plan = plan_for("POSTGRES_PASSWORD")
     with pytest.raises(StackError, match=r"could neither be changed .* nor put back") as caught:
-        command.rotate(context, plan, FailingHands(Step.START, back_too=True))
+        command.carry_out(context, plan, FailingHands(Step.START, back_too=True))
     assert "make rotate UNDO=1" in caught.value.fix
     entry = journal.read(context.layout)
     assert entry
@@ -205,7 +205,7 @@ def test_a_process_that_dies_in_a_step_leaves_an_open_journal(tmp_path: Path, st
                 raise Dies
 
     with pytest.raises(Dies):
-        command.rotate(context, plan_for("POSTGRES_PASSWORD"), Hands())
+        command.carry_out(context, plan_for("POSTGRES_PASSWORD"), Hands())
     entry = journal.read(context.layout)
     assert entry
     assert (entry.secret, entry.done) == ("POSTGRES_PASSWORD", False)
@@ -214,7 +214,7 @@ def test_a_process_that_dies_in_a_step_leaves_an_open_journal(tmp_path: Path, st
 def test_a_rotation_that_is_done_can_be_undone(tmp_path: Path) -> None:
     context, _ = context_in(tmp_path)
     plan = plan_for("REDIS_AUTH")
-    command.rotate(context, plan, FailingHands(Step.STORE))
+    command.carry_out(context, plan, FailingHands(Step.STORE))
     entry = journal.read(context.layout)
     assert entry
     assert entry.done

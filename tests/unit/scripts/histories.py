@@ -106,7 +106,7 @@ class History:
                 patches.enter_context(patch())  # type: ignore[arg-type]
             self._patches = []
             try:
-                up.run(self.context)
+                up.up(self.context)
                 return None
             except KeyboardInterrupt:
                 self.log.append("interrupted")
@@ -145,7 +145,7 @@ class History:
         if command := re.search(r"choose another port \((.+?)\) or stop that", said):
             self._shell(command[1])
         elif "stop it first: make down" in said:
-            down.run(self.context)
+            down.down(self.context)
         elif re.search(
             r"put the former values? back|bring .env back|put the SALT of the data back", said
         ) and (copied):
@@ -153,7 +153,7 @@ class History:
         elif "raise `rotation`" in said:
             self._rotate()
         elif "make destroy" in said:
-            destroy.run(self.context, yes=True, dry_run=False)
+            destroy.destroy(self.context, yes=True, dry_run=False)
         elif places := re.findall(r"\.env:(\d+)\)", said):
             self._remove_lines({int(number) for number in places})
         elif needed := re.search(r"is needed beside (\w+)", said):

@@ -76,7 +76,7 @@ def context_in(directory: Path, screen: Screen) -> FakeContext:
 def context(tmp_path: Path, screen: Screen) -> Iterator[FakeContext]:
     context = context_in(tmp_path, screen)
     yield context
-    down.run(context)
+    down.down(context)
 
 
 def credentials(context: Context, project: str) -> dict[str, str]:
@@ -86,7 +86,7 @@ def credentials(context: Context, project: str) -> dict[str, str]:
 def test_the_first_up_makes_settings_engine_and_projects_and_says_where(
     context: FakeContext, screen: Screen
 ) -> None:
-    assert up.run(context) == 0
+    assert up.up(context) == 0
     url = f"http://localhost:{context.environment['LANGFUSE_PORT']}"
     lines = screen.out.getvalue().splitlines()
     assert lines == [
@@ -104,7 +104,7 @@ def test_the_first_up_makes_settings_engine_and_projects_and_says_where(
 
 
 def test_no_secret_reaches_the_screen(context: FakeContext, screen: Screen) -> None:
-    up.run(context)
+    up.up(context)
     shown = screen.out.getvalue() + screen.err.getvalue()
     secrets = [*read_env(context.layout.env_file).values().values()]
     secrets += [credentials(context, project)["LANGFUSE_SECRET_KEY"] for project in ("kosmos", "zeus")]
@@ -113,10 +113,10 @@ def test_no_secret_reaches_the_screen(context: FakeContext, screen: Screen) -> N
 
 
 def test_a_second_up_changes_nothing(context: FakeContext, screen: Screen) -> None:
-    up.run(context)
+    up.up(context)
     files = [context.layout.env_file, *context.layout.credentials_dir.iterdir(), context.layout.engine_file]
     before = [(path.read_text(), path.stat().st_mtime_ns) for path in files[:-1]]
-    assert up.run(context) == 0
+    assert up.up(context) == 0
     assert [(path.read_text(), path.stat().st_mtime_ns) for path in files[:-1]] == before
     assert "It was running already." in screen.err.getvalue()
 
@@ -130,75 +130,75 @@ def test_files_with_secrets_that_were_there_before_are_closed_to_others(
     layout.env_file.write_text("# mine\n")
     for path in (layout.env_file, mine):
         path.chmod(0o644)
-    up.run(context)
+    up.up(context)
     assert [path.stat().st_mode & 0o777 for path in (layout.env_file, mine)] == [0o600, 0o600]
     layout.env_file.chmod(0o644)  # and where nothing is written
-    up.run(context)
+    up.up(context)
     assert layout.env_file.stat().st_mode & 0o777 == 0o600
     assert screen.err.getvalue().count("Made .env readable for its owner only.") == 1
 
 
 def test_down_and_up_keep_keys_and_data(context: FakeContext) -> None:
-    up.run(context)
+    up.up(context)
     keys = credentials(context, "zeus")
-    assert down.run(context) == 0
-    assert status.run(context, as_json=False) == 1
-    up.run(context)
+    assert down.down(context) == 0
+    assert status.status(context, as_json=False) == 1
+    up.up(context)
     assert credentials(context, "zeus") == keys
-    assert status.run(context, as_json=False) == 0
+    assert status.status(context, as_json=False) == 0
 
 
 @pytest.mark.parametrize("lost", [("SALT", "ENCRYPTION_KEY"), ("ENCRYPTION_KEY",)])
 def test_up_makes_no_new_secrets_for_data_of_old_ones(context: FakeContext, lost: tuple[str, ...]) -> None:
-    up.run(context)
-    down.run(context)
+    up.up(context)
+    down.down(context)
     path = context.layout.env_file
     before = path.read_text()
     path.write_text("".join(line for line in before.splitlines(True) if not line.startswith(lost)))
     with pytest.raises(UsageError, match=r"ENCRYPTION_KEY of this stack's data is not in \.env") as refused:
-        up.run(context)
+        up.up(context)
     assert "make destroy" in refused.value.fix
     assert [name for name in lost if name in read_env(path).values()] == []
     path.write_text(before)
-    assert up.run(context) == 0
+    assert up.up(context) == 0
 
 
 def test_a_lost_salt_is_made_anew_and_told(context: FakeContext, screen: Screen) -> None:
-    up.run(context)
-    down.run(context)
+    up.up(context)
+    down.down(context)
     path = context.layout.env_file
     path.write_text("".join(one for one in path.read_text().splitlines(True) if not one.startswith("SALT=")))
-    assert up.run(context) == 0
+    assert up.up(context) == 0
     assert "the first call with each API key takes a moment longer" in " ".join(screen.err.getvalue().split())
 
 
 def test_a_lost_env_file_is_not_made_anew_while_there_are_data(context: FakeContext) -> None:
-    up.run(context)
-    down.run(context)
+    up.up(context)
+    down.down(context)
     context.layout.env_file.unlink()
     with pytest.raises(UsageError, match="ENCRYPTION_KEY of this stack's data"):
-        up.run(context)
+        up.up(context)
     assert not context.layout.env_file.exists()
-    assert destroy.run(context, yes=True, dry_run=False) == 0
-    assert up.run(context) == 0
+    assert destroy.destroy(context, yes=True, dry_run=False) == 0
+    assert up.up(context) == 0
 
 
 def test_a_copy_of_the_example_settings_serves_every_start(context: FakeContext, screen: Screen) -> None:
     context.layout.env_file.write_text(env_example(GROUPS))
-    assert up.run(context) == 0
+    assert up.up(context) == 0
     said = [line for line in screen.err.getvalue().splitlines() if ".env" in line]
     generated = [one for group in GROUPS for one in group.settings if one.generate and one.in_env_file]
     assert said == [f"Completed .env: {len(generated)} random secrets filled in."]
     before = context.layout.env_file.read_text()
-    assert up.run(context) == 0
-    assert down.run(context) == 0
-    assert up.run(context) == 0
+    assert up.up(context) == 0
+    assert down.down(context) == 0
+    assert up.up(context) == 0
     assert context.layout.env_file.read_text() == before
 
 
 def test_up_asks_whether_a_name_in_the_env_file_is_misspelt(context: FakeContext, screen: Screen) -> None:
     context.layout.env_file.write_text("LANGFUSE_PRT=3100\nKOSMOS_SECRET_KEY=sk-lf-test\n")
-    assert up.run(context) == 0
+    assert up.up(context) == 0
     warnings = [line for line in screen.err.getvalue().splitlines() if "warning" in line]
     assert warnings == ["warning: LANGFUSE_PRT (.env:1) is not a known setting; did you mean LANGFUSE_PORT?"]
 
@@ -206,7 +206,7 @@ def test_up_asks_whether_a_name_in_the_env_file_is_misspelt(context: FakeContext
 def test_wrong_settings_are_refused_before_anything_is_made(context: FakeContext) -> None:
     bad = replace(context, environment={**context.environment, "S3_PORT": "0"})
     with pytest.raises(SettingsError, match="S3_PORT"):
-        up.run(bad)
+        up.up(bad)
     assert not context.layout.env_file.exists()
     assert not context.layout.stack_dir.exists()
 
@@ -214,18 +214,18 @@ def test_wrong_settings_are_refused_before_anything_is_made(context: FakeContext
 def test_a_wrong_stack_file_is_refused_before_anything_is_made(context: FakeContext) -> None:
     context.layout.stack_file.write_text(GOOD.replace("name: zeus", "nmae: zeus"))
     with pytest.raises(UsageError, match=r"stack\.yaml has 2 problems"):
-        up.run(context)
+        up.up(context)
     assert not context.layout.env_file.exists()
     assert not context.layout.stack_dir.exists()
 
 
 def test_a_taken_port_is_refused_before_anything_is_made(context: FakeContext, tmp_path: Path) -> None:
-    up.run(context)
+    up.up(context)
     (tmp_path / "other" / "config").mkdir(parents=True)
     shutil.copy(context.layout.stack_file, tmp_path / "other" / "config")
     other = replace(context, layout=layout_in(tmp_path / "other"))
     with pytest.raises(EngineError, match="is taken by") as caught:
-        up.run(other)
+        up.up(other)
     assert "choose another port (unset LANGFUSE_PORT; echo LANGFUSE_PORT=" in caught.value.fix
     assert not other.layout.env_file.exists()
     assert not other.layout.stack_dir.exists()
@@ -234,42 +234,42 @@ def test_a_taken_port_is_refused_before_anything_is_made(context: FakeContext, t
 def test_a_start_that_fails_leaves_no_engine_and_can_be_repeated(context: FakeContext) -> None:
     dying = replace(context, environment={**context.environment, "FAKE_ENGINE": "die"})
     with pytest.raises(EngineDied):
-        up.run(dying)
+        up.up(dying)
     assert not context.layout.engine_file.exists()
     pending = sorted(path.name for path in context.layout.credentials_dir.iterdir())
     assert pending == ["kosmos.env.pending", "zeus.env.pending"]
     key = read_env(context.layout.credentials_dir / "zeus.env.pending").values()["LANGFUSE_PUBLIC_KEY"]
-    assert up.run(context) == 0
+    assert up.up(context) == 0
     assert credentials(context, "zeus")["LANGFUSE_PUBLIC_KEY"] == key
 
 
 def test_an_up_that_died_before_provisioning_is_completed_by_the_next(context: FakeContext) -> None:
-    up.run(context)
+    up.up(context)
     path = context.layout.credentials_dir / "zeus.env"
     path.rename(path.with_name("zeus.env.pending"))
     key = read_env(path.with_name("zeus.env.pending")).values()["LANGFUSE_PUBLIC_KEY"]
-    up.run(context)
+    up.up(context)
     assert credentials(context, "zeus")["LANGFUSE_PUBLIC_KEY"] == key
 
 
 def test_lost_data_get_the_same_keys_again(context: FakeContext) -> None:
-    up.run(context)
+    up.up(context)
     keys = credentials(context, "zeus")
-    down.run(context)
+    down.down(context)
     shutil.rmtree(context.layout.embedded_dir)
-    up.run(context)
+    up.up(context)
     assert credentials(context, "zeus") == keys
     assert keys["LANGFUSE_PUBLIC_KEY"] in (context.layout.embedded_dir / "keys.json").read_text()
 
 
 def test_a_new_project_is_created_by_bootstrap_and_only_once(context: FakeContext, screen: Screen) -> None:
-    up.run(context)
+    up.up(context)
     context.layout.stack_file.write_text(GOOD + "  - id: hermes\n    name: hermes\n")
     begin = len(screen.out.getvalue())
-    assert bootstrap.run(context, dry_run=True) == 0
+    assert bootstrap.bootstrap(context, dry_run=True) == 0
     assert not (context.layout.credentials_dir / "hermes.env").exists()
-    assert bootstrap.run(context, dry_run=False) == 0
-    assert bootstrap.run(context, dry_run=False) == 0
+    assert bootstrap.bootstrap(context, dry_run=False) == 0
+    assert bootstrap.bootstrap(context, dry_run=False) == 0
     first, second, third = screen.out.getvalue()[begin:].split("project kosmos\n")[1:]
     there = "    1 as wanted\nproject zeus\n    1 as wanted\nproject hermes\n"
     assert first == f"{there}  + project hermes\n  + API key default\n2 to create.\n"
@@ -279,18 +279,18 @@ def test_a_new_project_is_created_by_bootstrap_and_only_once(context: FakeContex
 
 
 def test_a_key_that_belongs_to_another_project_is_refused(context: FakeContext) -> None:
-    up.run(context)
+    up.up(context)
     kosmos = context.layout.credentials_dir / "kosmos.env"
     (context.layout.credentials_dir / "zeus.env").write_text(kosmos.read_text())
     with pytest.raises(ProvisioningError, match="of project zeus belongs to project kosmos"):
-        bootstrap.run(context, dry_run=False)
+        bootstrap.bootstrap(context, dry_run=False)
 
 
 def test_bootstrap_of_a_stopped_stack_says_how_to_start_it(context: FakeContext) -> None:
-    up.run(context)
-    down.run(context)
+    up.up(context)
+    down.down(context)
     with pytest.raises(EngineError, match="does not run") as caught:
-        bootstrap.run(context, dry_run=False)
+        bootstrap.bootstrap(context, dry_run=False)
     assert caught.value.fix == "start it: make up"
 
 
@@ -306,9 +306,9 @@ def test_a_key_the_server_never_had_is_not_shown_to_it(tmp_path: Path) -> None:
 
 
 def test_status_as_json_tells_engine_health_and_data(context: FakeContext, screen: Screen) -> None:
-    up.run(context)
+    up.up(context)
     begin = len(screen.out.getvalue())
-    assert status.run(context, as_json=True) == 0
+    assert status.status(context, as_json=True) == 0
     shown = json.loads(screen.out.getvalue()[begin:])
     assert (shown["engine"], shown["running"], shown["healthy"]) == ("embedded", True, True)
     assert shown["url"] == f"http://127.0.0.1:{context.environment['LANGFUSE_PORT']}"
@@ -316,10 +316,10 @@ def test_status_as_json_tells_engine_health_and_data(context: FakeContext, scree
 
 
 def test_status_names_the_host_that_up_names(context: FakeContext, screen: Screen) -> None:
-    up.run(context)
+    up.up(context)
     (said,) = [line for line in screen.out.getvalue().splitlines() if line.startswith("Langfuse")]
     begin = len(screen.out.getvalue())
-    assert status.run(context, as_json=False) == 0
+    assert status.status(context, as_json=False) == 0
     (shown,) = [line for line in screen.out.getvalue()[begin:].splitlines() if line.startswith("URL")]
     assert shown.split()[1] == said.split()[1]
 
@@ -343,7 +343,7 @@ def test_another_address_on_this_machine_is_named_beside(
 
 
 def test_status_before_the_first_start_is_stopped(context: FakeContext, screen: Screen) -> None:
-    assert status.run(context, as_json=False) == 1
+    assert status.status(context, as_json=False) == 1
     assert "Health  stopped (start it: make up)" in screen.out.getvalue()
 
 
@@ -357,28 +357,28 @@ def test_durations_are_shown_in_two_units(seconds: float, text: str) -> None:
 
 def test_logs_before_the_first_start_say_how_to_start(context: FakeContext) -> None:
     with pytest.raises(EngineError, match="no log yet") as caught:
-        logs.run(context, service="", lines=5, follow=False)
+        logs.logs(context, service="", lines=5, follow=False)
     assert caught.value.fix == "start it: make up"
 
 
 def test_destroy_without_anybody_to_ask_deletes_nothing(context: FakeContext) -> None:
-    up.run(context)
+    up.up(context)
     with pytest.raises(UsageError, match="nothing was deleted"):
-        destroy.run(context, yes=False, dry_run=False)
-    assert status.run(context, as_json=False) == 0
+        destroy.destroy(context, yes=False, dry_run=False)
+    assert status.status(context, as_json=False) == 0
 
 
 @pytest.mark.parametrize(("answer", "deleted"), [("langfuse-stack", True), ("yes", False), ("", False)])
 def test_destroy_asks_for_the_name_of_the_stack(
     context: FakeContext, monkeypatch: pytest.MonkeyPatch, answer: str, deleted: bool
 ) -> None:
-    up.run(context)
+    up.up(context)
     monkeypatch.setattr(Console, "ask", lambda _console, _question: answer)
     if deleted:
-        assert destroy.run(context, yes=False, dry_run=False) == 0
+        assert destroy.destroy(context, yes=False, dry_run=False) == 0
     else:
         with pytest.raises(UsageError, match="That was not langfuse-stack"):
-            destroy.run(context, yes=False, dry_run=False)
+            destroy.destroy(context, yes=False, dry_run=False)
     assert context.layout.embedded_dir.exists() is not deleted
     assert context.layout.credentials_dir.exists() is not deleted
     assert context.layout.env_file.exists()
@@ -387,14 +387,14 @@ def test_destroy_asks_for_the_name_of_the_stack(
 def test_destroy_dry_run_shows_what_would_go_and_deletes_nothing(
     context: FakeContext, screen: Screen
 ) -> None:
-    up.run(context)
-    assert destroy.run(context, yes=True, dry_run=True) == 0
+    up.up(context)
+    assert destroy.destroy(context, yes=True, dry_run=True) == 0
     assert "  .stack/embedded\n" in screen.out.getvalue()
-    assert status.run(context, as_json=False) == 0
+    assert status.status(context, as_json=False) == 0
 
 
 def test_destroy_of_nothing_says_so(context: FakeContext, screen: Screen) -> None:
-    assert destroy.run(context, yes=True, dry_run=False) == 0
+    assert destroy.destroy(context, yes=True, dry_run=False) == 0
     assert screen.out.getvalue() == "There is nothing to delete.\n"
 
 
@@ -403,11 +403,11 @@ def test_two_commands_at_once_are_refused(context: FakeContext) -> None:
         only_one_command(context.layout),
         pytest.raises(StackError, match=f"Another command \\(process {os.getpid()}\\)"),
     ):
-        up.run(context)
+        up.up(context)
 
 
 def test_a_running_engine_of_the_other_kind_is_refused(context: FakeContext) -> None:
-    up.run(context)
+    up.up(context)
     with pytest.raises(StackError, match="The embedded engine of this stack runs") as caught:
         starting.refuse_second_engine(context, EngineName.COMPOSE, context.settings())
     assert caught.value.fix == "stop it first: make down ENGINE=embedded"

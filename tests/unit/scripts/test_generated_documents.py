@@ -48,7 +48,7 @@ def test_the_example_contains_no_secret_value() -> None:
 def run_docs(root: Path, *, check: bool = False) -> str:
     screen = Screen()
     console = Console({}, screen.out, screen.err)
-    docs.run(Context(layout_in(root), {}, console, FakeRunner()), check=check)
+    docs.docs(Context(layout_in(root), {}, console, FakeRunner()), check=check)
     return screen.out.getvalue()
 
 

@@ -121,7 +121,7 @@ def test_a_stack_of_another_checkout_is_refused_with_both_paths(
 def test_nothing_of_another_checkout_is_stopped_or_deleted(here: Layout, other: Layout, command: str) -> None:
     context = context_of(here, started(other))
     with pytest.raises(UsageError, match="not those of this checkout"):
-        down.run(context) if command == "down" else destroy.run(context, yes=True, dry_run=False)
+        down.down(context) if command == "down" else destroy.destroy(context, yes=True, dry_run=False)
     runner = context.runner
     assert isinstance(runner, FakeRunner)
     assert [line.split()[1:3] for line in runner.lines()] == [["ps", "--all"], ["volume", "ls"]]
@@ -220,13 +220,13 @@ def test_volumes_keep_their_driver_and_external_ones_are_left_alone(here: Layout
 def test_adopting_takes_over_what_a_deleted_checkout_left(here: Layout, other: Layout) -> None:
     docker = started(other)
     with pytest.raises(UsageError, match=f"is still at {other.root}"):
-        adopt.run(context_of(here, docker), yes=True, dry_run=False)
+        adopt.adopt(context_of(here, docker), yes=True, dry_run=False)
     shutil.rmtree(other.root)
-    assert adopt.run(context_of(here, docker), yes=True, dry_run=True) == 0
+    assert adopt.adopt(context_of(here, docker), yes=True, dry_run=True) == 0
     assert not here.identity_file.exists()
     with pytest.raises(UsageError, match="nothing was taken over"):
-        adopt.run(context_of(here, docker), yes=False, dry_run=False)
-    assert adopt.run(context_of(here, docker), yes=True, dry_run=False) == 0
+        adopt.adopt(context_of(here, docker), yes=False, dry_run=False)
+    assert adopt.adopt(context_of(here, docker), yes=True, dry_run=False) == 0
     require_own(docker.runner(), here, NAME)
     assert context_of(here, docker).remembered_engine() == EngineName.COMPOSE
 
@@ -236,14 +236,14 @@ def test_adopting_brings_back_a_stack_whose_directory_was_deleted(here: Layout) 
     shutil.rmtree(here.stack_dir)
     with pytest.raises(UsageError, match="not those"):
         require_own(docker.runner(), here, NAME)
-    adopt.run(context_of(here, docker), yes=True, dry_run=False)
+    adopt.adopt(context_of(here, docker), yes=True, dry_run=False)
     require_own(docker.runner(), here, NAME)
 
 
 def test_there_is_nothing_to_adopt_where_all_is_ones_own(here: Layout) -> None:
     before = started(here)
-    adopt.run(context_of(here, before), yes=False, dry_run=False)
-    adopt.run(context_of(here, Docker()), yes=False, dry_run=False)
+    adopt.adopt(context_of(here, before), yes=False, dry_run=False)
+    adopt.adopt(context_of(here, Docker()), yes=False, dry_run=False)
 
 
 @pytest.mark.parametrize("damage", ["", "[]", "{}", '{"id": 1}', "null"])

@@ -86,7 +86,7 @@ def run(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         console = Console({}, screen.out, screen.err)
         layout = Layout(checkout, checkout / ".env", checkout / ".stack")
         context = Context(layout, {}, console, Quick(checkout))
-        release.run(
+        release.release(
             context,
             version=version,
             into=Path("..", "files", version),

@@ -57,7 +57,7 @@ def test_every_part_runs_and_one_failure_fails_the_whole(
     tmp_path: Path, rules: dict[str, Completed], code: int, words: list[str]
 ) -> None:
     runner, screen = FakeRunner(dict(rules)), Screen()
-    assert selftest.run(make_context(tmp_path, runner, screen), sdk4_python=Path("sdk4")) == code
+    assert selftest.selftest(make_context(tmp_path, runner, screen), sdk4_python=Path("sdk4")) == code
     own = ["-m", "pytest", "-q", *selftest.PARALLEL, "-m", "not slow", "tests/unit", "tests/embedded"]
     assert runner.calls == [
         [sys.executable, *own],
@@ -81,11 +81,11 @@ def test_the_stack_that_runs_is_tested_first_and_its_result_said_at_once(
     quick = " ".join(selftest.QUICK)
     runner, screen = FakeRunner({quick: Completed(code), "tests/unit": look}), Screen()
     context = make_context(tmp_path, runner, screen, ENGINE="embedded", LANGFUSE_PORT=str(free_port()))
-    assert up.run(context) == 0
+    assert up.up(context) == 0
     try:
-        assert selftest.run(context, sdk4_python=Path("sdk4")) == code
+        assert selftest.selftest(context, sdk4_python=Path("sdk4")) == code
     finally:
-        down.run(context)
+        down.down(context)
     first = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "smoke_tests", *selftest.QUICK]
     assert runner.calls[0] == first
     assert runner.environments[0] is not None
@@ -96,7 +96,7 @@ def test_the_stack_that_runs_is_tested_first_and_its_result_said_at_once(
 
 def test_without_a_stack_the_tests_say_so_and_begin_with_the_code(tmp_path: Path) -> None:
     runner, screen = FakeRunner(), Screen()
-    assert selftest.run(make_context(tmp_path, runner, screen), sdk4_python=Path("sdk4")) == 0
+    assert selftest.selftest(make_context(tmp_path, runner, screen), sdk4_python=Path("sdk4")) == 0
     assert "No stack runs here" in screen.err.getvalue()
     assert "tests/unit" in runner.calls[0]
 
@@ -112,7 +112,7 @@ def test_the_smoke_tests_get_a_fresh_stack_that_is_gone_afterwards(tmp_path: Pat
         return Completed(0)
 
     context = make_context(tmp_path, FakeRunner({"smoke_tests": look}), Screen())
-    selftest.run(context, sdk4_python=Path("sdk4"))
+    selftest.selftest(context, sdk4_python=Path("sdk4"))
     assert seen["url"] == f"http://localhost:{seen['LANGFUSE_PORT']}"
     assert not Path(seen["STACK_DIR"]).exists()
     assert not context.layout.env_file.exists()
@@ -122,7 +122,7 @@ def test_the_smoke_tests_get_a_fresh_stack_that_is_gone_afterwards(tmp_path: Pat
 def test_an_engine_that_does_not_start_is_a_failed_part(tmp_path: Path) -> None:
     runner, screen = FakeRunner(), Screen()
     context = make_context(tmp_path, runner, screen, FAKE_ENGINE="die")
-    assert selftest.run(context, sdk4_python=Path("sdk4")) == 1
+    assert selftest.selftest(context, sdk4_python=Path("sdk4")) == 1
     assert len(runner.calls) == 1
     assert "ended with exit code 1" in screen.err.getvalue()
     assert screen.out.getvalue().splitlines()[-1].startswith("FAILED  starting an engine")

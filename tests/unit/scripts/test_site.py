@@ -39,7 +39,7 @@ def context(tmp_path: Path, screen: Screen) -> Context:
     for name in ("config", "examples/site", "examples/kosmos"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("local"))
     found = Context(layout_in(tmp_path), {}, Console({}, screen.out, screen.err), FakeRunner())
-    assert init.run(found) == 0
+    assert init.init(found) == 0
     return found
 
 
@@ -55,7 +55,7 @@ def tracked(root: Path) -> dict[str, bytes]:
 
 
 def test_the_first_files_of_a_site_are_valid_and_neutral(context: Context, screen: Screen) -> None:
-    assert validate.run(context) == 0
+    assert validate.validate(context) == 0
     said = screen.out.getvalue()
     assert "config/local/stack.yaml is valid" in said
     assert "config/local/alerts.yaml is valid" in said
@@ -68,7 +68,7 @@ def test_the_first_files_of_a_site_are_valid_and_neutral(context: Context, scree
 def test_files_of_a_site_are_never_written_over(context: Context, source: str, dry_run: bool) -> None:
     (context.layout.site_dir / "stack.yaml").write_text("mine")
     with pytest.raises(UsageError, match="config/local/ is not empty; nothing was written"):
-        init.run(context, source=source, dry_run=dry_run)
+        init.init(context, source=source, dry_run=dry_run)
     assert (context.layout.site_dir / "stack.yaml").read_text() == "mine"
     assert not (context.layout.site_dir / "content").exists()
 
@@ -86,18 +86,18 @@ def test_the_example_company_is_put_in_place_as_a_whole_and_is_valid(
     example = context.layout.root / "examples" / "kosmos"
     (example / ".git").mkdir()
     begin = len(screen.out.getvalue())
-    assert init.run(context, source="examples/kosmos", dry_run=True) == 0
+    assert init.init(context, source="examples/kosmos", dry_run=True) == 0
     assert not context.layout.site_dir.exists()
     assert "Would write config/local/stack.yaml, read instead of config/stack.yaml." in screen.out.getvalue()
     assert "Next:" not in screen.out.getvalue()[begin:]
-    assert init.run(context, source="examples/kosmos/") == 0
+    assert init.init(context, source="examples/kosmos/") == 0
     said = screen.out.getvalue()[begin:]
     assert "Wrote config/local/content/." in said
     assert "Wrote config/local/judges.yaml." in said
     assert ".git" not in said
     (example / ".git").rmdir()
     assert files(context.layout.site_dir) == files(example)
-    assert validate.run(context) == 0
+    assert validate.validate(context) == 0
     assert "project zeus: 19 score configs, 7 models, 5 prompts, 2 datasets" in screen.out.getvalue()
 
 
@@ -105,7 +105,7 @@ def test_a_site_may_be_a_link_to_an_empty_directory(context: Context, tmp_path: 
     shutil.rmtree(context.layout.site_dir)
     (tmp_path / "ours").mkdir()
     context.layout.site_dir.symlink_to(tmp_path / "ours")
-    assert init.run(context) == 0
+    assert init.init(context) == 0
     assert (tmp_path / "ours" / "stack.yaml").is_file()
 
 
@@ -114,9 +114,9 @@ def test_secrets_that_receivers_have_already_come_along(context: Context, screen
     secrets = context.layout.root / init.SECRETS
     (secrets / "slack_webhook_url").write_text("https://hooks.acme.example/x")
     (secrets / "slack_webhook_url").chmod(0o640)
-    assert init.run(context, source="examples/kosmos", dry_run=True) == 0
+    assert init.init(context, source="examples/kosmos", dry_run=True) == 0
     assert "Would copy slack_webhook_url to config/local/alertmanager/secrets/." in screen.out.getvalue()
-    assert init.run(context, source="examples/kosmos") == 0
+    assert init.init(context, source="examples/kosmos") == 0
     copied = context.layout.site_dir / "alertmanager" / "secrets" / "slack_webhook_url"
     assert copied.read_text() == "https://hooks.acme.example/x"
     assert copied.stat().st_mode & 0o777 == 0o640
@@ -128,7 +128,7 @@ def test_secrets_that_receivers_have_already_come_along(context: Context, screen
 def test_what_is_not_a_site_is_refused(context: Context, source: str) -> None:
     shutil.rmtree(context.layout.site_dir)
     with pytest.raises(UsageError, match=f"{source} is not a site: there is no {source}/stack.yaml"):
-        init.run(context, source=source)
+        init.init(context, source=source)
     assert not context.layout.site_dir.exists()
 
 
@@ -136,12 +136,12 @@ def test_a_site_that_cannot_be_written_says_so(context: Context) -> None:
     shutil.rmtree(context.layout.site_dir)
     context.layout.site_dir.symlink_to(context.layout.root / "nowhere" / "at-all")
     with pytest.raises(StackError, match="config/local/ cannot be written"):
-        init.run(context)
+        init.init(context)
 
 
 def test_alerts_of_a_site_are_compiled_beside_them_and_tracked_files_stay(context: Context) -> None:
     before = tracked(context.layout.root)
-    assert alerts.run(context, dry_run=False) == 3  # no secret for Slack yet
+    assert alerts.alerts(context, dry_run=False) == 3  # no secret for Slack yet
     assert tracked(context.layout.root) == before
     rules = context.layout.site_dir / "prometheus" / "rules"
     assert "daily_budget_exceeded" in (rules / "alerts.yaml").read_text()
@@ -224,7 +224,7 @@ def test_a_bundle_carries_the_site_without_its_secrets(
     runner = FakeRunner({"pip download": look})
     (tmp_path / "out").mkdir()
     with pytest.raises(StackError, match="exit code 1"):
-        bundle.run(
+        bundle.bundle(
             Context(context.layout, {}, context.console, runner),
             file=tmp_path / "out" / "bundle.tar",
             key=None,
@@ -240,15 +240,15 @@ def test_a_bundle_carries_the_site_without_its_secrets(
 def test_a_running_stack_reads_what_was_compiled(context: Context) -> None:
     runner = FakeRunner({"ps --services": Completed(0, "prometheus\nlangfuse-web\nexporter\n")})
     running = Context(context.layout, {"LANGFUSE_INIT_USER_PASSWORD": "x" * 12}, context.console, runner)
-    alerts.run(running, dry_run=True)
+    alerts.alerts(running, dry_run=True)
     assert runner.calls == []
     running.layout.stack_dir.mkdir()
     running.layout.engine_file.write_text("compose\n")
-    alerts.run(running, dry_run=False)
+    alerts.alerts(running, dry_run=False)
     assert any(line.endswith("kill --signal SIGHUP prometheus") for line in runner.lines())
     assert any(line.endswith("restart exporter") for line in runner.lines())
     runner.calls.clear()
-    alerts.run(running, dry_run=False)  # nothing has changed
+    alerts.alerts(running, dry_run=False)  # nothing has changed
     assert runner.calls == []
 
 
@@ -275,11 +275,11 @@ def test_a_site_elsewhere_is_begun_validated_and_mounted(
 ) -> None:
     before = tracked(elsewhere.layout.root)
     site = elsewhere.layout.site_dir
-    assert init.run(elsewhere) == 0
+    assert init.init(elsewhere) == 0
     assert f"Wrote {site}/stack.yaml, read instead of config/stack.yaml." in screen.out.getvalue()
-    assert validate.run(elsewhere) == 0
+    assert validate.validate(elsewhere) == 0
     assert f"{site}/stack.yaml is valid" in screen.out.getvalue()
-    alerts.run(elsewhere, dry_run=False)
+    alerts.alerts(elsewhere, dry_run=False)
     assert (site / "prometheus" / "rules" / "alerts.yaml").is_file()
     compose = Compose(elsewhere.layout, settings_with(), {}, FakeRunner())
     compose.run("ps")
@@ -297,12 +297,12 @@ def test_a_site_that_is_not_there_is_not_replaced_by_what_comes_with_the_reposit
     with pytest.raises(UsageError, match=r"names .*etc/langfuse, and there is no such") as caught:
         load_stack(elsewhere.layout.stack_file, "")
     assert "make init" in caught.value.fix
-    assert validate.run(elsewhere) != 0
+    assert validate.validate(elsewhere) != 0
     assert "there is no such directory" in screen.out.getvalue() + screen.err.getvalue()
 
 
 def test_a_bundle_has_a_site_from_elsewhere_at_its_usual_place(elsewhere: Context, tmp_path: Path) -> None:
-    init.run(elsewhere)
+    init.init(elsewhere)
     (elsewhere.layout.site_dir / ".git").mkdir()
     (elsewhere.layout.site_dir / ".git" / "HEAD").write_text("ref")
     bundle._site(elsewhere, tmp_path)
@@ -314,7 +314,7 @@ def test_a_bundle_has_a_site_from_elsewhere_at_its_usual_place(elsewhere: Contex
 
 def test_a_backup_brings_a_site_to_where_the_settings_in_it_say(elsewhere: Context, tmp_path: Path) -> None:
     """And its own git is no difference."""
-    init.run(elsewhere)
+    init.init(elsewhere)
     site, stored = elsewhere.layout.site_dir, tmp_path / "config-of-backup"
     shutil.copytree(site, stored / "local")
     (site / ".git").mkdir()

@@ -30,7 +30,7 @@ class Repository:
         """Return the exit code, what was printed, and what was complained about."""
         out, err = io.StringIO(), io.StringIO()
         console = Console({}, out, err)
-        code = validate.run(Context(default_layout(self.root, {}), {}, console, FakeRunner()))
+        code = validate.validate(Context(default_layout(self.root, {}), {}, console, FakeRunner()))
         return code, out.getvalue(), err.getvalue()
 
     def write(self, name: str, content: bytes) -> None:

@@ -86,7 +86,9 @@ def test_a_vulnerable_package_is_named_with_the_version_that_is_better(tmp_path:
         pytest.skip("pip-audit is not installed: make lint or make audit installs it")
     screen = Screen()
     with pytest.raises(StackError, match="1 known vulnerabilities"):
-        audit.run(context_in(tmp_path, SubprocessRunner(tmp_path), screen), database=database, required=False)
+        audit.audit(
+            context_in(tmp_path, SubprocessRunner(tmp_path), screen), database=database, required=False
+        )
     assert screen.out.getvalue() == "jinja2 2.4.1: GHSA-test-0001; fixed in 2.8.1\n"
 
 
@@ -94,13 +96,13 @@ def test_packages_without_a_known_flaw_pass(tmp_path: Path, database: str) -> No
     report = {"dependencies": [{"name": "httpx", "version": "0.28.1", "vulns": []}]}
     screen = Screen()
     runner = FakeRunner({"pip-audit": Completed(0, json.dumps(report))})
-    assert audit.run(context_in(tmp_path, runner, screen), database=database, required=True) == 0
+    assert audit.audit(context_in(tmp_path, runner, screen), database=database, required=True) == 0
     assert screen.out.getvalue() == "No known vulnerabilities in 1 lock files.\n"
 
 
 def test_without_the_database_it_says_skipped_and_looks_nothing_up(tmp_path: Path, closed_port: str) -> None:
     screen, runner = Screen(), FakeRunner()
-    assert audit.run(context_in(tmp_path, runner, screen), database=closed_port, required=False) == 0
+    assert audit.audit(context_in(tmp_path, runner, screen), database=closed_port, required=False) == 0
     assert "skipped: the database" in screen.err.getvalue()
     assert screen.out.getvalue() == ""
     assert runner.calls == []
@@ -109,19 +111,19 @@ def test_without_the_database_it_says_skipped_and_looks_nothing_up(tmp_path: Pat
 def test_without_the_database_a_required_look_up_fails(tmp_path: Path, closed_port: str) -> None:
     context = context_in(tmp_path, FakeRunner(), Screen())
     with pytest.raises(StackError, match="cannot be reached"):
-        audit.run(context, database=closed_port, required=True)
+        audit.audit(context, database=closed_port, required=True)
 
 
 def test_a_scan_that_breaks_off_is_no_clean_result(tmp_path: Path, database: str) -> None:
     runner = FakeRunner({"pip-audit": Completed(1, "", "Traceback: out of memory")})
     with pytest.raises(CommandFailed, match="exit code 1"):
-        audit.run(context_in(tmp_path, runner, Screen()), database=database, required=False)
+        audit.audit(context_in(tmp_path, runner, Screen()), database=database, required=False)
 
 
 def test_without_the_scanner_the_fix_is_named(tmp_path: Path) -> None:
     context = Context(layout_in(tmp_path), {}, Console(), FakeRunner())
     with pytest.raises(UsageError, match="is not installed") as caught:
-        audit.run(context, database=audit.DATABASE, required=False)
+        audit.audit(context, database=audit.DATABASE, required=False)
     assert caught.value.fix == "run it with make audit, which installs it."
 
 

@@ -179,14 +179,14 @@ def test_a_bundle_that_exists_is_not_overwritten(tmp_path: Path) -> None:
     file = tmp_path / "bundle.tar"
     file.write_text("precious")
     with pytest.raises(UsageError, match="exists"):
-        bundle.run(context_in(tmp_path), file=file, key=None, with_images=False)
+        bundle.bundle(context_in(tmp_path), file=file, key=None, with_images=False)
     assert file.read_text() == "precious"
 
 
 def test_images_without_docker_are_an_error_with_the_way_around(tmp_path: Path) -> None:
     context = context_in(tmp_path, **{"docker version": Completed(1)})
     with pytest.raises(UsageError) as caught:
-        bundle.run(context, file=tmp_path / "bundle.tar", key=None, with_images=True)
+        bundle.bundle(context, file=tmp_path / "bundle.tar", key=None, with_images=True)
     assert "IMAGES=0" in caught.value.fix
 
 
@@ -200,12 +200,12 @@ def test_a_bundle_of_an_embedded_stack_needs_no_images(
         context.layout.stack_dir.mkdir(parents=True)
         context.layout.engine_file.write_text(f"{engine}\n")
     with pytest.raises(StackError) as caught:
-        bundle.run(context, file=tmp_path / "bundle.tar", key=None, with_images=None)
+        bundle.bundle(context, file=tmp_path / "bundle.tar", key=None, with_images=None)
     assert ("Docker" in str(caught.value)) == asks_for_docker
 
 
 def test_a_part_that_cannot_be_made_leaves_nothing_behind(tmp_path: Path) -> None:
     context = context_in(tmp_path, **{"pip download": Completed(1, "", "no route to host")})
     with pytest.raises(StackError, match="exit code 1"):
-        bundle.run(context, file=tmp_path / "bundle.tar", key=None, with_images=False)
+        bundle.bundle(context, file=tmp_path / "bundle.tar", key=None, with_images=False)
     assert list(tmp_path.iterdir()) == []

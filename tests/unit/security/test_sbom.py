@@ -101,7 +101,7 @@ def test_the_command_writes_the_file_and_counts_what_is_in_it(tmp_path: Path) ->
     (tmp_path / "requirements" / "runtime.lock").write_text("httpx==0.28.1 \\\n    --hash=sha256:00\n")
     screen = Screen()
     context = Context(layout_in(tmp_path), {}, Console({}, screen.out, screen.err), FakeRunner())
-    assert sbom.run(context, output=tmp_path / "sbom.json") == 0
+    assert sbom.sbom(context, output=tmp_path / "sbom.json") == 0
     assert "1 packages and 2 images, CycloneDX 1.6." in screen.out.getvalue()
     written = json.loads((tmp_path / "sbom.json").read_text())
     assert [one["name"] for one in written["components"]] == [

@@ -314,14 +314,14 @@ def test_a_check_answers_with_its_exit_code_and_changes_nothing(
     context: Context, facts: Callable[..., None], change: dict[str, Any], code: int
 ) -> None:
     facts(**change)
-    assert command.run(context, to=NEW, check=True, yes=False) == code
+    assert command.upgrade(context, to=NEW, check=True, yes=False) == code
     assert journal.read(context.layout) is None
 
 
 def test_nothing_is_done_without_a_yes(context: Context, facts: Callable[..., None]) -> None:
     facts()
     with pytest.raises(UsageError, match="not confirmed"):
-        command.run(context, to=NEW, check=False, yes=False)
+        command.upgrade(context, to=NEW, check=False, yes=False)
     assert journal.read(context.layout) is None
 
 
@@ -338,17 +338,17 @@ def test_a_wrong_call_is_refused(
 ) -> None:
     used = replace(context, environment={**context.environment, **environment})
     with pytest.raises(UsageError, match=message):
-        command.run(used, to=to, check=True, yes=True)
+        command.upgrade(used, to=to, check=True, yes=True)
 
 
 def test_an_interrupted_upgrade_comes_first(context: Context) -> None:
     journal.write(context.layout, ENTRY)
     with pytest.raises(UsageError, match=f"An upgrade to {NEW} was interrupted"):
-        command.run(context, to="4.61.0", check=True, yes=True)
-    assert command.run(context, to=NEW, check=True, yes=True) == EXIT_OK
+        command.upgrade(context, to="4.61.0", check=True, yes=True)
+    assert command.upgrade(context, to=NEW, check=True, yes=True) == EXIT_OK
     journal.write(context.layout, replace(ENTRY, going_back=True))
     with pytest.raises(UsageError, match="was interrupted") as caught:
-        command.run(context, to=NEW, check=False, yes=True)
+        command.upgrade(context, to=NEW, check=False, yes=True)
     assert caught.value.fix == "make rollback"
 
 
@@ -358,8 +358,8 @@ def test_a_rollback_says_what_it_costs_before_it_asks(context: Context) -> None:
     assert rows["Back to"] == OLD
     assert "prompts, datasets, users, comments since then are lost" in rows["Since then"]
     with pytest.raises(UsageError, match="not confirmed"):
-        command.roll_back(context, yes=False, check=False)
-    assert command.roll_back(context, yes=False, check=True) == EXIT_OK
+        command.rollback(context, yes=False, check=False)
+    assert command.rollback(context, yes=False, check=True) == EXIT_OK
     assert journal.read(context.layout) is not None
 
 

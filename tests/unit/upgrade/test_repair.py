@@ -116,7 +116,7 @@ def broken(stack: FakeStack, monkeypatch: pytest.MonkeyPatch, context: Context) 
 def test_a_failed_migration_of_postgresql_is_noted_as_rolled_back_and_run_once_more(
     broken: Context, stack: FakeStack
 ) -> None:
-    assert repair.run(broken, yes=True, dry_run=False) == EXIT_OK
+    assert repair.repair_migration(broken, yes=True, dry_run=False) == EXIT_OK
     assert stack.done == [
         "start stores",
         "stop langfuse-web langfuse-worker",
@@ -129,7 +129,7 @@ def test_a_failed_migration_of_postgresql_is_noted_as_rolled_back_and_run_once_m
 
 def test_both_databases_are_repaired_before_web_starts(broken: Context, stack: FakeStack) -> None:
     stack.dirty = True
-    assert repair.run(broken, yes=True, dry_run=False) == EXIT_OK
+    assert repair.repair_migration(broken, yes=True, dry_run=False) == EXIT_OK
     assert stack.done[-2:] == ["resolve 20261001_zeus", "clickhouse 47"]
     assert "start only langfuse-web" not in stack.done
 
@@ -137,22 +137,22 @@ def test_both_databases_are_repaired_before_web_starts(broken: Context, stack: F
 def test_a_migration_that_fails_again_says_what_postgresql_said(broken: Context, stack: FakeStack) -> None:
     stack.heals = False
     with pytest.raises(StackError, match="20261001_zeus fails again") as caught:
-        repair.run(broken, yes=True, dry_run=False)
+        repair.repair_migration(broken, yes=True, dry_run=False)
     assert "ERROR: no space left" in caught.value.details
     assert "start" not in stack.done
 
 
 def test_a_dry_run_of_a_repair_changes_nothing(broken: Context, stack: FakeStack) -> None:
-    assert repair.run(broken, yes=True, dry_run=True) == EXIT_OK
+    assert repair.repair_migration(broken, yes=True, dry_run=True) == EXIT_OK
     assert stack.done == ["start stores"]
     with pytest.raises(UsageError, match="not confirmed"):
-        repair.run(broken, yes=False, dry_run=False)
+        repair.repair_migration(broken, yes=False, dry_run=False)
     assert stack.done == ["start stores", "start stores"]
 
 
 def test_nothing_is_done_where_nothing_failed(broken: Context, stack: FakeStack) -> None:
     stack.failed = {}
-    assert repair.run(broken, yes=True, dry_run=False) == EXIT_OK
+    assert repair.repair_migration(broken, yes=True, dry_run=False) == EXIT_OK
     assert stack.done == ["start stores"]
 
 
@@ -210,9 +210,9 @@ def valkey(monkeypatch: pytest.MonkeyPatch) -> FakeValkey:
 def test_a_damaged_file_of_the_queues_is_cut_behind_its_last_good_entry(
     context: Context, valkey: FakeValkey, screen: Screen
 ) -> None:
-    assert repair_queues.run(context, yes=True, dry_run=True) == EXIT_OK
+    assert repair_queues.repair_queues(context, yes=True, dry_run=True) == EXIT_OK
     assert valkey.said == ["check"]
-    assert repair_queues.run(context, yes=True, dry_run=False) == EXIT_OK
+    assert repair_queues.repair_queues(context, yes=True, dry_run=False) == EXIT_OK
     assert valkey.said == ["check", "check", "fix", "check"]
     said = screen.out.getvalue()
     assert "size=5919, ok_up_to=1823" in said
@@ -223,17 +223,17 @@ def test_a_valkey_that_is_well_is_left_alone_and_one_that_restarts_is_stopped_fi
     context: Context, valkey: FakeValkey
 ) -> None:
     valkey.state = ("running", "healthy")
-    assert repair_queues.run(context, yes=True, dry_run=False) == EXIT_OK
+    assert repair_queues.repair_queues(context, yes=True, dry_run=False) == EXIT_OK
     assert valkey.said == []
     valkey.state = ("restarting", "")
-    assert repair_queues.run(context, yes=True, dry_run=False) == EXIT_OK
+    assert repair_queues.repair_queues(context, yes=True, dry_run=False) == EXIT_OK
     assert valkey.said[0] == "stop valkey"
 
 
 def test_a_file_that_cannot_be_cut_is_an_error(context: Context, valkey: FakeValkey) -> None:
     valkey.cuts = False
     with pytest.raises(StackError, match="still not good"):
-        repair_queues.run(context, yes=True, dry_run=False)
+        repair_queues.repair_queues(context, yes=True, dry_run=False)
 
 
 def test_a_docker_that_fails_is_not_taken_for_a_damaged_file(valkey: FakeValkey) -> None:

@@ -48,8 +48,8 @@ class EmptyIsAbsent(Schema):
     def __init__(self, inner: Schema) -> None:
         self.inner = inner
 
-    def run(self, value: Any, path: Path, issues: Issues) -> Any:
-        return self.inner.run(MISSING if value == "" else value, path, issues)
+    def parse_at(self, value: Any, path: Path, issues: Issues) -> Any:
+        return self.inner.parse_at(MISSING if value == "" else value, path, issues)
 
 
 def text() -> Schema:
@@ -116,7 +116,7 @@ class JsonText(Schema):
     def __init__(self, inner: Schema, name: str, *, empty_is_absent: bool = False) -> None:
         self.inner, self.name, self.empty_is_absent = inner, name, empty_is_absent
 
-    def run(self, value: Any, path: Path, issues: Issues) -> Any:
+    def parse_at(self, value: Any, path: Path, issues: Issues) -> Any:
         if not _is_text(value, path, issues):
             return value
         if not value and self.empty_is_absent:
@@ -125,7 +125,7 @@ class JsonText(Schema):
             document = orjson.loads(value)
         except orjson.JSONDecodeError:
             raise InvalidRequest(f"Invalid JSON in {self.name} parameter") from None
-        return self.inner.run(document, path, issues)
+        return self.inner.parse_at(document, path, issues)
 
 
 class Cursor(Schema):
@@ -134,16 +134,16 @@ class Cursor(Schema):
     def __init__(self, inner: Schema, decode: Callable[[str], Any]) -> None:
         self.inner, self.decode = inner, decode
 
-    def run(self, value: Any, path: Path, issues: Issues) -> Any:
+    def parse_at(self, value: Any, path: Path, issues: Issues) -> Any:
         if not _is_text(value, path, issues):
             return value
-        return self.inner.run(self.decode(value), path, issues)
+        return self.inner.parse_at(self.decode(value), path, issues)
 
 
 def _is_text(value: Any, path: Path, issues: Issues) -> bool:
     """Return whether a value is a text; where it is not, nothing more is said of it."""
     local = Issues()
-    String().run(value, path, local)
+    String().parse_at(value, path, local)
     issues.found.extend(local.found)
     issues.aborted = issues.aborted or bool(local.found)
     return not local.found
@@ -154,7 +154,7 @@ def _parts(value: str) -> list[str]:
 
 
 class _Split(Schema):
-    def run(self, value: Any, path: Path, issues: Issues) -> Any:
+    def parse_at(self, value: Any, path: Path, issues: Issues) -> Any:
         if not _is_text(value, path, issues):
             return value
         return _parts(value) or MISSING
@@ -163,14 +163,14 @@ class _Split(Schema):
 class _Ordering(Schema):
     parsed = Object({"column": String(), "order": Enum("ASC", "DESC")})
 
-    def run(self, value: Any, path: Path, issues: Issues) -> Any:
+    def parse_at(self, value: Any, path: Path, issues: Issues) -> Any:
         if not _is_text(value, path, issues):
             return value
         if not value:
             return MISSING
         column, *more = value.split(".")
         order = {"order": more[0].upper()} if more else {}
-        return self.parsed.run({"column": column, **order}, path, issues)
+        return self.parsed.parse_at({"column": column, **order}, path, issues)
 
 
 class _Known(Schema):
@@ -182,22 +182,22 @@ class _Known(Schema):
         self.values, self.otherwise, self.unknown_is_refused = values, default, unknown_is_refused
         self.items = Array(Enum(*values))
 
-    def run(self, value: Any, path: Path, issues: Issues) -> Any:
+    def parse_at(self, value: Any, path: Path, issues: Issues) -> Any:
         if value is MISSING or value == "":
             return MISSING if self.otherwise is None else list(self.otherwise)
         if isinstance(value, str):
             value = _parts(value)
             if not self.unknown_is_refused:
                 return [part for part in value if part in self.values]
-        return self.items.run(value, path, issues)
+        return self.items.parse_at(value, path, issues)
 
 
 class _Upper(_Split):
     def __init__(self, name: str, values: Sequence[str]) -> None:
         self.name, self.values = name, values
 
-    def run(self, value: Any, path: Path, issues: Issues) -> Any:
-        parts = super().run(value, path, issues)
+    def parse_at(self, value: Any, path: Path, issues: Issues) -> Any:
+        parts = super().parse_at(value, path, issues)
         if not isinstance(parts, list):
             return parts
         upper = [part.upper() for part in parts]

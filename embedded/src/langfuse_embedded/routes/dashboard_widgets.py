@@ -201,7 +201,7 @@ def _chart_config(body: dict[str, Any]) -> dict[str, Any]:
     if kind != body["chartType"]:
         raise InvalidWidget("chartConfig.type must match chartType", "chartConfig.type")
     issues = Issues()
-    config: dict[str, Any] = _CHART_CONFIG.run({**given, "type": kind}, (), issues)
+    config: dict[str, Any] = _CHART_CONFIG.parse_at({**given, "type": kind}, (), issues)
     if issues.found:
         found = ", ".join(
             f"{'.'.join(map(str, issue['path']))}: {issue['message']}" for issue in issues.found

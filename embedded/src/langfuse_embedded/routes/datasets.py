@@ -80,7 +80,7 @@ async def _created(call: Call) -> Dataset:
 
 def _require_name(name: str) -> None:
     issues = Issues()
-    FOLDER_NAME.run(name, (), issues)
+    FOLDER_NAME.parse_at(name, (), issues)
     if issues.found:
         found = json.dumps(issues.found, indent=2, ensure_ascii=False)
         raise InvalidRequest(f"Dataset name not valid. {found}")

@@ -184,9 +184,9 @@ async def list_versions(call: Call) -> Response:
 class _Update(Schema):
     """A change of metadata, or with `type` a whole definition: the shape depends on what is there."""
 
-    def run(self, value: Any, path: Path, issues: Issues) -> Any:
+    def parse_at(self, value: Any, path: Path, issues: Issues) -> Any:
         replaces = isinstance(value, dict) and "type" in value
-        return (_REPLACE if replaces else _CHANGE).run(value, path, issues)
+        return (_REPLACE if replaces else _CHANGE).parse_at(value, path, issues)
 
 
 def found_evaluator(call: Call) -> Evaluator:

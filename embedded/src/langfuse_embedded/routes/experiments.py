@@ -50,13 +50,13 @@ class _OnColumns(Schema):
     def __init__(self, columns: dict[str, str]) -> None:
         self.columns, self.name = columns, Enum(*columns)
 
-    def run(self, value: Any, path: Path, issues: Issues) -> Any:
+    def parse_at(self, value: Any, path: Path, issues: Issues) -> Any:
         local = Issues()
-        found = EVENT_CONDITIONS.run(value, path, local)
+        found = EVENT_CONDITIONS.parse_at(value, path, local)
         if isinstance(value, list):
             for place, entry in enumerate(value):
                 if isinstance(entry, dict) and isinstance(entry.get("column"), str):
-                    self.name.run(entry["column"], (*path, place, "column"), local)
+                    self.name.parse_at(entry["column"], (*path, place, "column"), local)
         if local.found:
             issues.found.extend(local.found)
             issues.aborted = True

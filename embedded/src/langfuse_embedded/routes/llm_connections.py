@@ -63,9 +63,9 @@ class _Connection(Schema):
         }
     )
 
-    def run(self, value: Any, path: IssuePath, issues: Issues) -> Any:
+    def parse_at(self, value: Any, path: IssuePath, issues: Issues) -> Any:
         local = Issues()
-        body = self.fields.run(value, path, local)
+        body = self.fields.parse_at(value, path, local)
         issues.found.extend(local.found)
         if not local.found:
             _check_adapter(body, issues)
@@ -84,7 +84,7 @@ def _check_adapter(body: dict[str, Any], issues: Issues) -> None:
     if adapter in _CONFIGS and config is not None:
         title, shape, expected = _CONFIGS[adapter]
         found = Issues()
-        shape.run(config, (), found)
+        shape.parse_at(config, (), found)
         if found.found:
             messages = ", ".join(issue["message"] for issue in found.found)
             issues.add(
@@ -108,7 +108,7 @@ def _check_adapter(body: dict[str, Any], issues: Issues) -> None:
 def _is_aws_secret(secret: str) -> bool:
     found = Issues()
     try:
-        _BEDROCK_SECRET.run(orjson.loads(secret), (), found)
+        _BEDROCK_SECRET.parse_at(orjson.loads(secret), (), found)
     except orjson.JSONDecodeError:
         return False
     return not found.found

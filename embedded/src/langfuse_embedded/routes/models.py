@@ -138,9 +138,9 @@ class _Priced(Schema):
     def __init__(self, inner: Schema) -> None:
         self.inner = inner
 
-    def run(self, value: Any, path: Path, issues: Issues) -> Any:
+    def parse_at(self, value: Any, path: Path, issues: Issues) -> Any:
         local = Issues()
-        body = self.inner.run(value, path, local)
+        body = self.inner.parse_at(value, path, local)
         if not local.aborted and isinstance(body, dict):
             where, problem = _prices_problem(body)
             if problem:

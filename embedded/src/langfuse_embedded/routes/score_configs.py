@@ -64,12 +64,12 @@ def _duplicate(categories: list[dict[str, Any]]) -> str:
 class _Categories(Schema):
     """Categories that are all different; whatever else is wrong with them is said in one sentence."""
 
-    def run(self, value: Any, path: Path, issues: Issues) -> Any:
+    def parse_at(self, value: Any, path: Path, issues: Issues) -> Any:
         if value is MISSING or value is None:
             issues.stop(path, "Invalid input", code="invalid_union", errors=[])
             return value
         local = Issues()
-        categories = _CATEGORY_LIST.run(value, (), local)
+        categories = _CATEGORY_LIST.parse_at(value, (), local)
         problem = _SHAPES if local.found else _duplicate(categories)
         if problem:
             issues.stop(path, problem, code="custom")

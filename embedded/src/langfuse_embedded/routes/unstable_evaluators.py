@@ -96,10 +96,10 @@ _LIST = Object(PAGE_PARAMETERS)
 class _Create(Schema):
     """The body of a POST; without a type it is a judge."""
 
-    def run(self, value: Any, path: Path, issues: Issues) -> Any:
+    def parse_at(self, value: Any, path: Path, issues: Issues) -> Any:
         if isinstance(value, dict) and "type" not in value:
             value = {**value, "type": _JUDGE}
-        return _CREATE.run(value, path, issues)
+        return _CREATE.parse_at(value, path, issues)
 
 
 async def list_evaluators(call: Call) -> Response:

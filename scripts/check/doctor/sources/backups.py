@@ -42,7 +42,7 @@ class Backups:
     left: tuple[str, ...]
 
 
-def gather(surroundings: Surroundings, _facts: Facts) -> Backups:
+def gather_backups(surroundings: Surroundings, _facts: Facts) -> Backups:
     """Return what is known of backups."""
     context, layout = surroundings.context, surroundings.context.layout
     now = surroundings.now.timestamp()

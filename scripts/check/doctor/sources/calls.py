@@ -43,7 +43,7 @@ class Calls:
     twice: Sequence[Twice]
 
 
-def gather(surroundings: Surroundings, facts: Facts) -> Calls:
+def gather_calls(surroundings: Surroundings, facts: Facts) -> Calls:
     """Return the last calls of all projects whose keys the server accepts."""
     keys = facts.of(Server).accepted(project_keys(surroundings.context.layout.credentials_dir))
     since = (surroundings.now - PERIOD).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -56,7 +56,7 @@ class Certificates:
     redirect: str
 
 
-def gather(surroundings: Surroundings, facts: Facts) -> Certificates:
+def gather_certificates(surroundings: Surroundings, facts: Facts) -> Certificates:
     """Return what clients meet. Raises NotGathered for a stack without HTTPS."""
     settings = surroundings.settings
     places = https_places(settings, with_caddy=surroundings.is_compose)

@@ -113,7 +113,7 @@ class ClickHouse:
         return {str(row["name"]): str(row["value"]) for row in self.rows(name)}
 
 
-def gather(surroundings: Surroundings, facts: Facts) -> ClickHouse:
+def gather_clickhouse(surroundings: Surroundings, facts: Facts) -> ClickHouse:
     """Return the answers. Raises NotGathered when it does not run, or refuses the login."""
     external = clients.is_external(surroundings, "clickhouse")
     queries = {**_OF_EXTERNAL, **QUERIES, **_OF_EXTERNAL} if external else QUERIES

@@ -38,7 +38,7 @@ class Clients:
     missing: frozenset[str]
 
 
-def gather(surroundings: Surroundings, facts: Facts) -> Clients:
+def gather_clients(surroundings: Surroundings, facts: Facts) -> Clients:
     """Return the clients. Raises NotGathered where no store is external, or none can be asked from here."""
     services = surroundings.context.compose(surroundings.settings) if surroundings.is_compose else None
     if services is None or not services.clients():

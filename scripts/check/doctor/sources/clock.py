@@ -35,7 +35,7 @@ class Clock:
     synchronized: bool | None
 
 
-def gather(surroundings: Surroundings, _facts: Facts) -> Clock:
+def gather_clock(surroundings: Surroundings, _facts: Facts) -> Clock:
     """Return what is known of the clock."""
     server = surroundings.settings.get("TIME_SERVER")
     offset, problem = None, ""

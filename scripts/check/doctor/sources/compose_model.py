@@ -34,7 +34,7 @@ class ComposeModel:
     mounts: tuple[Problem, ...] = ()
 
 
-def gather(surroundings: Surroundings, facts: Facts) -> ComposeModel:
+def gather_compose_model(surroundings: Surroundings, facts: Facts) -> ComposeModel:
     """Return what should run."""
     require_docker(facts)
     context, settings = surroundings.context, surroundings.settings

@@ -50,7 +50,7 @@ class Configuration:
     secrets: Mapping[str, str] = field(repr=False)
 
 
-def gather(surroundings: Surroundings, _facts: Facts) -> Configuration:
+def gather_configuration(surroundings: Surroundings, _facts: Facts) -> Configuration:
     """Return the configuration and its faults."""
     context = surroundings.context
     stack_fault = ""

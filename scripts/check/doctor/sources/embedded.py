@@ -49,7 +49,7 @@ class EmbeddedData:
     oldest_s: float
 
 
-def gather(surroundings: Surroundings, _facts: Facts) -> EmbeddedData:
+def gather_embedded(surroundings: Surroundings, _facts: Facts) -> EmbeddedData:
     """Return what is in the data directory. Raises NotGathered on the compose engine."""
     if surroundings.is_compose:
         raise NotGathered("the data of this stack is in the stores of the compose engine")

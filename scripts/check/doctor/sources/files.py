@@ -53,7 +53,7 @@ class Files:
     oldest_retiring_days: float | None
 
 
-def gather(surroundings: Surroundings, _facts: Facts) -> Files:
+def gather_files(surroundings: Surroundings, _facts: Facts) -> Files:
     """Return the modes and owners of private files."""
     layout = surroundings.context.layout
 

@@ -44,7 +44,7 @@ def history_file(layout: Layout) -> Path:
     return layout.stack_dir / "doctor" / "disk.jsonl"
 
 
-def gather(surroundings: Surroundings, facts: Facts) -> DiskHistory:
+def gather_disk_history(surroundings: Surroundings, facts: Facts) -> DiskHistory:
     """Return earlier looks and this one, which is kept for the next unless nothing may be written."""
     disk = facts.of(Machine).disk
     path = history_file(surroundings.context.layout)

@@ -76,7 +76,7 @@ class Insides:
     unasked: Mapping[str, str]
 
 
-def gather(surroundings: Surroundings, facts: Facts) -> Insides:
+def gather_insides(surroundings: Surroundings, facts: Facts) -> Insides:
     """Return what each running container sees."""
     running = [one for one in facts.of(Containers).by_name.values() if one.running]
     if not running:

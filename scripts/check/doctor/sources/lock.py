@@ -16,6 +16,6 @@ class ImagesLock:
     images: Mapping[str, Locked]
 
 
-def gather(surroundings: Surroundings, _facts: Facts) -> ImagesLock:
+def gather_images_lock(surroundings: Surroundings, _facts: Facts) -> ImagesLock:
     """Return what `images.lock` says. Raises UsageError for a damaged one."""
     return ImagesLock(read_lock(surroundings.context.layout.images_lock))

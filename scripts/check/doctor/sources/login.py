@@ -49,7 +49,7 @@ class Issuers:
     place: str = "this machine"
 
 
-def gather(surroundings: Surroundings, facts: Facts) -> Issuers:
+def gather_issuers(surroundings: Surroundings, facts: Facts) -> Issuers:
     """Ask every issuer that is set for its discovery document."""
     found = {name: surroundings.settings.get(name) for name in ISSUERS}
     wanted = {name: issuer for name, issuer in found.items() if issuer}

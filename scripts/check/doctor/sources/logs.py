@@ -37,7 +37,7 @@ class Logs:
     lines: Mapping[str, Sequence[str]]
 
 
-def gather(surroundings: Surroundings, facts: Facts) -> Logs:
+def gather_logs(surroundings: Surroundings, facts: Facts) -> Logs:
     """Return the lines that mean trouble. Raises NotGathered where there is no log."""
     if surroundings.is_compose:
         texts = _of_containers(surroundings, facts)

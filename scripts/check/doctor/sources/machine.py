@@ -56,7 +56,7 @@ class Machine:
     cpu_flags: frozenset[str] = frozenset()
 
 
-def gather(surroundings: Surroundings, _facts: Facts) -> Machine:
+def gather_machine(surroundings: Surroundings, _facts: Facts) -> Machine:
     """Return what this machine has."""
     memory = psutil.virtual_memory()
     is_local = surroundings.context.environment.get("DOCKER_HOST", "unix:").startswith("unix:")

@@ -52,7 +52,7 @@ class Objects:
     external: bool = False
 
 
-def gather(surroundings: Surroundings, facts: Facts) -> Objects:
+def gather_objects(surroundings: Surroundings, facts: Facts) -> Objects:
     """Return what it answers. Raises NotGathered when there is no answer."""
     import httpx
 

@@ -27,7 +27,7 @@ class Packages:
     differing: tuple[str, ...] | None
 
 
-def gather(surroundings: Surroundings, _facts: Facts) -> Packages:
+def gather_packages(surroundings: Surroundings, _facts: Facts) -> Packages:
     """Return what is installed."""
     lock = surroundings.context.layout.root / "requirements/runtime.lock"
     differing = tuple(differences(lock.read_text(encoding="utf-8"))) if lock.exists() else None

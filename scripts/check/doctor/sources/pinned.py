@@ -17,6 +17,6 @@ class PinnedImages:
     today: date
 
 
-def gather(surroundings: Surroundings, _facts: Facts) -> PinnedImages:
+def gather_pinned_images(surroundings: Surroundings, _facts: Facts) -> PinnedImages:
     """Return the table."""
     return PinnedImages(read_pinned(), surroundings.now.date())

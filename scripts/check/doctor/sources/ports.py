@@ -26,7 +26,7 @@ class Ports:
     proxy_for_localhost: str
 
 
-def gather(surroundings: Surroundings, facts: Facts) -> Ports:
+def gather_ports(surroundings: Surroundings, facts: Facts) -> Ports:
     """Return who holds what."""
     settings = surroundings.settings
     wanted = (

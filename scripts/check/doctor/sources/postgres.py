@@ -93,7 +93,7 @@ class Postgres:
         return self.answers[name]
 
 
-def gather(surroundings: Surroundings, facts: Facts) -> Postgres:
+def gather_postgres(surroundings: Surroundings, facts: Facts) -> Postgres:
     """Return the answers. Raises NotGathered when it does not run, or refuses the login."""
     external = clients.is_external(surroundings, "postgres")
     queries = {**_OF_EXTERNAL, **QUERIES, **_OF_EXTERNAL} if external else QUERIES

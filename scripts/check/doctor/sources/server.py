@@ -73,7 +73,7 @@ class PublicUrl:
     problem: str
 
 
-def gather(surroundings: Surroundings, _facts: Facts) -> Server:
+def gather_server(surroundings: Surroundings, _facts: Facts) -> Server:
     """Return what the server of this stack answers."""
     url = surroundings.url()
     with Api(url, timeout_s=TIMEOUT_S) as api:

@@ -56,7 +56,7 @@ class Running:
     url: str
 
 
-def gather(surroundings: Surroundings, _facts: Facts) -> Stack:
+def gather_stack(surroundings: Surroundings, _facts: Facts) -> Stack:
     """Return what the settings say; never fails."""
     settings = surroundings.settings
     return Stack(

@@ -27,7 +27,7 @@ class StoredKeys:
     ours: tuple[StoredKey, ...]
 
 
-def gather(surroundings: Surroundings, facts: Facts) -> StoredKeys:
+def gather_stored_keys(surroundings: Surroundings, facts: Facts) -> StoredKeys:
     """Return the keys. Raises NotGathered when the database cannot be asked."""
     hashes = facts.of(Postgres).answer("keys") if surroundings.is_compose else facts.of(EmbeddedData).salted
     return StoredKeys(

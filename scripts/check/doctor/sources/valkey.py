@@ -64,7 +64,7 @@ class Valkey:
         return self.said.get("valkey_version") or self["redis_version"]
 
 
-def gather(surroundings: Surroundings, facts: Facts) -> Valkey:
+def gather_valkey(surroundings: Surroundings, facts: Facts) -> Valkey:
     """Return what it says. Raises NotGathered when it does not run, or refuses the login."""
     if not clients.is_external(surroundings, "valkey"):
         container = facts.of(Containers).running("valkey")

@@ -75,14 +75,14 @@ def wrong_type(expected: str, value: Any, path: Path, issues: Issues) -> None:
 
 
 class Schema:
-    """A shape. `run` returns the parsed value or collects issues."""
+    """A shape. `parse_at` returns the parsed value or collects issues."""
 
     optional_key = False
     """May an object's key of this shape be left out?"""
     stays_absent = False
     """Is a key that is left out simply not in the result?"""
 
-    def run(self, value: Any, path: Path, issues: Issues) -> Any:
+    def parse_at(self, value: Any, path: Path, issues: Issues) -> Any:
         """Return the parsed `value`, or report to `issues` and return anything."""
         raise NotImplementedError
 
@@ -93,7 +93,7 @@ class Schema:
             InvalidData: with every issue found.
         """
         issues = Issues()
-        result = self.run(value, (), issues)
+        result = self.parse_at(value, (), issues)
         if issues.found:
             raise InvalidData(issues.found)
         return result
@@ -134,10 +134,10 @@ class _Optional(Schema):
         self.absent = absent or inner.optional_key
         self.optional_key = self.stays_absent = self.absent
 
-    def run(self, value: Any, path: Path, issues: Issues) -> Any:
+    def parse_at(self, value: Any, path: Path, issues: Issues) -> Any:
         if (value is MISSING and self.absent) or (value is None and self.null):
             return value
-        return self.inner.run(value, path, issues)
+        return self.inner.parse_at(value, path, issues)
 
 
 class _Default(Schema):
@@ -146,10 +146,10 @@ class _Default(Schema):
     def __init__(self, inner: Schema, value: Any) -> None:
         self.inner, self.value = inner, value
 
-    def run(self, value: Any, path: Path, issues: Issues) -> Any:
+    def parse_at(self, value: Any, path: Path, issues: Issues) -> Any:
         if value is MISSING:
             return self.value() if callable(self.value) else self.value
-        return self.inner.run(value, path, issues)
+        return self.inner.parse_at(value, path, issues)
 
 
 class _Refined(Schema):
@@ -159,9 +159,9 @@ class _Refined(Schema):
         self.inner, self.check, self.message, self.path = inner, check, message, path
         self.optional_key = inner.optional_key
 
-    def run(self, value: Any, path: Path, issues: Issues) -> Any:
+    def parse_at(self, value: Any, path: Path, issues: Issues) -> Any:
         local = Issues()
-        result = self.inner.run(value, path, local)
+        result = self.inner.parse_at(value, path, local)
         unconverted = local.unconverted and isinstance(self.inner, _Refined | _Transformed)
         if not (local.aborted or unconverted or result is MISSING or self.check(result)):
             message = self.message(result) if callable(self.message) else self.message
@@ -176,9 +176,9 @@ class _Transformed(Schema):
         self.inner, self.convert = inner, convert
         self.optional_key = inner.optional_key
 
-    def run(self, value: Any, path: Path, issues: Issues) -> Any:
+    def parse_at(self, value: Any, path: Path, issues: Issues) -> Any:
         local = Issues()
-        result = self.inner.run(value, path, local)
+        result = self.inner.parse_at(value, path, local)
         _merge(issues, local)
         issues.unconverted = bool(local.found)
         if local.found or result is MISSING:
@@ -198,8 +198,8 @@ class Unchanged(Schema):
         self.inner = inner
         self.optional_key = inner.optional_key
 
-    def run(self, value: Any, path: Path, issues: Issues) -> Any:
-        self.inner.run(value, path, issues)
+    def parse_at(self, value: Any, path: Path, issues: Issues) -> Any:
+        self.inner.parse_at(value, path, issues)
         return value
 
 
@@ -208,5 +208,5 @@ class Anything(Schema):
 
     optional_key = True
 
-    def run(self, value: Any, path: Path, issues: Issues) -> Any:
+    def parse_at(self, value: Any, path: Path, issues: Issues) -> Any:
         return value

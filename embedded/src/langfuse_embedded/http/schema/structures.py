@@ -24,11 +24,11 @@ class Array(Schema):
         self.min_message = min_message or f"Too small: expected array to have >={min} items"
         self.max_message = max_message or f"Too big: expected array to have <={max} items"
 
-    def run(self, value: Any, path: Path, issues: Issues) -> Any:
+    def parse_at(self, value: Any, path: Path, issues: Issues) -> Any:
         if not isinstance(value, list):
             wrong_type("array", value, path, issues)
             return value
-        result = [self.item.run(entry, (*path, index), issues) for index, entry in enumerate(value)]
+        result = [self.item.parse_at(entry, (*path, index), issues) for index, entry in enumerate(value)]
         if self.min is not None and len(value) < self.min:
             issues.add(
                 path,
@@ -56,11 +56,11 @@ class Record(Schema):
     def __init__(self, value: Schema) -> None:
         self.value = value
 
-    def run(self, value: Any, path: Path, issues: Issues) -> Any:
+    def parse_at(self, value: Any, path: Path, issues: Issues) -> Any:
         if not isinstance(value, dict):
             wrong_type("record", value, path, issues)
             return value
-        return {key: self.value.run(entry, (*path, key), issues) for key, entry in value.items()}
+        return {key: self.value.parse_at(entry, (*path, key), issues) for key, entry in value.items()}
 
 
 class Object(Schema):
@@ -75,7 +75,7 @@ class Object(Schema):
         """Return this shape with further keys."""
         return Object({**self.shape, **shape}, strict=self.strict, loose=self.loose)
 
-    def run(self, value: Any, path: Path, issues: Issues) -> Any:
+    def parse_at(self, value: Any, path: Path, issues: Issues) -> Any:
         if not isinstance(value, dict):
             wrong_type("object", value, path, issues)
             return value
@@ -84,7 +84,7 @@ class Object(Schema):
             given = value.get(key, MISSING)
             if given is MISSING and key in self._may_be_left_out:
                 continue
-            parsed = schema.run(given, (*path, key), issues)
+            parsed = schema.parse_at(given, (*path, key), issues)
             if parsed is not MISSING:
                 result[key] = parsed
         unknown = [key for key in value if key not in self.shape]
@@ -104,11 +104,11 @@ class Union(Schema):
         self.options, self.message = options, message
         self.optional_key = any(option.optional_key for option in options)
 
-    def run(self, value: Any, path: Path, issues: Issues) -> Any:
+    def parse_at(self, value: Any, path: Path, issues: Issues) -> Any:
         attempts = []
         for option in self.options:
             local = Issues()
-            result = option.run(value, (), local)
+            result = option.parse_at(value, (), local)
             if not local.found:
                 return result
             attempts.append((local, result))
@@ -128,7 +128,7 @@ class Tagged(Schema):
     def __init__(self, key: str, branches: Mapping[str | Missing, Schema]) -> None:
         self.key, self.branches = key, branches
 
-    def run(self, value: Any, path: Path, issues: Issues) -> Any:
+    def parse_at(self, value: Any, path: Path, issues: Issues) -> Any:
         if not isinstance(value, dict):
             issues.stop(
                 path,
@@ -149,7 +149,7 @@ class Tagged(Schema):
                 discriminator=self.key,
             )
             return value
-        return branch.run(value, path, issues)
+        return branch.parse_at(value, path, issues)
 
 
 class Both(Schema):
@@ -158,9 +158,9 @@ class Both(Schema):
     def __init__(self, left: Schema, right: Schema) -> None:
         self.left, self.right = left, right
 
-    def run(self, value: Any, path: Path, issues: Issues) -> Any:
-        left = self.left.run(value, path, issues)
-        right = self.right.run(value, path, issues)
+    def parse_at(self, value: Any, path: Path, issues: Issues) -> Any:
+        left = self.left.parse_at(value, path, issues)
+        right = self.right.parse_at(value, path, issues)
         if isinstance(left, dict) and isinstance(right, dict):
             return {**left, **right}
         return right

@@ -47,7 +47,7 @@ class String(Schema):
         # JavaScript's `$` is the end of the text; Python's also matches before a last line break.
         self.patterns = [(re.compile(_end(pattern)), pattern, message) for pattern, message in patterns]
 
-    def run(self, value: Any, path: Path, issues: Issues) -> Any:
+    def parse_at(self, value: Any, path: Path, issues: Issues) -> Any:
         if not isinstance(value, str):
             wrong_type("string", value, path, issues)
             return value
@@ -81,7 +81,7 @@ def _end(pattern: str) -> str:
 class Datetime(Schema):
     """An ISO datetime with offset, parsed to Unix milliseconds."""
 
-    def run(self, value: Any, path: Path, issues: Issues) -> Any:
+    def parse_at(self, value: Any, path: Path, issues: Issues) -> Any:
         if not isinstance(value, str):
             wrong_type("string", value, path, issues)
             return value
@@ -101,7 +101,7 @@ class Datetime(Schema):
 class CoercedDate(Schema):
     """A date as JavaScript's `new Date(value)` reads it, as Unix milliseconds."""
 
-    def run(self, value: Any, path: Path, issues: Issues) -> Any:
+    def parse_at(self, value: Any, path: Path, issues: Issues) -> Any:
         ms = None if value is MISSING else milliseconds(value)
         if ms is None:
             issues.stop(
@@ -131,7 +131,7 @@ class Number(Schema):
     ) -> None:
         self.integer, self.ge, self.le, self.gt, self.coerce = integer, ge, le, gt, coerce
 
-    def run(self, value: Any, path: Path, issues: Issues) -> Any:
+    def parse_at(self, value: Any, path: Path, issues: Issues) -> Any:
         if self.coerce:
             value = to_number(value)
         if (
@@ -207,7 +207,7 @@ def to_number(value: Any) -> Any:
 class Boolean(Schema):
     """True or false."""
 
-    def run(self, value: Any, path: Path, issues: Issues) -> Any:
+    def parse_at(self, value: Any, path: Path, issues: Issues) -> Any:
         if not isinstance(value, bool):
             wrong_type("boolean", value, path, issues)
         return value
@@ -220,7 +220,7 @@ class Enum(Schema):
         self.values = values
         self.message = message or "Invalid option: expected one of " + "|".join(f'"{v}"' for v in values)
 
-    def run(self, value: Any, path: Path, issues: Issues) -> Any:
+    def parse_at(self, value: Any, path: Path, issues: Issues) -> Any:
         if not isinstance(value, str) or value not in self.values:
             issues.stop(path, self.message, code="invalid_value", values=list(self.values))
         return value
@@ -234,7 +234,7 @@ class Literal(Schema):
         shown = f'"{value}"' if isinstance(value, str) else str(value).lower()
         self.message = f"Invalid input: expected {shown}"
 
-    def run(self, value: Any, path: Path, issues: Issues) -> Any:
+    def parse_at(self, value: Any, path: Path, issues: Issues) -> Any:
         if type(value) is not type(self.value) or value != self.value:
             issues.stop(path, self.message, code="invalid_value", values=[self.value])
         return value
@@ -243,7 +243,7 @@ class Literal(Schema):
 class Null(Schema):
     """Null and nothing else."""
 
-    def run(self, value: Any, path: Path, issues: Issues) -> Any:
+    def parse_at(self, value: Any, path: Path, issues: Issues) -> Any:
         if value is not None:
             wrong_type("null", value, path, issues)
         return value
@@ -254,7 +254,7 @@ class Undefined(Schema):
 
     optional_key = True
 
-    def run(self, value: Any, path: Path, issues: Issues) -> Any:
+    def parse_at(self, value: Any, path: Path, issues: Issues) -> Any:
         if value is not MISSING:
             wrong_type("undefined", value, path, issues)
         return value
