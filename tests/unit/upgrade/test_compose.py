@@ -296,7 +296,7 @@ def facts(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
     def seen(**change: Any) -> None:
         good = Facts(old=OLD, new=NEW, levels=BEFORE, free_bytes=2**40)
-        monkeypatch.setattr(command, "gather", lambda _, new: replace(good, new=new, **change))
+        monkeypatch.setattr(command, "gather_facts", lambda _, new: replace(good, new=new, **change))
 
     return seen
 
