@@ -12,6 +12,7 @@ from pathlib import Path
 
 from .errors import StackError, UsageError
 
+DEFAULT_STACK_DIR = ".stack"
 SITE = "local"
 """The directory of `config/` that is the site's own; in backups and bundles too, wherever it is here."""
 
@@ -185,7 +186,7 @@ class Layout:
 
 def default_layout(root: Path, environment: Mapping[str, str]) -> Layout:
     """Return the layout of the repository at `root`; `STACK_DIR` moves everything but `.env`."""
-    stack_dir = (root / (environment.get("STACK_DIR") or ".stack")).resolve()
+    stack_dir = (root / (environment.get("STACK_DIR") or DEFAULT_STACK_DIR)).resolve()
     return Layout(root=root, env_file=root / ".env", stack_dir=stack_dir)
 
 

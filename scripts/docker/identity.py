@@ -37,7 +37,7 @@ class Identity:
         id: of this stack; its volumes carry it.
         checkout: where the repository was when the stack was started last.
         stack_dir: where its directory was then.
-        projects: names that it was started under.
+        projects: names that it was started under, the last one at the end.
         former: paths of checkouts whose containers it has taken over.
     """
 
@@ -114,12 +114,18 @@ def keep_identity(layout: Layout, project: str) -> Identity:
         noted,
         checkout=here,
         stack_dir=directory,
-        projects=tuple(dict.fromkeys((*noted.projects, project))),
+        projects=(*(name for name in noted.projects if name != project), project),
         former=tuple(path for path in dict.fromkeys(former) if path != here),
     )
     if noted != known:
         write_identity(layout, noted)
     return noted
+
+
+def last_name(layout: Layout) -> str:
+    """Return the name that this stack was started under last; empty before that, and in a copy of it."""
+    known = read_identity(layout.identity_file)
+    return known.projects[-1] if known and known.projects and not _copied_from(layout, known) else ""
 
 
 def write_identity(layout: Layout, identity: Identity) -> None:

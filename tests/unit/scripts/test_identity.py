@@ -15,7 +15,7 @@ import pytest
 
 from scripts.core.console import Console
 from scripts.core.errors import UsageError
-from scripts.core.layout import Layout, write_private
+from scripts.core.layout import Layout, default_layout, write_private
 from scripts.core.runner import Completed
 from scripts.docker.identity import (
     CHECKOUT_LABEL,
@@ -302,6 +302,39 @@ def test_a_stack_keeps_its_name_whatever_the_shell_says(checkout: Layout) -> Non
     assert own_environment(checkout, shell).values == {"COMPOSE_PROJECT_NAME": "athena"}
     same = own_environment(checkout, {"COMPOSE_PROJECT_NAME": "athena"})
     assert same.warnings == ()
+
+
+def test_a_stack_that_was_named_in_a_command_is_found_without_its_name(checkout: Layout) -> None:
+    keep_identity(checkout, "acme")
+    assert own_environment(checkout, {}).values == {"COMPOSE_PROJECT_NAME": "acme"}
+    for name in ("zeus", "acme"):
+        keep_identity(checkout, name)
+    assert own_environment(checkout, {}).values == {"COMPOSE_PROJECT_NAME": "acme"}, "its last one"
+    checkout.env_file.write_text("COMPOSE_PROJECT_NAME=athena\n")
+    assert own_environment(checkout, {}).values == {"COMPOSE_PROJECT_NAME": "athena"}
+
+
+def test_a_copy_of_a_checkout_has_no_name_yet(checkout: Layout, tmp_path: Path) -> None:
+    keep_identity(checkout, "acme")
+    copy = default_layout(shutil.copytree(checkout.root, tmp_path / "copy"), {})
+    told = {"COMPOSE_PROJECT_NAME": "zeus", "MAKEFLAGS": " -- COMPOSE_PROJECT_NAME=zeus"}
+    assert own_environment(copy, {}).values == {}
+    assert own_environment(copy, told).values["COMPOSE_PROJECT_NAME"] == "zeus"
+
+
+def test_a_stack_beside_another_may_have_a_name_that_env_does_not_give(checkout: Layout) -> None:
+    """As `make restore STACK_DIR=.stack-2 COMPOSE_PROJECT_NAME=second`, where `.env` names the first."""
+    checkout.env_file.write_text("COMPOSE_PROJECT_NAME=acme\n")
+    second = default_layout(checkout.root, {"STACK_DIR": ".stack-2"})
+    told = {"COMPOSE_PROJECT_NAME": "second", "MAKEFLAGS": " -- COMPOSE_PROJECT_NAME=second"}
+    assert own_environment(second, told).values["COMPOSE_PROJECT_NAME"] == "second"
+    assert own_environment(second, {}).values == {}, "that of .env, with all else that is there"
+    assert own_environment(second, {"COMPOSE_PROJECT_NAME": "acme"}).warnings == ()
+    exported = own_environment(second, {"COMPOSE_PROJECT_NAME": "zeus"})
+    assert "is called acme" in exported.warnings[0]
+    keep_identity(second, "second")
+    assert own_environment(second, {}).values == {"COMPOSE_PROJECT_NAME": "second"}
+    assert own_environment(checkout, {}).values == {"COMPOSE_PROJECT_NAME": "acme"}
 
 
 def test_a_name_that_was_exported_names_no_stack_and_one_in_the_command_does(checkout: Layout) -> None:
