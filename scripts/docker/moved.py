@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from scripts.core.layout import Layout, write_private
+from scripts.core.errors import UsageError
+from scripts.core.journal import Journal
+from scripts.core.layout import Layout
 
 
 class Phase(StrEnum):
@@ -57,32 +58,26 @@ def begin_move(layout: Layout, to: str, option: str) -> Moved:
     """Leave the mark before anything is stopped; one that is there keeps its moment."""
     known = read_moved(layout)
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    moved = replace(known, to=to, option=option) if known else Moved(to, option, now)
-    _write(layout, moved)
-    return moved
+    return _mark(layout).save(replace(known, to=to, option=option) if known else Moved(to, option, now))
 
 
 def note_phase(layout: Layout, moved: Moved, phase: Phase) -> Moved:
     """Write how far the move is; return the mark."""
-    changed = replace(moved, phase=phase)
-    _write(layout, changed)
-    return changed
+    return _mark(layout).save(replace(moved, phase=phase))
 
 
 def end_move(layout: Layout) -> None:
     """Remove the mark: this stack works."""
-    layout.moved_file.unlink(missing_ok=True)
+    _mark(layout).forget()
 
 
 def read_moved(layout: Layout) -> Moved | None:
     """Return the mark, or None where this stack is not moved."""
     try:
-        return Moved(**json.loads(layout.moved_file.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        return None
-    except (ValueError, TypeError):
+        return _mark(layout).read()
+    except UsageError:  # it may not start all the same
         return Moved("an unknown place", "TO", "1970-01-01T00:00:00+00:00")
 
 
-def _write(layout: Layout, moved: Moved) -> None:
-    write_private(layout.moved_file, json.dumps(asdict(moved), indent=1) + "\n")
+def _mark(layout: Layout) -> Journal[Moved]:
+    return Journal(layout.moved_file, Moved, "make move ... UNDO=1 gives this stack its place back.")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from scripts.core.layout import Layout, write_private
+from scripts.core.errors import UsageError
+from scripts.core.journal import Journal
+from scripts.core.layout import Layout
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +43,21 @@ class Rest:
 
 def begin_rest(layout: Layout) -> None:
     """Leave the mark. The worker is stopped after that, not before."""
-    rest = Rest(os.getpid(), datetime.now(UTC).isoformat(timespec="seconds"))
-    write_private(layout.resting_worker_file, json.dumps(asdict(rest)) + "\n")
+    _mark(layout).save(Rest(os.getpid(), datetime.now(UTC).isoformat(timespec="seconds")))
 
 
 def end_rest(layout: Layout) -> None:
     """Remove the mark, if there is one: the worker works."""
-    layout.resting_worker_file.unlink(missing_ok=True)
+    _mark(layout).forget()
 
 
 def read_rest(layout: Layout) -> Rest | None:
     """Return the mark, or None where the worker was not stopped. What cannot be read is of nobody."""
     try:
-        return Rest(**json.loads(layout.resting_worker_file.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        return None
-    except (ValueError, TypeError):
+        return _mark(layout).read()
+    except UsageError:
         return Rest(process=2**31 - 1, since="an unknown time")
+
+
+def _mark(layout: Layout) -> Journal[Rest]:
+    return Journal(layout.resting_worker_file, Rest, "make up starts the worker.")

@@ -14,7 +14,7 @@ from scripts.api.keys import project_keys
 from scripts.core.errors import EXIT_FAILED, EXIT_OK, StackError
 from scripts.core.layout import Layout
 from scripts.core.version import stack_version
-from scripts.data.upgrade import journal
+from scripts.data.upgrade.journal import journal_of
 from scripts.engines.base import MIB, Engine, EngineName, EngineState, Part
 from scripts.engines.context import Context
 
@@ -137,7 +137,7 @@ def judge_words(found: Mapping[str, Any]) -> str:
 def upgrade_rows(layout: Layout) -> list[tuple[str, str]]:
     """Return the line about an upgrade that was interrupted; none otherwise."""
     try:
-        entry = journal.read(layout)
+        entry = journal_of(layout).read()
     except StackError as error:
         return [("Upgrade", error.message)]
     if entry is None or not entry.open:

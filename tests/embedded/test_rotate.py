@@ -10,8 +10,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from scripts.config.rotate import command, journal
+from scripts.config.rotate import command
 from scripts.config.rotate.execute import RealHands
+from scripts.config.rotate.journal import journal_of
 from scripts.config.rotate.plan import Plan, Step
 from scripts.core.errors import EXIT_OK, StackError, UsageError
 
@@ -126,7 +127,7 @@ def test_without_a_yes_and_in_a_dry_run_nothing_changes(stack: Stack) -> None:
     with pytest.raises(UsageError, match="not confirmed"):
         command.rotate(stack.context, secret="ADMIN_API_KEY")
     assert stack.layout.env_file.read_text() == before
-    assert journal.read(stack.layout) is None
+    assert journal_of(stack.layout).read() is None
 
 
 def test_the_list_names_every_secret_and_its_effect(stack: Stack) -> None:
@@ -154,7 +155,7 @@ def test_a_rotation_that_was_killed_goes_on_with_the_same_value(
             rotate(stack, "ADMIN_API_KEY")
     with pytest.raises(UsageError, match="The rotation of ADMIN_API_KEY was interrupted"):
         rotate(stack, "LANGFUSE_INIT_USER_PASSWORD")
-    entry = journal.read(stack.layout)
+    entry = journal_of(stack.layout).read()
     assert entry
     assert rotate(stack, "ADMIN_API_KEY") == EXIT_OK
     assert secret_of(stack, "ADMIN_API_KEY") == entry.changes[0].new

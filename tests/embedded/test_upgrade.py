@@ -13,10 +13,10 @@ import pytest
 
 from scripts.core.errors import EXIT_FAILED, EXIT_OK, EngineError, UsageError
 from scripts.core.runner import SubprocessRunner
-from scripts.data.upgrade import command, journal
+from scripts.data.upgrade import command
 from scripts.data.upgrade.embedded import EmbeddedHands
 from scripts.data.upgrade.execute import RolledBack
-from scripts.data.upgrade.journal import Entry
+from scripts.data.upgrade.journal import Entry, journal_of
 from scripts.data.upgrade.steps import Step
 from scripts.engines.embedded_schema import stored_levels
 from scripts.run import destroy
@@ -102,7 +102,7 @@ def test_a_migration_that_fails_leaves_the_data_of_before(stack: Stack, tmp_path
     assert any("absent" in line for line in caught.value.details)
     assert "check out the version that wrote it" in stack.screen.err.getvalue()
     assert state_level(stack) == level
-    assert journal.read(stack.layout) is None
+    assert journal_of(stack.layout).read() is None
     stack.up()
     assert content(stack) == before
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from scripts.config.rotate import journal
+from scripts.config.rotate.journal import journal_of
 from scripts.engines.context import Context
 from scripts.settings.envfile import parse_env
 from scripts.settings.table import SETTINGS
@@ -31,7 +31,7 @@ def secret_values(context: Context) -> dict[str, str]:
     for path in sorted(secrets_dir(context).glob("*")) if secrets_dir(context).is_dir() else ():
         if path.name != ".gitignore" and path.is_file():
             values[f"receiver {path.name}"] = path.read_text(encoding="utf-8", errors="replace").strip()
-    entry = journal.read(context.layout)
+    entry = journal_of(context.layout).read()
     for change in entry.changes if entry else ():
         values[f"former {change.name}"] = change.old
         values[f"rotated {change.name}"] = change.new

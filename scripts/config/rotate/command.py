@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import sys
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from functools import partial
 
 from scripts.core.confirmation import confirm
@@ -15,9 +16,9 @@ from scripts.engines.context import Context
 from scripts.provision.loading import load_stack
 from scripts.settings.kinds import random_hex
 
-from . import journal
 from .catalog import REFUSED, ROTATABLE, Place, find
 from .execute import Hands, RealHands, execute
+from .journal import Entry, journal_of
 from .plan import SECRETS, Plan, Step, make_plan
 from .stores import Stores
 
@@ -45,7 +46,7 @@ def rotate(
     email = user or _admin(context)
     if user and user.lower() != _admin(context).lower():
         return _reset_password(context, secret, user, yes=yes, dry_run=dry_run)
-    entry = journal.read(context.layout)
+    entry = journal_of(context.layout).read()
     interrupted = entry is not None and not entry.done
     if entry and interrupted and entry.secret != secret:
         raise UsageError(
@@ -79,8 +80,8 @@ def carry_out(context: Context, plan: Plan, hands: Hands) -> None:
     Raises:
         StackError: a step failed; the message says whether all is as it was.
     """
-    name = plan.changes[0].name
-    journal.write(context.layout, name, plan.changes, done=False)
+    journal = journal_of(context.layout)
+    entry = journal.save(Entry(plan.changes[0].name, plan.changes, done=False))
     try:
         execute(plan, hands, partial(_say, context.console))
     except StackError as error:
@@ -91,16 +92,16 @@ def carry_out(context: Context, plan: Plan, hands: Hands) -> None:
             raise StackError(
                 f"{plan.names} could neither be changed ({error.message}) nor put back ({second.message}).",
                 details=second.details,
-                fix=f"both values are in {context.layout.shown(journal.journal_file(context.layout))}; "
+                fix=f"both values are in {context.layout.shown(journal.path)}; "
                 "correct what the lines name, then make rotate UNDO=1.",
             ) from error
-        journal.forget(context.layout)
+        journal.forget()
         raise StackError(
             f"{plan.names} was not rotated: {error.message} The former value is back.",
             details=error.details,
             fix=error.fix,
         ) from error
-    journal.write(context.layout, name, plan.changes, done=True)
+    journal.save(replace(entry, done=True))
 
 
 def show(console: Console, plan: Plan) -> None:
@@ -116,7 +117,8 @@ def show(console: Console, plan: Plan) -> None:
 
 
 def _undo(context: Context, *, yes: bool) -> int:
-    entry = journal.read(context.layout)
+    journal = journal_of(context.layout)
+    entry = journal.read()
     if entry is None:
         raise UsageError(
             "There is no rotation to undo.",
@@ -140,7 +142,7 @@ def _undo(context: Context, *, yes: bool) -> int:
     confirm(context.console, yes=yes)
     with only_one_command(context.layout):
         execute(plan, RealHands(context, _admin(context)), partial(_say, context.console))
-        journal.forget(context.layout)
+        journal.forget()
     context.console.print(f"{plan.names}: as before.")
     return EXIT_OK
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from scripts.core.layout import Layout, write_private
+from scripts.core.journal import Journal
+from scripts.core.layout import Layout
 
 from .plan import Change
 
@@ -25,31 +23,7 @@ class Entry:
     done: bool
 
 
-def journal_file(layout: Layout) -> Path:
-    """Return where the entry is; it contains the former and the new secret."""
-    return layout.stack_dir / "rotation.json"
-
-
-def read(layout: Layout) -> Entry | None:
-    """Return the last rotation, or None."""
-    try:
-        document = json.loads(journal_file(layout).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    changes = tuple(Change(one["name"], one["old"], one["new"]) for one in document["changes"])
-    return Entry(document["secret"], changes, document["done"])
-
-
-def write(layout: Layout, secret: str, changes: Sequence[Change], *, done: bool) -> None:
-    """Keep a rotation."""
-    document = {
-        "secret": secret,
-        "done": done,
-        "changes": [{"name": one.name, "old": one.old, "new": one.new} for one in changes],
-    }
-    write_private(journal_file(layout), json.dumps(document))
-
-
-def forget(layout: Layout) -> None:
-    """Forget the last rotation, and with it the former secret."""
-    journal_file(layout).unlink(missing_ok=True)
+def journal_of(layout: Layout) -> Journal[Entry]:
+    """Return the journal of a stack; it contains the former and the new secret."""
+    fix = "make doctor says whether the secrets of .env work; keep what can be read of it, then delete it."
+    return Journal(layout.stack_dir / "rotation.json", Entry, fix)

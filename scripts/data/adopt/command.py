@@ -14,9 +14,9 @@ from scripts.docker.other_compose import OtherCompose, project_in
 from scripts.engines.context import Context
 from scripts.settings.table import SETTINGS
 
-from . import journal as journals
 from . import taking
 from .asking import gather_facts, require_running
+from .journal import journal_of
 from .proposal import proposal
 from .rules import Facts, notes, refusals
 from .source import Refusal, Source, read_source, unusable
@@ -31,7 +31,7 @@ def adopt(context: Context, *, source: Path, check: bool, yes: bool, undo: bool)
         taking.undo(context, other)
         context.console.print("The old stack runs again. What is here stays until make destroy.")
         return EXIT_OK
-    begun = journals.read(context.layout)
+    begun = journal_of(context.layout).read()
     if begun and begun.done:
         raise UsageError(
             f"This stack has taken over {begun.directory} already; nothing was changed.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,11 +24,10 @@ from scripts.settings.table import GROUPS, SETTINGS
 from scripts.stores.clickhouse import ClickHouse
 from scripts.stores.postgres import DATABASE, Postgres
 
-from . import journal as journals
 from .asking import queues, running_version
 from .capture import OfficialStores
 from .content import content_of, differences
-from .journal import Journal
+from .journal import Entry, journal_of
 from .rules import Facts
 from .source import SECRETS, WEB, WORKER, Source
 
@@ -43,25 +43,24 @@ def take_over(context: Context, other: OtherCompose, source: Source, facts: Fact
     Raises:
         StackError: that failed; the old stack runs again, or the journal says how it can.
     """
-    journal = journals.read(context.layout) or Journal(
-        str(other.directory), other.name, other.restart_policies()
-    )
+    journal = journal_of(context.layout)
+    entry = journal.read() or Entry(str(other.directory), other.name, other.restart_policies())
     try:
         with only_one_command(context.layout):
-            journal = journal.save(context.layout)
+            journal.save(entry)
             write_settings(context, source, facts)
             settle(context, other, source)
             stores = OfficialStores(other, source, context.settings())
-            journal = journal.save(context.layout, backup=save_set(context, stores))
+            entry = journal.save(replace(entry, backup=save_set(context, stores)))
             with context.console.working("Stopping the old stack for good"):
-                other.set_restart(dict.fromkeys(journal.policies, "no"))
+                other.set_restart(dict.fromkeys(entry.policies, "no"))
                 other.checked("stop", timeout_s=300)
-        restore.restore(context, backup=journal.backup, dry_run=False, replace_data=True, with_smoke=False)
+        restore.restore(context, backup=entry.backup, dry_run=False, replace_data=True, with_smoke=False)
         compare(context, stores)
     except BaseException:
-        start_again(context, other, journal)
+        start_again(context, other, entry)
         raise
-    journal.save(context.layout, done=True)
+    journal.save(replace(entry, done=True))
 
 
 def write_settings(context: Context, source: Source, facts: Facts) -> None:
@@ -144,7 +143,7 @@ def compare(context: Context, stores: OfficialStores) -> None:
     context.console.note(f"{len(stores.content)} counts and hashes by table and project are the same.")
 
 
-def start_again(context: Context, other: OtherCompose, journal: Journal) -> None:
+def start_again(context: Context, other: OtherCompose, entry: Entry) -> None:
     """Stop this stack, and start the old one as it was. May be repeated.
 
     Raises:
@@ -153,9 +152,9 @@ def start_again(context: Context, other: OtherCompose, journal: Journal) -> None
     settings = context.lenient_settings()
     context.engine(EngineName.COMPOSE, settings).stop()
     with context.console.working("Starting the old stack again"):
-        other.set_restart(journal.policies)
+        other.set_restart(entry.policies)
         other.checked("start", timeout_s=300)
-    journals.path_of(context.layout).unlink(missing_ok=True)
+    journal_of(context.layout).forget()
 
 
 def wait_for_web(context: Context, other: OtherCompose) -> None:
@@ -184,10 +183,10 @@ def undo(context: Context, other: OtherCompose) -> None:
     Raises:
         UsageError: nothing was taken over from there.
     """
-    journal = journals.read(context.layout)
-    if journal is None or Path(journal.directory) != other.directory:
-        place = f"; the journal names {journal.directory}" if journal else ""
+    entry = journal_of(context.layout).read()
+    if entry is None or Path(entry.directory) != other.directory:
+        place = f"; the journal names {entry.directory}" if entry else ""
         raise UsageError(
             f"Nothing was taken over from {other.directory}{place}.", fix="nothing has to be done."
         )
-    start_again(context, other, journal)
+    start_again(context, other, entry)

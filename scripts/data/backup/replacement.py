@@ -7,13 +7,12 @@ rename.
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.core.layout import write_private
+from scripts.core.journal import Journal
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,30 +47,12 @@ class Replacement:
     @staticmethod
     def unfinished(directory: Path) -> Replacement | None:
         """Return the replacement that a crash has left open, or None."""
-        try:
-            rows = json.loads(_journal(directory).read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return None
-        return Replacement(
-            directory,
-            tuple(
-                Move(Path(row["incoming"]), Path(row["place"]), Path(row["old"]), row["was_there"])
-                for row in rows
-            ),
-        )
+        moves = _journal(directory).read()
+        return None if moves is None else Replacement(directory, moves)
 
     def begin(self) -> None:
         """Move the old files away and the new ones in."""
-        rows = [
-            {
-                "incoming": str(move.incoming),
-                "place": str(move.place),
-                "old": str(move.old),
-                "was_there": move.was_there,
-            }
-            for move in self.moves
-        ]
-        write_private(_journal(self.directory), json.dumps(rows, indent=1))
+        _journal(self.directory).save(self.moves)
         for move in self.moves:
             if move.was_there:
                 move.place.rename(move.old)
@@ -87,17 +68,18 @@ class Replacement:
                 _remove(move.place)
             if move.old.exists():
                 move.old.rename(move.place)
-        _journal(self.directory).unlink(missing_ok=True)
+        _journal(self.directory).forget()
 
     def commit(self) -> None:
         """Remove the old files; from here on there is no way back."""
-        _journal(self.directory).unlink()
+        _journal(self.directory).forget()
         for move in self.moves:
             _remove(move.old)
 
 
-def _journal(directory: Path) -> Path:
-    return directory / "journal.json"
+def _journal(directory: Path) -> Journal[tuple[Move, ...]]:
+    fix = "what was there before is beside it, as old-0 and so on: put it back by hand, then delete the file."
+    return Journal(directory / "journal.json", tuple[Move, ...], fix)
 
 
 def _remove(path: Path) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from scripts.core.errors import StackError, UsageError
+from scripts.core.errors import StackError
+from scripts.core.journal import Journal
 from scripts.core.layout import Layout, write_private
 from scripts.data.backup.drivers.compose_exchange import start_stores
 from scripts.data.backup.manifest import Manifest
@@ -43,10 +43,6 @@ class Arrived:
     source: str
     started: str = ""
 
-    def save(self, layout: Layout) -> None:
-        """Write it down."""
-        write_private(arrived_file(layout), json.dumps(asdict(self), indent=1) + "\n")
-
 
 @dataclass(frozen=True, slots=True)
 class Arriving:
@@ -69,7 +65,7 @@ class Arriving:
     @property
     def has_taken(self) -> bool:
         """Whether it holds the databases as they were dumped last."""
-        arrived = read_arrived(self.context.layout)
+        arrived = arrival(self.context.layout).read()
         return arrived is not None and arrived.started == self.set.dumped != ""
 
     def put(self, source: str) -> str:
@@ -79,7 +75,7 @@ class Arriving:
         """
         layout = self.context.layout
         undo_unfinished(self.context)
-        Arrived(source).save(layout)
+        arrival(layout).save(Arrived(source))
         start_stores(self.context.compose(self.settings))
         with self.context.console.working("Putting objects into the new stack, and reading them back"):
             count = self.stores.put_objects(self.set.objects, self._proven)
@@ -113,7 +109,7 @@ class Arriving:
         self.stores.remove_other_media(self.set.objects)
         self._settled.unlink(missing_ok=True)
         end_move(layout)
-        Arrived(manifest.stack, manifest.started).save(layout)
+        arrival(layout).save(Arrived(manifest.stack, manifest.started))
         return len(read_content(content))
 
     def take_spans(self) -> int:
@@ -159,16 +155,9 @@ class Arriving:
         return self.context.layout.stack_dir / "move-settled.txt"
 
 
-def read_arrived(layout: Layout) -> Arrived | None:
-    """Return what a stack has taken over, or has begun to; None where that is nothing."""
-    try:
-        return Arrived(**json.loads(arrived_file(layout).read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        return None
-    except (ValueError, TypeError) as error:
-        raise UsageError(
-            f"{layout.shown(arrived_file(layout))} cannot be read: {error}.", fix="remove it, then repeat."
-        ) from error
+def arrival(layout: Layout) -> Journal[Arrived]:
+    """Return where a stack keeps what it has taken over, or has begun to."""
+    return Journal(arrived_file(layout), Arrived, "remove it, then repeat.")
 
 
 def bring_settings(context: Context, old: Path) -> None:

@@ -22,7 +22,7 @@ from scripts.settings.table import GROUPS, SETTINGS
 from scripts.settings.values import Settings
 from scripts.stores.external import has_two_postgres_users
 
-from .arriving import arrived_file, missing_secrets, read_arrived
+from .arriving import arrival, missing_secrets
 from .plan import Facts
 from .sets import MoveSet
 from .stores import moving_stores
@@ -112,10 +112,10 @@ def settings_to_be(context: Context, old: Path) -> Settings:
 
 def is_of_this_move(layout: Layout, move_set: MoveSet) -> bool:
     """Return whether what a new stack holds came by this move, and nobody has started it meanwhile."""
-    arrived, started = read_arrived(layout), layout.langfuse_version_file
+    arrived, started = arrival(layout).read(), layout.langfuse_version_file
     if arrived is None or arrived.started:
         return arrived is not None and arrived.started == move_set.dumped
-    begun = arrived_file(layout).stat().st_mtime
+    begun = arrival(layout).path.stat().st_mtime
     return layout.restore_journal.exists() or not started.exists() or started.stat().st_mtime < begun
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
-from pathlib import Path
 
 from scripts.api.client import Api, Row
-from scripts.core.layout import write_private
+from scripts.core.journal import Journal
 from scripts.core.waiting import Look, tail, wait_until
 from scripts.data.transfer.remote import TransferError, remote_of
 from scripts.engines.base import EngineName
@@ -105,7 +104,7 @@ def delete(
         "sessions": sum(len(subject.sessions) for subject in subjects.values()),
     }
     doomed = with_unfinished(context, {name: one.doomed(names) for name, one in subjects.items()})
-    write_private(unfinished(context), json.dumps({name: asdict(one) for name, one in doomed.items()}))
+    unfinished(context).save(doomed)
     for project, subject in subjects.items():
         with remote_of(context, project) as remote, context.console.working(f"Deleting in {project}"):
             ids = list(subject.traces)
@@ -113,24 +112,23 @@ def delete(
                 remote.delete("traces", {"traceIds": ids[begin : begin + BATCH]}, also=())
             wait_until_gone(remote, ids)
     removed = purge(context, settings, doomed)
-    unfinished(context).unlink()
+    unfinished(context).forget()
     return {**counts, **removed}, doomed
 
 
-def unfinished(context: Context) -> Path:
-    """Return where the ids stand that a run is about to remove, until it is over."""
-    return context.layout.stack_dir / "erasures" / "unfinished.json"
+def unfinished(context: Context) -> Journal[dict[str, Doomed]]:
+    """Return the journal with the ids that a run is about to remove in each project, until it is over."""
+    fix = "delete it, then see what is left: make erase ... APPLY=1 VERIFY=1."
+    return Journal(context.layout.stack_dir / "erasures" / "unfinished.json", dict[str, Doomed], fix)
 
 
 def with_unfinished(context: Context, subjects: Mapping[str, Doomed]) -> dict[str, Doomed]:
     """Return the ids of what goes, with those that an interrupted run has left."""
     doomed = dict(subjects)
-    if not unfinished(context).exists():
-        return doomed
-    for project, left in json.loads(unfinished(context).read_text(encoding="utf-8")).items():
+    for project, left in (unfinished(context).read() or {}).items():
         now = doomed.get(project, Doomed([], [], []))
         doomed[project] = Doomed(
-            *(sorted({*getattr(now, part.name), *left.get(part.name, ())}) for part in fields(Doomed))
+            *(sorted({*getattr(now, part.name), *getattr(left, part.name)}) for part in fields(Doomed))
         )
     return doomed
 

@@ -31,7 +31,7 @@ def retention(context: Context, *, apply: bool, now: datetime | None = None) -> 
         if not apply:
             return EXIT_OK
         doomed = {project: subject for project, subject in subjects.items() if subject.traces}
-        if doomed or unfinished(context).exists():
+        if doomed or unfinished(context).path.exists():
             counts, _ = delete(context, settings, doomed)
             context.console.rows([(name.replace("_", " "), f"{count:,}") for name, count in counts.items()])
         record_success(context.layout, "retention")

@@ -15,10 +15,10 @@ from scripts.engines.context import Context
 from scripts.engines.external_stores import within_reach, within_reach_to_look
 from scripts.settings.kinds import VERSION as VERSION_KIND
 
-from . import embedded, execute, journal
+from . import embedded, execute
 from .compose import ComposeHands
 from .facts import gather_facts, target_version
-from .journal import Entry
+from .journal import Entry, journal_of
 from .rules import ALLOWABLE, Finding
 from .rules import examine as examine_compose
 from .steps import STEPS, Step, way_back
@@ -89,7 +89,7 @@ def upgrade(
 
 def rollback(context: Context, *, yes: bool, check: bool) -> int:
     """The command `rollback`: to before the last upgrade. With `check` it only shows what it would do."""
-    entry = journal.read(context.layout)
+    entry = journal_of(context.layout).read()
     if entry is None:
         raise UsageError(
             "There is no upgrade to roll back.",
@@ -127,7 +127,7 @@ def refuse_wrong_use(context: Context, to: str, allow: Collection[str] = ()) -> 
 
 def interrupted(context: Context, to: str) -> Entry | None:
     """Return an upgrade that was interrupted and goes on. Raises UsageError when it is another one."""
-    entry = journal.read(context.layout)
+    entry = journal_of(context.layout).read()
     if entry is None or not entry.open:
         return None
     if entry.going_back:
@@ -207,7 +207,7 @@ def hands_of(context: Context, engine: EngineName, *, with_smoke: bool) -> execu
 
 def report(context: Context, entry: Entry, seconds: Mapping[Step, float]) -> Rows:
     """Return the result for people."""
-    done = journal.read(context.layout) or entry
+    done = journal_of(context.layout).read() or entry
     rows = [("Upgraded", f"{entry.old}, to {entry.new}")]
     rows += [(f"{taken:6.1f} s", step.value) for step, taken in seconds.items()]
     if done.snapshot:

@@ -10,8 +10,7 @@ from typing import Protocol
 from scripts.core.errors import StackError
 from scripts.core.layout import Layout
 
-from . import journal
-from .journal import Entry
+from .journal import Entry, journal_of
 from .steps import STEPS, Step, Undo, way_back
 
 Say = Callable[[str], None]
@@ -40,22 +39,20 @@ def upgrade(layout: Layout, entry: Entry, hands: Hands, say: Say) -> Mapping[Ste
         RolledBack: a step failed, and all is as it was before.
         StackError: a step failed, and so did the way back; the journal is kept.
     """
-    order = STEPS[entry.engine]
+    journal, order = journal_of(layout), STEPS[entry.engine]
     seconds: dict[Step, float] = {}
     for number in range(order.index(entry.step), len(order)):
         step = order[number]
-        entry = replace(entry, step=step)
-        journal.write(layout, entry)
+        entry = journal.save(replace(entry, step=step))
         say(f"[{number + 1}/{len(order)}] {step[0].upper()}{step[1:]}")
         began = time.monotonic()
         try:
-            entry = hands.do(step, entry)
             # What a step has learned is kept before it counts as done.
-            journal.write(layout, entry)
+            entry = journal.save(hands.do(step, entry))
         except Exception as error:  # noqa: BLE001 - whatever it is: a half upgraded stack helps nobody
             _give_up(layout, entry, hands, say, error)
         seconds[step] = time.monotonic() - began
-    journal.write(layout, replace(entry, done=True))
+    journal.save(replace(entry, done=True))
     return seconds
 
 
@@ -65,14 +62,13 @@ def roll_back(layout: Layout, entry: Entry, hands: Hands, say: Say) -> Entry:
     Raises:
         StackError: that failed; the journal is kept, and a repeated call goes on.
     """
-    entry = replace(entry, going_back=True)
-    journal.write(layout, entry)
+    journal = journal_of(layout)
+    entry = journal.save(replace(entry, going_back=True))
     undos = way_back(entry.engine, entry.step)
     for number, undo in enumerate(undos, start=1):
         say(f"[back {number}/{len(undos)}] {undo[0].upper()}{undo[1:]}")
-        entry = hands.undo(undo, entry)
-        journal.write(layout, entry)
-    journal.forget(layout)
+        entry = journal.save(hands.undo(undo, entry))
+    journal.forget()
     return entry
 
 

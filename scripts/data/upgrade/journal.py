@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
-from scripts.core.errors import StackError
-from scripts.core.layout import Layout, write_private
+from scripts.core.journal import Journal
+from scripts.core.layout import Layout
 from scripts.engines.base import EngineName
 
 from .steps import Step
@@ -44,33 +42,7 @@ class Entry:
         return self.going_back or not self.done
 
 
-def journal_file(layout: Layout) -> Path:
-    """Return where the entry is."""
-    return layout.stack_dir / "upgrade.json"
-
-
-def read(layout: Layout) -> Entry | None:
-    """Return the last upgrade, or None. Raises StackError when the file is damaged."""
-    path = journal_file(layout)
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        document["engine"] = EngineName(document["engine"])
-        document["step"] = Step(document["step"])
-        return Entry(**document)
-    except FileNotFoundError:
-        return None
-    except (ValueError, KeyError, TypeError) as error:
-        raise StackError(
-            f"{layout.shown(path)} cannot be read ({type(error).__name__}: {error}).",
-            fix="see `make status` and `make backups`, then delete the file.",
-        ) from error
-
-
-def write(layout: Layout, entry: Entry) -> None:
-    """Keep an upgrade."""
-    write_private(journal_file(layout), json.dumps(asdict(entry), indent=1) + "\n")
-
-
-def forget(layout: Layout) -> None:
-    """Forget the last upgrade; there is no rollback any more."""
-    journal_file(layout).unlink(missing_ok=True)
+def journal_of(layout: Layout) -> Journal[Entry]:
+    """Return the journal of a stack."""
+    fix = "see `make status` and `make backups`, then delete the file."
+    return Journal(layout.stack_dir / "upgrade.json", Entry, fix)

@@ -6,8 +6,9 @@ import docker
 import pytest
 
 from scripts.core.errors import EXIT_OK, StackError
-from scripts.data.upgrade import journal, repair
+from scripts.data.upgrade import repair
 from scripts.data.upgrade.execute import RolledBack
+from scripts.data.upgrade.journal import journal_of
 from scripts.data.upgrade.steps import Step
 from scripts.engines.external_stores import within_reach
 from scripts.settings.envfile import write_values
@@ -114,7 +115,7 @@ def test_a_migration_that_fails_under_load_ends_in_the_old_version_with_nothing_
         missing = wait_readable(api, load.trace_id, load.acknowledged)
     report.add("external_upgrade", "migration fails", acknowledged=len(load.acknowledged), lost=len(missing))
     assert missing == set()
-    assert journal.read(seeded.context.layout) is None
+    assert journal_of(seeded.context.layout).read() is None
     require_untouched(company, seeded)
 
 

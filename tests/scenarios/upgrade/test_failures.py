@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 
 from scripts.core.errors import StackError
-from scripts.data.upgrade import journal
 from scripts.data.upgrade.compose import ComposeHands, levels_of
 from scripts.data.upgrade.execute import RolledBack
-from scripts.data.upgrade.journal import Entry
+from scripts.data.upgrade.journal import Entry, journal_of
 from scripts.data.upgrade.steps import Step
 from tests.scenarios.backup_restore.drill import client
 from tests.scenarios.load import load_on, wait_healthy
@@ -57,7 +56,7 @@ def test_a_migration_that_fails_ends_in_the_old_version_with_nothing_lost(
     report.add("upgrade", "migration fails", acknowledged=len(load.acknowledged), lost=len(missing))
     assert missing == set()
     assert has_score(seeded, "after-the-backup")
-    assert journal.read(seeded.context.layout) is None
+    assert journal_of(seeded.context.layout).read() is None
 
 
 @pytest.mark.parametrize("step", [Step.PULL, Step.BACKUP, Step.VERSION])
@@ -81,7 +80,7 @@ def backed_up(seeded: Stack) -> Entry:
         breaking(patched, Step.VERSION, Killed())
         with pytest.raises(Killed):
             upgrade(seeded, NEW)
-    entry = journal.read(seeded.context.layout)
+    entry = journal_of(seeded.context.layout).read()
     assert entry is not None
     assert entry.snapshot
     return entry
@@ -92,7 +91,7 @@ def test_a_failure_afterwards_brings_the_data_back_and_replays_what_came_in(
     seeded: Stack, backed_up: Entry, monkeypatch: pytest.MonkeyPatch, step: Step
 ) -> None:
     before, was = content(seeded), levels_of(backed_up)
-    journal.write(seeded.context.layout, backed_up)
+    journal_of(seeded.context.layout).save(backed_up)
     name = f"before-{step.name.lower()}"
     with monkeypatch.context() as patched:
         breaking(patched, step, StackError("on purpose."), before=lambda: post_score(seeded, name))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from scripts.core.errors import EXIT_FAILED, EXIT_OK, StackError, UsageError
-from scripts.data.upgrade import journal, repair
+from scripts.data.upgrade import repair
+from scripts.data.upgrade.journal import journal_of
 from scripts.data.upgrade.levels import clickhouse_level
 from scripts.data.upgrade.steps import Step
 from scripts.settings.envfile import write_values
@@ -53,7 +54,7 @@ def test_a_check_changes_nothing_and_says_what_stands_in_the_way(seeded: Stack) 
         assert upgrade(seeded, NEW, check=True, allow="background") == 3
     finally:
         postgres.query("DELETE FROM background_migrations WHERE id = 't';")
-    assert journal.read(seeded.context.layout) is None
+    assert journal_of(seeded.context.layout).read() is None
     assert versions(seeded) == {OLD}
     assert levels(seeded) == was
 

@@ -16,9 +16,8 @@ from scripts.core.console import Console
 from scripts.core.errors import UsageError
 from scripts.core.runner import Completed, SubprocessRunner
 from scripts.data.adopt import command
-from scripts.data.adopt import journal as journals
 from scripts.data.adopt.content import differences
-from scripts.data.adopt.journal import Journal
+from scripts.data.adopt.journal import Entry, journal_of
 from scripts.data.adopt.proposal import Organization, proposal
 from scripts.data.adopt.rules import Facts, notes, refusals
 from scripts.data.adopt.source import GROUPS, Place, Source, read_source, unusable
@@ -282,7 +281,8 @@ def test_undo_stops_this_stack_and_starts_the_old_one_with_its_policies(tmp_path
     runner = FakeRunner({"config --format json": Completed(0, '{"name": "langfuse", "services": {}}')})
     layout = layout_in(tmp_path / "ours")
     layout.stack_dir.mkdir(parents=True)
-    Journal(str(tmp_path), "langfuse", {"c1": "always", "c2": "unless-stopped"}).save(layout, done=True)
+    policies = {"c1": "always", "c2": "unless-stopped"}
+    journal_of(layout).save(Entry(str(tmp_path), "langfuse", policies, done=True))
     context = Context(layout, {}, Console({}, Screen().out, Screen().err), runner)
     with pytest.raises(UsageError, match=r"has taken over .* already"):
         command.adopt(context, source=tmp_path, check=False, yes=True, undo=False)
@@ -291,4 +291,4 @@ def test_undo_stops_this_stack_and_starts_the_old_one_with_its_policies(tmp_path
     assert "docker update --restart=always c1" in said
     assert "docker update --restart=unless-stopped c2" in said
     assert said[-1].endswith(f"--project-directory {tmp_path} --project-name langfuse start")
-    assert journals.read(layout) is None
+    assert journal_of(layout).read() is None

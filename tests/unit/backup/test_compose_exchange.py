@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from scripts.data.backup.drivers import compose_exchange, objects
-from scripts.data.backup.drivers.compose_exchange import ComposeExchange, Parts
+from scripts.data.backup.drivers.compose_exchange import ComposeExchange, Parts, journal_of
 from scripts.data.backup.errors import BackupError
 from scripts.data.backup.manifest import Contents
 from scripts.stores.s3 import Bucket, Location
@@ -187,7 +187,7 @@ def test_new_stores_take_their_places_and_old_ones_go_at_the_end(
     assert world.state() == (*NEW[:3], {"new.png": b"new"})
     assert world.databases.keys() == {"langfuse"}
     assert (world.backups, world.valkey[1]) == ({}, "")
-    assert not made.journal.exists()
+    assert not journal_of(made.work).path.exists()
 
 
 @pytest.mark.parametrize("step", range(STEPS))

@@ -15,7 +15,7 @@ from scripts.data.backup import restore
 from scripts.data.backup.drivers import objects
 from scripts.data.backup.errors import Refused
 from scripts.data.backup.manifest import Contents, Manifest, list_files
-from scripts.data.move.arriving import Arrived, arrived_file, missing_secrets, read_arrived
+from scripts.data.move.arriving import Arrived, arrival, arrived_file, missing_secrets
 from scripts.data.move.asking import is_of_this_move, name_of, other_context, other_environment
 from scripts.data.move.command import Options, move_back, move_from, move_into
 from scripts.data.move.plan import Facts, refusals, rows
@@ -105,14 +105,14 @@ def test_a_mark_that_cannot_be_read_is_one(tmp_path: Path) -> None:
 
 def test_what_was_taken_is_remembered(tmp_path: Path) -> None:
     layout = layout_in(tmp_path)
-    assert read_arrived(layout) is None
-    Arrived("acme", "2026-01-02").save(layout)
-    assert read_arrived(layout) == Arrived("acme", "2026-01-02")
+    assert arrival(layout).read() is None
+    arrival(layout).save(Arrived("acme", "2026-01-02"))
+    assert arrival(layout).read() == Arrived("acme", "2026-01-02")
     begin_move(layout, "/srv/new", "TO")
     assert layout.move_files == (arrived_file(layout), layout.moved_file), "what make destroy removes"
     (layout.stack_dir / "move-in.json").write_text("[]")
     with pytest.raises(UsageError, match=r"move-in\.json cannot be read"):
-        read_arrived(layout)
+        arrival(layout).read()
 
 
 def test_secrets_of_the_data_come_along_and_none_is_overwritten() -> None:
@@ -272,7 +272,7 @@ def test_without_a_move_nothing_is_undone_alone(tmp_path: Path) -> None:
 def test_what_a_move_has_begun_is_its_own_until_somebody_starts_that_stack(tmp_path: Path) -> None:
     layout, move_set = layout_in(tmp_path), MoveSet(tmp_path / "set")
     assert not is_of_this_move(layout, move_set)
-    Arrived("acme").save(layout)
+    arrival(layout).save(Arrived("acme"))
     assert is_of_this_move(layout, move_set)
     layout.langfuse_version_file.write_text("4.59.0")
     later = arrived_file(layout).stat().st_mtime + 5
@@ -281,7 +281,7 @@ def test_what_a_move_has_begun_is_its_own_until_somebody_starts_that_stack(tmp_p
     layout.restore_dir.mkdir()
     layout.restore_journal.write_text("[]")
     assert is_of_this_move(layout, move_set), "that was a move which was killed"
-    Arrived("acme", "2026-01-02").save(layout)
+    arrival(layout).save(Arrived("acme", "2026-01-02"))
     assert not is_of_this_move(layout, move_set)
 
 

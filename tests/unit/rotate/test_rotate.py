@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from scripts.config.rotate import command, journal
+from scripts.config.rotate import command
 from scripts.config.rotate.catalog import REFUSED, ROTATABLE
+from scripts.config.rotate.journal import journal_of
 from scripts.config.rotate.plan import SECRETS, Change, Plan, Step, make_plan
 from scripts.config.rotate.stores import Stores
 from scripts.core.console import Console
@@ -175,7 +176,7 @@ def test_a_step_that_fails_puts_the_former_value_back(tmp_path: Path, step: Step
     assert forth == list(plan.steps)[: len(forth)]
     assert forth[-1] is step
     assert back == list(plan.steps)
-    assert journal.read(context.layout) is None
+    assert journal_of(context.layout).read() is None
 
 
 def test_when_putting_back_fails_too_both_values_are_kept(tmp_path: Path) -> None:
@@ -184,11 +185,11 @@ def test_when_putting_back_fails_too_both_values_are_kept(tmp_path: Path) -> Non
     with pytest.raises(StackError, match=r"could neither be changed .* nor put back") as caught:
         command.carry_out(context, plan, FailingHands(Step.START, back_too=True))
     assert "make rotate UNDO=1" in caught.value.fix
-    entry = journal.read(context.layout)
+    entry = journal_of(context.layout).read()
     assert entry
     assert not entry.done
     assert entry.changes == plan.changes
-    assert journal.journal_file(context.layout).stat().st_mode & 0o777 == 0o600
+    assert journal_of(context.layout).path.stat().st_mode & 0o777 == 0o600
 
 
 class Dies(Exception):
@@ -206,7 +207,7 @@ def test_a_process_that_dies_in_a_step_leaves_an_open_journal(tmp_path: Path, st
 
     with pytest.raises(Dies):
         command.carry_out(context, plan_for("POSTGRES_PASSWORD"), Hands())
-    entry = journal.read(context.layout)
+    entry = journal_of(context.layout).read()
     assert entry
     assert (entry.secret, entry.done) == ("POSTGRES_PASSWORD", False)
 
@@ -215,7 +216,7 @@ def test_a_rotation_that_is_done_can_be_undone(tmp_path: Path) -> None:
     context, _ = context_in(tmp_path)
     plan = plan_for("REDIS_AUTH")
     command.carry_out(context, plan, FailingHands(Step.STORE))
-    entry = journal.read(context.layout)
+    entry = journal_of(context.layout).read()
     assert entry
     assert entry.done
     assert plan.undone().changes == (Change("REDIS_AUTH", plan.changes[0].new, OLD),)

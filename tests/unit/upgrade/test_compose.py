@@ -18,9 +18,10 @@ from scripts.data.backup import restoring
 from scripts.data.backup.manifest import Sample
 from scripts.data.backup.proof import has_grown
 from scripts.data.reconcile.findings import Findings
-from scripts.data.upgrade import command, compose, journal, repair
+from scripts.data.upgrade import command, compose, repair
 from scripts.data.upgrade.compose import ComposeHands, levels_of
 from scripts.data.upgrade.facts import running_version, target_version
+from scripts.data.upgrade.journal import journal_of
 from scripts.data.upgrade.levels import read_levels
 from scripts.data.upgrade.rules import Facts, Levels
 from scripts.data.upgrade.steps import Step, Undo
@@ -209,8 +210,8 @@ def test_smoke_tests_that_fail_fail_the_step(
 
 
 def test_levels_survive_the_journal(context: Context) -> None:
-    journal.write(context.layout, ENTRY)
-    found = journal.read(context.layout)
+    journal_of(context.layout).save(ENTRY)
+    found = journal_of(context.layout).read()
     assert found is not None
     assert levels_of(found) == BEFORE
     with pytest.raises(StackError, match="no earlier migration levels"):
@@ -315,14 +316,14 @@ def test_a_check_answers_with_its_exit_code_and_changes_nothing(
 ) -> None:
     facts(**change)
     assert command.upgrade(context, to=NEW, check=True, yes=False) == code
-    assert journal.read(context.layout) is None
+    assert journal_of(context.layout).read() is None
 
 
 def test_nothing_is_done_without_a_yes(context: Context, facts: Callable[..., None]) -> None:
     facts()
     with pytest.raises(UsageError, match="not confirmed"):
         command.upgrade(context, to=NEW, check=False, yes=False)
-    assert journal.read(context.layout) is None
+    assert journal_of(context.layout).read() is None
 
 
 @pytest.mark.parametrize(
@@ -342,25 +343,25 @@ def test_a_wrong_call_is_refused(
 
 
 def test_an_interrupted_upgrade_comes_first(context: Context) -> None:
-    journal.write(context.layout, ENTRY)
+    journal_of(context.layout).save(ENTRY)
     with pytest.raises(UsageError, match=f"An upgrade to {NEW} was interrupted"):
         command.upgrade(context, to="4.61.0", check=True, yes=True)
     assert command.upgrade(context, to=NEW, check=True, yes=True) == EXIT_OK
-    journal.write(context.layout, replace(ENTRY, going_back=True))
+    journal_of(context.layout).save(replace(ENTRY, going_back=True))
     with pytest.raises(UsageError, match="was interrupted") as caught:
         command.upgrade(context, to=NEW, check=False, yes=True)
     assert caught.value.fix == "make rollback"
 
 
 def test_a_rollback_says_what_it_costs_before_it_asks(context: Context) -> None:
-    journal.write(context.layout, replace(ENTRY, step=Step.SMOKE, done=True))
+    journal_of(context.layout).save(replace(ENTRY, step=Step.SMOKE, done=True))
     rows = dict(command.rollback_rows(context, replace(ENTRY, step=Step.SMOKE, done=True)))
     assert rows["Back to"] == OLD
     assert "prompts, datasets, users, comments since then are lost" in rows["Since then"]
     with pytest.raises(UsageError, match="not confirmed"):
         command.rollback(context, yes=False, check=False)
     assert command.rollback(context, yes=False, check=True) == EXIT_OK
-    assert journal.read(context.layout) is not None
+    assert journal_of(context.layout).read() is not None
 
 
 def test_a_migration_is_forced_by_a_row_and_no_process_gets_the_password(

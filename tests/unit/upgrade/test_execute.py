@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 
 from scripts.core.errors import StackError
-from scripts.data.upgrade import journal
 from scripts.data.upgrade.execute import RolledBack, roll_back, upgrade
-from scripts.data.upgrade.journal import Entry
+from scripts.data.upgrade.journal import Entry, journal_of
 from scripts.data.upgrade.steps import STEPS, Step, Undo, way_back
 from scripts.engines.base import EngineName
 from scripts.run.status import upgrade_rows
@@ -27,7 +26,7 @@ def quiet(_: str) -> None:
 
 
 def entry_in(directory: Path) -> Entry:
-    found = journal.read(layout_in(directory))
+    found = journal_of(layout_in(directory)).read()
     assert found is not None
     return found
 
@@ -56,7 +55,7 @@ def test_a_step_that_fails_ends_in_the_old_version_with_nothing_lost(
     assert world.works_as(OLD)
     assert world.lost == set()
     assert "before" in world.rows
-    assert journal.read(layout_in(tmp_path)) is None
+    assert journal_of(layout_in(tmp_path)).read() is None
 
 
 @pytest.mark.parametrize("step", ORDER)
@@ -103,7 +102,7 @@ def test_an_upgrade_that_was_killed_can_be_rolled_back(tmp_path: Path, step: Ste
     roll_back(layout, entry_in(tmp_path), FakeHands(world), quiet)
     assert world.works_as(OLD)
     assert world.lost == set()
-    assert journal.read(layout) is None
+    assert journal_of(layout).read() is None
 
 
 @early_and_late
@@ -170,18 +169,18 @@ def test_what_was_not_begun_is_not_undone() -> None:
 def test_the_journal_reads_what_it_wrote(tmp_path: Path) -> None:
     layout = layout_in(tmp_path)
     entry = replace(FIRST, step=Step.WEB, snapshot="abc", levels={"postgres": 2, "unfinished": []})
-    journal.write(layout, entry)
-    assert journal.read(layout) == entry
-    assert journal.journal_file(layout).stat().st_mode & 0o777 == 0o600
+    journal_of(layout).save(entry)
+    assert journal_of(layout).read() == entry
+    assert journal_of(layout).path.stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"engine": "compose"}', '{"engine": "zeus", "step": "x"}'])
 def test_a_damaged_journal_is_said_to_be_so(tmp_path: Path, text: str) -> None:
     layout = layout_in(tmp_path)
     layout.stack_dir.mkdir()
-    journal.journal_file(layout).write_text(text)
+    journal_of(layout).path.write_text(text)
     with pytest.raises(StackError, match=r"upgrade.json cannot be read"):
-        journal.read(layout)
+        journal_of(layout).read()
 
 
 @pytest.mark.parametrize(
@@ -197,7 +196,7 @@ def test_status_names_an_upgrade_that_was_interrupted(
 ) -> None:
     layout = layout_in(tmp_path)
     assert upgrade_rows(layout) == []
-    journal.write(layout, replace(FIRST, **changes))
+    journal_of(layout).save(replace(FIRST, **changes))
     rows = upgrade_rows(layout)
     assert len(rows) == bool(text)
     assert not text or rows[0][1].startswith(text)
@@ -206,5 +205,5 @@ def test_status_names_an_upgrade_that_was_interrupted(
 def test_status_survives_a_damaged_journal(tmp_path: Path) -> None:
     layout = layout_in(tmp_path)
     layout.stack_dir.mkdir()
-    journal.journal_file(layout).write_text("{")
+    journal_of(layout).path.write_text("{")
     assert "upgrade.json cannot be read" in upgrade_rows(layout)[0][1]

@@ -36,7 +36,7 @@ from scripts.stores.score_objects import may_hold_scores, score_objects_between
 
 from . import objects
 from .base import Captured, Exchange
-from .compose_exchange import JOURNAL, ComposeExchange, Parts, is_of_tables, prefixed
+from .compose_exchange import ComposeExchange, Parts, journal_of, prefixed
 
 CONTENTS = "contents.json"
 RUNNING = "backup"
@@ -133,9 +133,8 @@ class ComposeDriver:
         return ComposeExchange(self._parts(only, as_tables), work, capture, self.describe(capture))
 
     def unfinished(self, work: Path) -> Exchange | None:
-        if not (work / JOURNAL).exists():
-            return None
-        return ComposeExchange(self._parts((), is_of_tables(work)), work)
+        noted = journal_of(work).read()
+        return None if noted is None else ComposeExchange(self._parts((), noted.as_tables), work)
 
     def start_to_read(self) -> None:
         """See Driver. Not the worker: a restored copy must not send what the original sends."""

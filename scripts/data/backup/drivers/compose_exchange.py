@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.core.layout import write_private
+from scripts.core.journal import Journal
 from scripts.data.backup.errors import BackupError
 from scripts.data.backup.manifest import Contents, count_differences
 from scripts.docker.compose import Compose
@@ -25,9 +25,32 @@ from scripts.stores.valkey import Valkey
 
 from . import objects
 
-JOURNAL, ADDED = "stores.json", "added-objects.txt"
+ADDED = "added-objects.txt"
 INCOMING = "incoming"
 """The backup on ClickHouse's disk that a restore brings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """What the journal of an exchange says.
+
+    Attributes:
+        clickhouse: whether ClickHouse has made a backup of itself.
+        only: the stores that take part; without one all of them.
+        as_tables: whether ClickHouse keeps its backups as tables.
+    """
+
+    clickhouse: bool
+    only: tuple[str, ...] = ()
+    as_tables: bool = False
+
+
+def journal_of(work: Path) -> Journal[Noted]:
+    """Return the journal, from before the first change until the old stores are not needed any more."""
+    fix = (
+        "restore a backup of before (make backups): delete the file, then make restore BACKUP=... REPLACE=1."
+    )
+    return Journal(work / "stores.json", Noted, fix)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +79,6 @@ class ComposeExchange:
     capture: Path | None = None
     contents: Contents | None = None
 
-    @property
-    def journal(self) -> Path:
-        """Exists from before the first change until the old stores are not needed any more."""
-        return self.work / JOURNAL
-
     def begin(self) -> None:
         assert self.capture is not None and self.contents is not None  # noqa: S101, PT018 - see the class
         parts = self.parts
@@ -88,12 +106,11 @@ class ComposeExchange:
         self._verify(self.capture, self.contents)
 
     def undo(self) -> None:
-        if not self.journal.exists():
+        noted, parts = journal_of(self.work).read(), self.parts
+        if noted is None:
             return
-        journal = json.loads(self.journal.read_text(encoding="utf-8"))
-        parts = self.parts
         start_stores(parts.services)
-        if journal["clickhouse"] and parts.clickhouse.has(BEFORE):
+        if noted.clickhouse and parts.clickhouse.has(BEFORE):
             parts.clickhouse.restore(BEFORE)
         parts.postgres.exchange_back()
         parts.valkey.bring_back()
@@ -102,10 +119,10 @@ class ComposeExchange:
                 for key in self._added(bucket.location.bucket):
                     bucket.delete(key)
         self._tidy()
-        self.journal.unlink()
+        journal_of(self.work).forget()
 
     def commit(self) -> None:
-        self.journal.unlink()
+        journal_of(self.work).forget()
         self._tidy()
         if self.parts.wants("media") and self.capture is not None:
             kept = {one.key for one in objects.read_index(self.capture / "media")}
@@ -114,10 +131,8 @@ class ComposeExchange:
                     bucket.delete(key)
 
     def _note(self, *, clickhouse: bool) -> None:
-        """Write the journal: what takes part, and whether ClickHouse has made a backup of itself, and how."""
         as_tables = isinstance(self.parts.clickhouse, ClickHouseTables)
-        noted = {"only": sorted(self.parts.only), "clickhouse": clickhouse, "as_tables": as_tables}
-        write_private(self.journal, json.dumps(noted))
+        journal_of(self.work).save(Noted(clickhouse, tuple(sorted(self.parts.only)), as_tables))
 
     def _tidy(self) -> None:
         """Remove what an exchange leaves that is over."""
@@ -168,11 +183,6 @@ class ComposeExchange:
                 details=problems[:20],
                 fix="restore another backup: make backups.",
             )
-
-
-def is_of_tables(work: Path) -> bool:
-    """Return whether the journal of an exchange says that ClickHouse keeps its backups as tables."""
-    return bool(json.loads((work / JOURNAL).read_text(encoding="utf-8")).get("as_tables"))
 
 
 def start_stores(services: Compose) -> None:
