@@ -51,6 +51,7 @@ def costly_requests(seed: int = 0) -> Iterator[Costly]:
         yield Costly(
             f"{where} trap", lambda http, where=where: _model(http, f"{name}-{where}", where, trap, caught)
         )
+    yield Costly("many traps", lambda http: _traps(http, f"{name}-t", choose.randint(40, 60)))
     long = "(?:a{1,1000}){1,1000}" * choose.randint(50, 80)
     yield Costly(
         "pattern to compile", lambda http: http.post("/api/public/models", json=model(f"{name}-c", long))
@@ -157,10 +158,25 @@ def _model(http: httpx.Client, name: str, where: str, trap: str, caught: str) ->
     is_usage = where == "usageDetailPattern"
     body = model(name, f"^{name}$" if is_usage else trap, trap if is_usage else "")
     http.post("/api/public/models", json=body)
+    return http.post(TRACES, json=_generation(name if is_usage else caught, caught))
+
+
+def _traps(http: httpx.Client, name: str, count: int) -> httpx.Response:
+    """Send one generation whose model has a tier for each of so many traps."""
+    body = model(name, f"^{name}$", "^input$")
+    for number in range(count):
+        condition = {"usageDetailPattern": rf"^(?:(?:a|a)+)+$|{number}", "operator": "gt", "value": 1}
+        tier = {"name": f"t{number}", "isDefault": False, "priority": number + 2, "conditions": [condition]}
+        body["pricingTiers"].append({**tier, "prices": {"input": 1.0}})
+    http.post("/api/public/models", json=body)
+    return http.post(TRACES, json=_generation(name, "a" * 60 + "!"))
+
+
+def _generation(model_name: str, kind: str) -> dict[str, Any]:
     attributes = {
         "langfuse.observation.type": "generation",
-        "langfuse.observation.model.name": name if is_usage else caught,
-        "langfuse.observation.usage_details": json.dumps({caught: 5, "input": 1}),
+        "langfuse.observation.model.name": model_name,
+        "langfuse.observation.usage_details": json.dumps({kind: 5, "input": 1}),
     }
     span = {
         "traceId": "ab" * 16,
@@ -168,8 +184,7 @@ def _model(http: httpx.Client, name: str, where: str, trap: str, caught: str) ->
         "name": "x",
         "attributes": [{"key": key, "value": {"stringValue": value}} for key, value in attributes.items()],
     }
-    document = {"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}
-    return http.post(TRACES, json=document)
+    return {"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}
 
 
 def _prompts(http: httpx.Client, name: str, width: int) -> httpx.Response:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import time
 from contextlib import ExitStack
 from urllib.parse import urlsplit
 
 import httpx
+import pytest
 
 from langfuse_embedded.http import pace, protocol
 
@@ -79,3 +81,43 @@ def test_headers_beyond_any_clients_are_refused(engine: RunningEngine) -> None:
                 break
         assert b" 431 " in connection.recv(65536)
     assert httpx.get(f"{engine.base_url}/api/public/health").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("begin", "more"),
+    [
+        (b"0\r\nx-a: ", b"a" * 65536),
+        (b"0\r\n", b"x-a: b\r\n" * 8192),
+        (b"2;extension=", b"a" * 65536),
+        (b"", b"1\r\n \r\n" * 10_000),
+    ],
+    ids=["one trailer", "many trailers", "an extension of a chunk", "chunks of a byte"],
+)
+def test_a_chunked_body_that_is_mostly_not_a_body_is_cut_off(
+    engine: RunningEngine, begin: bytes, more: bytes
+) -> None:
+    head = (
+        f"POST {TRACES} HTTP/1.1\r\nhost: a\r\nauthorization: {engine.keys.header}\r\n"
+        "content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
+    )
+    sent = 0
+    with connect(engine) as connection:
+        connection.sendall(head.encode() + begin)
+        with contextlib.suppress(ConnectionError):
+            while sent < 64 * 2**20:
+                connection.sendall(more)
+                sent += len(more)
+    # The buffers of both systems take some megabytes.
+    assert sent < 32 * 2**20
+    assert httpx.get(f"{engine.base_url}/api/public/health").status_code == 200
+
+
+def test_a_chunked_body_with_an_extension_and_a_trailer_is_taken(engine: RunningEngine) -> None:
+    head = (
+        f"POST {TRACES} HTTP/1.1\r\nhost: a\r\nauthorization: {engine.keys.header}\r\n"
+        "content-type: application/json\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n"
+    )
+    with connect(engine) as connection:
+        connection.sendall(head.encode() + b"2;a=b\r\n{}\r\n0\r\nx-a: b\r\n\r\n")
+        answer, _ = to_the_end(connection)
+    assert answer.startswith(b"HTTP/1.1 200 ")

@@ -83,6 +83,23 @@ def test_a_definition_that_contradicts_itself_is_refused(
     assert _messages(client.post(URL, json=_definition(**changes)))[0].startswith(message)
 
 
+def test_a_model_has_no_more_conditions_than_are_looked_at(client: httpx.Client) -> None:
+    one = {"usageDetailPattern": "^input", "operator": "gte", "value": 1000}
+    tiers = [_tier("Standard", 0), _tier("A", 1, conditions=[one] * 100)]
+    flat = {"inputPrice": None, "outputPrice": None}
+    assert client.post(URL, json=_definition(**flat, pricingTiers=tiers)).status_code == 200
+    tiers.append(_tier("B", 2, conditions=[one]))
+    refused = client.post(URL, json=_definition(**flat, modelName="more", pricingTiers=tiers))
+    assert _messages(refused) == ["The pricing tiers of a model may have 100 conditions in all"]
+
+
+def test_a_pattern_that_repeats_large_parts_is_read_elsewhere_and_refused(client: httpx.Client) -> None:
+    pattern = r"(?:\d{9999}|\w{9999})" * 80
+    refused = client.post(URL, json=_definition(matchPattern=pattern))
+    assert refused.status_code in {400, 422}, refused.text
+    assert client.post(URL, json=_definition(matchPattern=r"^hermes-\d{1,4}$")).status_code == 200
+
+
 @pytest.mark.parametrize(
     "tiers",
     [

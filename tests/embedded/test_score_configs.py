@@ -172,3 +172,11 @@ def test_configs_are_listed_newest_first_and_only_to_their_project(engine: Runni
         assert page["meta"] == {"page": 1, "limit": 2, "totalItems": 3, "totalPages": 2}
         assert other.get(URL).json()["data"] == []
         assert other.get(f"{URL}/{page['data'][0]['id']}").status_code == 404
+
+
+def test_a_config_has_no_more_categories_than_scores_are_compared_with(client: httpx.Client) -> None:
+    listed = [(f"c{number}", number) for number in range(1_001)]
+    assert client.post(URL, json={"name": "most", **_categorical(*listed[:-1])}).status_code == 200
+    refused = client.post(URL, json={"name": "more", **_categorical(*listed)})
+    assert refused.status_code == 400
+    assert "1000 categories" in refused.text

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import gc
-import logging
 import os
 import signal
 import socket
@@ -14,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+from . import log_lines
 from .config import EngineConfig
 from .errors import DataDirectoryError, DirectoryInUse, EngineError
 from .store.writer.process import WriterProcess
@@ -96,7 +96,7 @@ def serve(config: EngineConfig) -> int:
         from .http.fault_injection import FaultInjection
         from .http.protocol import ClosableProtocol
 
-        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        log_lines.configure()
         engine = Engine(config, writer, gave_up=lambda: setattr(server, "should_exit", True))
         app = App(engine)
         faulty = config.faults is not None

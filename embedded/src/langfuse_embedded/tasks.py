@@ -14,6 +14,7 @@ import select
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -26,6 +27,7 @@ from langfuse_embedded.store.database import open_database
 from langfuse_embedded.store.dataset_items import current_items
 from langfuse_embedded.store.writer.protocol import FAILED, TOO_COSTLY, Frame, encode, receive
 
+from . import log_lines
 from .bounded import Bounded, Limits, Send
 from .json_schemas import errors_of
 from .process_tree import end_with_parent
@@ -35,6 +37,7 @@ log = logging.getLogger("langfuse_embedded.tasks")
 _LIMITS = Limits(cpu_seconds=2, seconds=5, memory_bytes=512 * 2**20)
 # A dataset may have a hundred thousand items; whoever changes its schema waits.
 _LONG = Limits(cpu_seconds=8, seconds=20, memory_bytes=512 * 2**20)
+_LONGEST_READ_SECONDS = 0.2
 _TOO_COSTLY = "takes more than {} s or too much memory"
 
 
@@ -64,20 +67,25 @@ def item_errors(
     return found
 
 
-def pattern_error(_data_dir: Path, pattern: str, dialect: str) -> str:
-    """Return why a pattern cannot be used; empty when it can."""
+def pattern_errors(_data_dir: Path, patterns: list[tuple[str, str]]) -> list[str]:
+    """Return for each pattern with its dialect why it cannot be used; empty when it can."""
+    return [_pattern_error(pattern, dialect) for pattern, dialect in patterns]
+
+
+def _pattern_error(pattern: str, dialect: str) -> str:
+    begin = time.process_time()
     try:
         bounded_pattern(pattern) if dialect == "postgres" else bounded_javascript(pattern, any_case=False)
     except InvalidPattern as error:
         return str(error) or "invalid"
-    return ""
+    # It is read again where exports are prepared, while others wait.
+    return "takes too long to read" if time.process_time() - begin > _LONGEST_READ_SECONDS else ""
 
 
 TASKS: dict[str, tuple[Callable[..., Any], Limits]] = {
     "schema_errors": (schema_errors, _LIMITS),
     "item_errors": (item_errors, _LONG),
-    # Compiling happens where exports are prepared, too: what takes longer is not let in.
-    "pattern_error": (pattern_error, Limits(cpu_seconds=1, seconds=5, memory_bytes=256 * 2**20)),
+    "pattern_errors": (pattern_errors, Limits(cpu_seconds=1, seconds=5, memory_bytes=256 * 2**20)),
 }
 
 
@@ -129,5 +137,5 @@ def _do(data_dir: Path, frame: Frame, send: Send) -> None:
 if __name__ == "__main__":
     os.umask(0o077)
     end_with_parent(int(sys.argv[3]))
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    log_lines.configure()
     sys.exit(run(Path(sys.argv[1]), int(sys.argv[2])))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import pytest
 
 from langfuse_embedded.pricing.book import PriceBook
 from langfuse_embedded.pricing.cost import CompiledModel
 from langfuse_embedded.pricing.model import Model
+from langfuse_embedded.pricing.patience import LONGEST_TEXT, Patience, TakesLong
 
-from .builders import Generation, Source, model, tier
+from .builders import Generation, Source, model, tier, usage_above
 
 
 def _book(source: Source) -> PriceBook:
@@ -111,3 +113,52 @@ def test_a_pattern_that_explodes_holds_up_one_name_once(caplog: pytest.LogCaptur
     names = ["a" * length + "!!" for length in (40, 41, 42)]
     assert [book.price("acme", Generation(name)).model_id for name in names] == ["plain"] * 3
     assert caplog.text.count("its pattern takes too long") == 1
+
+
+def test_many_patterns_that_explode_take_no_more_than_the_patience_at_once() -> None:
+    traps = [model(rf"^(?:(?:a|a)+)+$|{number}", model_id=str(number)) for number in range(8)]
+    book = PriceBook(Source(own={"acme": [*traps, model("^a", model_id="plain")]}))
+    book.refresh()
+    ended = 0
+    while True:
+        book.patience = Patience(0.001)
+        try:
+            priced = book.price("acme", Generation("a" * 40 + "!!"))
+        except TakesLong:
+            ended += 1
+        else:
+            break
+    # Each call goes on where the one before ended: a pattern that takes long is not tried again.
+    assert 1 <= ended <= 3 * len(traps)
+    assert priced.model_id == "plain"
+
+
+def test_without_a_limit_the_same_patterns_are_all_tried() -> None:
+    traps = [model(rf"^(?:(?:a|a)+)+$|{number}", model_id=str(number)) for number in range(3)]
+    book = PriceBook(Source(own={"acme": [*traps, model("^a", model_id="plain")]}))
+    book.refresh()
+    assert book.price("acme", Generation("a" * 40 + "!!")).model_id == "plain"
+
+
+def test_conditions_of_tiers_count_against_the_patience() -> None:
+    tiers = [
+        tier(f"t{number}", conditions=[usage_above(rf"^(?:(?:a|a)+)+$|{number}", 1)], priority=number)
+        for number in range(1, 9)
+    ]
+    book = PriceBook(Source(own={"acme": [model("hermes", tier(), *tiers)]}))
+    book.refresh()
+    book.patience = Patience(0.001)
+    with pytest.raises(TakesLong):
+        book.price("acme", Generation(usage={"a" * 40 + "!!": 5}))
+
+
+def test_a_long_text_is_not_counted_while_others_wait() -> None:
+    counted = replace(model("hermes"), tokenizer_id="claude")
+    book = PriceBook(Source(own={"acme": [counted]}))
+    book.refresh()
+    long = Generation(usage={}, input="a" * (LONGEST_TEXT + 1), output="")
+    book.patience = Patience(60)
+    with pytest.raises(TakesLong):
+        book.price("acme", long)
+    book.patience = None
+    assert book.price("acme", long).usage["input"] > 0

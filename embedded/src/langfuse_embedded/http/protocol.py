@@ -14,6 +14,9 @@ HEADER_SECONDS = 20.0
 """From the connection, or the first byte of a request, to the end of its headers."""
 MAX_HEADER_BYTES = 64 * 2**10
 _UNREAD_BODY_SECONDS = 20.0
+MAX_BYTES_BESIDE_BODY = 64 * 2**10
+"""Sizes, extensions and trailers between two parts of a chunked body: the parser collects them."""
+_MANY_CHUNKS, _LEAST_BYTES_A_CHUNK = 10_000, 16
 STALLED_ANSWER_SECONDS = 60.0
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
@@ -81,6 +84,9 @@ class ClosableProtocol(HttpToolsProtocol):
     _answer_deadline: asyncio.TimerHandle | None = None
     _body_deadline: asyncio.TimerHandle | None = None
     _header_bytes = 0
+    _in_body = _has_body = False
+    _bytes_beside_body = 0
+    _chunks = _chunk_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first request."""
@@ -97,9 +103,12 @@ class ClosableProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Read on, unless the headers have become larger than any client's."""
+        """Read on, unless what is not the body has become larger than any client's."""
+        self._has_body = False
         super().data_received(data)
         if not self._awaits_headers:
+            if self._in_body:
+                self._watch_body(len(data))
             return
         if self._headers_deadline is None:
             self._headers_deadline = self.loop.call_later(HEADER_SECONDS, self.transport.close)
@@ -107,6 +116,31 @@ class ClosableProtocol(HttpToolsProtocol):
         if self._header_bytes > MAX_HEADER_BYTES and not self.transport.is_closing():
             self.transport.write(_TOO_LARGE)
             self.transport.close()
+
+    def _watch_body(self, size: int) -> None:
+        if self._has_body:
+            self._bytes_beside_body = 0
+            # Each costs as much as a kilobyte of a whole body.
+            is_crumbs = (
+                self._chunks > _MANY_CHUNKS and self._chunk_bytes < _LEAST_BYTES_A_CHUNK * self._chunks
+            )
+        else:
+            self._bytes_beside_body += size
+            is_crumbs = self._bytes_beside_body > MAX_BYTES_BESIDE_BODY
+        if is_crumbs and not self.transport.is_closing():
+            self.transport.close()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header; what comes behind a chunked body is not one, and nobody reads it."""
+        if self._awaits_headers:
+            super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of the body."""
+        self._has_body = True
+        self._chunks += 1
+        self._chunk_bytes += len(body)
+        super().on_body(body)
 
     def on_message_begin(self) -> None:
         """Begin a request: put its connection into the scope."""
@@ -120,7 +154,8 @@ class ClosableProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Serve the request, unless its connection has ended."""
-        self._awaits_headers = False
+        self._awaits_headers, self._in_body = False, True
+        self._bytes_beside_body = self._chunks = self._chunk_bytes = 0
         if self._headers_deadline is not None:
             self._headers_deadline.cancel()
             self._headers_deadline = None
@@ -129,6 +164,7 @@ class ClosableProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Note that the body has arrived."""
+        self._in_body = False
         super().on_message_complete()
         if self._body_deadline is not None:
             self._body_deadline.cancel()

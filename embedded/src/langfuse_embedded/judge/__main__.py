@@ -10,6 +10,7 @@ import socket
 import sys
 from pathlib import Path
 
+from langfuse_embedded import log_lines
 from langfuse_embedded.process_tree import end_with_parent
 
 from .link import Link, LinkLost
@@ -32,7 +33,7 @@ if __name__ == "__main__":
     # The server decides when to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    log_lines.configure()
     logging.getLogger("httpx").setLevel(logging.WARNING)
     with socket.socket(fileno=int(sys.argv[2])) as channel:
         sys.exit(asyncio.run(_run(Path(sys.argv[1]), channel)))

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from .cost import CompiledModel, cost_of, given_cost
 from .model import Model
+from .patience import LONGEST_TEXT, Patience, TakesLong
 from .patterns import BoundedPattern, InvalidPattern, bounded_pattern, compile_pattern
 
 log = logging.getLogger(__name__)
@@ -84,6 +85,8 @@ class PriceBook:
         self._projects: dict[str, list[_Rule]] = {}
         self._builtin: list[_Rule] | None = None
         self._rules: dict[str, tuple[Model, _Rule | None]] = {}
+        self.patience: Patience | None = None
+        """How long the next calls of `price` may take together: the models of a project can cost hours."""
 
     def read_from(self, source: ModelSource) -> None:
         """Read models from another source of the same models."""
@@ -103,13 +106,20 @@ class PriceBook:
 
         A cost that the client gave is never recomputed. Tokens are counted where it gave neither usage nor
         cost and the model has a tokenizer; not those of a failure, whose output is none.
+
+        Raises:
+            TakesLong: the patience has come to its end; the same call goes on where this one ended.
         """
+        if self.patience is not None:
+            self.patience.check()
         name = event.model_name
         model = self._model(project_id, name) if name else None
         usage = event.usage
         if model and model.counter and not usage and not event.cost and event.level != "ERROR":
+            if self.patience and len(event.input or "") + len(event.output or "") > LONGEST_TEXT:
+                raise TakesLong
             usage = model.counter.usage(event.input, event.output)
-        tier = model.tier(usage, event.model_parameters, event.metadata) if model else None
+        tier = model.tier(usage, event.model_parameters, event.metadata, self.patience) if model else None
         if event.cost or model is None or tier is None:
             cost = given_cost(event.cost) if event.cost else {}
             return Priced(
@@ -139,6 +149,8 @@ class PriceBook:
         if own is None:
             own = self._projects[project_id] = self._compiled(self._source.project_models(project_id))
         for rule in list(own):
+            if self.patience is not None:
+                self.patience.check()
             try:
                 if rule.pattern.search(name):
                     return rule.model
@@ -160,6 +172,8 @@ class PriceBook:
         for model in models:
             known = self._rules.get(model.id)
             if known is None or known[0] is not model:
+                if self.patience is not None and model.project_id:
+                    self.patience.check()
                 known = self._rules[model.id] = model, _rule(model)
             if known[1] is not None:
                 rules.append(known[1])

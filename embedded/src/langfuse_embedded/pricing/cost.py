@@ -6,12 +6,13 @@ import logging
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import orjson
 
 from .model import Model, Tier
+from .patience import Patience
 from .patterns import BoundedPattern, InvalidPattern, bounded_javascript
 from .tokens import counter_of
 
@@ -28,7 +29,7 @@ _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "eq": operator.eq,
     "neq": operator.ne,
 }
-_Condition = Callable[[Mapping[str, int], Attributes], bool]
+_Condition = Callable[[Mapping[str, int], Attributes, Patience | None], bool]
 
 
 class CompiledTier:
@@ -46,10 +47,14 @@ class CompiledTier:
         self.conditions = [_compile(condition) for condition in tier["conditions"]]
         self.by_usage = all("usageDetailPattern" in condition for condition in tier["conditions"])
 
-    def fits(self, usage: Mapping[str, int], attributes: Attributes) -> bool:
+    def fits(
+        self, usage: Mapping[str, int], attributes: Attributes, patience: Patience | None = None
+    ) -> bool:
         """Return whether all conditions hold."""
-        for condition in self.conditions:  # noqa: SIM110  a generator costs more than the conditions
-            if not condition(usage, attributes):
+        for condition in self.conditions:
+            if patience is not None:
+                patience.check()
+            if not condition(usage, attributes, patience):
                 return False
         return True
 
@@ -71,7 +76,11 @@ class CompiledModel:
         )
 
     def tier(
-        self, usage: Mapping[str, int], parameters: str, metadata: Sequence[tuple[str, str]]
+        self,
+        usage: Mapping[str, int],
+        parameters: str,
+        metadata: Sequence[tuple[str, str]],
+        patience: Patience | None = None,
     ) -> CompiledTier | None:
         """Return the tier that prices this usage; nothing is priced without usage.
 
@@ -85,7 +94,7 @@ class CompiledModel:
         else:
             tiers, attributes = self._conditional, partial(_attributes, parameters, metadata)
         for tier in tiers:
-            if tier.fits(usage, attributes):
+            if tier.fits(usage, attributes, patience):
                 return tier
         return self._default
 
@@ -142,7 +151,7 @@ def _compile(condition: Mapping[str, Any]) -> _Condition:
         return _usage_condition(condition)
     source, key, values = condition["source"], condition["key"], frozenset(condition["values"])
 
-    def attribute_fits(_usage: Mapping[str, int], attributes: Attributes) -> bool:
+    def attribute_fits(_usage: Mapping[str, int], attributes: Attributes, _patience: Patience | None) -> bool:
         value = attributes(source).get(key)
         return isinstance(value, str) and value in values
 
@@ -150,21 +159,21 @@ def _compile(condition: Mapping[str, Any]) -> _Condition:
 
 
 def _usage_condition(condition: Mapping[str, Any]) -> _Condition:
-    text = condition["usageDetailPattern"]
-    try:
-        pattern = bounded_javascript(text, any_case=not condition.get("caseSensitive"))
-    except InvalidPattern as error:
-        # Stored by a version that took it.
-        log.warning("the usageDetailPattern %.100r never matches: %s", text, error)
-        return lambda _usage, _attributes: False
+    text, any_case = condition["usageDetailPattern"], not condition.get("caseSensitive")
     compare, limit = _OPERATORS[condition["operator"]], condition["value"]
     known: dict[str, bool] = {}
 
-    def usage_fits(usage: Mapping[str, int], _attributes: Attributes) -> bool:
+    def usage_fits(usage: Mapping[str, int], _attributes: Attributes, patience: Patience | None) -> bool:
+        # Compiled when it is needed first: a model may have hundreds.
+        pattern = _compiled(text, any_case=any_case)
+        if pattern is None:
+            return False
         units = 0
         for kind, count in usage.items():
             counts = known.get(kind)
             if counts is None:
+                if patience is not None:
+                    patience.check()
                 if len(known) > 1000:
                     known.clear()
                 counts = known[kind] = _matches(pattern, kind)
@@ -173,6 +182,16 @@ def _usage_condition(condition: Mapping[str, Any]) -> _Condition:
         return compare(units, limit)
 
     return usage_fits
+
+
+@lru_cache(maxsize=4096)
+def _compiled(text: str, *, any_case: bool) -> BoundedPattern | None:
+    try:
+        return bounded_javascript(text, any_case=any_case)
+    except InvalidPattern as error:
+        # Stored by a version that took it.
+        log.warning("the usageDetailPattern %.100r never matches: %s", text, error)
+        return None
 
 
 def _matches(pattern: BoundedPattern, kind: str) -> bool:

@@ -95,8 +95,10 @@ class Call:
                 chunks.append(chunk)
         return b"".join(chunks)
 
-    async def json(self, schema: Schema) -> Any:
+    async def json(self, schema: Schema, *, costly: bool = False) -> Any:
         """Return the body (see `request_bodies`) in the shape of `schema`.
+
+        `costly` shapes take long for few bytes.
 
         Raises:
             FrameworkRefusal: it is not JSON.
@@ -115,7 +117,7 @@ class Call:
                 require_shallow(document)
             return schema.parse(document)
 
-        return await self.beside(parse, len(body))
+        return await self.beside(parse, _LARGE + 1 if costly else len(body))
 
     def query(self, schema: Schema) -> Any:
         """Return the query parameters in the shape of `schema`; a repeated name becomes a list.

@@ -39,12 +39,23 @@ _UNITS = ("TOKENS", "CHARACTERS", "MILLISECONDS", "SECONDS", "REQUESTS", "IMAGES
 _FLAT_PRICES = {"inputPrice": "input", "outputPrice": "output", "totalPrice": "total"}
 
 
-# What is longer is compiled elsewhere (`_require_patterns`): a few hundred characters take milliseconds.
+# What is longer, or repeats parts, is compiled elsewhere (`_require_patterns`): others take milliseconds.
 _SHORT_PATTERN = 200
+_MAX_CONDITIONS = 100
+_MAX_MODELS = 1_000
+_BODY_LIMIT = 128 * 2**10
+_TOO_MANY = (
+    f"A project may have {_MAX_MODELS} models: each new name is compared with all of them. Delete those that"
+    " are not needed"
+)
+
+
+def _is_short(pattern: str) -> bool:
+    return len(pattern) <= _SHORT_PATTERN and "{" not in pattern
 
 
 def _is_pattern(text: str) -> bool:
-    if len(text) > _SHORT_PATTERN:
+    if not _is_short(text):
         return True
     try:
         bounded_javascript(text, any_case=False)
@@ -116,6 +127,8 @@ def _tiers_problem(tiers: list[dict[str, Any]]) -> str:
         return "Pricing tier priorities must be unique within a model"
     if len({tier["name"] for tier in tiers}) != len(tiers):
         return "Pricing tier names must be unique"
+    if sum(len(tier["conditions"]) for tier in tiers) > _MAX_CONDITIONS:
+        return f"The pricing tiers of a model may have {_MAX_CONDITIONS} conditions in all"
     for tier in tiers:
         if not tier["prices"]:
             return f'Pricing tier "{tier["name"]}" must have at least one price defined'
@@ -186,20 +199,23 @@ _LIST = Object(PAGE_PARAMETERS)
 
 async def create_model(call: Call) -> Response:
     """Create a model of the project."""
-    body = await call.json(_MODEL)
+    body = await call.json(_MODEL, costly=True)
     await _require_patterns(call, body)
     model = _model_of(body, ids.cuid(), call.project_id)
     if call.engine.models.has_name(call.project_id, model.name):
         raise InvalidRequest(f"Model name '{model.name}' already exists in project")
+    _require_room(call)
     call.engine.models.save(model)
     return _stored(call, model.id)
 
 
 async def put_model(call: Call) -> Response:
     """Create or replace the project's model with this id."""
-    body = await call.json(_MODEL)
+    body = await call.json(_MODEL, costly=True)
     await _require_patterns(call, body)
     model = _model_of(body, call.params["id"], call.project_id)
+    if call.engine.models.get(call.project_id, model.id) is None:
+        _require_room(call)
     if not call.engine.models.save(model):
         raise Forbidden("A model with this id exists that does not belong to this project.")
     return _stored(call, model.id)
@@ -231,34 +247,42 @@ async def delete_model(call: Call) -> Response:
     return json_response({"message": "Model successfully deleted"})
 
 
+def _require_room(call: Call) -> None:
+    """Refuse a model above the number that a project may have."""
+    if call.engine.models.count(call.project_id, own=True) >= _MAX_MODELS:
+        raise InvalidRequest(_TOO_MANY)
+
+
 async def _require_patterns(call: Call, body: dict[str, Any]) -> None:
     """Refuse what is not a pattern, and what takes long to be read as one."""
     match_pattern = body["matchPattern"]
-    wrong = "matchPattern is not a valid regex pattern (Postgres)"
-    if len(match_pattern) > _SHORT_PATTERN:
-        if await _pattern_error(call, match_pattern, "postgres"):
-            raise InvalidRequest(wrong)
-    else:
+    costly = set() if _is_short(match_pattern) else {(match_pattern, "postgres")}
+    if not costly:
         try:
             bounded_pattern(match_pattern)
         except InvalidPattern:
-            raise InvalidRequest(wrong) from None
-    patterns = {
-        condition["usageDetailPattern"]
+            raise InvalidRequest(_WRONG["postgres"]) from None
+    costly |= {
+        (condition["usageDetailPattern"], "javascript")
         for tier in body.get("pricingTiers") or ()
         for condition in tier["conditions"]
-        if len(condition.get("usageDetailPattern", "")) > _SHORT_PATTERN
+        if not _is_short(condition.get("usageDetailPattern", ""))
     }
-    for pattern in sorted(patterns):
-        if await _pattern_error(call, pattern, "javascript"):
-            raise InvalidRequest("usageDetailPattern is not a valid regex pattern")
-
-
-async def _pattern_error(call: Call, pattern: str, dialect: str) -> str:
-    error: str = await call.engine.tasks.run(
-        call.project_id, "pattern_error", pattern, dialect, what="Reading this pattern"
+    if not costly:
+        return
+    in_order = sorted(costly)
+    errors = await call.engine.tasks.run(
+        call.project_id, "pattern_errors", in_order, what="Reading the patterns of this model"
     )
-    return error
+    for (_, dialect), error in zip(in_order, errors, strict=True):
+        if error:
+            raise InvalidRequest(_WRONG[dialect])
+
+
+_WRONG = {
+    "postgres": "matchPattern is not a valid regex pattern (Postgres)",
+    "javascript": "usageDetailPattern is not a valid regex pattern",
+}
 
 
 def _model_of(body: dict[str, Any], model_id: str, project_id: str) -> Model:
@@ -321,9 +345,11 @@ def _shown(model: Model) -> dict[str, Any]:
 _ONE = "/api/public/models/{id}"
 _ADMIN_TOO = Access.PROJECT_OR_ADMIN
 OPERATIONS = [
-    Operation("POST", "/api/public/models", create_model, "models_create", _ADMIN_TOO),
+    Operation(
+        "POST", "/api/public/models", create_model, "models_create", _ADMIN_TOO, body_limit=_BODY_LIMIT
+    ),
     Operation("GET", "/api/public/models", list_models, "models_list", _ADMIN_TOO),
     Operation("GET", _ONE, get_model, "models_get", _ADMIN_TOO),
-    Operation("PUT", _ONE, put_model, "models_upsert", _ADMIN_TOO),
+    Operation("PUT", _ONE, put_model, "models_upsert", _ADMIN_TOO, body_limit=_BODY_LIMIT),
     Operation("DELETE", _ONE, delete_model, "models_delete", _ADMIN_TOO),
 ]

@@ -46,18 +46,22 @@ _RANGE = {"minValue": Number().nullish(), "maxValue": Number().nullish()}
 _NO_RANGE = {"minValue": Undefined().nullish(), "maxValue": Undefined().nullish()}
 _NO_CATEGORIES = {"categories": Undefined().nullish()}
 _SHAPES = "Category must be an array of objects with label value pairs, where labels and values are unique."
+# Each score is compared with them.
+_MAX_CATEGORIES = 1_000
 _CATEGORY_LIST = Array(Object({"label": String(min=1), "value": Number()}))
 
 
 def _duplicate(categories: list[dict[str, Any]]) -> str:
     """Return what to say of the first label or value that is there twice, nothing if none is."""
-    known: dict[str, list[Any]] = {"label": [], "value": []}
+    if len(categories) > _MAX_CATEGORIES:
+        return f"A score config may have {_MAX_CATEGORIES} categories"
+    known: dict[str, set[Any]] = {"label": set(), "value": set()}
     for category in categories:
         for key, before in known.items():
             if category[key] in before:
                 shown = number_text(category[key]) if key == "value" else category[key]
                 return f"Duplicate category {key}: {shown}, category {key}s must be unique"
-            before.append(category[key])
+            before.add(category[key])
     return ""
 
 

@@ -129,10 +129,11 @@ class Models:
             offset,
         )
 
-    def count(self, project_id: str) -> int:
-        """Return how many models a project sees."""
+    def count(self, project_id: str, *, own: bool = False) -> int:
+        """Return how many models a project sees, or has itself."""
+        builtin = "" if own else " or project_id is null"
         number: int = self._db.execute(
-            "select count(*) from models where project_id = ? or project_id is null", (project_id,)
+            f"select count(*) from models where project_id = ?{builtin}", (project_id,)
         ).fetchone()[0]
         return number
 

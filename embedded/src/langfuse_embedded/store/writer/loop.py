@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import IO, Any
 
+from langfuse_embedded import log_lines
 from langfuse_embedded.errors import DataDirectoryError, DirectoryInUse, EngineError
 from langfuse_embedded.store.storage import refused
 
@@ -34,7 +35,7 @@ _REST_SECONDS = 1.0
 def run(data_dir: Path, descriptor: int) -> int:
     """Serve one connection until the server closes it; return the exit code."""
     os.umask(0o077)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    log_lines.configure()
     # The server decides when to stop: a signal to the whole group must not cut off what it has accepted.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -24,6 +24,7 @@ from pathlib import Path
 from langfuse_embedded.bounded import Bounded, Limits, Send
 from langfuse_embedded.clock import now_ms
 from langfuse_embedded.otlp.event import Event
+from langfuse_embedded.pricing.patience import TakesLong
 from langfuse_embedded.process_tree import end_with_parent
 
 from .commands import FAIL, REFUSE
@@ -36,6 +37,8 @@ log = logging.getLogger("langfuse_embedded.mapper")
 
 # 50,000 spans take 10 s; what a client has to wait longer for it sends again anyway.
 _LIMITS = Limits(cpu_seconds=20, seconds=45, memory_bytes=2**30)
+# To price a small export. What takes longer is priced beside, too; the next one begins where it ended.
+_PATIENCE_SECONDS = 0.05
 # While a slice of a large export waits for the writer: a fraction of what writing it takes.
 _LOOK_AGAIN_SECONDS = 0.001
 
@@ -80,7 +83,11 @@ class Mapper:
         try:
             moment = now_ms()
             events = events_if_small(frame.head, frame.body, moment)
-            return None if events is None else self._prepared(frame, events, moment)
+            if events is None:
+                return None
+            return self._prepared(frame, events, moment, patience=_PATIENCE_SECONDS)
+        except TakesLong:
+            return None
         except Exception as error:  # noqa: BLE001 - logged; one export must not end the process
             return _failed(frame, error)
 
@@ -101,11 +108,19 @@ class Mapper:
         except Exception as error:  # noqa: BLE001 - logged
             send(_failed(frame, error))
 
-    def _prepared(self, frame: Frame, events: list[Event], moment: int, *, more: bool = False) -> bytes:
+    def _prepared(
+        self,
+        frame: Frame,
+        events: list[Event],
+        moment: int,
+        *,
+        more: bool = False,
+        patience: float | None = None,
+    ) -> bytes:
         if self._lookups is None:
             # Not earlier: the server may still be creating the file.
             self._lookups = StateLookups(self._state_path)
-        traces = prepare(frame.head["project"], events, self._lookups, moment)
+        traces = prepare(frame.head["project"], events, self._lookups, moment, patience)
         body = marshal.dumps([tuple(trace) for trace in traces])
         head = {
             "command": "ingest_otlp",

@@ -184,10 +184,18 @@ def _refuse_many(parts: int) -> None:
 
 
 def prepare(
-    project_id: str, events: list[Event], lookups: StateLookups, created_at: int
+    project_id: str,
+    events: list[Event],
+    lookups: StateLookups,
+    created_at: int,
+    patience: float | None = None,
 ) -> list[PreparedTrace]:
-    """Return the events by trace, priced and ready to be stored."""
-    lookups.refresh()
+    """Return the events by trace, priced and ready to be stored.
+
+    Raises:
+        TakesLong: pricing them takes more than `patience`, in seconds of a processor; see `StateLookups`.
+    """
+    lookups.refresh(patience)
     traces: dict[str, list[Event]] = {}
     for event in events:
         traces.setdefault(event.trace_id, []).append(event)
