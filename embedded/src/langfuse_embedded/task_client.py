@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import subprocess
 from collections import Counter
 from pathlib import Path
@@ -16,8 +17,12 @@ from .http.errors import ApiError, TooCostly, Unavailable
 from .store.writer.client import FrameConnection
 from .store.writer.protocol import TOO_COSTLY, Frame, encode
 
+log = logging.getLogger(__name__)
+
 _MOST_WAITING = 50
 _STOP_SECONDS = 2.0
+# Each task ends, by force if need be, within 20 s: a process that says nothing for longer hangs.
+_SILENT_SECONDS = 30.0
 
 
 class TaskClient:
@@ -31,6 +36,7 @@ class TaskClient:
         self._numbers = 0
         self._asked: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._waiting: Counter[str] = Counter()
+        self._silence: asyncio.TimerHandle | None = None
 
     async def run(self, owner: str, task: str, *arguments: Any, what: str) -> Any:
         """Return the result of a task. `what` it does begins the message when that costs too much.
@@ -61,6 +67,8 @@ class TaskClient:
         number = self._numbers
         future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._asked[number] = future
+        if len(self._asked) == 1:
+            self._listen()
         transport.write(encode(number, {"owner": owner, "task": task}, body))
         try:
             return await future
@@ -76,6 +84,8 @@ class TaskClient:
 
     async def close(self) -> None:
         """End the process, whatever it does."""
+        if self._silence is not None:
+            self._silence.cancel()
         if self._transport is not None:
             self._transport.close()
         process, self._process = self._process, None
@@ -85,7 +95,20 @@ class TaskClient:
             process.kill()
             process.wait()
 
+    def _listen(self) -> None:
+        """Begin to wait for a sign of life, as long as something is asked."""
+        if self._silence is not None:
+            self._silence.cancel()
+        loop = asyncio.get_running_loop()
+        self._silence = loop.call_later(_SILENT_SECONDS, self._end_silent) if self._asked else None
+
+    def _end_silent(self) -> None:
+        if self._asked and self._process is not None:
+            log.error("the process for tasks has not answered for %d s: it is ended", _SILENT_SECONDS)
+            self._process.kill()
+
     def _on_frame(self, frame: Frame) -> None:
+        self._listen()
         future = self._asked.get(frame.number)
         if future is not None and not future.done():
             future.set_result(frame.head)
@@ -97,4 +120,5 @@ class TaskClient:
                 future.set_exception(Unavailable("A process of the engine ended: send again."))
         if self._process is not None:
             self._process.kill()
-            self._process.poll()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_STOP_SECONDS)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from langfuse_embedded.judge.filters import may_be_judged, sampled
-from langfuse_embedded.judge.jsonpath import Unsupported, find
+from langfuse_embedded.judge.jsonpath import MAX_LENGTH, Unsupported, find
 from langfuse_embedded.judge.outputs import NO_FIT, NO_JSON, InvalidAnswer, answer_schema, parsed_answer
-from langfuse_embedded.judge.prompts import MappingProblem, check_mapping, compiled, variables_of
+from langfuse_embedded.judge.prompts import MappingProblem, TooLong, check_mapping, compiled, variables_of
 from langfuse_embedded.judge.values import variables
 from langfuse_embedded.store.bodies import Body
 from langfuse_embedded.store.evaluators import Output
@@ -219,3 +220,21 @@ def test_sampling_depends_on_the_span_alone() -> None:
     assert 900 < len(half) < 1100
     assert set(half) > {span for span in spans if sampled(span, 0.1)}
     assert (sampled(spans[0], 0), sampled(spans[0], 1)) == (False, True)
+
+
+def test_a_path_longer_than_any_that_is_meant_is_refused_and_not_read() -> None:
+    longest = "$." + "a" * (MAX_LENGTH - 2)
+    trap = "$['" + "[(" * 100_000 + "']"
+    assert find(longest, {"a" * (MAX_LENGTH - 2): 1}) == [1]
+    with pytest.raises(Unsupported):
+        find(trap, {"a": 1})
+    for path, is_refused in ((longest, False), (trap, True)):
+        entry = {"variable": "x", "source": "input", "jsonPath": path}
+        with pytest.raises(MappingProblem, match="1000 characters") if is_refused else nullcontext():
+            check_mapping([entry], ["x"], ["input"], "observation")
+
+
+def test_a_prompt_that_repeats_a_large_variable_is_not_made() -> None:
+    assert len(compiled("{{x}}" * 9, {"x": "a" * 1_000_000})) == 9_000_000
+    with pytest.raises(TooLong):
+        compiled("{{x}}" * 100_000, {"x": "a" * 1_000_000})

@@ -28,6 +28,8 @@ _INDEX = re.compile(r"0|[1-9][0-9]*")
 _NAME_IN_QUOTES = re.compile(r"""\[['"]([^'\[\];^]*)['"]\]""")
 _EXPRESSION = re.compile(r"\[(\??\(.*?\))\]")
 _MOST_PLACES = 200_000
+MAX_LENGTH = 1_000
+"""Characters of a path: reading it takes as long as their square."""
 
 
 class Unsupported(ValueError):
@@ -51,6 +53,8 @@ def find(path: str, document: Any) -> list[Any]:
     Raises:
         Unsupported: the path has a part that is not applied.
     """
+    if len(path) > MAX_LENGTH:
+        raise Unsupported("it is too long")
     steps = _steps(path)
     if steps[:1] == ["$"] and len(steps) > 1:
         del steps[0]

@@ -11,6 +11,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .jsonpath import MAX_LENGTH as MAX_PATH
+
 _MUSTACHE = re.compile(r"{{([^{}]*)}}")
 _PLACE = re.compile(r"{{\s*([A-Za-z0-9_.]+)\s*}}", re.ASCII)
 _STRING = re.compile(r"""(['"`])(?:\\.|(?!\1).)*(?:\1|\Z)""", re.DOTALL)
@@ -18,6 +20,14 @@ _CLOSES = {"]": "[", ")": "("}
 
 SOURCES = ("input", "output", "metadata", "tool_calls")
 EXPERIMENT_SOURCES = (*SOURCES, "expected_output", "experiment_item_metadata")
+
+
+_LONGEST = 10_000_000
+"""Characters of a text with its values: more than any model reads."""
+
+
+class TooLong(Exception):
+    """A prompt repeats its variables so often that it would fill the memory."""
 
 
 class MappingProblem(Exception):
@@ -42,7 +52,13 @@ def _is_variable(name: str) -> bool:
 
 
 def compiled(text: str, values: Mapping[str, str]) -> str:
-    """Return a text with the values of its variables; names without a value stay as they are."""
+    """Return a text with the values of its variables; names without a value stay as they are.
+
+    Raises:
+        TooLong: it would have more characters than are meant.
+    """
+    if len(text) + sum(len(values.get(found[1], "")) for found in _PLACE.finditer(text)) > _LONGEST:
+        raise TooLong(f"The prompt with its variables has more than {_LONGEST} characters")
     return _PLACE.sub(lambda found: values.get(found[1], found[0]), text)
 
 
@@ -124,6 +140,8 @@ def _check_path(path: str, variable: str, field: str) -> None:
 
 
 def _fault_of(path: str) -> str:
+    if len(path) > MAX_PATH:
+        return f"JSONPath expressions may have {MAX_PATH} characters."
     if not path.startswith("$"):
         return 'JSONPath expressions must start with "$".'
     quote, escaped, opened = "", False, []

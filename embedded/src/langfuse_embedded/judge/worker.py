@@ -39,7 +39,7 @@ from .filters import may_be_judged
 from .identity import execution_span_id, execution_trace_id
 from .jobs import DAY_MS, Job, Jobs
 from .link import Link, LinkLost, NotStored
-from .prompts import compiled
+from .prompts import TooLong, compiled
 from .records import Judged, event_fields, scores_of, trace_of
 from .retries import retry_delay
 from .scheduler import Rules, Scheduler
@@ -163,9 +163,14 @@ class Worker:
             self._jobs.finish(job, "error", now_ms(), error=str(error))
             return
         filled = _variables(mapping or [], found)
-        messages = [
-            {"role": one["role"], "content": compiled(one["content"], filled)} for one in definition["prompt"]
-        ]
+        try:
+            messages = [
+                {"role": one["role"], "content": compiled(one["content"], filled)}
+                for one in definition["prompt"]
+            ]
+        except TooLong as error:
+            self._jobs.finish(job, "error", now_ms(), error=str(error))
+            return
         started = now_ms()
         trace = f"00-{execution_trace_id(job.id)}-{execution_span_id(job.id, job.attempt, 'http')}-01"
         outcome: Answer | CallFailed
