@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -28,6 +26,7 @@ from scripts.engines.base import EngineName
 from scripts.engines.data_secrets import fingerprints
 from scripts.engines.embedded import EmbeddedEngine
 from scripts.settings.envfile import read_env
+from tests.killing import BACK_UP, RESTORE, run_killed
 
 from .backups import QUICK, Stack, everything, fill, span_of, stack_in
 from .harness import REPOSITORY
@@ -495,41 +494,6 @@ class Limited(Interrupted):
         return self.inner.run([*limit, *argv], **options)  # type: ignore[arg-type]
 
 
-KILL = """
-import os, sys
-from pathlib import Path
-import importlib
-from tests.embedded.backups import QUICK, stack_in, Stack
-from scripts.core.console import Console
-
-def killed(*_, **__): os._exit(9)
-
-stack = stack_in(Path(sys.argv[1]) / "unused", QUICK)
-layout = type(stack.layout)(Path(sys.argv[1]), Path(sys.argv[1]) / ".env", Path(sys.argv[1]) / ".stack")
-from dataclasses import replace
-stack = Stack(replace(stack.context, layout=layout), stack.screen)
-module, _, name = sys.argv[2].rpartition(":")
-target = importlib.import_module(module)
-for part in name.split(".")[:-1]:
-    target = getattr(target, part)
-setattr(target, name.split(".")[-1], killed)
-stack.restore(replace_data=True) if sys.argv[3] == "restore" else stack.back_up()
-"""
-
-
-def run_killed(stack: Stack, place: str, command: str) -> None:
-    """Run a command in a process of its own that ends without any cleaning up when it comes to `place`."""
-    done = subprocess.run(
-        [sys.executable, "-c", KILL, str(stack.layout.root), place, command],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert done.returncode == 9, done.stderr
-
-
 @pytest.mark.parametrize(
     "place",
     [
@@ -539,7 +503,7 @@ def run_killed(stack: Stack, place: str, command: str) -> None:
     ],
 )
 def test_a_backup_killed_in_any_phase_is_made_by_the_next_run(stack: Stack, place: str) -> None:
-    run_killed(stack, place, "backup")
+    run_killed(BACK_UP, place, stack.context)
     assert stack.back_up().facts["observations"] == "100"
     assert not (stack.layout.stack_dir / "backup").exists()
 
@@ -556,7 +520,7 @@ def test_a_backup_killed_in_any_phase_is_made_by_the_next_run(stack: Stack, plac
 def test_a_restore_killed_in_any_phase_is_done_by_the_next_run(stack: Stack, place: str) -> None:
     newer = stack.layout.embedded_dir / "written-after-the-backup"
     newer.touch()
-    run_killed(stack, place, "restore")
+    run_killed(RESTORE, place, stack.context)
     assert stack.restore(replace_data=True) == 0
     assert not newer.exists()
     with stack.client() as client:
@@ -566,7 +530,7 @@ def test_a_restore_killed_in_any_phase_is_done_by_the_next_run(stack: Stack, pla
 
 def test_what_was_there_comes_back_after_a_restore_was_killed(stack: Stack) -> None:
     before = files_of(stack)
-    run_killed(stack, "scripts.data.backup.restoring:prove", "restore")
+    run_killed(RESTORE, "scripts.data.backup.restoring:prove", stack.context)
     stack.stop()
     engine = stack.context.engine(EngineName.EMBEDDED, stack.context.settings())
     assert "A restore was interrupted" in engine.obstacles()[0].reason

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 
 from scripts.check.doctor import command as doctor
@@ -12,9 +9,10 @@ from scripts.core.errors import EXIT_FAILED, EXIT_OK, StackError
 from scripts.data.backup.errors import Refused
 from scripts.data.backup.repository import open_repository
 from scripts.docker.pause import read_rest
+from tests.killing import BACK_UP, RESTORE, run_killed
 from tests.scenarios.load import wait_healthy
 from tests.scenarios.reconcile.test_reconcile import tell_worker
-from tests.scenarios.stack import ROOT, Stack, export, new_id, readable
+from tests.scenarios.stack import Stack, export, new_id, readable
 from tests.waiting import wait_for
 
 from .drill import back_up, bring_back, client, content_hash
@@ -32,46 +30,6 @@ RESTORE_PHASES = (
     "scripts.stores.clickhouse:ClickHouse.restore",
     "scripts.data.backup.restoring:prove",
 )
-# Runs a command that ends without cleaning up when it comes to a place, alone or with what it has started.
-KILL = """
-import importlib, os, sys
-from pathlib import Path
-import psutil
-from scripts.data.backup import backup, restore
-from scripts.core.console import Console
-from scripts.engines.context import Context
-from scripts.core.layout import Layout
-from scripts.core.runner import SubprocessRunner
-
-env_file, stack_dir, command, place, what = sys.argv[1:]
-
-def killed(*_, **__):
-    for child in psutil.Process().children() if what == "machine" else ():
-        child.kill()
-    os._exit(9)
-
-module, _, name = place.partition(":")
-target = importlib.import_module(module)
-*path, last = name.split(".")
-for part in path:
-    target = getattr(target, part)
-setattr(target, last, killed)
-root = Path.cwd()
-layout = Layout(root, Path(env_file), Path(stack_dir))
-context = Context(layout, os.environ, Console(), SubprocessRunner(root))
-if command == "restore":
-    restore.restore(context, backup="latest", dry_run=False, replace_data=True, with_smoke=False)
-else:
-    backup.backup(context, dry_run=False)
-"""
-
-
-def run_killed(stack: Stack, command: str, place: str, what: str = "process") -> None:
-    """Run `backup` or `restore` until it comes to `place`, where it is killed."""
-    layout = stack.context.layout
-    argv = [sys.executable, "-c", KILL, str(layout.env_file), str(layout.stack_dir), command, place, what]
-    done = subprocess.run(argv, env=dict(stack.context.environment), cwd=ROOT, check=False)
-    assert done.returncode == 9, f"{command} did not come to {place}"
 
 
 def backups_of(stack: Stack) -> list[str]:
@@ -80,13 +38,13 @@ def backups_of(stack: Stack) -> list[str]:
 
 
 def test_a_killed_backup_leaves_no_worker_stopped(saved: Stack) -> None:
-    run_killed(saved, "backup", DUMP)
+    run_killed(BACK_UP, DUMP, saved.context)
     wait_for(lambda: read_rest(saved.context.layout) is None, "the end of the worker's rest")
     wait_healthy(saved)
 
 
 def test_where_the_machine_went_down_status_names_it_and_the_doctor_starts_the_worker(saved: Stack) -> None:
-    run_killed(saved, "backup", DUMP, "machine")
+    run_killed(BACK_UP, DUMP, saved.context, machine=True)
     state = saved.state()
     assert not state.healthy
     assert "make up starts it" in state.detail
@@ -98,7 +56,7 @@ def test_where_the_machine_went_down_status_names_it_and_the_doctor_starts_the_w
 def test_a_backup_killed_in_any_phase_is_no_backup_and_the_next_one_is_whole(saved: Stack) -> None:
     before = backups_of(saved)
     for place in BACKUP_PHASES:
-        run_killed(saved, "backup", place, "machine")
+        run_killed(BACK_UP, place, saved.context, machine=True)
     assert backups_of(saved) == before
     made = back_up(saved)
     assert backups_of(saved) == [*before, made]
@@ -135,7 +93,7 @@ def test_after_a_restore_killed_in_any_phase_the_next_one_begins_with_what_was_t
     before = content_hash(saved)
     assert before != wanted
     for place in RESTORE_PHASES:
-        run_killed(saved, "restore", place)
+        run_killed(RESTORE, place, saved.context)
         with pytest.raises(StackError, match="A restore was interrupted"):
             saved.up()
     with pytest.raises(Refused, match="has data"):

@@ -9,6 +9,7 @@ from scripts.core.errors import EXIT_DRIFT, EXIT_OK, StackError
 from scripts.data.backup import restore, verify
 from scripts.data.backup.errors import Refused
 from scripts.data.retention import erase
+from tests.killing import RESTORE, run_killed
 from tests.scenarios.backup_restore.drill import (
     back_up,
     bring_back,
@@ -17,7 +18,6 @@ from tests.scenarios.backup_restore.drill import (
     seed,
     with_repository,
 )
-from tests.scenarios.backup_restore.test_killed import run_killed
 from tests.scenarios.conftest import MakeStack
 from tests.scenarios.load import sent_around, wait_healthy
 from tests.scenarios.reconcile.test_reconcile import reconcile, send_and_lose
@@ -104,7 +104,7 @@ def test_a_restore_killed_in_any_phase_is_undone_and_the_next_one_succeeds(
     assert looked == EXIT_OK
     assert content_hash(tenant) == before
     for place in RESTORE_PHASES:
-        run_killed(tenant, "restore", place)
+        run_killed(RESTORE, place, tenant.context)
         with pytest.raises(StackError, match="A restore was interrupted"):
             tenant.up()
     with pytest.raises(Refused, match="has data"):

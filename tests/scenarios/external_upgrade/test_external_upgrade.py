@@ -7,31 +7,28 @@ import pytest
 
 from scripts.core.errors import EXIT_OK, StackError
 from scripts.data.upgrade import repair
-from scripts.data.upgrade.execute import RolledBack
-from scripts.data.upgrade.journal import journal_of
 from scripts.data.upgrade.steps import Step
-from scripts.engines.external_stores import within_reach
-from scripts.settings.envfile import write_values
-from scripts.stores.opening import clickhouse_of
-from tests.scenarios.backup_restore.drill import client, seed, with_repository
 from tests.scenarios.conftest import MakeStack
 from tests.scenarios.external_backup.company import OTHERS, Company, company_of
-from tests.scenarios.load import load_on, wait_healthy
+from tests.scenarios.load import wait_healthy
 from tests.scenarios.report import Report
-from tests.scenarios.stack import Stack, wait_readable
+from tests.scenarios.stack import Stack
 from tests.scenarios.upgrade.drill import (
-    FAILING,
+    INTERRUPTED_MIGRATION,
     NEW,
     OLD,
     Killed,
     breaking,
     content,
+    fail_under_load,
     has_score,
     levels,
     lost,
     post_score,
+    repair_in_vain,
     roll_back,
     services_of,
+    started,
     upgrade,
     versions,
 )
@@ -49,10 +46,7 @@ def company(make_stack: MakeStack, engine: docker.DockerClient) -> Company:
 @pytest.fixture(scope="module")
 def seeded(company: Company, make_stack: MakeStack, tmp_path_factory: pytest.TempPathFactory) -> Stack:
     """A running stack of the old version on these stores, with something of everything. Tests leave it so."""
-    stack = with_repository(company.tenant(make_stack()), tmp_path_factory.mktemp("backups") / "repository")
-    stack.up()
-    seed(stack, 100)
-    return stack
+    return started(company.tenant(make_stack()), tmp_path_factory.mktemp("backups"))
 
 
 @pytest.fixture(autouse=True)
@@ -102,20 +96,7 @@ def test_a_killed_upgrade_goes_on_and_a_finished_one_is_rolled_back_by_address(
 def test_a_migration_that_fails_under_load_ends_in_the_old_version_with_nothing_lost(
     company: Company, seeded: Stack, report: Report
 ) -> None:
-    before, was = content(seeded), levels(seeded)
-    with load_on(seeded, before=20, after=20, pause_s=0.5) as load:
-        with pytest.raises(RolledBack, match=f"{OLD} is back, with its data") as caught:
-            upgrade(seeded, FAILING)
-        assert any("48" in line for line in caught.value.details), "the log of web names the migration"
-    wait_healthy(seeded)
-    assert versions(seeded) == {OLD}
-    assert levels(seeded) == was
-    assert lost(before, content(seeded)) == {}
-    with client(seeded, "kosmos") as api:
-        missing = wait_readable(api, load.trace_id, load.acknowledged)
-    report.add("external_upgrade", "migration fails", acknowledged=len(load.acknowledged), lost=len(missing))
-    assert missing == set()
-    assert journal_of(seeded.context.layout).read() is None
+    fail_under_load(seeded, report, "external_upgrade")
     require_untouched(company, seeded)
 
 
@@ -135,10 +116,7 @@ def test_a_dirty_migration_of_clickhouse_is_repaired(company: Company, seeded: S
 
 def test_a_migration_of_postgresql_that_failed_is_run_once_more(company: Company, seeded: Stack) -> None:
     before = content(seeded)
-    company.postgres(
-        "DROP INDEX pending_deletions_by_object; UPDATE _prisma_migrations SET finished_at = NULL,"
-        " applied_steps_count = 0, logs = 'no space left' WHERE migration_name LIKE '%4_59';"
-    )
+    company.postgres(INTERRUPTED_MIGRATION)
     services_of(seeded).stop("langfuse-web")
     with pytest.raises(StackError) as caught:
         seeded.up()
@@ -152,25 +130,5 @@ def test_a_migration_of_postgresql_that_failed_is_run_once_more(company: Company
 
 
 def test_a_migration_that_fails_again_leaves_clickhouse_as_it_was(company: Company, seeded: Stack) -> None:
-    before = content(seeded)
-    context = seeded.context
-    services, clickhouse = services_of(seeded), clickhouse_of(services_of(seeded))
-    with within_reach(context, context.settings(), "compose"):
-        clickhouse.back_up("backup-test")
-    write_values(context.layout.env_file, {"LANGFUSE_VERSION": FAILING})
-    try:
-        with pytest.raises(StackError):
-            seeded.up()
-        assert levels(seeded).state[1:3] == (48, True)
-        with pytest.raises(StackError, match="Migration 48 fails again"):
-            repair.repair_migration(context, yes=True, dry_run=False)
-        assert levels(seeded).state[1:3] == (48, True)
-    finally:
-        services.stop("langfuse-web", "langfuse-worker")
-        with within_reach(context, context.settings(), "compose"):
-            clickhouse.restore("backup-test")
-            clickhouse.remove("backup-test")
-        write_values(context.layout.env_file, {"LANGFUSE_VERSION": OLD})
-        seeded.up()
-    assert lost(before, content(seeded)) == {}
+    repair_in_vain(seeded)
     require_untouched(company, seeded)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,12 +14,13 @@ from scripts.core.console import Console
 from scripts.core.errors import EXIT_OK, StackError, UsageError
 from scripts.data.move.command import Options, move_from, move_into, move_to
 from scripts.docker.moved import Phase, read_moved
+from tests.killing import MOVE, MOVE_REPLACING, run_killed
 from tests.scenarios.backup_restore.drill import client, content_hash, seed
 from tests.scenarios.conftest import MakeStack
 from tests.scenarios.external_backup.company import OTHERS, Company, company_of
 from tests.scenarios.load import wait_healthy
 from tests.scenarios.report import Report
-from tests.scenarios.stack import ROOT, Stack, export, new_id, readable, wait_readable
+from tests.scenarios.stack import Stack, export, new_id, readable, wait_readable
 from tests.unit.scripts.fakes import Screen
 
 from .clients import Application, Name, visited
@@ -36,33 +34,6 @@ PHASES = (
     "scripts.data.backup.restoring:prove",
     "scripts.data.move.leaving:Leaving.note",
 )
-KILL = """
-import importlib, json, os, sys
-from pathlib import Path
-from scripts.core.console import Console
-from scripts.core.layout import Layout
-from scripts.core.runner import SubprocessRunner
-from scripts.data.move.command import Options, move_to
-from scripts.engines.context import Context
-
-place, *sides = json.load(sys.stdin)
-
-def killed(*_, **__):
-    os._exit(9)
-
-module, _, name = place.partition(":")
-target = importlib.import_module(module)
-*path, last = name.split(".")
-for part in path:
-    target = getattr(target, part)
-setattr(target, last, killed)
-root = Path.cwd()
-contexts = [
-    Context(Layout(root, Path(env), Path(stack), Path(site)), environment, Console(), SubprocessRunner(root))
-    for env, stack, site, environment in sides
-]
-move_to(*contexts, Options(yes=True))
-"""
 
 
 @pytest.fixture(scope="module")
@@ -195,10 +166,9 @@ def test_a_move_killed_at_any_step_goes_on_and_can_be_undone(
             sent.add(span)
 
     send(bundled)
-    first = True
     for place in PHASES:
-        kill(bundled, external, place, first=first)
-        first = False
+        command = MOVE_REPLACING if place == PHASES[0] else MOVE
+        run_killed(command, place, bundled.context, external.context)
         send(bundled)
         assert read_moved(bundled.context.layout) is not None
         assert "paused since" in bundled.state().detail
@@ -223,25 +193,6 @@ def test_a_move_killed_at_any_step_goes_on_and_can_be_undone(
     report.add("move", "killed at five steps, undone", acknowledged=len(sent), lost=len(lost))
     assert lost == set()
     assert company.others() == [OTHERS] * 4
-
-
-def kill(source: Stack, target: Stack, place: str, *, first: bool) -> None:
-    """Run the command in a process that ends without cleaning up when it comes to `place`."""
-    program = KILL.replace("Options(yes=True)", f"Options(yes=True, replace={first})")
-    sides = [
-        (str(layout.env_file), str(layout.stack_dir), str(layout.site), dict(stack.context.environment))
-        for stack in (source, target)
-        for layout in (stack.context.layout,)
-    ]
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=ROOT,
-        input=json.dumps([place, *sides]),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 9, done.stdout + done.stderr
 
 
 def test_it_moves_to_another_host_by_a_directory(

@@ -4,27 +4,91 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from scripts.data.upgrade import command
+from scripts.core.errors import StackError
+from scripts.data.upgrade import command, repair
 from scripts.data.upgrade.compose import ComposeHands
-from scripts.data.upgrade.journal import Entry
+from scripts.data.upgrade.execute import RolledBack
+from scripts.data.upgrade.journal import Entry, journal_of
 from scripts.data.upgrade.rules import Levels
 from scripts.data.upgrade.steps import Step
 from scripts.docker.compose import Compose
 from scripts.engines.base import EngineName
 from scripts.engines.external_stores import within_reach
-from scripts.settings.envfile import read_env
+from scripts.settings.envfile import read_env, write_values
+from scripts.stores.opening import clickhouse_of
 from tests.embedded.backups import everything
-from tests.scenarios.backup_restore.drill import PROJECTS, client, comparable
-from tests.scenarios.stack import Stack
+from tests.scenarios.backup_restore.drill import PROJECTS, client, comparable, seed, with_repository
+from tests.scenarios.load import load_on, wait_healthy
+from tests.scenarios.report import Report
+from tests.scenarios.stack import Stack, wait_readable
 
 OLD, NEW, FAILING = "4.59.0", "4.60.0", "4.61.0"
 
 
+INTERRUPTED_MIGRATION = (
+    "DROP INDEX pending_deletions_by_object; UPDATE _prisma_migrations SET finished_at = NULL,"
+    " applied_steps_count = 0, logs = 'no space left' WHERE migration_name LIKE '%4_59';"
+)
+"""What a web leaves in PostgreSQL that was killed within a migration."""
+
+
 class Killed(BaseException):
     """Ends the command where it is."""
+
+
+def started(stack: Stack, directory: Path) -> Stack:
+    """Return the stack, running, with something of everything in it and its backups in a directory."""
+    stack = with_repository(stack, directory / "repository")
+    stack.up()
+    seed(stack, 100)
+    return stack
+
+
+def fail_under_load(stack: Stack, report: Report, scenario: str) -> None:
+    """Upgrade to a version whose migration fails: the old one is back, with all that came in meanwhile."""
+    before, was = content(stack), levels(stack)
+    # The worker of the rehearsal writes a few batches a second, and a replay stands in line behind the rest.
+    with load_on(stack, before=20, after=20, pause_s=0.5) as load:
+        with pytest.raises(RolledBack, match=f"{OLD} is back, with its data") as caught:
+            upgrade(stack, FAILING)
+        assert any("48" in line for line in caught.value.details), "the log of web names the migration"
+    wait_healthy(stack)
+    assert versions(stack) == {OLD}
+    assert levels(stack) == was
+    assert lost(before, content(stack)) == {}
+    with client(stack, "kosmos") as api:
+        missing = wait_readable(api, load.trace_id, load.acknowledged)
+    report.add(scenario, "migration fails", acknowledged=len(load.acknowledged), lost=len(missing))
+    assert missing == set()
+    assert journal_of(stack.context.layout).read() is None
+
+
+def repair_in_vain(stack: Stack) -> None:
+    """Repair a migration of ClickHouse that fails again: the stores stay as the migration has left them."""
+    before, context = content(stack), stack.context
+    services, clickhouse = services_of(stack), clickhouse_of(services_of(stack))
+    with within_reach(context, context.settings(), EngineName.COMPOSE):
+        clickhouse.back_up("backup-test")
+    write_values(context.layout.env_file, {"LANGFUSE_VERSION": FAILING})
+    try:
+        with pytest.raises(StackError):
+            stack.up()
+        assert levels(stack).state[1:3] == (48, True)
+        with pytest.raises(StackError, match="Migration 48 fails again"):
+            repair.repair_migration(context, yes=True, dry_run=False)
+        assert levels(stack).state[1:3] == (48, True)
+    finally:
+        services.stop("langfuse-web", "langfuse-worker")
+        with within_reach(context, context.settings(), EngineName.COMPOSE):
+            clickhouse.restore("backup-test")
+            clickhouse.remove("backup-test")
+        write_values(context.layout.env_file, {"LANGFUSE_VERSION": OLD})
+        stack.up()
+    assert lost(before, content(stack)) == {}
 
 
 def upgrade(stack: Stack, to: str = "", *, check: bool = False, smoke: bool = False, allow: str = "") -> int:

@@ -9,18 +9,17 @@ from scripts.data.upgrade.compose import ComposeHands, levels_of
 from scripts.data.upgrade.execute import RolledBack
 from scripts.data.upgrade.journal import Entry, journal_of
 from scripts.data.upgrade.steps import Step
-from tests.scenarios.backup_restore.drill import client
-from tests.scenarios.load import load_on, wait_healthy
+from tests.scenarios.load import wait_healthy
 from tests.scenarios.report import Report
-from tests.scenarios.stack import Stack, wait_readable
+from tests.scenarios.stack import Stack
 
 from .drill import (
-    FAILING,
     NEW,
     OLD,
     Killed,
     breaking,
     content,
+    fail_under_load,
     has_score,
     levels,
     lost,
@@ -33,7 +32,6 @@ from .drill import (
 def test_a_migration_that_fails_ends_in_the_old_version_with_nothing_lost(
     seeded: Stack, monkeypatch: pytest.MonkeyPatch, report: Report
 ) -> None:
-    before, was = content(seeded), levels(seeded)
     real = ComposeHands.do
 
     def do(self: ComposeHands, step: Step, entry: Entry) -> Entry:
@@ -42,21 +40,8 @@ def test_a_migration_that_fails_ends_in_the_old_version_with_nothing_lost(
         return real(self, step, entry)
 
     monkeypatch.setattr(ComposeHands, "do", do)
-    # The worker of the rehearsal writes a few batches a second, and a replay stands in line behind the rest.
-    with load_on(seeded, before=20, after=20, pause_s=0.5) as load:
-        with pytest.raises(RolledBack, match=f"{OLD} is back, with its data") as caught:
-            upgrade(seeded, FAILING)
-        assert any("48" in line for line in caught.value.details), "the log of web names the migration"
-    wait_healthy(seeded)
-    assert versions(seeded) == {OLD}
-    assert levels(seeded) == was
-    assert lost(before, content(seeded)) == {}
-    with client(seeded, "kosmos") as api:
-        missing = wait_readable(api, load.trace_id, load.acknowledged)
-    report.add("upgrade", "migration fails", acknowledged=len(load.acknowledged), lost=len(missing))
-    assert missing == set()
+    fail_under_load(seeded, report, "upgrade")
     assert has_score(seeded, "after-the-backup")
-    assert journal_of(seeded.context.layout).read() is None
 
 
 @pytest.mark.parametrize("step", [Step.PULL, Step.BACKUP, Step.VERSION])

@@ -9,7 +9,6 @@ from scripts.data.upgrade import repair
 from scripts.data.upgrade.journal import journal_of
 from scripts.data.upgrade.levels import clickhouse_level
 from scripts.data.upgrade.steps import Step
-from scripts.settings.envfile import write_values
 from scripts.stores.clickhouse import ClickHouse
 from scripts.stores.postgres import Postgres
 from tests.scenarios.load import wait_healthy
@@ -18,6 +17,7 @@ from tests.waiting import wait_for
 
 from .drill import (
     FAILING,
+    INTERRUPTED_MIGRATION,
     NEW,
     OLD,
     Killed,
@@ -27,6 +27,7 @@ from .drill import (
     levels,
     lost,
     post_score,
+    repair_in_vain,
     roll_back,
     services_of,
     upgrade,
@@ -114,10 +115,7 @@ def test_a_migration_of_postgresql_that_failed_is_run_once_more(seeded: Stack) -
     """As after a web that was killed within it: Prisma applies none while one is noted as failed (P3009)."""
     before = content(seeded)
     postgres = Postgres(services_of(seeded))
-    postgres.query(
-        "DROP INDEX pending_deletions_by_object; UPDATE _prisma_migrations SET finished_at = NULL,"
-        " applied_steps_count = 0, logs = 'no space left' WHERE migration_name LIKE '%4_59';"
-    )
+    postgres.query(INTERRUPTED_MIGRATION)
     services_of(seeded).stop("langfuse-web")
     with pytest.raises(StackError) as caught:
         seeded.up()
@@ -134,21 +132,4 @@ def test_a_migration_of_postgresql_that_failed_is_run_once_more(seeded: Stack) -
 
 
 def test_a_migration_that_fails_again_leaves_clickhouse_as_it_was(seeded: Stack) -> None:
-    before = content(seeded)
-    env_file = seeded.context.layout.env_file
-    clickhouse = ClickHouse(services_of(seeded))
-    clickhouse.back_up("before-test")
-    write_values(env_file, {"LANGFUSE_VERSION": FAILING})
-    try:
-        with pytest.raises(StackError):
-            seeded.up()
-        assert clickhouse_level(clickhouse) == (48, True)
-        with pytest.raises(StackError, match="Migration 48 fails again"):
-            repair.repair_migration(seeded.context, yes=True, dry_run=False)
-        assert clickhouse_level(clickhouse) == (48, True)
-    finally:
-        services_of(seeded).stop("langfuse-web", "langfuse-worker")
-        clickhouse.restore("before-test")
-        write_values(env_file, {"LANGFUSE_VERSION": OLD})
-        seeded.up()
-    assert lost(before, content(seeded)) == {}
+    repair_in_vain(seeded)
