@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
-import yaml
-
 from .images_lock import Locked
 
 Service: TypeAlias = Mapping[str, Any]
@@ -164,19 +162,6 @@ def check(
         "locked-images": lambda found: _unlocked(found, lock or {}),
     }
     return [Breach(name, subject, reason) for name, rule in rules.items() for subject, reason in rule(config)]
-
-
-def referenced_variables(text: str) -> frozenset[str]:
-    """Return the variables that the text of a compose file takes from outside, interpolated or passed on."""
-    interpolated = re.findall(r"(?<!\$)\$\{([A-Za-z_][A-Za-z0-9_]*)", text)
-    services = yaml.safe_load(text).get("services", {}).values()
-    passed_on = [
-        name
-        for service in services
-        for name, value in (service.get("environment") or {}).items()
-        if value is None
-    ]
-    return frozenset([*interpolated, *passed_on])
 
 
 def _services(config: Config) -> Iterator[tuple[str, Service]]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-EXTRAS = ("tls", "monitoring")
-
 # The settings that say where a store is, by the profile of the bundled service they replace.
 REPLACED_BY: Mapping[str, tuple[str, ...]] = {
     "postgres": ("DATABASE_URL",),

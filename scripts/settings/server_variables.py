@@ -116,13 +116,6 @@ def server_variables() -> Mapping[str, ServerVariable]:
     return table
 
 
-@cache
-def described_server() -> str:
-    """Return the server version whose source the table was read from, such as `4.16.0`."""
-    head = Path(__file__).with_name(_FILES[0]).read_text(encoding="utf-8").partition(" reads ")[0]
-    return head.removeprefix("# What Langfuse ")
-
-
 def server_variable(name: str) -> ServerVariable | None:
     """Return what the server knows under a name, or under the prefix that it begins with."""
     table = server_variables()

@@ -83,7 +83,6 @@ _FILL = (
     " | sed -e '1,60{/^SET transaction_timeout = 0;$/d;}'"
     f" && printf '%s\\n' \"$1\"; }} | {_PSQL}"
 )
-_FILLED = "filled"
 
 
 class ExternalPostgres(Postgres):

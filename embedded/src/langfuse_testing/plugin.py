@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+import threading
 from collections.abc import Generator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,11 +14,11 @@ import httpx
 import pytest
 
 from .embedded import EmbeddedLangfuse
-from .sdk import settle_sdk
 from .server import Keys, LangfuseServer
 
 _SERVER = pytest.StashKey[LangfuseServer]()
 _MOST_TRACES = 20
+_FLUSH_SECONDS = 10.0
 
 
 @pytest.fixture(scope="session")
@@ -54,14 +56,14 @@ def langfuse_environment(
     """
     for name, value in langfuse_server.environment().items():
         monkeypatch.setenv(name, value)
-    settle_sdk(langfuse_server.keys.public_key, forget=True)
+    _settle_sdk(langfuse_server.keys.public_key, forget=True)
     if isinstance(langfuse_server, EmbeddedLangfuse):
         langfuse_server.reset()
     else:
         langfuse_server.since = datetime.now(UTC)
     request.node.stash[_SERVER] = langfuse_server
     yield langfuse_server
-    settle_sdk(langfuse_server.keys.public_key, forget=True)
+    _settle_sdk(langfuse_server.keys.public_key, forget=True)
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -74,7 +76,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, None]:
 
 
 def _traces(server: LangfuseServer) -> str:
-    settle_sdk(server.keys.public_key, forget=False)
+    _settle_sdk(server.keys.public_key, forget=False)
     try:
         traces = server.traces()
     except httpx.HTTPError as error:
@@ -82,3 +84,21 @@ def _traces(server: LangfuseServer) -> str:
     shown = [trace.tree() for trace in traces[-_MOST_TRACES:]]
     earlier = len(traces) - len(shown)
     return "\n".join([*([f"{earlier} earlier traces"] if earlier else []), *shown]) or "none"
+
+
+def _settle_sdk(public_key: str, *, forget: bool) -> None:
+    """Have the SDK's client of a project send what it holds; with `forget`, drop the prompts it cached.
+
+    SDK 3 to 5 keep one resource manager for each public key. Clients of other projects are left alone.
+    """
+    module = sys.modules.get("langfuse._client.resource_manager")
+    managers = getattr(getattr(module, "LangfuseResourceManager", None), "_instances", {})
+    manager = managers.get(public_key)
+    if manager is None:
+        return
+    # After shutdown() nobody empties its queues: it would wait forever.
+    flushing = threading.Thread(target=manager.flush, daemon=True)
+    flushing.start()
+    flushing.join(_FLUSH_SECONDS)
+    if forget:
+        manager.prompt_cache.clear()

@@ -7,10 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from scripts.core.edited_file import parse_edited, read_edited
 from scripts.core.errors import UsageError
+from scripts.core.yaml_nodes import Step, find_node, position, repeated_keys
 
 from .checks import check_alert, check_observed, unknown
 from .expression import ExpressionError, parse_condition
@@ -26,7 +28,6 @@ from .model import (
     Variable,
     Window,
 )
-from .source import Source
 
 SLUG = r"^[a-z][a-z0-9_]{1,62}$"
 DURATION = r"^[1-9]\d*[smhdw]$"
@@ -144,7 +145,7 @@ def load_alerts(path: Path, shown: str) -> AlertFile:
 def parse_alerts(text: str, shown: str) -> AlertFile:
     """Return the checked content of `text`. Raises AlertFileError, see load_alerts."""
     content = parse_edited(text, shown, AlertFileError)
-    source = Source(text)
+    source = _Source(text)
     faults = [f"{place}: {key} is given twice; keep one" for place, key in source.repeated_keys()]
     document: _File | None = None
     try:
@@ -159,7 +160,7 @@ def parse_alerts(text: str, shown: str) -> AlertFile:
 class _Builder:
     """Turns the file's own form into the model; collects what does not fit together."""
 
-    def __init__(self, document: _File, source: Source, shown: str) -> None:
+    def __init__(self, document: _File, source: _Source, shown: str) -> None:
         self._document = document
         self._source = source
         self._shown = shown
@@ -275,7 +276,7 @@ def _action(name: str, raw: _Slack | _PagerDuty | _Email | _Webhook) -> Action:
     return Action(name, ActionType(raw.type), secret, {key: str(value) for key, value in values.items()})
 
 
-def _describe(source: Source, fault: Any) -> str:
+def _describe(source: _Source, fault: Any) -> str:
     """Return `line:column: what is wrong; what to write` for one fault that pydantic found."""
     # A discriminated union puts the type of the action into the path; the file has no such level.
     loc = tuple(part for part in fault["loc"] if part not in set(ActionType))
@@ -308,3 +309,31 @@ def _dotted(loc: Iterable[str | int]) -> str:
 
 def _lower(text: str) -> str:
     return text[:1].lower() + text[1:]
+
+
+class _Source:
+    """The text of a YAML file, and the places of its parts. Raises yaml.YAMLError when it is not YAML."""
+
+    def __init__(self, text: str) -> None:
+        self._root = yaml.compose(text, Loader=yaml.SafeLoader)
+
+    def place(self, path: Sequence[Step], *, key: bool = False) -> str:
+        """Return `line:column` of a value (of its key with `key`), or of the nearest thing above it."""
+        return _place(find_node(self._root, path, key=key))
+
+    def place_within(self, path: Sequence[Step], column: int) -> str:
+        """Return `line:column` of the `column`th character (from 1) of a text on one line."""
+        node = find_node(self._root, path)
+        if node is None:
+            return "1:1"
+        quoted = isinstance(node, yaml.ScalarNode) and node.style in ("'", '"')
+        return f"{node.start_mark.line + 1}:{node.start_mark.column + column + quoted}"
+
+    def repeated_keys(self) -> Iterator[tuple[str, str]]:
+        """Yield the place and the name of every key that its mapping has already."""
+        yield from ((_place(key), key.value) for key in repeated_keys(self._root))
+
+
+def _place(node: yaml.Node | None) -> str:
+    line, column = position(node)
+    return f"{line}:{column}"

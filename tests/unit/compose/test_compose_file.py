@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 import pytest
 import yaml
 
-from scripts.docker.policy import referenced_variables
 from scripts.settings.envfile import parse_env, plan_env_change
 from scripts.settings.model import Reader, SetBy
 from scripts.settings.table import GROUP, GROUPS, SETTINGS
 from scripts.settings.values import load_settings
 
 from .conftest import ROOT, Render, run_config
+
+
+def referenced_variables(text: str) -> frozenset[str]:
+    """Return the variables that the text of a compose file takes from outside, interpolated or passed on."""
+    interpolated = re.findall(r"(?<!\$)\$\{([A-Za-z_][A-Za-z0-9_]*)", text)
+    services = yaml.safe_load(text).get("services", {}).values()
+    passed_on = [
+        name
+        for service in services
+        for name, value in (service.get("environment") or {}).items()
+        if value is None
+    ]
+    return frozenset([*interpolated, *passed_on])
+
 
 SIZE_NAMES = ("ci", "small", "medium", "large")
 TEXT = (ROOT / "compose.yaml").read_text(encoding="utf-8")

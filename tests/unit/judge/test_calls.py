@@ -14,7 +14,7 @@ import pytest
 from langfuse_embedded.judge import calls
 from langfuse_embedded.judge.calls import Answer, Caller, Target
 from langfuse_embedded.judge.failures import CallFailed
-from langfuse_embedded.judge.retries import retry_delay
+from langfuse_embedded.judge.worker import retry_delay
 from langfuse_embedded.outbound_urls import AllowedHosts
 from langfuse_embedded.store.evaluators import Output
 

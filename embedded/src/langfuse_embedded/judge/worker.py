@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import sqlite3
 from collections import defaultdict
 from functools import partial
@@ -41,7 +42,6 @@ from .jobs import DAY_MS, Job, Jobs
 from .link import Link, LinkLost, NotStored
 from .prompts import TooLong, compiled
 from .records import Judged, event_fields, scores_of, trace_of
-from .retries import retry_delay
 from .scheduler import Rules, Scheduler
 from .values import variables
 
@@ -51,6 +51,8 @@ _POLL_SECONDS = 0.1
 _STORE_RETRY_SECONDS = 0.5
 _PATIENCE_SECONDS = 1.0
 _FORGET_SECONDS = 3600.0
+_FIRST_RETRY_SECONDS = 300.0
+_RETRY_JITTER = 0.2
 # The server's client asks a model once more at once (AI SDK, `maxRetries: 1`).
 _ATTEMPTS = 2
 
@@ -247,3 +249,20 @@ def settings_of(document: dict[str, Any]) -> JudgeSettings:
     """Return the settings in the first frame."""
     allowed = AllowedHosts(**document.pop("allowed"))
     return JudgeSettings(**document, allowed=allowed)
+
+
+def retry_delay(attempt: int, elapsed: float, retries: int, most_seconds: float) -> float | None:
+    """Return how many seconds to wait before retry number `attempt` (from 1); ``None``: give up.
+
+    As the server's worker plans it (`worker/src/features/utils/retry-handler.ts`).
+
+    `elapsed` seconds have gone since the first call. With 4 retries in 7200 s they come about 5, 43, 82 and
+    120 minutes after it.
+    """
+    if attempt > retries or elapsed >= most_seconds:
+        return None
+    first = min(_FIRST_RETRY_SECONDS, most_seconds / retries)
+    progress = (attempt - 1) / (retries - 1) if retries > 1 else 0.0
+    wait = max(0.0, first + (most_seconds - first) * progress - elapsed)
+    jittered = wait * random.uniform(1 - _RETRY_JITTER, 1 + _RETRY_JITTER)  # noqa: S311 - spreads load
+    return min(jittered, most_seconds - elapsed)
