@@ -12,7 +12,8 @@ from langfuse_embedded.store.score_configs import ScoreConfig
 from langfuse_embedded.store.score_rows import Score
 
 NUMERIC, BOOLEAN, CATEGORICAL, TEXT, CORRECTION = "NUMERIC", "BOOLEAN", "CATEGORICAL", "TEXT", "CORRECTION"
-DATA_TYPES = (NUMERIC, BOOLEAN, CATEGORICAL, CORRECTION, TEXT)
+DATA_TYPES = (NUMERIC, CATEGORICAL, BOOLEAN, CORRECTION, TEXT)
+"""In the order of the server (`packages/shared/src/domain/scores.ts`), as refusals list them."""
 
 _CORRECTION_NAME = "output"
 _ERASED_BY_NULL = {
@@ -28,6 +29,13 @@ class ScoreDropped(Exception):
     """A score contradicts its config. The server accepts it and loses it later; the text says why."""
 
 
+def lacks_config(body: Mapping[str, Any]) -> bool:
+    """Tell whether a score is one of a person's, who gives scores of a config only."""
+    return (
+        body.get("source") == "ANNOTATION" and body.get("dataType") != CORRECTION and not body.get("configId")
+    )
+
+
 def score_of(body: Mapping[str, Any], config: ScoreConfig | None, *, score_id: str, timestamp: int) -> Score:
     """Return the score that a valid body describes.
 
@@ -37,12 +45,18 @@ def score_of(body: Mapping[str, Any], config: ScoreConfig | None, *, score_id: s
         score_id, timestamp: identity and time (Unix milliseconds) of the score.
 
     Raises:
-        ScoreDropped: the config does not exist, is archived, or does not allow the score.
+        ScoreDropped: the config does not exist, is archived, or does not allow the score; or the score
+            corrects what has no output.
     """
+    if lacks_config(body):
+        raise ScoreDropped("its source is ANNOTATION, which needs a configId")
     value = body["value"]
     name = body["name"]
     data_type = body.get("dataType") or (CATEGORICAL if isinstance(value, str) else NUMERIC)
     if data_type == CORRECTION:
+        for target in ("sessionId", "datasetRunId"):
+            if body.get(target):
+                raise ScoreDropped(f"a correction belongs to a trace or an observation, not to a {target}")
         name = _CORRECTION_NAME
     number, text = _values(data_type, value)
     if body.get("configId"):

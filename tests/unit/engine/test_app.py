@@ -114,7 +114,20 @@ WRONG = "Invalid credentials. Confirm that you've configured the correct host."
         (
             {"authorization": "Basic ÿ%%"},
             401,
-            "Invalid authorization header. Confirm that you've configured the correct host.",
+            "Invalid character. Confirm that you've configured the correct host.",
+        ),
+        (
+            {"authorization": "Basic YWJjZ"},
+            401,
+            "The string to be decoded is not correctly encoded.. Confirm that you've configured the correct host.",
+        ),
+        ({"authorization": ""}, 401, "No authorization header"),
+        ({"authorization": "Basic"}, 401, "Invalid authorization header"),
+        ({"authorization": "basic x"}, 401, "Invalid authorization header"),
+        (
+            {"authorization": "Bearer  pk-lf-test"},
+            401,
+            "Invalid public key. Confirm that you've configured the correct host.",
         ),
         ({"authorization": "Digest x"}, 401, "Invalid authorization header"),
         (

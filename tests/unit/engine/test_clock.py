@@ -55,6 +55,35 @@ def test_a_text_that_nobody_has_written_is_no_time(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "ms"),
+    [
+        ("0000-01-01T00:00:00Z", -62_167_219_200_000),
+        ("0000-02-29T23:59:59.9999Z", -62_162_035_200_001),
+        ("9999-12-31T23:59:59-23:59", YEAR_9999 - 999 + 86_340_000),
+        ("0001-01-01T00:00:00+23:59", -62_135_596_800_000 - 86_340_000),
+    ],
+)
+def test_the_first_and_the_last_year_are_read(text: str, ms: int) -> None:
+    assert parse_iso(text) == ms
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2026-01-15T24:00:00Z",
+        "2026-01-15T23:59:60Z",
+        "2026-01-15T10:60Z",
+        "2026-01-15T10:00:00+24:00",
+        "2026-01-15T10:00:00+01:60",
+        "0000-02-30T00:00:00Z",
+        "1900-02-29T00:00:00Z",
+    ],
+)
+def test_a_time_that_no_clock_shows_is_refused(text: str) -> None:
+    assert parse_iso(text) is None
+
+
+@pytest.mark.parametrize(
     "text", ["", "2026-01-15", "2026-01-15T10:00:00", "2026-13-01T00:00:00Z", "2026-01-15 10:00:00Z", "x"]
 )
 def test_a_text_that_is_no_datetime_with_offset_is_refused(text: str) -> None:

@@ -27,12 +27,59 @@ NAME = s.Object({"name": s.String(min=1)})
         ({"name": 5}, "number"),
         ({"name": 5.5}, "number"),
         ({"name": True}, "boolean"),
-        ({"name": []}, "array"),
+        ({"name": ["x"]}, "array"),
         ({"name": {}}, "object"),
     ],
 )
 def test_a_wrong_type_names_what_was_received(value: Any, received: str) -> None:
     assert issues_of(NAME, value) == [(["name"], f"Invalid input: expected string, received {received}")]
+
+
+def test_a_length_is_judged_whatever_has_it() -> None:
+    # zod 4.3.6, `checks.ts`: the checks of a length look whether the value has one, not whether it is a text.
+    text, entries = s.String(min=1, max=2), s.Array(s.String(), min=1, max=2)
+    wrong = "Invalid input: expected {}, received {}"
+    assert issues_of(text, []) == [
+        ([], wrong.format("string", "array")),
+        ([], "Too small: expected array to have >=1 items"),
+    ]
+    assert issues_of(entries, "abc") == [
+        ([], wrong.format("array", "string")),
+        ([], "Too big: expected string to have <=2 characters"),
+    ]
+    assert issues_of(text, 5) == [([], wrong.format("string", "number"))]
+
+
+def test_the_length_of_a_text_is_that_of_javascript() -> None:
+    assert s.String(max=2).parse("😀") == "😀"
+    assert issues_of(s.String(max=2), "😀x") == [([], "Too big: expected string to have <=2 characters")]
+
+
+@pytest.mark.parametrize(
+    ("text", "received"), [("NaN", "NaN"), ("x", "NaN"), ("Infinity", "Infinity"), ("-1e309", "Infinity")]
+)
+def test_a_number_that_is_not_finite_is_named(text: str, received: str) -> None:
+    with pytest.raises(InvalidData) as caught:
+        s.Number(coerce=True).parse(text)
+    assert [issue["received"] for issue in caught.value.issues] == [received]
+
+
+def test_an_unsafe_integer_is_judged_by_its_limits_too() -> None:
+    assert issues_of(s.Number(integer=True, le=100), 2**53) == [
+        ([], "Too big: expected int to be <=9007199254740991"),
+        ([], "Too big: expected number to be <=100"),
+    ]
+    assert issues_of(s.Number(integer=True, ge=0), -(2**53)) == [
+        ([], "Too small: expected int to be >=-9007199254740991"),
+        ([], "Too small: expected number to be >=0"),
+    ]
+
+
+def test_a_review_reports_everything_at_once() -> None:
+    shape = s.Object({"a": s.Number()}).review(lambda body: ["one", "two"] if body["a"] else [])
+    assert shape.parse({"a": 0}) == {"a": 0}
+    assert issues_of(shape, {"a": 1}) == [([], "one"), ([], "two")]
+    assert issues_of(shape, {}) == [(["a"], "Invalid input: expected number, received undefined")]
 
 
 def test_several_wrong_fields_are_all_reported() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hmac
+import re
 import time
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from langfuse_embedded.config import EngineConfig
     from langfuse_embedded.store.state import StateStore
 
+_BASE64 = re.compile(r"[A-Za-z0-9+/]*")
+_WHITESPACE = dict.fromkeys(map(ord, "\t\n\f\r "))
 _HINT = "Confirm that you've configured the correct host."
 _WRONG_KEY = f"Invalid credentials. {_HINT}"
 _NO_PUBLIC_KEY = f"Invalid public key. {_HINT}"
@@ -64,7 +67,7 @@ class Authenticator:
             self._require_admin(header)
             return NOBODY
         named = errors in (ErrorStyle.NAMED, ErrorStyle.CLASS_FIRST)
-        if header is None:
+        if not header:
             raise Unauthorized("No authorization header", named=named)
         attempted = header.startswith("Bearer ") and headers.get("x-langfuse-admin-api-key")
         if access is Access.PROJECT_OR_ADMIN and attempted:
@@ -84,10 +87,10 @@ class Authenticator:
             if version != self._version:
                 self._known.clear()
                 self._version = version
-        scheme, _, value = header.partition(" ")
-        if scheme not in ("Basic", "Bearer"):
+        scheme, space, value = header.partition(" ")
+        if scheme not in ("Basic", "Bearer") or not space:
             raise Unauthorized("Invalid authorization header", named=named)
-        public_key, secret = _pair(value, named=named) if scheme == "Basic" else ("", value.strip())
+        public_key, secret = _pair(value, named=named) if scheme == "Basic" else ("", value)
         key = scheme, secret
         known = self._known.get(key)
         if known is not None and not known.has_expired:
@@ -133,12 +136,31 @@ class Authenticator:
         return Principal(project_id)
 
 
-def _pair(encoded: str, *, named: bool) -> tuple[str, str]:
+def _pair(value: str, *, named: bool) -> tuple[str, str]:
+    """Return public and secret key as the server splits them: up to a further space, and a further colon."""
+    encoded = value.partition(" ")[0]
     try:
-        pair = base64.b64decode(encoded, validate=False).decode()
-    except ValueError:  # not ASCII, not base64, not UTF-8
-        raise Unauthorized(f"Invalid authorization header. {_HINT}", named=named) from None
-    public_key, colon, secret = pair.partition(":")
-    if not colon or not public_key or not secret:
+        decoded = _atob(encoded)
+    except ValueError as error:
+        raise Unauthorized(f"{error}. {_HINT}", named=named) from None
+    public_key, _, rest = decoded.partition(":")
+    secret = rest.partition(":")[0]
+    if not public_key or not secret:
         raise Unauthorized(f"Invalid authorization header. {_HINT}", named=named)
     return public_key, secret
+
+
+def _atob(encoded: str) -> str:
+    """Return what JavaScript's `atob` does, which needs no padding.
+
+    Raises:
+        ValueError: with the text of Node.js.
+    """
+    text = encoded.translate(_WHITESPACE)
+    if len(text) % 4 == 0:
+        text = text.removesuffix("=").removesuffix("=")
+    if not _BASE64.fullmatch(text):
+        raise ValueError("Invalid character")
+    if len(text) % 4 == 1:
+        raise ValueError("The string to be decoded is not correctly encoded.")
+    return base64.b64decode(text + "=" * (-len(text) % 4)).decode("latin-1")

@@ -19,6 +19,7 @@ ApiError                       {"message": …, "error": <name>}
 
 from __future__ import annotations
 
+import json
 from typing import Any, ClassVar
 
 EVENTS_ONLY_MESSAGE = (
@@ -70,6 +71,11 @@ class InvalidData(ApiError):
         super().__init__("Invalid request data")
         self.issues = issues
         self.part = "body"
+
+    @property
+    def text(self) -> str:
+        """The issues as a text: what zod calls the message of its error."""
+        return json.dumps(self.issues, indent=2, ensure_ascii=False)
 
     def body(self) -> dict[str, Any]:
         """Return the message and the list of issues."""

@@ -29,6 +29,7 @@ _NUMBER = ("=", ">", "<", ">=", "<=")
 _FULL_TEXT = "matches"
 MAX_CONDITIONS = 500
 """In one filter. SQLite takes a thousand terms in one statement; the cost of a row grows with them."""
+_TOO_MANY = f"Too big: expected array to have <={MAX_CONDITIONS} items"
 _EMPTY_OPTIONS = (
     "Value array must not be empty unless operator is 'all of' or 'none of' "
     "(which represent waiting for selection)"
@@ -75,7 +76,7 @@ def _position() -> Schema:
     ).refine(nth_has_place, "Position must be >= 1 for nth selection", ["value"])
 
 
-def _conditions(text_operator: Schema) -> Schema:
+def _one(text_operator: Schema) -> Schema:
     options = Array(String()).refine(bool, "Invalid input")
     array = _condition("arrayOptions", Enum("any of", "none of", "all of"), Array(String())).refine(
         lambda condition: condition["operator"] != "any of" or bool(condition["value"]), _EMPTY_OPTIONS
@@ -99,22 +100,25 @@ def _conditions(text_operator: Schema) -> Schema:
             "positionInTrace": _position(),
         },
     )
-    return Array(
-        one.transform(
-            lambda condition: Condition(
-                condition["column"],
-                condition["type"],
-                condition["operator"],
-                condition.get("value", MISSING),
-                condition.get("key"),
-            )
-        ),
-        max=MAX_CONDITIONS,
+    return one.transform(
+        lambda condition: Condition(
+            condition["column"],
+            condition["type"],
+            condition["operator"],
+            condition.get("value", MISSING),
+            condition.get("key"),
+        )
     )
 
 
-CONDITIONS = _conditions(Enum(*_TEXT))
+def filter_of(condition: Schema) -> Schema:
+    """Return the shape of a list of conditions, of which there may be `MAX_CONDITIONS`."""
+    return Array(condition).review(lambda found: [_TOO_MANY] if len(found) > MAX_CONDITIONS else [])
+
+
+CONDITIONS = filter_of(_one(Enum(*_TEXT)))
 """A filter of metrics and of the legacy lists: a list of `Condition`."""
 
-EVENT_CONDITIONS = _conditions(Union(Enum(*_TEXT), Literal(_FULL_TEXT)))
+EVENT_CONDITION = _one(Union(Enum(*_TEXT), Literal(_FULL_TEXT)))
+EVENT_CONDITIONS = filter_of(EVENT_CONDITION)
 """A filter of `GET v2/observations`, where texts can also be searched by words (`matches`)."""

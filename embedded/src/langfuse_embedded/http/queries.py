@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import orjson
+from langfuse_embedded.javascript.values import InvalidJson, loads
 
 from .errors import InvalidRequest
 from .schema import (
@@ -105,6 +105,11 @@ def page_limit(most: int = 100) -> Schema:
     return EmptyIsAbsent(Number(integer=True, ge=1, le=most, coerce=True).default(50))
 
 
+def positive_page_limit() -> Schema:
+    """Return the same for the routes below `/unstable`, whose refusals say `>0` where others say `>=1`."""
+    return EmptyIsAbsent(Number(integer=True, gt=0, le=100, coerce=True).default(50))
+
+
 def conditions(shape: Schema) -> Schema:
     """Return the reader of a JSON filter of one shape."""
     return JsonText(shape, "filter", empty_is_absent=True).optional()
@@ -122,8 +127,8 @@ class JsonText(Schema):
         if not value and self.empty_is_absent:
             return MISSING
         try:
-            document = orjson.loads(value)
-        except orjson.JSONDecodeError:
+            document = loads(value)
+        except InvalidJson:
             raise InvalidRequest(f"Invalid JSON in {self.name} parameter") from None
         return self.inner.parse_at(document, path, issues)
 
@@ -198,7 +203,8 @@ class _Upper(_Split):
 
     def parse_at(self, value: Any, path: Path, issues: Issues) -> Any:
         parts = super().parse_at(value, path, issues)
-        if not isinstance(parts, list):
+        # A parameter that was sent twice is a list, too, and refused by now.
+        if parts is value or not isinstance(parts, list):
             return parts
         upper = [part.upper() for part in parts]
         for part in upper:

@@ -82,8 +82,8 @@ def query_shape(views: Sequence[str]) -> Schema:
 
 def _runs_forward(document: dict[str, Any]) -> bool:
     start, end = document["fromTimestamp"], document["toTimestamp"]
-    # A time that could not be read has its own issue already.
-    return start is None or end is None or start < end
+    # A time that could not be read is NaN to JavaScript, and before nothing.
+    return start is not None and end is not None and start < end
 
 
 def _query(document: dict[str, Any]) -> MetricsQuery:

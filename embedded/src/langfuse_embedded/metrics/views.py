@@ -180,15 +180,15 @@ def score_views(
             {"value": Dimension("s.value", "number", filler=0)},
             {**count, **value},
         ),
-        "scores-boolean": (
-            "s.data_type = 'BOOLEAN'",
-            {"booleanValue": Dimension("s.value <> 0", "boolean", filler=False)},
-            {**count, **value},
-        ),
         "scores-categorical": (
             "s.data_type = 'CATEGORICAL'",
             {"stringValue": Dimension("s.string_value", filler=None)},
             count,
+        ),
+        "scores-boolean": (
+            "s.data_type = 'BOOLEAN'",
+            {"booleanValue": Dimension("s.value <> 0", "boolean", filler=False)},
+            {**count, **value},
         ),
     }
     return {

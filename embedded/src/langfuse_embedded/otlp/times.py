@@ -65,9 +65,10 @@ def _in_range(milliseconds: float) -> int | None:
 def _encoded_date(text: str) -> int | None:
     """Return a date that is encoded as JSON once too often, as old SDKs do."""
     try:
-        return dates.milliseconds(loads(text))
+        found = loads(text)
     except InvalidJson:
         return None
+    return None if found is None else dates.milliseconds(found)
 
 
 def completion_start_time(attributes: Attributes, start: int) -> int | None:

@@ -135,6 +135,9 @@ class Call:
                 values[name].append(value)
             else:
                 values[name] = [values[name], value]
+        for name in self.params:
+            # A part of the path hides a parameter of its name, as in the server's framework.
+            values.pop(name, None)
         try:
             return schema.parse(values)
         except InvalidData as error:

@@ -52,8 +52,8 @@ _PIVOT = "PIVOT_TABLE"
 _ROW_LIMIT = {"row_limit": Number(integer=True, gt=0, le=1000).optional()}
 _CHART_OPTIONS = {
     "LINE_TIME_SERIES": {},
-    "BAR_TIME_SERIES": {},
     "AREA_TIME_SERIES": {},
+    "BAR_TIME_SERIES": {},
     "HORIZONTAL_BAR": {**_ROW_LIMIT, "show_value_labels": Boolean().optional()},
     "VERTICAL_BAR": _ROW_LIMIT,
     "PIE": _ROW_LIMIT,
@@ -77,7 +77,7 @@ FILTERS = Unchanged(CONDITIONS)
 _FIELDS = {
     "name": String(min=1, min_message="Widget name is required"),
     "description": String(),
-    "view": Enum(*VIEWS),
+    "view": Enum("observations", "scores-numeric", "scores-boolean", "scores-categorical"),
     "dimensions": Array(Object({"field": String(min=1)})),
     "metrics": Array(Object({"measure": String(min=1), "agg": _AGGREGATION}), min=1),
     "filters": FILTERS,

@@ -11,11 +11,11 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from langfuse_embedded.clock import iso
-from langfuse_embedded.http.errors import InvalidRequest, NotFound
+from langfuse_embedded.http.errors import InvalidData, InvalidRequest, NotFound
 from langfuse_embedded.http.json_answers import json_response
 from langfuse_embedded.http.names import FOLDER_NAME
 from langfuse_embedded.http.pagination import PAGE_PARAMETERS, Page
-from langfuse_embedded.http.schema import Anything, Issues, Object, Record, String
+from langfuse_embedded.http.schema import Anything, Object, Record, String
 from langfuse_embedded.routes.shapes.dataset_items import shown_items
 from langfuse_embedded.store.dataset_items import DatasetItem
 from langfuse_embedded.store.datasets import Dataset
@@ -79,11 +79,10 @@ async def _created(call: Call) -> Dataset:
 
 
 def _require_name(name: str) -> None:
-    issues = Issues()
-    FOLDER_NAME.parse_at(name, (), issues)
-    if issues.found:
-        found = json.dumps(issues.found, indent=2, ensure_ascii=False)
-        raise InvalidRequest(f"Dataset name not valid. {found}")
+    try:
+        FOLDER_NAME.parse(name)
+    except InvalidData as error:
+        raise InvalidRequest(f"Dataset name not valid. {error.text}") from None
 
 
 async def _require_fitting_items(call: Call, dataset: Dataset, changes: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from starlette.responses import Response
@@ -10,9 +11,9 @@ from starlette.responses import Response
 from langfuse_embedded.clock import iso, iso_or_none, read_iso
 from langfuse_embedded.http.cursors import decode_cursor, encode_cursor
 from langfuse_embedded.http.errors import InvalidRequest
-from langfuse_embedded.http.filters import EVENT_CONDITIONS, Condition
+from langfuse_embedded.http.filters import EVENT_CONDITION, Condition, filter_of
 from langfuse_embedded.http.json_answers import json_response
-from langfuse_embedded.http.queries import Cursor, conditions, known_texts, page_limit, texts
+from langfuse_embedded.http.queries import Cursor, conditions, known_texts, page_limit, text, texts
 from langfuse_embedded.http.schema import Datetime, Enum, Issues, Literal, Object, Path, Schema, String
 from langfuse_embedded.store.experiments import (
     ExperimentItem,
@@ -45,25 +46,17 @@ _SCORE_GROUPS = frozenset(("core", "subject"))
 
 
 class _OnColumns(Schema):
-    """Conditions on some columns only, which are then called as observations call them."""
+    """A condition on one of some columns, which is then called as observations call it."""
 
     def __init__(self, columns: dict[str, str]) -> None:
-        self.columns, self.name = columns, Enum(*columns)
+        self.columns, self.column = columns, Object({"column": Enum(*columns)})
 
     def parse_at(self, value: Any, path: Path, issues: Issues) -> Any:
-        local = Issues()
-        found = EVENT_CONDITIONS.parse_at(value, path, local)
-        if isinstance(value, list):
-            for place, entry in enumerate(value):
-                if isinstance(entry, dict) and isinstance(entry.get("column"), str):
-                    self.name.parse_at(entry["column"], (*path, place, "column"), local)
-        if local.found:
-            issues.found.extend(local.found)
-            issues.aborted = True
+        found = EVENT_CONDITION.parse_at(value, path, issues)
+        self.column.parse_at(value, path, issues)
+        if not isinstance(found, Condition) or found.column not in self.columns:
             return value
-        return [
-            Condition(self.columns[one.column], one.type, one.operator, one.value, one.key) for one in found
-        ]
+        return replace(found, column=self.columns[found.column])
 
 
 _CURSOR = Object(
@@ -77,19 +70,27 @@ _CURSOR = Object(
 )
 
 
+_PLACE = Object({"cursor": Cursor(_CURSOR, decode_cursor).optional()})
+
+
 def _query_shape(columns: dict[str, str], fields: Sequence[str], default_fields: Sequence[str]) -> Schema:
     return Object(
         {
             "fields": known_texts(*fields, default=default_fields),
             "limit": page_limit(),
             "scoreLimit": page_limit(50),
-            "cursor": Cursor(_CURSOR, decode_cursor).optional(),
+            "cursor": text(),
             "fromStartTime": Datetime(),
             "toStartTime": Datetime().optional(),
             **{name: texts() for name in columns},
-            "filter": conditions(_OnColumns(columns)),
+            "filter": conditions(filter_of(_OnColumns(columns))),
         }
-    )
+    ).transform(_with_place)
+
+
+def _with_place(query: dict[str, Any]) -> dict[str, Any]:
+    # Where the next page begins is read last, when all else is right.
+    return {**query, **_PLACE.parse(query)}
 
 
 _EXPERIMENTS = _query_shape(_EXPERIMENT_COLUMNS, _EXPERIMENT_FIELDS, ("core",))

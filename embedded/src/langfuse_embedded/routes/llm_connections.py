@@ -45,6 +45,15 @@ _CONFIGS: dict[str, tuple[str, Schema, str]] = {
 }
 
 
+class _Url(Schema):
+    """A text with a scheme."""
+
+    def parse_at(self, value: Any, path: IssuePath, issues: Issues) -> Any:
+        if isinstance(value, str) and not _scheme(value):
+            issues.add(path, "Invalid URL", code="invalid_format", format="url")
+        return String().parse_at(value, path, issues)
+
+
 class _Connection(Schema):
     """The body of an upsert: its fields, then the rules that depend on the adapter."""
 
@@ -55,7 +64,7 @@ class _Connection(Schema):
                 "anthropic", "openai", "azure", "bedrock", "google-vertex-ai", "google-ai-studio"
             ),
             "secretKey": _TEXT,
-            "baseURL": String().refine(lambda url: bool(_scheme(url)), "Invalid URL").nullish(),
+            "baseURL": _Url().nullish(),
             "customModels": Array(_TEXT).optional(),
             "withDefaultModels": Boolean().default(True),
             "extraHeaders": Record(String()).optional(),
@@ -67,7 +76,7 @@ class _Connection(Schema):
         local = Issues()
         body = self.fields.parse_at(value, path, local)
         issues.found.extend(local.found)
-        if not local.found:
+        if not local.aborted:
             _check_adapter(body, issues)
         return body
 

@@ -29,6 +29,7 @@ from langfuse_embedded.http.schema import (
     String,
     Union,
 )
+from langfuse_embedded.javascript.patterns import is_safe
 from langfuse_embedded.pricing.model import Model, Tier
 from langfuse_embedded.pricing.patterns import MAX_LENGTH, InvalidPattern, bounded_javascript, bounded_pattern
 
@@ -41,6 +42,9 @@ _FLAT_PRICES = {"inputPrice": "input", "outputPrice": "output", "totalPrice": "t
 
 # What is longer, or repeats parts, is compiled elsewhere (`_require_patterns`): others take milliseconds.
 _SHORT_PATTERN = 200
+_LONGEST_CONDITION = 200
+_EMPTY = "Pattern cannot be empty"
+_TOO_LONG = f"Pattern exceeds maximum length of {_LONGEST_CONDITION} characters"
 _MAX_CONDITIONS = 100
 _MAX_MODELS = 1_000
 _BODY_LIMIT = 128 * 2**10
@@ -54,14 +58,20 @@ def _is_short(pattern: str) -> bool:
     return len(pattern) <= _SHORT_PATTERN and "{" not in pattern
 
 
-def _is_pattern(text: str) -> bool:
-    if not _is_short(text):
-        return True
+def _pattern_problem(text: str) -> str:
+    """Return what the server's `validateRegexPattern` says of a pattern, nothing if all is well."""
+    if len(text) > _LONGEST_CONDITION:
+        return _TOO_LONG
+    if not text:
+        return _EMPTY
     try:
-        bounded_javascript(text, any_case=False)
-    except InvalidPattern:
-        return False
-    return True
+        if _is_short(text):
+            bounded_javascript(text, any_case=False)
+    except InvalidPattern as error:
+        return f"Invalid regex syntax: {error}"
+    if not is_safe(text):
+        return "Pattern may cause catastrophic backtracking. Please simplify your regex."
+    return ""
 
 
 _PRICE = Number(ge=0)
@@ -69,12 +79,9 @@ _CONDITION = Union(
     Object(
         {
             "usageDetailPattern": String(
-                min=1,
-                max=200,
-                min_message="Pattern cannot be empty",
-                max_message="Pattern exceeds maximum length of 200 characters",
+                min=1, max=_LONGEST_CONDITION, min_message=_EMPTY, max_message=_TOO_LONG
             ).refine(
-                _is_pattern,
+                lambda text: not _pattern_problem(text),
                 "Invalid regex pattern: must be valid regex and not cause catastrophic backtracking",
             ),
             "operator": Enum("gt", "gte", "lt", "lte", "eq", "neq"),
@@ -101,9 +108,18 @@ _TIER = Object(
             max_message="Name exceeds maximum length of 100 characters",
         ),
         "isDefault": Boolean().default(False),
-        "priority": Number(integer=True, ge=0, le=999),
+        "priority": Number(
+            integer=True,
+            ge=0,
+            le=999,
+            messages={
+                "integer": "Priority must be an integer",
+                "ge": "Priority must be non-negative",
+                "le": "Priority cannot exceed 999",
+            },
+        ),
         "conditions": Array(_CONDITION),
-        "prices": Record(_PRICE),
+        "prices": Record(Number(ge=0, messages={"ge": "Price must be non-negative"})),
     }
 )
 
@@ -129,10 +145,18 @@ def _tiers_problem(tiers: list[dict[str, Any]]) -> str:
         return "Pricing tier names must be unique"
     if sum(len(tier["conditions"]) for tier in tiers) > _MAX_CONDITIONS:
         return f"The pricing tiers of a model may have {_MAX_CONDITIONS} conditions in all"
+    if problem := next(filter(None, map(_patterns_problem, tiers)), ""):
+        return problem
     for tier in tiers:
         if not tier["prices"]:
             return f'Pricing tier "{tier["name"]}" must have at least one price defined'
     return next(filter(None, (_keys_problem(tier, default) for tier in tiers)), "")
+
+
+def _patterns_problem(tier: dict[str, Any]) -> str:
+    patterns = [one["usageDetailPattern"] for one in tier["conditions"] if "usageDetailPattern" in one]
+    problem = next(filter(None, map(_pattern_problem, patterns)), "")
+    return f'Invalid regex pattern in tier "{tier["name"]}": {problem}' if problem else ""
 
 
 def _keys_problem(tier: dict[str, Any], default: dict[str, Any]) -> str:

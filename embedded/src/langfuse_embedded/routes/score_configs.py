@@ -26,6 +26,7 @@ from langfuse_embedded.http.schema import (
     String,
     Tagged,
     Undefined,
+    json_value,
 )
 from langfuse_embedded.javascript.values import number_text
 from langfuse_embedded.store.score_configs import ScoreConfig
@@ -36,14 +37,32 @@ from .operations import Operation
 _BOOLEAN_CATEGORIES = [{"label": "True", "value": 1}, {"label": "False", "value": 0}]
 
 
-def _is_name(name: str) -> bool:
-    """Tell whether a text has letters and numbers of any script, and a few signs."""
-    return all(unicodedata.category(char)[0] in "LN" or char in "_ .()-" for char in name)
+class _Name(Schema):
+    """Letters and numbers of any script, and a few signs."""
+
+    text = String(min=1, max=35)
+
+    def parse_at(self, value: Any, path: Path, issues: Issues) -> Any:
+        self.text.parse_at(value, path, issues)
+        if isinstance(value, str) and not (value and all(map(_is_in_names, value))):
+            issues.add(
+                path,
+                "Name contains invalid characters",
+                origin="string",
+                code="invalid_format",
+                format="regex",
+                pattern=r"/^[\p{L}\p{N}_ .()-]+$/u",
+            )
+        return value
 
 
-_NAME = String(min=1, max=35).refine(_is_name, "Name contains invalid characters")
-_RANGE = {"minValue": Number().nullish(), "maxValue": Number().nullish()}
-_NO_RANGE = {"minValue": Undefined().nullish(), "maxValue": Undefined().nullish()}
+def _is_in_names(char: str) -> bool:
+    return unicodedata.category(char)[0] in "LN" or char in "_ .()-"
+
+
+_NAME = _Name()
+_RANGE = {"maxValue": Number().nullish(), "minValue": Number().nullish()}
+_NO_RANGE = {"maxValue": Undefined().nullish(), "minValue": Undefined().nullish()}
 _NO_CATEGORIES = {"categories": Undefined().nullish()}
 _SHAPES = "Category must be an array of objects with label value pairs, where labels and values are unique."
 # Each score is compared with them.
@@ -65,12 +84,15 @@ def _duplicate(categories: list[dict[str, Any]]) -> str:
     return ""
 
 
+_JSON = json_value()
+
+
 class _Categories(Schema):
     """Categories that are all different; whatever else is wrong with them is said in one sentence."""
 
     def parse_at(self, value: Any, path: Path, issues: Issues) -> Any:
         if value is MISSING or value is None:
-            issues.stop(path, "Invalid input", code="invalid_union", errors=[])
+            _JSON.parse_at(value, path, issues)
             return value
         local = Issues()
         categories = _CATEGORY_LIST.parse_at(value, (), local)

@@ -13,14 +13,16 @@ from langfuse_embedded.http.schema import (
     Datetime,
     Enum,
     Literal,
+    Missing,
     Number,
     Object,
     Schema,
     String,
     Tagged,
+    Undefined,
     Union,
 )
-from langfuse_embedded.scoring import ScoreDropped, score_of
+from langfuse_embedded.scoring import ScoreDropped, lacks_config, score_of
 from langfuse_embedded.store.score_rows import Score
 
 from .call import Call
@@ -49,44 +51,33 @@ def _has_one_target(body: dict[str, Any]) -> bool:
 
 
 def _has_needed_config(body: dict[str, Any]) -> bool:
-    return (
-        body.get("source") != "ANNOTATION"
-        or body.get("dataType") == "CORRECTION"
-        or bool(body.get("configId"))
-    )
+    return not lacks_config(body)
 
 
-def _correction_is_plain(body: dict[str, Any]) -> bool:
-    return body.get("dataType") != "CORRECTION" or not (body.get("configId") or not body.get("traceId"))
+def _typed(data_type: str, value: Schema, config: Schema | None = None) -> Object:
+    return Object({"value": value, "dataType": Literal(data_type), "configId": config or _text()})
 
 
-def _typed(data_type: str, value: Schema) -> Object:
-    return Object({"value": value, "dataType": Literal(data_type), "configId": _text()})
-
-
-_VALUE = Tagged(
-    "dataType",
-    {
-        "NUMERIC": _typed("NUMERIC", Number()),
-        "CATEGORICAL": _typed("CATEGORICAL", String()),
-        "BOOLEAN": _typed(
-            "BOOLEAN",
-            Number().refine(
-                lambda value: value in (0, 1),
-                "Value must be a number equal to either 0 or 1 for data type BOOLEAN",
-            ),
+_VALUES: dict[str | Missing, Object] = {
+    "NUMERIC": _typed("NUMERIC", Number()),
+    "CATEGORICAL": _typed("CATEGORICAL", String()),
+    "BOOLEAN": _typed(
+        "BOOLEAN",
+        Number().refine(
+            lambda value: value in (0, 1),
+            "Value must be a number equal to either 0 or 1 for data type BOOLEAN",
         ),
-        "TEXT": _typed("TEXT", String(min=1, max=500)),
-        "CORRECTION": _typed("CORRECTION", String()),
-        MISSING: Object({"value": Union(String(), Number()), "configId": _text()}),
-    },
-)
+    ),
+    "TEXT": _typed("TEXT", String(min=1, max=500)),
+    "CORRECTION": _typed("CORRECTION", String(), Undefined().nullish()),
+    MISSING: Object({"value": Union(String(), Number()), "configId": _text()}),
+}
 
 
-def _body(sources: tuple[str, ...], more: dict[str, Schema]) -> Schema:
-    common = Object(
+def _common(sources: tuple[str, ...], **more: Schema) -> Object:
+    return Object(
         {
-            "id": String(max=800, patterns=((r"^[^\r]*$", "ID cannot contain carriage returns"),)).nullish(),
+            "id": String().nullish(),
             "name": String(min=1),
             **{key: _text() for key in _TARGETS},
             "comment": _text(),
@@ -97,26 +88,33 @@ def _body(sources: tuple[str, ...], more: dict[str, Schema]) -> Schema:
             **more,
         }
     )
+
+
+def _of_request(common: Object) -> Schema:
     return (
-        Both(common, _VALUE)
+        Both(common, Tagged("dataType", _VALUES))
         .refine(_has_one_target, _ONE_TARGET, path=_TARGETS)
         .refine(_has_needed_config, _CONFIG_NEEDED, path=("configId",))
-        .refine(
-            _correction_is_plain,
-            "CORRECTION scores belong to a trace or an observation and take no configId",
-            path=("dataType",),
-        )
     )
 
 
-SCORE = _body(("API", "ANNOTATION"), {})
-"""One score in `POST scores`. Its time is the time of the request."""
+def _of_event(common: Object) -> Schema:
+    # The server judges an event by its data type alone, and drops it later for the rules of its source.
+    shapes = {data_type: common.extend(value.shape) for data_type, value in _VALUES.items()}
+    return Tagged("dataType", shapes).refine(_has_one_target, _ONE_TARGET, path=_TARGETS)
 
-TIMED_SCORE = _body(("API", "ANNOTATION"), {"timestamp": Datetime().nullish()})
+
+SCORE = _of_request(_common(("API", "ANNOTATION")))
+"""One score in `POST scores`. Its time is the time of the request; its id must fit `EVENT_ID`, too."""
+
+EVENT_ID = Object({"body": Object({"id": ID})})
+"""What the server asks of a score when it makes an event of it."""
+
+TIMED_SCORE = _of_request(_common(("API", "ANNOTATION"), timestamp=Datetime().nullish(), id=ID.nullish()))
 """One score in a list that is sent to `POST scores`, as SDK 5 does: it may carry its own time."""
 
-BATCH_SCORE = _body(
-    ("API", "ANNOTATION", "EVAL"), {"authorUserId": _text(), "environment": Anything(), "id": ID.nullish()}
+BATCH_SCORE = _of_event(
+    _common(("API", "EVAL", "ANNOTATION"), environment=Anything(), id=ID.nullish(), executionTraceId=_text())
 )
 """The body of a `score-create` event; its time is the time of the event."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 from starlette.responses import Response
@@ -11,7 +12,7 @@ from langfuse_embedded import ids
 from langfuse_embedded.clock import iso, now_ms
 from langfuse_embedded.http.access import Access
 from langfuse_embedded.http.cursors import decode_cursor, encode_cursor
-from langfuse_embedded.http.errors import InvalidData
+from langfuse_embedded.http.errors import InvalidData, InvalidRequest
 from langfuse_embedded.http.json_answers import json_response
 from langfuse_embedded.http.queries import (
     Cursor,
@@ -24,7 +25,7 @@ from langfuse_embedded.http.queries import (
     texts,
     upper_texts,
 )
-from langfuse_embedded.http.schema import Anything, CoercedDate, Literal, Object, Schema, String, to_number
+from langfuse_embedded.http.schema import Anything, CoercedDate, Literal, Object, String, to_number
 from langfuse_embedded.javascript.values import whole
 from langfuse_embedded.scoring import (
     BOOLEAN,
@@ -38,13 +39,13 @@ from langfuse_embedded.store.scores import ScorePlace, ScoreQuery, find_scores
 
 from .call import Call
 from .operations import Operation
-from .score_intake import SCORE, TIMED_SCORE, configured, store, summary_of
+from .score_intake import EVENT_ID, SCORE, TIMED_SCORE, configured, store, summary_of
 
 # Servers before this one know no lists of scores: SDK 5 loses all its scores there.
 _FIRST_WITH_LISTS = (4, 59)
 
 _FIELDS = ("core", "details", "subject", "annotation")
-_SOURCES = ("API", "ANNOTATION", "EVAL")
+_SOURCES = ("API", "EVAL", "ANNOTATION")
 
 # Parameters that list texts, and the column each is compared with.
 _COLUMNS = {
@@ -69,66 +70,53 @@ _EACH = "value filter with dataType={} requires each value to be"
 _CURSOR = Object({"v": Literal(1), "lastTimestamp": CoercedDate(), "lastId": String()})
 
 
-def _absent(name: str) -> Schema:
-    """Return the reader of a parameter that only the legacy list has."""
-    return EmptyIsAbsent(text()).refine(lambda _: False, _TRACE_NEEDED.format(name))
+def _problems(query: dict[str, Any]) -> Iterator[str]:
+    """Yield what does not fit together, in the order of `web/src/pages/api/public/v3/scores/index.ts`."""
+    for name in ("userId", "traceTags"):
+        if name in query:
+            yield _TRACE_NEEDED.format(name)
+    yield from _value_problems(query)
+    if ("valueMin" in query or "valueMax" in query) and query.get("dataType") != [NUMERIC]:
+        yield "valueMin and valueMax require dataType=NUMERIC as a single value"
+    if "observationId" in query and "traceId" not in query:
+        yield "observationId filter requires traceId — observation IDs are scoped to a trace"
+    if sum(name in query for name in ("traceId", "sessionId", "experimentId")) > 1:
+        yield "At most one of traceId, sessionId, experimentId may be specified"
 
 
-def _typed(query: dict[str, Any], types: tuple[str, ...]) -> bool:
-    given = query.get("dataType") or []
-    return len(given) == 1 and given[0] in types
-
-
-def _value_problem(query: dict[str, Any]) -> str:
-    """Return why the values do not fit the data type, nothing where they do."""
+def _value_problems(query: dict[str, Any]) -> Iterator[str]:
     types = query.get("dataType") or []
     if "value" not in query:
-        return ""
+        return
     if len(types) != 1:
-        return "value filter requires a single dataType from: NUMERIC, BOOLEAN, CATEGORICAL"
-    if types[0] not in _VALUE_TYPES:
-        return f'value filter requires dataType to be NUMERIC, BOOLEAN, or CATEGORICAL (got "{types[0]}")'
-    for value in query["value"]:
-        if types == [NUMERIC] and not math.isfinite(to_number(value)):
-            return f'{_EACH.format("NUMERIC")} a finite number (got "{value}")'
-        if types == [BOOLEAN] and value not in ("true", "false"):
-            return f'{_EACH.format("BOOLEAN")} "true" or "false" (got "{value}")'
-    return ""
+        yield "value filter requires a single dataType from: NUMERIC, BOOLEAN, CATEGORICAL"
+    elif types[0] not in _VALUE_TYPES:
+        yield f'value filter requires dataType to be NUMERIC, BOOLEAN, or CATEGORICAL (got "{types[0]}")'
+    else:
+        for value in query["value"]:
+            if types == [NUMERIC] and not math.isfinite(to_number(value)):
+                yield f'{_EACH.format("NUMERIC")} a finite number (got "{value}")'
+            if types == [BOOLEAN] and value not in ("true", "false"):
+                yield f'{_EACH.format("BOOLEAN")} "true" or "false" (got "{value}")'
 
 
-_LIST = (
-    Object(
-        {
-            "limit": page_limit(),
-            "fields": known_texts(*_FIELDS, default=("core",)),
-            **{name: texts() for name in _COLUMNS},
-            "source": upper_texts("source", _SOURCES),
-            "dataType": upper_texts("dataType", DATA_TYPES),
-            "value": texts(),
-            "valueMin": number(),
-            "valueMax": number(),
-            "fromTimestamp": moment(),
-            "toTimestamp": moment(),
-            "userId": _absent("userId"),
-            "traceTags": _absent("traceTags"),
-            "cursor": Cursor(_CURSOR, decode_cursor).optional(),
-        },
-        strict=True,
-    )
-    .refine(lambda query: not _value_problem(query), _value_problem)
-    .refine(
-        lambda query: not ("valueMin" in query or "valueMax" in query) or _typed(query, (NUMERIC,)),
-        "valueMin and valueMax require dataType=NUMERIC as a single value",
-    )
-    .refine(
-        lambda query: "observationId" not in query or "traceId" in query,
-        "observationId filter requires traceId — observation IDs are scoped to a trace",
-    )
-    .refine(
-        lambda query: sum(name in query for name in ("traceId", "sessionId", "experimentId")) <= 1,
-        "At most one of traceId, sessionId, experimentId may be specified",
-    )
-)
+_LIST = Object(
+    {
+        "limit": page_limit(),
+        "fields": known_texts(*_FIELDS, default=("core",)),
+        **{name: texts() for name in _COLUMNS},
+        "source": upper_texts("source", _SOURCES),
+        "dataType": upper_texts("dataType", DATA_TYPES),
+        "value": texts(),
+        "valueMin": number(),
+        "valueMax": number(),
+        "fromTimestamp": moment(),
+        "toTimestamp": moment(),
+        **dict.fromkeys(("userId", "traceTags"), EmptyIsAbsent(text())),
+        "cursor": Cursor(_CURSOR, decode_cursor).optional(),
+    },
+    strict=True,
+).review(_problems)
 
 
 async def create_scores(call: Call) -> Response:
@@ -138,6 +126,10 @@ async def create_scores(call: Call) -> Response:
         return await _create_list(call, body)
     score = SCORE.parse(body)
     score_id = score.get("id") or ids.uuid4()
+    try:
+        EVENT_ID.parse({"body": {"id": score_id}})
+    except InvalidData as error:
+        raise InvalidRequest(error.text, named=False) from None
     await store(call, [configured(call, score, score_id=score_id, timestamp=now_ms())])
     return json_response({"id": score_id})
 

@@ -15,6 +15,7 @@ from langfuse_embedded.http.access import ErrorStyle
 from langfuse_embedded.http.errors import Conflict, InvalidRequest, NotFound, Unprocessable
 from langfuse_embedded.http.json_answers import json_response
 from langfuse_embedded.http.pagination import PAGE_PARAMETERS, Page
+from langfuse_embedded.http.queries import positive_page_limit
 from langfuse_embedded.http.schema import (
     Array,
     Boolean,
@@ -128,7 +129,7 @@ _UPDATE = (
         ["evaluators"],
     )
 )
-_LIST = Object(PAGE_PARAMETERS)
+_LIST = Object({**PAGE_PARAMETERS, "limit": positive_page_limit()})
 
 
 async def list_rules(call: Call) -> Response:

@@ -15,6 +15,7 @@ from langfuse_embedded.http.access import ErrorStyle
 from langfuse_embedded.http.errors import InvalidRequest, NotFound
 from langfuse_embedded.http.json_answers import json_response
 from langfuse_embedded.http.pagination import PAGE_PARAMETERS, Page
+from langfuse_embedded.http.queries import positive_page_limit
 from langfuse_embedded.http.schema import (
     Array,
     Boolean,
@@ -90,7 +91,7 @@ _CREATE = Tagged(
         ),
     },
 )
-_LIST = Object(PAGE_PARAMETERS)
+_LIST = Object({**PAGE_PARAMETERS, "limit": positive_page_limit()})
 
 
 class _Create(Schema):

@@ -8,7 +8,8 @@ reported, and a union with one branch that only failed checks reports that branc
 
 from __future__ import annotations
 
-from .base import MISSING, Anything, Issues, Path, Schema, Unchanged
+from .any_json import json_value
+from .base import MISSING, Anything, Issues, Missing, Path, Schema, Unchanged
 from .structures import Array, Both, Object, Record, Tagged, Union
 from .values import (
     JS_WHITESPACE,
@@ -36,6 +37,7 @@ __all__ = [
     "Enum",
     "Issues",
     "Literal",
+    "Missing",
     "Null",
     "Number",
     "Object",
@@ -47,5 +49,6 @@ __all__ = [
     "Unchanged",
     "Undefined",
     "Union",
+    "json_value",
     "to_number",
 ]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 from langfuse_embedded.http.errors import InvalidData
 
@@ -74,6 +74,38 @@ def wrong_type(expected: str, value: Any, path: Path, issues: Issues) -> None:
     )
 
 
+class Length(NamedTuple):
+    """How long a text or a list may be, and what is said instead of zod's own words."""
+
+    least: int | None
+    most: int | None
+    small: str | None
+    big: str | None
+
+
+def check_length(value: Any, path: Path, issues: Issues, length: Length) -> None:
+    """Report a text or a list that is too short or too long.
+
+    Zod looks at the length of whatever has one, also where the shape asks for another type.
+    """
+    if not isinstance(value, str | list):
+        return
+    origin, parts = ("string", "characters") if isinstance(value, str) else ("array", "items")
+    size = _utf16_length(value) if isinstance(value, str) else len(value)
+    least, most, small, big = length
+    if least is not None and size < least:
+        message = small or f"Too small: expected {origin} to have >={least} {parts}"
+        issues.add(path, message, origin=origin, code="too_small", minimum=least, inclusive=True)
+    if most is not None and size > most:
+        message = big or f"Too big: expected {origin} to have <={most} {parts}"
+        issues.add(path, message, origin=origin, code="too_big", maximum=most, inclusive=True)
+
+
+def _utf16_length(text: str) -> int:
+    # What JavaScript calls the length: characters beyond the first 65,536 count twice.
+    return len(text) if text.isascii() else len(text) + sum(char > "\uffff" for char in text)
+
+
 class Schema:
     """A shape. `parse_at` returns the parsed value or collects issues."""
 
@@ -123,6 +155,10 @@ class Schema:
         """Report `message` at `path` below this value when `check` is false and nothing worse was found."""
         return _Refined(self, check, message, tuple(path))
 
+    def review(self, problems: Callable[[Any], Iterable[str]]) -> Schema:
+        """Report all `problems` of this value at once when nothing worse was found (zod: `superRefine`)."""
+        return _Reviewed(self, problems)
+
     def transform(self, convert: Callable[[Any], Any]) -> Schema:
         """Convert the value when it is valid. `convert` must not fail."""
         return _Transformed(self, convert)
@@ -163,12 +199,27 @@ class _Refined(Schema):
         local = Issues()
         result = self.inner.parse_at(value, path, local)
         unconverted = local.unconverted and isinstance(self.inner, _Refined | _Transformed)
-        if not (local.aborted or unconverted or result is MISSING or self.check(result)):
-            message = self.message(result) if callable(self.message) else self.message
-            local.add((*path, *self.path), message, code="custom")
+        if not (local.aborted or unconverted or result is MISSING):
+            for message in self.problems(result):
+                local.add((*path, *self.path), message, code="custom")
         _merge(issues, local)
         issues.unconverted = unconverted
         return result
+
+    def problems(self, value: Any) -> Iterable[str]:
+        """Return what there is to be said against a value."""
+        if self.check(value):
+            return ()
+        return (self.message(value) if callable(self.message) else self.message,)
+
+
+class _Reviewed(_Refined):
+    def __init__(self, inner: Schema, problems: Callable[[Any], Iterable[str]]) -> None:
+        super().__init__(inner, bool, "", ())
+        self.find = problems
+
+    def problems(self, value: Any) -> Iterable[str]:
+        return self.find(value)
 
 
 class _Transformed(Schema):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .base import MISSING, Issues, Missing, Path, Schema, type_name, wrong_type
+from .base import MISSING, Issues, Length, Missing, Path, Schema, check_length, type_name, wrong_type
 
 
 class Array(Schema):
@@ -20,33 +20,18 @@ class Array(Schema):
         min_message: str | None = None,
         max_message: str | None = None,
     ) -> None:
-        self.item, self.min, self.max = item, min, max
-        self.min_message = min_message or f"Too small: expected array to have >={min} items"
-        self.max_message = max_message or f"Too big: expected array to have <={max} items"
+        self.item = item
+        is_limited = min is not None or max is not None
+        self.length = Length(min, max, min_message, max_message) if is_limited else None
 
     def parse_at(self, value: Any, path: Path, issues: Issues) -> Any:
-        if not isinstance(value, list):
+        result = value
+        if isinstance(value, list):
+            result = [self.item.parse_at(entry, (*path, index), issues) for index, entry in enumerate(value)]
+        else:
             wrong_type("array", value, path, issues)
-            return value
-        result = [self.item.parse_at(entry, (*path, index), issues) for index, entry in enumerate(value)]
-        if self.min is not None and len(value) < self.min:
-            issues.add(
-                path,
-                self.min_message,
-                origin="array",
-                code="too_small",
-                minimum=self.min,
-                inclusive=True,
-            )
-        if self.max is not None and len(value) > self.max:
-            issues.add(
-                path,
-                self.max_message,
-                origin="array",
-                code="too_big",
-                maximum=self.max,
-                inclusive=True,
-            )
+        if self.length is not None:
+            check_length(value, path, issues, self.length)
         return result
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from langfuse_embedded.clock import parse_iso
 from langfuse_embedded.javascript.dates import milliseconds
 from langfuse_embedded.javascript.values import number
 
-from .base import MISSING, Issues, Path, Schema, wrong_type
+from .base import MISSING, Issues, Length, Path, Schema, check_length, type_name, wrong_type
 
 _SAFE_INTEGER = 2**53 - 1
 # As zod shows it; what fits is decided by `parse_iso`.
@@ -41,26 +41,22 @@ class String(Schema):
         patterns: Sequence[tuple[str, str]] = (),
         trim: bool = False,
     ) -> None:
-        self.min, self.max, self.trim = min, max, trim
-        self.min_message = min_message or f"Too small: expected string to have >={min} characters"
-        self.max_message = max_message or f"Too big: expected string to have <={max} characters"
+        self.trim = trim
+        is_limited = min is not None or max is not None
+        self.length = Length(min, max, min_message, max_message) if is_limited else None
         # JavaScript's `$` is the end of the text; Python's also matches before a last line break.
         self.patterns = [(re.compile(_end(pattern)), pattern, message) for pattern, message in patterns]
 
     def parse_at(self, value: Any, path: Path, issues: Issues) -> Any:
-        if not isinstance(value, str):
+        is_text = isinstance(value, str)
+        if not is_text:
             wrong_type("string", value, path, issues)
-            return value
-        if self.trim:
+        elif self.trim:
             value = value.strip(JS_WHITESPACE)
-        if self.min is not None and len(value) < self.min:
-            issues.add(
-                path, self.min_message, origin="string", code="too_small", minimum=self.min, inclusive=True
-            )
-        if self.max is not None and len(value) > self.max:
-            issues.add(
-                path, self.max_message, origin="string", code="too_big", maximum=self.max, inclusive=True
-            )
+        if self.length is not None:
+            check_length(value, path, issues, self.length)
+        if not is_text:
+            return value
         for compiled, pattern, message in self.patterns:
             if not compiled.search(value):
                 issues.add(
@@ -95,6 +91,8 @@ class Datetime(Schema):
                 format="datetime",
                 pattern=_DATETIME,
             )
+            # What follows compares the times all the same, as JavaScript reads them.
+            return milliseconds(value)
         return ms
 
 
@@ -128,25 +126,32 @@ class Number(Schema):
         le: float | None = None,
         gt: float | None = None,
         coerce: bool = False,
+        messages: Mapping[str, str] | None = None,
     ) -> None:
         self.integer, self.ge, self.le, self.gt, self.coerce = integer, ge, le, gt, coerce
+        # What is said instead of zod's own words, by the name of the rule.
+        self.messages = messages or {}
 
     def parse_at(self, value: Any, path: Path, issues: Issues) -> Any:
         if self.coerce:
             value = to_number(value)
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, int | float)
-            or value in _NOT_FINITE
-            or value != value
-        ):
+        if isinstance(value, bool) or not isinstance(value, int | float):
             wrong_type("number", value, path, issues)
+            return value
+        if value in _NOT_FINITE or value != value:
+            issues.stop(
+                path,
+                f"Invalid input: expected number, received {type_name(value)}",
+                expected="number",
+                code="invalid_type",
+                received="NaN" if value != value else "Infinity",
+            )
             return value
         if self.integer and isinstance(value, float):
             if not value.is_integer():
                 issues.stop(
                     path,
-                    "Invalid input: expected int, received number",
+                    self.messages.get("integer", "Invalid input: expected int, received number"),
                     expected="int",
                     format="safeint",
                     code="invalid_type",
@@ -154,12 +159,11 @@ class Number(Schema):
                 return value
             value = int(value)
         if self.integer and not -_SAFE_INTEGER <= value <= _SAFE_INTEGER:
-            _unsafe(value, path, issues)
-            return value
+            _unsafe(value, path, issues, self.messages.get("integer"))
         if self.gt is not None and value <= self.gt:
             issues.add(
                 path,
-                f"Too small: expected number to be >{self.gt}",
+                self.messages.get("gt", f"Too small: expected number to be >{self.gt}"),
                 origin="number",
                 code="too_small",
                 minimum=self.gt,
@@ -168,7 +172,7 @@ class Number(Schema):
         if self.ge is not None and value < self.ge:
             issues.add(
                 path,
-                f"Too small: expected number to be >={self.ge}",
+                self.messages.get("ge", f"Too small: expected number to be >={self.ge}"),
                 origin="number",
                 code="too_small",
                 minimum=self.ge,
@@ -177,7 +181,7 @@ class Number(Schema):
         if self.le is not None and value > self.le:
             issues.add(
                 path,
-                f"Too big: expected number to be <={self.le}",
+                self.messages.get("le", f"Too big: expected number to be <={self.le}"),
                 origin="number",
                 code="too_big",
                 maximum=self.le,
@@ -186,15 +190,18 @@ class Number(Schema):
         return value
 
 
-def _unsafe(value: float, path: Path, issues: Issues) -> None:
+def _unsafe(value: float, path: Path, issues: Issues, message: str | None) -> None:
     big = value > 0
     bound = f"<={_SAFE_INTEGER}" if big else f">=-{_SAFE_INTEGER}"
-    issues.stop(
+    limit = {"maximum": _SAFE_INTEGER} if big else {"minimum": -_SAFE_INTEGER}
+    issues.add(
         path,
-        f"Too {'big' if big else 'small'}: expected int to be {bound}",
+        message or f"Too {'big' if big else 'small'}: expected int to be {bound}",
         code="too_big" if big else "too_small",
+        **limit,
         note="Integers must be within the safe integer range.",
         origin="int",
+        inclusive=True,
     )
 
 

@@ -36,26 +36,30 @@ TRACE = Object(
         "id": ID.nullish(),
         **_times("timestamp"),
         "name": String(max=1000).nullish(),
-        **_texts("externalId", "sessionId", "userId", "release", "version"),
-        "environment": Anything(),
+        **_texts("externalId"),
         "input": Anything(),
         "output": Anything(),
+        **_texts("sessionId", "userId"),
+        "environment": Anything(),
         "metadata": Anything(),
+        **_texts("release", "version"),
         "public": Boolean().nullish(),
         "tags": Array(String()).nullish(),
     }
 )
 
+_LEVEL = Enum("DEBUG", "DEFAULT", "WARNING", "ERROR").nullish()
 _COMMON = Object(
     {
         "traceId": ID.nullish(),
-        **_texts("name", "statusMessage", "parentObservationId", "version"),
-        **_times("startTime"),
         "environment": Anything(),
+        **_texts("name"),
+        **_times("startTime"),
         "metadata": Anything(),
         "input": Anything(),
         "output": Anything(),
-        "level": Enum("DEBUG", "DEFAULT", "WARNING", "ERROR").nullish(),
+        "level": _LEVEL,
+        **_texts("statusMessage", "parentObservationId", "version"),
     }
 )
 _UNITS = Number(integer=True).nullish()
@@ -82,7 +86,12 @@ _USAGE = (
     .nullish()
     .transform(_one_model)
 )
-_USAGE_DETAILS = Record(Anything()).nullish()
+_USAGE_DETAILS = Union(
+    # Two forms of OpenAI, of which any object may be one as far as this is concerned.
+    Object({}, loose=True),
+    Object({}, loose=True),
+    Record(Anything()),
+).nullish()
 """Of usage details every value is taken that can be read as units, and the rest is dropped."""
 
 
@@ -104,48 +113,66 @@ def _has_whole_prompt(body: dict[str, Any]) -> bool:
     return bool(body.get("promptName")) == bool(body.get("promptVersion"))
 
 
-_MEASURED: dict[str, Schema] = {
-    **_times("endTime", "completionStartTime"),
-    "model": String().nullish(),
-    "usage": _USAGE,
-    "usageDetails": _USAGE_DETAILS,
-    "costDetails": _COST_DETAILS,
-}
 EVENT = _COMMON.extend({"id": ID})
 """A single event of the first SDKs, and the body of an event that creates one."""
 
 _SPAN = EVENT.extend(_times("endTime"))
 _GENERATION = EVENT.extend(
     {
-        **_MEASURED,
+        **_times("endTime", "completionStartTime"),
+        "model": String().nullish(),
         "modelParameters": Record(_PARAMETER).nullish(),
+        "usage": _USAGE,
+        "usageDetails": _USAGE_DETAILS,
+        "costDetails": _COST_DETAILS,
         "promptName": String().nullish(),
         "promptVersion": Number(integer=True).nullish(),
     }
 ).refine(_has_whole_prompt, "Invalid input")
-_OLD_OBSERVATION = _COMMON.extend(
+_NAMED: dict[str, Schema] = {"traceId": ID.nullish(), **_texts("name"), **_times("startTime", "endTime")}
+_MODEL: dict[str, Schema] = {
+    **_times("completionStartTime"),
+    "model": String().nullish(),
+    "modelParameters": Record(_OLD_PARAMETER).nullish(),
+}
+_CHILD = _texts("parentObservationId")
+_STATE: dict[str, Schema] = {"level": _LEVEL, **_texts("statusMessage", "version")}
+_OLD_OBSERVATION = Object(
     {
         "id": ID.nullish(),
-        **_MEASURED,
+        "traceId": ID.nullish(),
         "type": Enum("GENERATION", "SPAN", "EVENT"),
-        "modelParameters": Record(_OLD_PARAMETER).nullish(),
+        **_NAMED,
+        **_MODEL,
+        "input": Anything(),
+        "output": Anything(),
+        "usage": _USAGE,
+        "usageDetails": _USAGE_DETAILS,
+        "costDetails": _COST_DETAILS,
+        "metadata": Anything(),
+        **_CHILD,
+        **_STATE,
     }
 )
 
-_FIRST = _COMMON.extend(_times("endTime"))
-_FIRST_GENERATION = _FIRST.extend(
-    {
-        **_times("completionStartTime"),
-        "model": String().nullish(),
-        "usage": _USAGE,
-        "prompt": Anything(),
-        "completion": Anything(),
-        "modelParameters": Record(_OLD_PARAMETER).nullish(),
-    }
-)
-SPAN_POST, SPAN_PATCH = _FIRST.extend({"id": ID.nullish()}), _FIRST.extend({"spanId": ID})
-GENERATION_POST = _FIRST_GENERATION.extend({"id": ID.nullish()})
-GENERATION_PATCH = _FIRST_GENERATION.extend({"generationId": ID})
+
+def _first(identity: dict[str, Schema], details: dict[str, Schema], parent: dict[str, Schema]) -> Object:
+    return Object({**identity, **_NAMED, **details, **parent, **_STATE})
+
+
+_SPAN_DETAILS: dict[str, Schema] = dict.fromkeys(("metadata", "input", "output"), Anything())
+_GENERATION_DETAILS: dict[str, Schema] = {
+    **_MODEL,
+    "prompt": Anything(),
+    "completion": Anything(),
+    "usage": _USAGE,
+    "metadata": Anything(),
+}
+# Only what creates an observation names its parent.
+SPAN_POST = _first({"id": ID.nullish()}, _SPAN_DETAILS, _CHILD)
+SPAN_PATCH = _first({"spanId": ID}, _SPAN_DETAILS, {})
+GENERATION_POST = _first({"id": ID.nullish()}, _GENERATION_DETAILS, _CHILD)
+GENERATION_PATCH = _first({"generationId": ID}, _GENERATION_DETAILS, {})
 """The requests of the first SDKs, one observation each."""
 
 CREATED = {

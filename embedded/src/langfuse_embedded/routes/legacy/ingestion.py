@@ -19,7 +19,7 @@ from langfuse_embedded import ids, updates
 from langfuse_embedded.http.access import Access, ErrorStyle
 from langfuse_embedded.http.errors import InvalidData
 from langfuse_embedded.http.json_answers import json_response
-from langfuse_embedded.http.schema import Anything, Array, Object, Schema, Tagged
+from langfuse_embedded.http.schema import Anything, Array, Object, Schema, String, Tagged, json_value
 from langfuse_embedded.routes.call import Call
 from langfuse_embedded.routes.operations import Operation
 from langfuse_embedded.routes.score_intake import BATCH_SCORE, configured, store
@@ -38,6 +38,7 @@ _NO_ID = "unknown"
 _SLICE = 100
 _TURN_SECONDS = 0.002
 _INTERNAL_ONLY = "Dataset run item creation is only allowed for internal usage"
+_LOG = Object({"log": json_value(), "id": String().nullish()}, loose=True)
 _BATCH = Object({"batch": Array(Anything()), "metadata": Anything()})
 
 
@@ -115,7 +116,7 @@ def _identified(kind: str, event: dict[str, Any]) -> dict[str, Any]:
 
 SCORES_AND_LOGS = {
     "score-create": EventType(BATCH_SCORE, _take_score, for_public_keys=True),
-    "sdk-log": EventType(Anything(), _take_log, for_public_keys=True),
+    "sdk-log": EventType(_LOG, _take_log, for_public_keys=True),
 }
 """The types that a server in `events_only` mode takes."""
 
@@ -232,7 +233,7 @@ def _parsed(call: Call, event: Any) -> tuple[EventType, dict[str, Any]]:
         # What has no known type is refused with what it lacks.
         parsed = (event_type.envelope if event_type else Tagged("type", {})).parse(event)
     except InvalidData as error:
-        raise _Rejected(400, _INVALID, json.dumps(error.issues, indent=2)) from None
+        raise _Rejected(400, _INVALID, error.text) from None
     if event_type and call.principal.scores_only and not event_type.for_public_keys:
         raise _Rejected(401, _FORBIDDEN, "Access Scope Denied")
     assert event_type is not None  # noqa: S101  without one nothing parses

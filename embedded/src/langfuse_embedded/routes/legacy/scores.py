@@ -65,7 +65,7 @@ _QUERY = Object(
         "name": text(),
         "fromTimestamp": Datetime().optional(),
         "toTimestamp": Datetime().optional(),
-        "source": Enum("API", "ANNOTATION", "EVAL").optional(),
+        "source": Enum("API", "EVAL", "ANNOTATION").optional(),
         "value": Number(coerce=True).optional(),
         "operator": Enum("<", ">", "<=", ">=", "!=", "=").optional(),
         "scoreIds": _ids(),
