@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import secrets
 from collections import defaultdict
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from langfuse_embedded.http.access import Access
 from langfuse_embedded.routes import all_operations, refused
@@ -35,7 +37,11 @@ _values = st.recursive(
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(_texts, inner, max_size=3)),
     max_leaves=8,
 )
-_moments = st.sampled_from([0, 1, 10**9, 2**53, 2**63 - 1, 1_780_000_000_000_000_000])
+_MOMENT = 1_780_000_000_000_000_000
+_moments = st.sampled_from([0, 1, 10**9, 2**53, 2**63 - 1, 2**63, 2**64 - 1, _MOMENT, _MOMENT - 1])
+# What protobuf holds and JSON cannot spell, or reads as a tree of ten thousand levels.
+_DOUBLES = (math.nan, math.inf, -math.inf, -0.0, 5e-324, 1.7976931348623157e308)
+_DEEP = ("[" * 10_000 + "]" * 10_000, '{"a":' * 10_000 + "1" + "}" * 10_000, "[" * 10_000)
 _details = st.dictionaries(
     st.sampled_from(["input", "output", "total", "cache", "input_audio", "e\u0301"]), _numbers, max_size=4
 )
@@ -122,6 +128,53 @@ def _write_span(client: httpx.Client, draw: Any, ids: dict[str, str]) -> None:
     )
 
 
+def _write_protobuf(client: httpx.Client, draw: Any, ids: dict[str, str]) -> None:
+    """Send spans that are parents of themselves and of each other, with ids that another trace has too."""
+    first, second = (bytes.fromhex(secrets.token_hex(8)) for _ in range(2))
+    doubles = st.sampled_from(_DOUBLES)
+    export = ExportTraceServiceRequest()
+    resource = export.resource_spans.add()
+    resource.resource.attributes.add(key="service.name").value.double_value = draw(doubles)
+    spans = resource.scope_spans.add().spans
+    trace, other = bytes.fromhex(ids["traceId"]), bytes.fromhex(secrets.token_hex(16))
+    own = bytes.fromhex(ids["observationId"])
+    for trace_id, span_id, parent in (
+        (trace, first, first),
+        (trace, second, own),
+        (trace, own, second),
+        (other, first, second),
+        (other, second, first),
+    ):
+        span = spans.add(
+            trace_id=trace_id, span_id=span_id, parent_span_id=parent, name=draw(st.sampled_from(["", "a"]))
+        )
+        span.start_time_unix_nano, span.end_time_unix_nano = draw(_moments), draw(_moments)
+        for key in (
+            "gen_ai.usage.input_tokens",
+            "gen_ai.usage.cost",
+            "gen_ai.request.temperature",
+            "langfuse.observation.metadata.double",
+            "langfuse.observation.completion_start_time",
+            "langfuse.observation.prompt.version",
+            "ai.response.msToFirstChunk",
+        ):
+            span.attributes.add(key=key).value.double_value = draw(doubles)
+        span.attributes.add(key="langfuse.observation.input").value.string_value = draw(
+            st.sampled_from(_DEEP)
+        )
+        span.attributes.add(key="langfuse.observation.output").value.bytes_value = b"\x00\xff"
+        nested = span.attributes.add(key="langfuse.observation.metadata.nested").value.kvlist_value.values
+        nested.add(key="").value.array_value.values.add().double_value = draw(doubles)
+        event = span.events.add(name="", time_unix_nano=draw(_moments))
+        event.attributes.add(key="").value.double_value = draw(doubles)
+    answer = client.post(
+        f"{_PUBLIC}/otel/v1/traces",
+        content=export.SerializeToString(),
+        headers={"content-type": "application/x-protobuf"},
+    )
+    assert answer.status_code == 200, answer.text
+
+
 def _write_events(client: httpx.Client, draw: Any, ids: dict[str, str]) -> None:
     moment = "2026-01-15T10:00:00.000Z"
     trace = {"id": ids["traceId"], "name": draw(_texts), "input": draw(_values), "metadata": draw(_values)}
@@ -130,6 +183,8 @@ def _write_events(client: httpx.Client, draw: Any, ids: dict[str, str]) -> None:
         "id": f"g-{ids['observationId']}",
         "traceId": ids["traceId"],
         "startTime": moment,
+        "endTime": draw(st.sampled_from([moment, "0000-01-01T00:00:00Z", "9999-12-31T23:59:59-23:59"])),
+        "parentObservationId": draw(st.sampled_from([None, "", f"g-{ids['observationId']}", "none"])),
         "model": ids["model"],
         "input": draw(_values),
         "output": draw(_values),
@@ -251,6 +306,10 @@ def _read_everything(client: httpx.Client, viewer: httpx.Client, ids: dict[str, 
         f"/traces/{ids['traceId']}?observation={ids['observationId']}",
         f"/traces/{ids['traceId']}/{ids['observationId']}/input",
         "/traces?text=a",
+        "/observations",
+        "/users",
+        "/overview",
+        "/annotation-queues",
         "/sessions",
         f"/sessions/{quoted['sessionId']}",
         "/scores",
@@ -289,6 +348,7 @@ def test_whatever_is_accepted_every_read_answers(
     _write_content(client, data.draw, ids)
     _write_span(client, data.draw, ids)
     _write_span(client, data.draw, {**ids, "observationId": secrets.token_hex(8)})
+    _write_protobuf(client, data.draw, ids)
     _write_events(client, data.draw, ids)
     _write_comment(client, data.draw, ids)
     assert _read_everything(client, viewer, ids) == [], running.log()[-3000:]

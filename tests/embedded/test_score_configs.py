@@ -54,7 +54,7 @@ def test_a_config_of_each_data_type_is_created_and_read_back(
     [
         ({"dataType": "NOPE"}, ["dataType"], "Invalid input"),
         ({"minValue": 2, "maxValue": 1}, [], "Maximum value must be greater than Minimum value"),
-        ({"name": ""}, ["name"], "Too small: expected string to have >=1 characters"),
+        ({"name": "a/b"}, ["name"], "Name contains invalid characters"),
         ({"name": "x" * 36}, ["name"], "Too big: expected string to have <=35 characters"),
         (
             _categorical(("A", 0), ("A", 1)),

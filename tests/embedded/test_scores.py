@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Iterator
 from typing import Any
@@ -65,8 +66,38 @@ def test_a_correction_is_named_output_and_needs_a_trace(client: httpx.Client, tr
     score = _one(client, _create(client, traceId=trace_id, observationId="o1", **correction))
     assert (score["name"], score["value"]) == ("output", "x" * 9000)
     assert score["subject"] == {"kind": "observation", "id": "o1", "traceId": trace_id}
-    refused = client.post(URL, json={"name": "q", "sessionId": "s", **correction})
-    assert refused.status_code == 400
+
+
+def test_a_correction_of_a_session_is_accepted_and_dropped(client: httpx.Client, trace_id: str) -> None:
+    # `packages/shared/src/server/ingestion/validateAndInflateScore.ts`: only the worker finds out.
+    correction = {"id": f"c-{trace_id}", "name": "q", "value": "x", "dataType": "CORRECTION"}
+    for target in ("sessionId", "datasetRunId"):
+        assert client.post(URL, json={target: "s", **correction}).json() == {"id": correction["id"]}
+    assert client.get("/api/public/v3/scores", params={"id": correction["id"]}).json()["data"] == []
+    refused = client.post(URL, json={"traceId": "t", "configId": "c", **correction})
+    assert [one["message"] for one in refused.json()["error"]] == [
+        "Invalid input: expected undefined, received string"
+    ]
+
+
+@pytest.mark.parametrize("bad", ["x" * 801, "a\rb"])
+def test_an_id_that_no_event_may_have_is_refused_in_a_message(client: httpx.Client, bad: str) -> None:
+    # `web/src/pages/api/public/scores/index.ts`: the score becomes an event, whose issues are one text.
+    answer = client.post(URL, json={"id": bad, "name": "n", "value": 1, "traceId": "t"})
+    assert (answer.status_code, answer.json().keys()) == (400, {"message"})
+    [issue] = json.loads(answer.json()["message"])
+    assert issue["path"] == ["body", "id"]
+
+
+def test_an_annotation_without_a_config_is_refused_alone_and_dropped_in_a_batch(
+    client: httpx.Client, trace_id: str
+) -> None:
+    body = {"id": f"a-{trace_id}", "name": "n", "value": 1, "traceId": "t", "source": "ANNOTATION"}
+    assert client.post(URL, json=body).status_code == 400
+    event = {"id": "e", "type": "score-create", "timestamp": "2026-01-15T10:00:00Z", "body": body}
+    answer = client.post("/api/public/ingestion", json={"batch": [event]})
+    assert answer.json() == {"successes": [{"id": "e", "status": 201}], "errors": []}
+    assert client.get("/api/public/v3/scores", params={"id": body["id"]}).json()["data"] == []
 
 
 @pytest.mark.parametrize(
@@ -318,7 +349,8 @@ def scored(engine: RunningEngine) -> Iterator[httpx.Client]:
         ({"dataType": "numeric,Boolean"}, "e1 b1 n2 n1"),
         ({"environment": "prod"}, "n1"),
         ({"queueId": "q1"}, "c1"),
-        ({"authorUserId": "u1"}, "e1"),
+        # Only people have scores of their name: what a batch says of an author is dropped.
+        ({"authorUserId": "u1"}, ""),
         ({"configId": "none"}, ""),
         ({"traceId": "aa"}, "n2 n1"),
         ({"traceId": "aa,cc"}, "c1 n2 n1"),

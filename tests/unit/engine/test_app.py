@@ -98,6 +98,7 @@ def test_the_project_of_a_key_is_returned(config: EngineConfig) -> None:
     }
 
 
+HINT = "Confirm that you've configured the correct host."
 WRONG = "Invalid credentials. Confirm that you've configured the correct host."
 
 
@@ -119,7 +120,7 @@ WRONG = "Invalid credentials. Confirm that you've configured the correct host."
         (
             {"authorization": "Basic YWJjZ"},
             401,
-            "The string to be decoded is not correctly encoded.. Confirm that you've configured the correct host.",
+            f"The string to be decoded is not correctly encoded.. {HINT}",
         ),
         ({"authorization": ""}, 401, "No authorization header"),
         ({"authorization": "Basic"}, 401, "Invalid authorization header"),

@@ -9,7 +9,19 @@ from langfuse_embedded.javascript.patterns import is_safe
 
 @pytest.mark.parametrize(
     "pattern",
-    ["", "abc", "a+b*", "(a)(b+)", r"\(a+\)+", "[a+]*", "(?:a)+", "(?<name>a)+", "a+" * 25, "(a+)+?", "a{2,3}"],
+    [
+        "",
+        "abc",
+        "a+b*",
+        "(a)(b+)",
+        r"\(a+\)+",
+        "[a+]*",
+        "(?:a)+",
+        "(?<name>a)+",
+        "a+" * 25,
+        "(a+)+?",
+        "a{2,3}",
+    ],
 )
 def test_a_pattern_without_nested_repetitions_is_safe(pattern: str) -> None:
     assert is_safe(pattern)

@@ -16,7 +16,8 @@ from langfuse_embedded.http.schema import CoercedDate, Datetime, Enum, Literal, 
 from langfuse_embedded.pricing.model import Model
 from langfuse_embedded.routes.shapes.observations import ALL_GROUPS, DEFAULT_GROUPS, ItemWriter
 from langfuse_embedded.store.bodies import TooLarge
-from langfuse_embedded.store.observation_filters import FilterError
+from langfuse_embedded.store.observation_columns import COLUMNS
+from langfuse_embedded.store.observation_filters import FilterError, with_unmentioned
 from langfuse_embedded.store.observation_query import ObservationQuery, Place, StoredObservation
 
 from .call import Call
@@ -126,9 +127,7 @@ def _models(call: Call, groups: frozenset[str], page: list[StoredObservation]) -
 
 def _conditions(query: dict[str, Any]) -> list[Condition]:
     """Return the conditions of `filter`, and of the parameters whose columns it does not mention."""
-    given: list[Condition] = query.get("filter") or []
-    mentioned = {condition.column for condition in given}
-    return [*given, *(one for one in _plain(query) if one.column not in mentioned)]
+    return with_unmentioned(query.get("filter") or [], _plain(query), COLUMNS)
 
 
 def _plain(query: dict[str, Any]) -> list[Condition]:

@@ -28,6 +28,7 @@ from langfuse_embedded.http.schema import (
     Union,
     to_number,
 )
+from langfuse_embedded.javascript.values import number_text
 from langfuse_embedded.store.prompt_graph import (
     Dependency,
     PromptGraph,
@@ -252,7 +253,7 @@ async def update_labels(call: Call) -> Response:
     with state.transaction():
         found = prompts.by_version(call.project_id, name, number)
         if found is None:
-            raise NotFound(f"Prompt '{name}' version {call.params['version']} not found in project")
+            raise NotFound(f"Prompt '{name}' version {number_text(number)} not found in project")
         labels = list(dict.fromkeys([*body["newLabels"], *found.labels]))
         prompts.take_labels(call.project_id, name, body["newLabels"])
         updated_at = prompts.set_labels(found.id, labels)

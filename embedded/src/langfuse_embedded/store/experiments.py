@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from .bodies import BlockReader, Body
 from .hexid import pack, unpack
+from .observation_columns import ALL_COLUMNS
 from .observation_filters import Condition, Where, compile_conditions
 from .score_rows import SELECT, StoredScore, score_of
 
@@ -180,7 +181,7 @@ def _where(query: ExperimentQuery) -> Where:
         where.add("o.start_time < ?", query.before)
     if query.horizon is not None:
         where.add("o.seq <= ?", query.horizon)
-    compile_conditions(list(query.conditions), where)
+    compile_conditions(list(query.conditions), where, ALL_COLUMNS)
     return where
 
 

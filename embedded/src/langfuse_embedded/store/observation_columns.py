@@ -18,6 +18,9 @@ class Kind(Enum):
     BOOLEAN = "boolean"
     ARRAY = "arrayOptions"
     METADATA = "stringObject"
+    SCORE_NUMBERS = "numberObject"
+    SCORE_CATEGORIES = "categoryOptions"
+    SCORE_BOOLEANS = "booleanObject"
 
     @property
     def expected(self) -> str:
@@ -35,18 +38,31 @@ FITTING = {
     Kind.BOOLEAN: frozenset({"boolean", "null"}),
     Kind.ARRAY: frozenset({"arrayOptions", "null"}),
     Kind.METADATA: frozenset({"stringObject", "null"}),
+    Kind.SCORE_NUMBERS: frozenset({"numberObject", "null"}),
+    Kind.SCORE_CATEGORIES: frozenset({"categoryOptions", "null"}),
+    Kind.SCORE_BOOLEANS: frozenset({"booleanObject", "null"}),
 }
 """Types of conditions by kind of column."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column by its API name; `title` is its name in the server's UI, which filters may use as well."""
+    """A column by its API name; `title` is its name in the server's UI, which filters may use as well.
+
+    Of scores of a trace, `sql` is where they are found: the text from `from` on.
+    """
 
     name: str
     title: str
     kind: Kind
     sql: str
+    called: str = ""
+    """The type that the server's refusal asks for, where it is not that of the kind."""
+
+    @property
+    def expected(self) -> str:
+        """The type that the server's refusal asks for."""
+        return self.called or self.kind.expected
 
 
 def _of_sender(column: str, otherwise: str) -> str:
@@ -57,7 +73,7 @@ IS_ROOT = "(o.parent_span_id is null or o.is_app_root)"
 _SECONDS = "((o.end_time - o.start_time) / 1000.0)"
 
 _ALL = (
-    Column("id", "ID", Kind.IDENTIFIER, "o.span_id"),
+    Column("id", "ID", Kind.IDENTIFIER, "o.span_id", "stringOptions"),
     Column("traceId", "Trace ID", Kind.IDENTIFIER, "o.trace_id"),
     Column("parentObservationId", "Parent Observation ID", Kind.IDENTIFIER, "o.parent_span_id"),
     Column("type", "Type", Kind.CHOICE, "o.type"),
@@ -73,8 +89,8 @@ _ALL = (
     Column("statusMessage", "Status Message", Kind.TEXT, "o.status_message"),
     Column("version", "Version", Kind.TEXT, "o.version"),
     Column("release", "Release", Kind.TEXT, "o.release"),
-    Column("userId", "User ID", Kind.CHOICE, "o.user_id"),
-    Column("sessionId", "Session ID", Kind.CHOICE, "o.session_id"),
+    Column("userId", "User ID", Kind.CHOICE, "o.user_id", "string"),
+    Column("sessionId", "Session ID", Kind.CHOICE, "o.session_id", "string"),
     Column("traceName", "Trace Name", Kind.CHOICE, "o.trace_name"),
     Column("model", "Model", Kind.CHOICE, "o.model"),
     Column("providedModelName", "Provided Model Name", Kind.CHOICE, "o.model"),
@@ -133,5 +149,32 @@ _ALL = (
     ),
 )
 
-COLUMNS = {name: column for column in _ALL for name in (column.name, column.title)}
+ALL_COLUMNS = {name: column for column in _ALL for name in (column.name, column.title)}
 """Columns by API name and by title."""
+
+COLUMNS = {name: column for name, column in ALL_COLUMNS.items() if column.name != "experimentItemId"}
+"""What the filter of `GET v2/observations` may name (the server: `eventsTableNativeUiColumnDefinitions`)."""
+
+_ONLY_OF_EVENTS = frozenset(
+    (
+        "ingestionSource",
+        "ingestionApiKey",
+        "ingestionSdkName",
+        "ingestionSdkVersion",
+        "release",
+        "tags",
+        "input",
+        "output",
+        "providedModelName",
+        "experimentId",
+        "experimentName",
+        "experimentDatasetId",
+        "isRootObservation",
+        "hasParentObservation",
+        "hasInput",
+        "hasOutput",
+        "isExperimentItemRootSpan",
+    )
+)
+LEGACY_COLUMNS = {name: column for name, column in COLUMNS.items() if column.name not in _ONLY_OF_EVENTS}
+"""What the filter of `GET observations` may name (`observationsTableUiColumnDefinitions`)."""

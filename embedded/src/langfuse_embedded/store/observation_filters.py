@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import orjson
 
@@ -16,6 +16,12 @@ from .observation_columns import COLUMNS, FITTING, Column, Kind
 _LETTER = r"[^\W_]"
 _TOKEN = re.compile(_LETTER)
 _WINDOW = 1 << 18
+_SCORES = {
+    "numberObject": "scores_avg",
+    "categoryOptions": "score_categories",
+    "booleanObject": "score_booleans",
+}
+_OF_SCORES = frozenset((Kind.SCORE_NUMBERS, Kind.SCORE_CATEGORIES, Kind.SCORE_BOOLEANS))
 
 
 class Condition(Protocol):
@@ -31,6 +37,9 @@ class Condition(Protocol):
     def value(self) -> Any: ...
     @property
     def key(self) -> str | None: ...
+
+
+Asked = TypeVar("Asked", bound=Condition)
 
 
 class FilterError(Exception):
@@ -73,15 +82,39 @@ def compile_conditions(
 
 
 def _column(condition: Condition, columns: Mapping[str, Column]) -> Column:
-    column = columns.get(condition.column)
+    column = columns.get(_typed(condition))
     if column is None:
         raise FilterError(f"Column {condition.column} does not match a UI / CH table mapping.")
     if condition.type not in FITTING[column.kind]:
         raise FilterError(
             f"Invalid filter type '{condition.type}' for column '{condition.column}'."
-            f" Expected filter type '{column.kind.expected}'."
+            f" Expected filter type '{column.expected}'."
         )
     return column
+
+
+def _typed(condition: Condition) -> str:
+    """Return the name of a column; that of all scores is an old one for those of the condition's type."""
+    if condition.column.lower() != "scores":
+        return condition.column
+    name = _SCORES.get(condition.type)
+    if name is None:
+        raise FilterError(
+            f"Invalid filter type '{condition.type}' for legacy score column '{condition.column}'."
+            " Expected one of 'categoryOptions', 'numberObject', or 'booleanObject'."
+        )
+    return name
+
+
+def with_unmentioned(
+    given: Sequence[Asked], plain: Sequence[Asked], columns: Mapping[str, Column]
+) -> list[Asked]:
+    """Return the conditions of a filter, and those of plain parameters on columns that it does not mention.
+
+    So does the server (`deriveFilters`), by what a column is, not by the name that was used for it.
+    """
+    mentioned = {columns[one.column].sql for one in given if one.column in columns}
+    return [*given, *(one for one in plain if columns[one.column].sql not in mentioned)]
 
 
 def _reads_bodies(column: Column) -> bool:
@@ -103,7 +136,9 @@ def _check_long_texts(resolved: list[tuple[Column, Condition]]) -> None:
 
 def _compile(column: Column, condition: Condition, where: Where) -> None:
     operator, value, sql = condition.operator, condition.value, column.sql
-    if condition.type == "null":
+    if column.kind in _OF_SCORES:
+        _compile_scores(column, condition, where)
+    elif condition.type == "null":
         where.add(f"{sql} {operator}", *([condition.key or ""] if column.kind is Kind.METADATA else []))
     elif column.kind is Kind.IDENTIFIER:
         _compile_identifier(sql, condition, where)
@@ -148,6 +183,27 @@ def _compile_text(sql: str, operator: str, value: str, keys: list[Any], where: W
     else:
         # Words of long texts are found in any case, of metadata values in the given one.
         where.add(f"has_words({sql}, ?, ?)", *keys, value, not keys)
+
+
+def _compile_scores(column: Column, condition: Condition, where: Where) -> None:
+    operator, key, value, found = condition.operator, condition.key, condition.value, column.sql
+    if condition.type == "null":
+        # A list of scores, also one with nothing in it.
+        where.add("false" if operator == "is null" else "true")
+    elif column.kind is Kind.SCORE_NUMBERS:
+        numbers = "s.data_type in ('NUMERIC', 'BOOLEAN')"
+        where.add(
+            f"exists (select 1 {found} and {numbers} and s.name = ? and s.value {operator} ?)", key, value
+        )
+    elif column.kind is Kind.SCORE_BOOLEANS:
+        negation = "" if operator == "=" else "not "
+        booleans = "s.data_type = 'BOOLEAN' and s.name = ? and (s.value = 1) = ?"
+        where.add(f"{negation}exists (select 1 {found} and {booleans})", key, value)
+    else:
+        negation = "" if operator == "any of" else "not "
+        pairs = [f"{key}:{one}" for one in value]
+        texts = f"s.data_type = 'CATEGORICAL' and s.name || ':' || s.string_value in ({_marks(pairs)})"
+        where.add(f"{negation}exists (select 1 {found} and {texts})", *pairs)
 
 
 def _compile_array(sql: str, operator: str, value: list[str], where: Where) -> None:

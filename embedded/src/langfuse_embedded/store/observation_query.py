@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from .bodies import BlockReader, Body, TooLarge
 from .hexid import pack, unpack
 from .observation_columns import COLUMNS as FILTER_COLUMNS
+from .observation_columns import LEGACY_COLUMNS
 from .observation_filters import Condition, Where, compile_conditions, has_words
 from .observation_rows import COLUMNS, TRACE_ROOT
 
@@ -172,7 +173,8 @@ class ObservationReader:
         if any(one.column == "sessionId" and one.operator == "=" and one.value for one in query.conditions):
             # Lets SQLite use the index, which leaves out rows without a session.
             where.add("o.session_id <> ''")
-        compile_conditions(list(query.conditions), where)
+        columns = FILTER_COLUMNS if query.with_trace_roots else LEGACY_COLUMNS
+        compile_conditions(list(query.conditions), where, columns)
         blocks = " join blocks b on b.id = o.block" if where.reads_bodies else ""
         return f"from observations o{blocks} where {where.sql}", where
 

@@ -15,32 +15,51 @@ from .score_rows import SELECT, StoredScore, score_of
 _IDS = frozenset(("trace_id", "observation_id"))
 _TRACES = "(select o.trace_id from observations o where o.project = scores.project and"
 
-# What the JSON filter of the legacy lists may name.
-_FILTERS = {
-    column.name: column
-    for column in (
-        Column("id", "ID", Kind.TEXT, "id"),
-        Column("name", "Name", Kind.CHOICE, "name"),
-        Column("timestamp", "Timestamp", Kind.DATETIME, "timestamp"),
-        Column("environment", "Environment", Kind.CHOICE, "environment"),
-        Column("source", "Source", Kind.CHOICE, "source"),
-        Column("dataType", "Data Type", Kind.CHOICE, "data_type"),
-        Column("value", "Value", Kind.NUMBER, "value"),
-        Column("stringValue", "String Value", Kind.CHOICE, "string_value"),
-        Column("comment", "Comment", Kind.TEXT, "coalesce(comment, '')"),
-        Column("configId", "Config ID", Kind.CHOICE, "config_id"),
-        Column("queueId", "Queue ID", Kind.CHOICE, "queue_id"),
-        Column("traceId", "Trace ID", Kind.IDENTIFIER, "trace_id"),
-        Column("observationId", "Observation ID", Kind.IDENTIFIER, "observation_id"),
-        Column("sessionId", "Session ID", Kind.CHOICE, "session_id"),
-        Column(
-            "metadata",
-            "Metadata",
-            Kind.METADATA,
-            "coalesce((select m.value from json_each(coalesce(metadata, '{}')) m where m.key = ?), '')",
-        ),
-    )
-}
+_TRACE = "(select {} from observations o where o.project = scores.project and o.trace_id = scores.trace_id{})"
+_LAST = " and o.{0} <> '' order by o.seq desc limit 1"
+
+
+def _of_trace(column: str) -> str:
+    return f"coalesce({_TRACE.format(f'o.{column}', _LAST.format(column))}, '')"
+
+
+_COLUMNS = (
+    Column("id", "ID", Kind.TEXT, "id"),
+    Column("name", "Name", Kind.CHOICE, "name"),
+    Column("timestamp", "Timestamp", Kind.DATETIME, "timestamp"),
+    Column("environment", "Environment", Kind.CHOICE, "environment"),
+    Column("source", "Source", Kind.CHOICE, "source"),
+    Column("dataType", "Data Type", Kind.CHOICE, "data_type"),
+    Column("value", "Value", Kind.NUMBER, "value"),
+    Column(
+        "booleanValue",
+        "Boolean Value",
+        Kind.CHOICE,
+        "iif(data_type = 'BOOLEAN', lower(coalesce(string_value, '')), '')",
+    ),
+    Column("stringValue", "String Value", Kind.CHOICE, "string_value"),
+    Column("comment", "Comment", Kind.TEXT, "coalesce(comment, '')"),
+    Column("authorUserId", "Author User ID", Kind.TEXT, "coalesce(author_user_id, '')"),
+    Column("traceId", "Trace ID", Kind.IDENTIFIER, "trace_id"),
+    Column("observationId", "Observation ID", Kind.IDENTIFIER, "observation_id"),
+    Column("sessionId", "Session ID", Kind.CHOICE, "session_id", "string"),
+    Column("traceName", "Trace Name", Kind.CHOICE, _of_trace("trace_name")),
+    Column("userId", "User ID", Kind.CHOICE, _of_trace("user_id")),
+    Column(
+        "trace_tags",
+        "Trace Tags",
+        Kind.ARRAY,
+        _of_trace("tags").replace("<> ''", "<> '[]'").replace(", '')", ", '[]')"),
+    ),
+    Column(
+        "metadata",
+        "Metadata",
+        Kind.METADATA,
+        "coalesce((select m.value from json_each(coalesce(metadata, '{}')) m where m.key = ?), '')",
+    ),
+)
+FILTER_COLUMNS = {name: column for column in _COLUMNS for name in (column.name, column.title)}
+"""What the filter of the legacy lists may name (`scoresTableUiColumnDefinitions` of the server)."""
 
 
 class ScorePlace(NamedTuple):
@@ -148,7 +167,7 @@ def _where(query: ScoreQuery) -> Where:
         where.add(f"value {operator} ?", number)
     if query.after is not None:
         where.add("(timestamp, id) < (?, ?)", *query.after)
-    compile_conditions(list(query.conditions), where, _FILTERS)
+    compile_conditions(list(query.conditions), where, FILTER_COLUMNS)
     return where
 
 

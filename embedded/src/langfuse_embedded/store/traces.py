@@ -63,33 +63,76 @@ _TRACES = f"""
         {_last("o.environment")} as environment, united_tags(group_concat(distinct o.tags)) as tags,
         max(o.public) as public, coalesce(sum(o.total_cost), 0) as total_cost,
         cast(total(o.total_tokens) as integer) as total_tokens, min(o.created_at) as created_at,
-        max(o.created_at) as updated_at, min(iif({_IS_TOP}, o.seq, null)) as root
+        max(o.created_at) as updated_at, min(iif({_IS_TOP}, o.seq, null)) as root,
+        o.project as project, max(o.seq) as newest
     from observations o where o.project = ? and o.seq <= ? {{condition}} group by o.trace_id
 """
+# Of the observations of one trace: only a filter that asks for it pays for it.
+_OBSERVATIONS = (
+    "from observations o where o.project = t.project and o.trace_id = t.id and o.seq <= t.newest"
+    f" and not {_STANDS_FOR_TRACE}"
+)
+_SCORES = (
+    "from scores s where s.project = t.project and s.trace_id = t.id"
+    " and s.session_id is null and s.experiment_id is null"
+)
+_LEVEL = (
+    "(select case when count(*) = 0 then '' when max(o.level = 'ERROR') then 'ERROR'"
+    " when max(o.level = 'WARNING') then 'WARNING' when max(o.level = 'DEFAULT') then 'DEFAULT'"
+    " else 'DEBUG' end"
+    f" {_OBSERVATIONS})"
+)
+
+
+def _sum(title: str, name: str, column: str) -> Column:
+    return Column(name, title, Kind.NUMBER, f"(select total(o.{column}) {_OBSERVATIONS})")
+
+
+def _count(level: str) -> Column:
+    name, title = f"{level.lower()}Count", f"{level.capitalize()} Level Count"
+    return Column(name, title, Kind.NUMBER, f"(select count(*) {_OBSERVATIONS} and o.level = '{level}')")
+
+
 _COLUMNS = (
     Column("id", "ID", Kind.IDENTIFIER, "t.id"),
+    Column("traceId", "Trace ID", Kind.IDENTIFIER, "t.id"),
     Column("name", "Name", Kind.CHOICE, "t.name"),
+    Column("traceName", "Trace Name", Kind.CHOICE, "t.name"),
     Column("timestamp", "Timestamp", Kind.DATETIME, "t.timestamp"),
-    Column("userId", "User ID", Kind.CHOICE, "t.user_id"),
-    Column("sessionId", "Session ID", Kind.CHOICE, "t.session_id"),
+    Column("userId", "User ID", Kind.CHOICE, "t.user_id", "string"),
+    Column("sessionId", "Session ID", Kind.CHOICE, "t.session_id", "string"),
     Column("environment", "Environment", Kind.CHOICE, "t.environment"),
-    Column("version", "Version", Kind.CHOICE, "t.version"),
-    Column("release", "Release", Kind.CHOICE, "t.release"),
+    Column("version", "Version", Kind.CHOICE, "t.version", "string"),
+    Column("release", "Release", Kind.CHOICE, "t.release", "string"),
     Column("tags", "Tags", Kind.ARRAY, "t.tags"),
-    Column("public", "Public", Kind.BOOLEAN, "t.public"),
+    Column("traceTags", "Trace Tags", Kind.ARRAY, "t.tags"),
+    # Nobody can bookmark a trace here.
+    Column("bookmarked", "⭐️", Kind.BOOLEAN, "0"),
+    Column("level", "Level", Kind.CHOICE, _LEVEL),
+    *map(_count, ("WARNING", "ERROR", "DEFAULT", "DEBUG")),
     Column("latency", "Latency (s)", Kind.NUMBER, "(t.latency / 1000.0)"),
-    Column("totalCost", "Total Cost ($)", Kind.NUMBER, "t.total_cost"),
+    _sum("Input Tokens", "inputTokens", "input_tokens"),
+    _sum("Output Tokens", "outputTokens", "output_tokens"),
     Column("totalTokens", "Total Tokens", Kind.NUMBER, "t.total_tokens"),
+    Column("tokens", "Tokens", Kind.NUMBER, "t.total_tokens"),
+    _sum("Input Cost ($)", "inputCost", "input_cost"),
+    _sum("Output Cost ($)", "outputCost", "output_cost"),
+    Column("totalCost", "Total Cost ($)", Kind.NUMBER, "t.total_cost"),
+    Column("scores_avg", "Scores (numeric)", Kind.SCORE_NUMBERS, _SCORES),
+    Column("score_categories", "Scores (categorical)", Kind.SCORE_CATEGORIES, _SCORES),
+    Column("score_booleans", "Scores (boolean)", Kind.SCORE_BOOLEANS, _SCORES),
     Column("metadata", "Metadata", Kind.METADATA, "body_metadata(r.block, b.body, r.position, ?)"),
 )
-_FILTERS = {name: column for column in _COLUMNS for name in (column.name, column.title)}
+FILTER_COLUMNS = {name: column for column in _COLUMNS for name in (column.name, column.title)}
+"""What the filter of a list of traces may name (`tracesTableUiColumnDefinitions` of the server)."""
+
 ORDER_COLUMNS = {
     column.name: column.sql
     for column in _COLUMNS
-    if column.name in ("id", "timestamp", "name", "userId", "release", "version", "public", "sessionId")
+    if column.name in ("id", "timestamp", "name", "userId", "release", "version", "sessionId")
 }
-# Nobody can bookmark a trace here.
-ORDER_COLUMNS["bookmarked"] = "0 + 0"
+# A number alone would be the place of a column.
+ORDER_COLUMNS |= {"public": "t.public", "bookmarked": "0 + 0"}
 """What a list of traces can be ordered by."""
 
 
@@ -139,7 +182,7 @@ def find_traces(connection: sqlite3.Connection, query: TraceQuery) -> tuple[list
     register_tags(connection)
     where = Where()
     where.add("true")
-    compile_conditions(list(query.conditions), where, _FILTERS)
+    compile_conditions(list(query.conditions), where, FILTER_COLUMNS)
     source = f"from ({_TRACES.format(condition='')}) t"
     if where.reads_bodies:
         source += " left join observations r on r.seq = t.root left join blocks b on b.id = r.block"

@@ -21,11 +21,13 @@ from langfuse_embedded.routes.call import Call
 from langfuse_embedded.routes.observations import LEVELS, TYPES
 from langfuse_embedded.routes.operations import Operation
 from langfuse_embedded.routes.shapes.scores import legacy_score
-from langfuse_embedded.store.observation_filters import FilterError
+from langfuse_embedded.store.observation_columns import LEGACY_COLUMNS
+from langfuse_embedded.store.observation_filters import FilterError, with_unmentioned
 from langfuse_embedded.store.observation_query import ObservationQuery, StoredObservation
 from langfuse_embedded.store.score_rows import StoredScore
 from langfuse_embedded.store.scores import ScoreQuery, find_scores
 from langfuse_embedded.store.traces import (
+    FILTER_COLUMNS,
     ORDER_COLUMNS,
     SessionQuery,
     Trace,
@@ -283,13 +285,6 @@ def _equal(query: dict[str, Any], *names: str) -> list[Condition]:
     return [Condition(name, "string", "=", query[name]) for name in names if name in query]
 
 
-def _without_mentioned(query: dict[str, Any], plain: list[Condition]) -> list[Condition]:
-    """Return the conditions of `filter`, and those of parameters whose columns it does not mention."""
-    given: list[Condition] = query.get("filter") or []
-    mentioned = {condition.column for condition in given}
-    return [*given, *(one for one in plain if one.column not in mentioned)]
-
-
 def _trace_conditions(query: dict[str, Any]) -> list[Condition]:
     plain = _equal(query, "userId", "name", "sessionId", "version", "release")
     if "tags" in query:
@@ -300,7 +295,7 @@ def _trace_conditions(query: dict[str, Any]) -> list[Condition]:
         plain.append(Condition("timestamp", "datetime", ">=", query["fromTimestamp"]))
     if "toTimestamp" in query:
         plain.append(Condition("timestamp", "datetime", "<", query["toTimestamp"]))
-    return _without_mentioned(query, plain)
+    return with_unmentioned(query.get("filter") or [], plain, FILTER_COLUMNS)
 
 
 def _observation_conditions(query: dict[str, Any]) -> list[Condition]:
@@ -311,7 +306,7 @@ def _observation_conditions(query: dict[str, Any]) -> list[Condition]:
         plain.append(Condition("startTime", "datetime", ">=", query["fromStartTime"]))
     if "toStartTime" in query:
         plain.append(Condition("startTime", "datetime", "<", query["toStartTime"]))
-    return _without_mentioned(query, plain)
+    return with_unmentioned(query.get("filter") or [], plain, LEGACY_COLUMNS)
 
 
 def _shown(call: Call, trace: Trace, fields: frozenset[str]) -> dict[str, Any]:

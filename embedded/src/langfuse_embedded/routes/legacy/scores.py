@@ -20,7 +20,7 @@ from langfuse_embedded.routes.shapes.scores import legacy_score
 from langfuse_embedded.scoring import DATA_TYPES
 from langfuse_embedded.store.observation_filters import FilterError
 from langfuse_embedded.store.score_rows import StoredScore
-from langfuse_embedded.store.scores import ScoreQuery, count_scores, find_scores, traces_of
+from langfuse_embedded.store.scores import FILTER_COLUMNS, ScoreQuery, count_scores, find_scores, traces_of
 
 _OPERATORS = {"=": "=", "!=": "<>", "<": "<", ">": ">", "<=": "<=", ">=": ">="}
 _TRACE_FIELDS_NEEDED = (
@@ -139,6 +139,7 @@ def _getter(*, of_traces: bool) -> Handler:
 
 def _query_of(call: Call, query: dict[str, Any], page: Page, *, of_traces: bool) -> ScoreQuery:
     events = call.engine.events
+    query = _without_mentioned(query)
     wanted = ScoreQuery(
         events.project_key(call.project_id),
         limit=page.limit,
@@ -157,6 +158,15 @@ def _query_of(call: Call, query: dict[str, Any], page: Page, *, of_traces: bool)
     if "operator" in query and "value" in query:
         wanted = replace(wanted, comparison=(_OPERATORS[query["operator"]], query["value"]))
     return wanted
+
+
+def _without_mentioned(query: dict[str, Any]) -> dict[str, Any]:
+    """Leave out the parameters on columns that the filter mentions, as the server does (`deriveFilters`)."""
+    mentioned = {
+        FILTER_COLUMNS[one.column].sql for one in query.get("filter", ()) if one.column in FILTER_COLUMNS
+    }
+    columns = {**_COLUMNS, "fromTimestamp": "timestamp", "toTimestamp": "timestamp", "value": "value"}
+    return {name: value for name, value in query.items() if columns.get(name) not in mentioned}
 
 
 async def _read(
