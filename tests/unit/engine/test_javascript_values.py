@@ -121,3 +121,12 @@ _json = st.recursive(
 @given(_json)
 def test_what_is_written_reads_back_as_the_same_doubles(value: Any) -> None:
     assert json.loads(js.dumps(value), parse_int=float) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("\ufeff7", 7), ("\u00a05\u2003", 5), ("\x1c5", None), ("\x855", None), ("\u200b5", None)],
+)
+def test_blanks_around_a_number_are_those_of_javascript(text: str, expected: float | None) -> None:
+    assert js.number(text) == expected
+    assert js.whole_number(text) == expected

@@ -1,9 +1,9 @@
 """Filters take the columns and types that the server's filters take, and refuse others in its words.
 
-`server_filters.json` has what `createFilterFromFilterState` of 4.16.0 (`factory.ts` in
-`packages/shared/src/server/queries/clickhouse-sql`) said of every column and type of condition, with the tables in
-`packages/shared/src/server/tableMappings` and `packages/shared/src/tableDefinitions`. It knows no type of the
-columns called `any`: there ClickHouse refuses what does not fit, with a 500.
+`server_filters.json` has what `createFilterFromFilterState` of 4.16.0 said of every column and type
+(`packages/shared/src/server/queries/clickhouse-sql/factory.ts`), with the tables in `tableMappings` and
+`tableDefinitions`. It knows no type of the columns called `any`: there ClickHouse refuses what does not fit,
+with a 500.
 """
 
 from __future__ import annotations

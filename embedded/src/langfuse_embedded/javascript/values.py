@@ -19,6 +19,12 @@ from langfuse_embedded.lenient_json import loads_leniently
 MAX_DEPTH = 200
 """Deeper values are cut: the JSON writer stops at 254 levels and Python's own stack soon after."""
 
+WHITESPACE = (
+    "\t\n\v\f\r \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000\ufeff"
+)
+"""What JavaScript's `trim` removes, and what its numbers may stand between."""
+
 _EXACT = 2**53
 _MAX_INDEX = 2**32 - 1
 
@@ -113,7 +119,7 @@ def number(value: object) -> float | None:
 
 
 def _number_of_text(text: str) -> float | None:
-    text = text.strip()
+    text = text.strip(WHITESPACE)
     if not text:
         return 0
     if text in {"Infinity", "+Infinity", "-Infinity"}:
@@ -121,8 +127,8 @@ def _number_of_text(text: str) -> float | None:
     try:
         if text[:2].lower() in {"0x", "0o", "0b"}:
             return number(int(text, 0))
-        # Python would also read `nan`, `inf` and `1_000`.
-        if not text.isascii() or any(char in "_nN" for char in text):
+        # Python would also read `nan`, `inf`, `1_000`, and blanks that are none in JavaScript.
+        if not text.isascii() or text != text.strip() or any(char in "_nN" for char in text):
             return None
         return int(text) if text.isdigit() and len(text) < 16 else float(text)
     except ValueError:
@@ -131,7 +137,7 @@ def _number_of_text(text: str) -> float | None:
 
 def whole_number(value: object) -> int | None:
     """Return what `parseInt(String(value), 10)` gives: the digits at the start, else ``None``."""
-    text = string(value).strip()
+    text = string(value).strip(WHITESPACE)
     sign = -1 if text.startswith("-") else 1
     text = text.removeprefix("-" if sign < 0 else "+")
     end = 0

@@ -8,11 +8,12 @@ reported, and a union with one branch that only failed checks reports that branc
 
 from __future__ import annotations
 
+from langfuse_embedded.javascript.values import WHITESPACE as JS_WHITESPACE
+
 from .any_json import json_value
 from .base import MISSING, Anything, Issues, Missing, Path, Schema, Unchanged
 from .structures import Array, Both, Object, Record, Tagged, Union
 from .values import (
-    JS_WHITESPACE,
     Boolean,
     CoercedDate,
     Datetime,

@@ -8,6 +8,7 @@ from typing import Any
 
 from langfuse_embedded.clock import parse_iso
 from langfuse_embedded.javascript.dates import milliseconds
+from langfuse_embedded.javascript.values import WHITESPACE as JS_WHITESPACE
 from langfuse_embedded.javascript.values import number
 
 from .base import MISSING, Issues, Length, Path, Schema, check_length, type_name, wrong_type
@@ -20,12 +21,6 @@ _DATETIME = (
     r"[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d+)?)?(?:Z|([+-](?:[01]\d|2[0-3]):[0-5]\d)))$/"
 )
 _NOT_FINITE = (float("inf"), float("-inf"))
-
-JS_WHITESPACE = (
-    "\t\n\v\f\r \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
-    "\u2028\u2029\u202f\u205f\u3000\ufeff"
-)
-"""What JavaScript's `trim` removes."""
 
 
 class String(Schema):
