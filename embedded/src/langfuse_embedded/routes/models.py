@@ -139,10 +139,8 @@ def _tiers_problem(tiers: list[dict[str, Any]]) -> str:
     for tier in tiers:
         if not (tier["isDefault"] or tier["conditions"]):
             return f'Non-default pricing tier "{tier["name"]}" must have at least one condition'
-    if len({tier["priority"] for tier in tiers}) != len(tiers):
-        return "Pricing tier priorities must be unique within a model"
-    if len({tier["name"] for tier in tiers}) != len(tiers):
-        return "Pricing tier names must be unique"
+    if problem := _repetition(tiers):
+        return problem
     if sum(len(tier["conditions"]) for tier in tiers) > _MAX_CONDITIONS:
         return f"The pricing tiers of a model may have {_MAX_CONDITIONS} conditions in all"
     if problem := next(filter(None, map(_patterns_problem, tiers)), ""):
@@ -151,6 +149,14 @@ def _tiers_problem(tiers: list[dict[str, Any]]) -> str:
         if not tier["prices"]:
             return f'Pricing tier "{tier["name"]}" must have at least one price defined'
     return next(filter(None, (_keys_problem(tier, default) for tier in tiers)), "")
+
+
+def _repetition(tiers: list[dict[str, Any]]) -> str:
+    if len({tier["priority"] for tier in tiers}) != len(tiers):
+        return "Pricing tier priorities must be unique within a model"
+    if len({tier["name"] for tier in tiers}) != len(tiers):
+        return "Pricing tier names must be unique"
+    return ""
 
 
 def _patterns_problem(tier: dict[str, Any]) -> str:
