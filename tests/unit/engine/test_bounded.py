@@ -91,3 +91,11 @@ def test_one_project_has_one_piece_at_work_and_others_have_their_turn() -> None:
     assert [part for part in parts if part.startswith(b"zeus")] == [b"zeus 0", b"zeus 1", b"zeus 2"]
     assert parts.index(b"hera") < parts.index(b"zeus 1")
     assert parts.index(b"athena") < parts.index(b"zeus 2")
+
+
+def test_work_is_a_session_that_gives_way_and_takes_no_share_of_its_parents() -> None:
+    def tell(send: Send) -> None:
+        send(f"{os.getsid(0) == os.getpid()} {os.nice(0) - nice}".encode())
+
+    nice = os.nice(0)
+    assert drive(lambda bounded: bounded.add("zeus", tell, exceeded)) == [b"True 10"]
