@@ -13,13 +13,32 @@ JSON = "application/json"
 
 
 @pytest.mark.parametrize(
-    "content_type", [JSON, "application/json; charset=utf-8", "Application/JSON", "application/ld+json"]
+    "content_type",
+    [
+        JSON,
+        "application/json; charset=utf-8",
+        "application/json;charset=UTF-8;a=b",
+        'application/json; charset="utf-8"',
+        "Application/JSON",
+        "application/ld+json",
+    ],
 )
 def test_a_body_of_a_json_type_is_its_document(content_type: str) -> None:
     assert parse_body(b'{"name": "accuracy"}', content_type) == {"name": "accuracy"}
 
 
-@pytest.mark.parametrize("content_type", ["", "text/plain", "application/octet-stream", "json", ";"])
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "",
+        "text/plain",
+        "application/octet-stream",
+        "json",
+        ";",
+        "application/json;",
+        "application/json; utf-8",
+    ],
+)
 def test_json_without_its_type_stays_a_text(content_type: str) -> None:
     assert parse_body(b'{"name": "accuracy"}', content_type) == '{"name": "accuracy"}'
 
@@ -27,6 +46,7 @@ def test_json_without_its_type_stays_a_text(content_type: str) -> None:
 def test_a_form_is_an_object_of_its_fields() -> None:
     body = parse_body(b"name=a%20b&value=", "application/x-www-form-urlencoded")
     assert body == {"name": "a b", "value": ""}
+    assert parse_body(b"a=1&b=2&a=3", "application/x-www-form-urlencoded") == {"a": ["1", "3"], "b": "2"}
 
 
 def test_an_empty_json_body_is_an_empty_object() -> None:
