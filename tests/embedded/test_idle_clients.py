@@ -121,3 +121,20 @@ def test_a_chunked_body_with_an_extension_and_a_trailer_is_taken(engine: Running
         connection.sendall(head.encode() + b"2;a=b\r\n{}\r\n0\r\nx-a: b\r\n\r\n")
         answer, _ = to_the_end(connection)
     assert answer.startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_body_behind_an_upgrade_is_not_taken_for_a_request(engine: RunningEngine) -> None:
+    hidden = f"GET /api/public/projects HTTP/1.1\r\nhost: a\r\nauthorization: {engine.keys.header}\r\n\r\n"
+    head = (
+        f"POST {TRACES} HTTP/1.1\r\nhost: a\r\nauthorization: {engine.keys.header}\r\n"
+        f"content-type: application/json\r\ncontent-length: {len(hidden)}\r\n"
+        "connection: upgrade\r\nupgrade: h2c\r\n\r\n"
+    )
+    with connect(engine) as connection:
+        connection.sendall(head.encode())
+        first = connection.recv(65536)
+        with contextlib.suppress(ConnectionError):
+            connection.sendall(hidden.encode())
+            first += to_the_end(connection)[0]
+    assert first.count(b"HTTP/1.1 ") == 1
+    assert b"connection: close" in first.lower()

@@ -161,6 +161,9 @@ class ClosableProtocol(HttpToolsProtocol):
             self._headers_deadline = None
         if not self._hanging_up:
             super().on_headers_complete()
+            if self.parser.should_upgrade():
+                # The parser takes what follows for another protocol, and a body for the next request.
+                self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
         """Note that the body has arrived."""
