@@ -123,18 +123,50 @@ def test_a_chunked_body_with_an_extension_and_a_trailer_is_taken(engine: Running
     assert answer.startswith(b"HTTP/1.1 200 ")
 
 
-def test_a_body_behind_an_upgrade_is_not_taken_for_a_request(engine: RunningEngine) -> None:
-    hidden = f"GET /api/public/projects HTTP/1.1\r\nhost: a\r\nauthorization: {engine.keys.header}\r\n\r\n"
+def upgrading(engine: RunningEngine, framing: str, connection: str = "upgrade") -> bytes:
+    """Return the head of an export as Java's HttpClient sends its first one."""
     head = (
         f"POST {TRACES} HTTP/1.1\r\nhost: a\r\nauthorization: {engine.keys.header}\r\n"
-        f"content-type: application/json\r\ncontent-length: {len(hidden)}\r\n"
-        "connection: upgrade\r\nupgrade: h2c\r\n\r\n"
+        f"content-type: application/json\r\n{framing}\r\nconnection: {connection}, HTTP2-Settings\r\n"
+        "http2-settings: AAEAAEAA\r\nupgrade: h2c\r\n\r\n"
     )
+    return head.encode()
+
+
+def test_a_body_behind_an_upgrade_is_not_taken_for_a_request(engine: RunningEngine) -> None:
+    hidden = f"GET /api/public/projects HTTP/1.1\r\nhost: a\r\nauthorization: {engine.keys.header}\r\n\r\n"
     with connect(engine) as connection:
-        connection.sendall(head.encode())
-        first = connection.recv(65536)
-        with contextlib.suppress(ConnectionError):
-            connection.sendall(hidden.encode())
-            first += to_the_end(connection)[0]
-    assert first.count(b"HTTP/1.1 ") == 1
-    assert b"connection: close" in first.lower()
+        connection.sendall(upgrading(engine, f"content-length: {len(hidden)}", "close, upgrade"))
+        connection.sendall(hidden.encode())
+        answer = to_the_end(connection)[0]
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert answer.startswith(b"HTTP/1.1 400 "), "it is not JSON"
+
+
+@pytest.mark.parametrize("split", [False, True], ids=["at once", "byte by byte"])
+@pytest.mark.parametrize(
+    ("framing", "body"),
+    [
+        ("content-length: 2", b"{}"),
+        ("transfer-encoding: chunked", b"1\r\n{\r\n1\r\n}\r\n0\r\n\r\n"),
+    ],
+    ids=["with a length", "in chunks"],
+)
+def test_an_upgrade_is_ignored_and_the_connection_goes_on(
+    engine: RunningEngine, framing: str, body: bytes, split: bool
+) -> None:
+    last = b"GET /api/public/health HTTP/1.1\r\nhost: a\r\nconnection: close, upgrade\r\nupgrade: h2c\r\n\r\n"
+    sent = upgrading(engine, framing) + body + upgrading(engine, framing) + body + last
+    with connect(engine) as connection:
+        for part in (sent[at : at + 1] for at in range(len(sent))) if split else (sent,):
+            connection.sendall(part)
+        answer = to_the_end(connection)[0]
+    assert answer.count(b"HTTP/1.1 200 ") == 3
+    assert answer.count(b"HTTP/1.1 ") == 3
+
+
+def test_an_upgrade_with_an_impossible_length_is_refused(engine: RunningEngine) -> None:
+    with connect(engine) as connection:
+        connection.sendall(upgrading(engine, "transfer-encoding: gzip") + b"{}")
+        answer = to_the_end(connection)[0]
+    assert answer.startswith(b"HTTP/1.1 400 ")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 
+import httptools
 from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -84,7 +86,8 @@ class ClosableProtocol(HttpToolsProtocol):
     _answer_deadline: asyncio.TimerHandle | None = None
     _body_deadline: asyncio.TimerHandle | None = None
     _header_bytes = 0
-    _in_body = _has_body = False
+    _in_body = _has_body = _ignores_upgrade = False
+    _received = b""
     _bytes_beside_body = 0
     _chunks = _chunk_bytes = 0
 
@@ -105,6 +108,7 @@ class ClosableProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Read on, unless what is not the body has become larger than any client's."""
         self._has_body = False
+        self._received = data
         super().data_received(data)
         if not self._awaits_headers:
             if self._in_body:
@@ -130,9 +134,35 @@ class ClosableProtocol(HttpToolsProtocol):
         if is_crumbs and not self.transport.is_closing():
             self.transport.close()
 
+    def _unsupported_upgrade_warning(self) -> None:
+        """Ignore an upgrade, as RFC 9110 (7.8) allows: Java's HttpClient asks for HTTP/2 with its first body.
+
+        The parser is done with such a connection after the headers. Another goes on with the body, so that
+        no body is ever read as a request.
+        """
+        error = sys.exception()
+        rest = self._received[error.args[0] :] if error else b""
+        sizes = (one for one in self.headers if one[0] in (b"content-length", b"transfer-encoding"))
+        self.parser = httptools.HttpRequestParser(self)
+        self._ignores_upgrade = True
+        head = b"POST / HTTP/1.1\r\n%b\r\n" % b"".join(b"%b: %b\r\n" % size for size in sizes)
+        try:
+            self.parser.feed_data(head)
+        except httptools.HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
+            return
+        self._ignores_upgrade = False
+        if rest:
+            self.data_received(rest)
+
+    def on_url(self, url: bytes) -> None:
+        """Take a part of the path."""
+        if not self._ignores_upgrade:
+            super().on_url(url)
+
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header; what comes behind a chunked body is not one, and nobody reads it."""
-        if self._awaits_headers:
+        if self._awaits_headers and not self._ignores_upgrade:
             super().on_header(name, value)
 
     def on_body(self, body: bytes) -> None:
@@ -144,6 +174,8 @@ class ClosableProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """Begin a request: put its connection into the scope."""
+        if self._ignores_upgrade:
+            return
         if self._hanging_up:
             self.transport.abort()
         super().on_message_begin()
@@ -154,6 +186,8 @@ class ClosableProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Serve the request, unless its connection has ended."""
+        if self._ignores_upgrade:
+            return
         self._awaits_headers, self._in_body = False, True
         self._bytes_beside_body = self._chunks = self._chunk_bytes = 0
         if self._headers_deadline is not None:
@@ -161,12 +195,11 @@ class ClosableProtocol(HttpToolsProtocol):
             self._headers_deadline = None
         if not self._hanging_up:
             super().on_headers_complete()
-            if self.parser.should_upgrade():
-                # The parser takes what follows for another protocol, and a body for the next request.
-                self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
         """Note that the body has arrived."""
+        if self.parser.should_upgrade():
+            return  # it comes now
         self._in_body = False
         super().on_message_complete()
         if self._body_deadline is not None:
