@@ -19,6 +19,7 @@ import multiprocessing
 import os
 import random
 import secrets
+import signal
 import socket
 import sys
 import tempfile
@@ -95,6 +96,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=600.0, help="of the whole (default: 600)")
     parser.add_argument("--seed", type=int, default=0, help="of what the second project sends")
     arguments = parser.parse_args(argv)
+    # Else the engine and what loads it go on.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with tempfile.TemporaryDirectory() as directory, EmbeddedLangfuse(Path(directory) / "data") as engine:
         return _soak(engine, arguments.seconds, arguments.seed)
 
@@ -104,7 +107,7 @@ def _soak(engine: EmbeddedLangfuse, seconds: float, seed: int) -> int:
     quiet = _load(engine, first, seconds * _QUIET_SHARE, [])
     print(f"alone:      p95 {quiet.p95_ms:.1f} ms of {len(quiet.sent)} exports", flush=True)
     memory, stop = _Memory(engine.pid), threading.Event()
-    watching = threading.Thread(target=memory.watch, args=(stop,))
+    watching = threading.Thread(target=memory.watch, args=(stop,), daemon=True)
     watching.start()
     costly = [_Sender(_attack, engine, seed + number) for number in range(2)]
     senders = [*costly, _Sender(_idle, engine, seed)]
@@ -139,7 +142,8 @@ class _Sender:
         self._asked: Any = processes.Array("c", b"start".ljust(100, b"\0"))
         self._count: Any = processes.Value("q", 0)
         self.stop = processes.Event()
-        self._process = processes.Process(target=self._run, args=(send, engine.base_url, engine.keys, seed))
+        what = (send, engine.base_url, engine.keys, seed)
+        self._process = processes.Process(target=self._run, args=what, daemon=True)
 
     @property
     def asked(self) -> str:
