@@ -91,9 +91,13 @@ def test_what_is_no_event_at_all_is_answered_without_an_id(client: httpx.Client)
     assert [(error["id"], error["status"]) for error in answer["errors"]] == [("unknown", 400)] * 3
 
 
-def test_a_log_without_a_body_is_taken(client: httpx.Client) -> None:
+def test_a_log_needs_a_body_with_a_log(client: httpx.Client) -> None:
+    """As `SdkLogEvent` of the server (ingestion/types.ts), whose JSON is anything but null at its root."""
     event = {"id": secrets.token_hex(8), "type": "sdk-log", "timestamp": TIMESTAMP}
-    assert _send(client, event)["errors"] == []
+    for body in ({}, {"body": {}}, {"body": {"log": None}}):
+        assert [error["status"] for error in _send(client, {**event, **body})["errors"]] == [400]
+    for log in ("a text", {"level": None}, [1]):
+        assert _send(client, {**event, "body": {"log": log}})["errors"] == []
 
 
 def test_an_empty_batch_is_answered_with_empty_lists(client: httpx.Client) -> None:

@@ -53,8 +53,10 @@ def dataset(client: httpx.Client) -> None:
 
 
 def name_of(length: int, letter: str) -> str:
+    """Return a name of that length as the server counts it: in UTF-16."""
     unique = secrets.token_hex(8)
-    return unique + letter * (length - len(unique))
+    letters, rest = divmod(length - len(unique), len(letter.encode("utf-16-le")) // 2)
+    return unique + letter * letters + "x" * rest
 
 
 @pytest.mark.parametrize("letter", ["x", "%", "\N{GRINNING FACE}", "ß"], ids=ascii)

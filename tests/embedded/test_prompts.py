@@ -58,14 +58,15 @@ def test_a_version_can_be_rolled_back_by_moving_its_label(client: httpx.Client) 
     assert get(client, name, version=2).json()["labels"] == ["latest"]
 
 
-@pytest.mark.parametrize("version", ["7", "one", "1.5"])
+@pytest.mark.parametrize(("version", "number"), [("7", "7"), ("one", "NaN"), ("1.5", "1.5")])
 def test_labels_of_a_version_that_does_not_exist_cannot_be_changed(
-    client: httpx.Client, version: str
+    client: httpx.Client, version: str, number: str
 ) -> None:
+    """The server takes `Number()` of the path's part (promptVersionHandler.ts)."""
     name = fresh("athena")
     create(client, name)
     answer = client.patch(f"{PROMPTS}/{name}/versions/{version}", json={"newLabels": ["x"]})
-    assert refusal(answer) == (404, f"Prompt '{name}' version {version} not found in project")
+    assert refusal(answer) == (404, f"Prompt '{name}' version {number} not found in project")
 
 
 def test_a_name_with_slashes_is_one_prompt_in_a_folder(client: httpx.Client) -> None:

@@ -121,19 +121,19 @@ def test_what_a_view_does_not_offer_is_refused(rows: Rows, query: dict[str, Any]
 
 
 @pytest.mark.parametrize(
-    ("query", "path"),
+    ("query", "paths"),
     [
-        ({"fromTimestamp": "2026-02-01T00:00:00Z"}, ["query"]),
-        ({"fromTimestamp": "yesterday"}, ["query", "fromTimestamp"]),
-        ({"config": {"row_limit": 0}}, ["query", "config", "row_limit"]),
-        ({"config": {"bins": 101}}, ["query", "config", "bins"]),
-        ({"view": "traces"}, ["query", "view"]),
-        ({"timeDimension": {"granularity": "year"}}, ["query", "timeDimension", "granularity"]),
+        ({"fromTimestamp": "2026-02-01T00:00:00Z"}, [["query"]]),
+        ({"fromTimestamp": "yesterday"}, [["query", "fromTimestamp"], ["query"]]),
+        ({"config": {"row_limit": 0}}, [["query", "config", "row_limit"]]),
+        ({"config": {"bins": 101}}, [["query", "config", "bins"]]),
+        ({"view": "traces"}, [["query", "view"]]),
+        ({"timeDimension": {"granularity": "year"}}, [["query", "timeDimension", "granularity"]]),
     ],
 )
 def test_queries_of_another_shape_are_refused_with_the_place(
-    rows: Rows, query: dict[str, Any], path: list[str]
+    rows: Rows, query: dict[str, Any], paths: list[list[str]]
 ) -> None:
     with pytest.raises(InvalidData) as refused:
         rows.ask(**query)
-    assert [issue["path"] for issue in refused.value.issues] == [path]
+    assert [issue["path"] for issue in refused.value.issues] == paths
