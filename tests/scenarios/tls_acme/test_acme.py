@@ -19,6 +19,7 @@ from docker.errors import ContainerError
 from scripts.develop.selftest import free_port
 from tests.scenarios.load import container
 from tests.scenarios.stack import ROOT, Stack, readable
+from tests.waiting import wait_for
 
 HERE = Path(__file__).parent
 APPLICATION = (HERE / "application.py").read_text()
@@ -72,18 +73,21 @@ def secured(make_stack: Callable[[], Stack], files: Path) -> Stack:
 def certificate(stack: Stack, name: str, root: Path) -> dict[str, Any]:
     """Return the certificate that is shown for a name; waits for the first one."""
     context = ssl.create_default_context(cafile=str(root))
-    deadline = time.monotonic() + WITHIN_S
     port = int(stack.context.environment["HTTPS_PORT"])
-    while True:
+    refusals: list[OSError] = []
+
+    def shown() -> dict[str, Any]:
         try:
             with (
                 socket.create_connection(("127.0.0.1", port), timeout=5) as plain,
                 context.wrap_socket(plain, server_hostname=name) as secured,
             ):
                 return dict(secured.getpeercert() or {})
-        except OSError:
-            assert time.monotonic() < deadline
-            time.sleep(0.5)
+        except OSError as error:
+            refusals.append(error)
+            return {}
+
+    return wait_for(shown, lambda: f"a certificate for {name}: {refusals[-1:]}", WITHIN_S, every_s=0.5)
 
 
 def run_application(engine: docker.DockerClient, stack: Stack, root: Path, **trust: str) -> str:
@@ -112,10 +116,12 @@ def test_a_certificate_is_renewed_before_it_ends_while_requests_are_served(
 ) -> None:
     root = files / "acme-root.crt"
     first = certificate(secured, WEB, root)
-    deadline = time.monotonic() + WITHIN_S
-    while (later := certificate(secured, WEB, root))["serialNumber"] == first["serialNumber"]:
-        assert time.monotonic() < deadline
-        time.sleep(0.5)
+
+    def renewed() -> dict[str, Any]:
+        shown = certificate(secured, WEB, root)
+        return shown if shown["serialNumber"] != first["serialNumber"] else {}
+
+    later = wait_for(renewed, "another certificate", WITHIN_S, every_s=0.5)
     ends = ssl.cert_time_to_seconds
     assert ends(later["notAfter"]) > ends(first["notAfter"])
     assert ends(first["notAfter"]) > time.time()
@@ -127,11 +133,8 @@ def test_an_application_in_a_container_that_trusts_the_authority_sends_traces_to
     root = files / "acme-root.crt"
     trust = {"SSL_CERT_FILE": "/trusted.crt", "REQUESTS_CA_BUNDLE": "/trusted.crt"}
     trace_id = run_application(engine, secured, root, **trust)
-    deadline = time.monotonic() + WITHIN_S
     with secured.client() as client:
-        while not (found := readable(client, trace_id)):
-            assert time.monotonic() < deadline
-            time.sleep(0.5)
+        found = wait_for(lambda: readable(client, trace_id), f"trace {trace_id}", WITHIN_S, every_s=0.5)
     assert len(found) == 1
 
 

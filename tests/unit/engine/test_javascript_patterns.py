@@ -1,4 +1,4 @@
-"""Patterns that could take for ever are told from others as `safe-regex2` 5 tells them."""
+"""Which patterns are refused as too costly: those that `safe-regex2` 5 calls unsafe."""
 
 from __future__ import annotations
 
