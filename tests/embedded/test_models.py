@@ -90,7 +90,7 @@ def test_a_model_has_no_more_conditions_than_are_looked_at(client: httpx.Client)
     assert client.post(URL, json=_definition(**flat, pricingTiers=tiers)).status_code == 200
     tiers.append(_tier("B", 2, conditions=[one]))
     refused = client.post(URL, json=_definition(**flat, modelName="more", pricingTiers=tiers))
-    assert _messages(refused) == ["The pricing tiers of a model may have 100 conditions in all"]
+    assert _messages(refused) == ["The pricing tiers of a model may have at most 100 conditions in all"]
 
 
 def test_a_pattern_that_repeats_large_parts_is_read_elsewhere_and_refused(client: httpx.Client) -> None:

@@ -76,7 +76,7 @@ def test_an_unsafe_integer_is_judged_by_its_limits_too() -> None:
 
 
 def test_a_review_reports_everything_at_once() -> None:
-    shape = s.Object({"a": s.Number()}).review(lambda body: ["one", "two"] if body["a"] else [])
+    shape = s.Object({"a": s.Number()}).super_refine(lambda body: ["one", "two"] if body["a"] else [])
     assert shape.parse({"a": 0}) == {"a": 0}
     assert issues_of(shape, {"a": 1}) == [([], "one"), ([], "two")]
     assert issues_of(shape, {}) == [(["a"], "Invalid input: expected number, received undefined")]

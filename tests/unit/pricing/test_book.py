@@ -9,8 +9,8 @@ import pytest
 
 from langfuse_embedded.pricing.book import PriceBook
 from langfuse_embedded.pricing.cost import CompiledModel
+from langfuse_embedded.pricing.cpu_budget import LONGEST_TEXT, BudgetSpent, CpuBudget
 from langfuse_embedded.pricing.model import Model
-from langfuse_embedded.pricing.patience import LONGEST_TEXT, Patience, TakesLong
 
 from .builders import Generation, Source, model, tier, usage_above
 
@@ -115,16 +115,16 @@ def test_a_pattern_that_explodes_holds_up_one_name_once(caplog: pytest.LogCaptur
     assert caplog.text.count("its pattern takes too long") == 1
 
 
-def test_many_patterns_that_explode_take_no_more_than_the_patience_at_once() -> None:
+def test_many_patterns_that_explode_take_no_more_than_the_budget_at_once() -> None:
     traps = [model(rf"^(?:(?:a|a)+)+$|{number}", model_id=str(number)) for number in range(8)]
     book = PriceBook(Source(own={"acme": [*traps, model("^a", model_id="plain")]}))
     book.refresh()
     ended = 0
     while True:
-        book.patience = Patience(0.001)
+        book.budget = CpuBudget(0.001)
         try:
             priced = book.price("acme", Generation("a" * 40 + "!!"))
-        except TakesLong:
+        except BudgetSpent:
             ended += 1
         else:
             break
@@ -140,15 +140,15 @@ def test_without_a_limit_the_same_patterns_are_all_tried() -> None:
     assert book.price("acme", Generation("a" * 40 + "!!")).model_id == "plain"
 
 
-def test_conditions_of_tiers_count_against_the_patience() -> None:
+def test_conditions_of_tiers_count_against_the_budget() -> None:
     tiers = [
         tier(f"t{number}", conditions=[usage_above(rf"^(?:(?:a|a)+)+$|{number}", 1)], priority=number)
         for number in range(1, 9)
     ]
     book = PriceBook(Source(own={"acme": [model("hermes", tier(), *tiers)]}))
     book.refresh()
-    book.patience = Patience(0.001)
-    with pytest.raises(TakesLong):
+    book.budget = CpuBudget(0.001)
+    with pytest.raises(BudgetSpent):
         book.price("acme", Generation(usage={"a" * 40 + "!!": 5}))
 
 
@@ -157,8 +157,8 @@ def test_a_long_text_is_not_counted_while_others_wait() -> None:
     book = PriceBook(Source(own={"acme": [counted]}))
     book.refresh()
     long = Generation(usage={}, input="a" * (LONGEST_TEXT + 1), output="")
-    book.patience = Patience(60)
-    with pytest.raises(TakesLong):
+    book.budget = CpuBudget(60)
+    with pytest.raises(BudgetSpent):
         book.price("acme", long)
-    book.patience = None
+    book.budget = None
     assert book.price("acme", long).usage["input"] > 0

@@ -113,7 +113,7 @@ def _one(text_operator: Schema) -> Schema:
 
 def filter_of(condition: Schema) -> Schema:
     """Return the shape of a list of conditions, of which there may be `MAX_CONDITIONS`."""
-    return Array(condition).review(lambda found: [_TOO_MANY] if len(found) > MAX_CONDITIONS else [])
+    return Array(condition).super_refine(lambda found: [_TOO_MANY] if len(found) > MAX_CONDITIONS else [])
 
 
 CONDITIONS = filter_of(_one(Enum(*_TEXT)))

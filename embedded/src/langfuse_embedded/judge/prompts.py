@@ -55,10 +55,13 @@ def compiled(text: str, values: Mapping[str, str]) -> str:
     """Return a text with the values of its variables; names without a value stay as they are.
 
     Raises:
-        TooLong: it would have more characters than are meant.
+        TooLong: it would have more than 10,000,000 characters.
     """
     if len(text) + sum(len(values.get(found[1], "")) for found in _PLACE.finditer(text)) > _LONGEST:
-        raise TooLong(f"The prompt with its variables has more than {_LONGEST} characters")
+        raise TooLong(
+            f"The prompt with its variables has more than {_LONGEST} characters: name each variable once, or "
+            "map a part of it by JSONPath"
+        )
     return _PLACE.sub(lambda found: values.get(found[1], found[0]), text)
 
 
@@ -141,7 +144,7 @@ def _check_path(path: str, variable: str, field: str) -> None:
 
 def _fault_of(path: str) -> str:
     if len(path) > MAX_PATH:
-        return f"JSONPath expressions may have {MAX_PATH} characters."
+        return f"JSONPath expressions may have at most {MAX_PATH} characters."
     if not path.startswith("$"):
         return 'JSONPath expressions must start with "$".'
     quote, escaped, opened = "", False, []

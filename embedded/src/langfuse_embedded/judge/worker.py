@@ -24,7 +24,7 @@ from langfuse_embedded.clock import now_ms
 from langfuse_embedded.judge_settings import JudgeSettings
 from langfuse_embedded.otlp.event import Event
 from langfuse_embedded.outbound_urls import AllowedHosts
-from langfuse_embedded.pricing.patience import TakesLong
+from langfuse_embedded.pricing.cpu_budget import BudgetSpent
 from langfuse_embedded.store.documents import load_or_none
 from langfuse_embedded.store.llm_connections import LlmConnectionStore
 from langfuse_embedded.store.observation_query import ObservationReader, StoredObservation
@@ -49,7 +49,7 @@ log = logging.getLogger("langfuse_embedded.judge")
 
 _POLL_SECONDS = 0.1
 _STORE_RETRY_SECONDS = 0.5
-_PATIENCE_SECONDS = 1.0
+_PRICING_SECONDS = 1.0
 _FORGET_SECONDS = 3600.0
 _FIRST_RETRY_SECONDS = 300.0
 _RETRY_JITTER = 0.2
@@ -228,12 +228,14 @@ class Worker:
                 return
 
     def _cost(self, project_id: str, events: list[Event]) -> float:
-        self._prices.refresh(_PATIENCE_SECONDS)
+        self._prices.refresh(_PRICING_SECONDS)
         try:
             prices = [self._prices.price(project_id, event) for event in events if event.model_name]
-        except TakesLong:
+        except BudgetSpent:
             log.warning(
-                "what a judgement cost is not known: matching the models of its project takes too long"
+                "what a judgement cost is not known: matching the models of project %s takes too long; "
+                "delete those that are not needed",
+                project_id,
             )
             return 0.0
         return sum(priced.cost.get("total") or 0.0 for priced in prices if priced.cost)

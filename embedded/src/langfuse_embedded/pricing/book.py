@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from .cost import CompiledModel, cost_of, given_cost
+from .cpu_budget import LONGEST_TEXT, BudgetSpent, CpuBudget
 from .model import Model
-from .patience import LONGEST_TEXT, Patience, TakesLong
 from .patterns import BoundedPattern, InvalidPattern, bounded_pattern, compile_pattern
 
 log = logging.getLogger(__name__)
@@ -85,7 +85,7 @@ class PriceBook:
         self._projects: dict[str, list[_Rule]] = {}
         self._builtin: list[_Rule] | None = None
         self._rules: dict[str, tuple[Model, _Rule | None]] = {}
-        self.patience: Patience | None = None
+        self.budget: CpuBudget | None = None
         """How long the next calls of `price` may take together: the models of a project can cost hours."""
 
     def read_from(self, source: ModelSource) -> None:
@@ -108,18 +108,18 @@ class PriceBook:
         cost and the model has a tokenizer; not those of a failure, whose output is none.
 
         Raises:
-            TakesLong: the patience has come to its end; the same call goes on where this one ended.
+            BudgetSpent: the budget is used up; the same call goes on where this one ended.
         """
-        if self.patience is not None:
-            self.patience.check()
+        if self.budget is not None:
+            self.budget.check()
         name = event.model_name
         model = self._model(project_id, name) if name else None
         usage = event.usage
         if model and model.counter and not usage and not event.cost and event.level != "ERROR":
-            if self.patience and len(event.input or "") + len(event.output or "") > LONGEST_TEXT:
-                raise TakesLong
+            if self.budget and len(event.input or "") + len(event.output or "") > LONGEST_TEXT:
+                raise BudgetSpent
             usage = model.counter.usage(event.input, event.output)
-        tier = model.tier(usage, event.model_parameters, event.metadata, self.patience) if model else None
+        tier = model.tier(usage, event.model_parameters, event.metadata, self.budget) if model else None
         if event.cost or model is None or tier is None:
             cost = given_cost(event.cost) if event.cost else {}
             return Priced(
@@ -149,8 +149,8 @@ class PriceBook:
         if own is None:
             own = self._projects[project_id] = self._compiled(self._source.project_models(project_id))
         for rule in list(own):
-            if self.patience is not None:
-                self.patience.check()
+            if self.budget is not None:
+                self.budget.check()
             try:
                 if rule.pattern.search(name):
                     return rule.model
@@ -172,8 +172,8 @@ class PriceBook:
         for model in models:
             known = self._rules.get(model.id)
             if known is None or known[0] is not model:
-                if self.patience is not None and model.project_id:
-                    self.patience.check()
+                if self.budget is not None and model.project_id:
+                    self.budget.check()
                 known = self._rules[model.id] = model, _rule(model)
             if known[1] is not None:
                 rules.append(known[1])

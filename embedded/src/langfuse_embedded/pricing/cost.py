@@ -11,8 +11,8 @@ from typing import Any
 
 import orjson
 
+from .cpu_budget import CpuBudget
 from .model import Model, Tier
-from .patience import Patience
 from .patterns import BoundedPattern, InvalidPattern, bounded_javascript
 from .tokens import counter_of
 
@@ -29,7 +29,7 @@ _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "eq": operator.eq,
     "neq": operator.ne,
 }
-_Condition = Callable[[Mapping[str, int], Attributes, Patience | None], bool]
+_Condition = Callable[[Mapping[str, int], Attributes, CpuBudget | None], bool]
 
 
 class CompiledTier:
@@ -47,14 +47,12 @@ class CompiledTier:
         self.conditions = [_compile(condition) for condition in tier["conditions"]]
         self.by_usage = all("usageDetailPattern" in condition for condition in tier["conditions"])
 
-    def fits(
-        self, usage: Mapping[str, int], attributes: Attributes, patience: Patience | None = None
-    ) -> bool:
+    def fits(self, usage: Mapping[str, int], attributes: Attributes, budget: CpuBudget | None = None) -> bool:
         """Return whether all conditions hold."""
         for condition in self.conditions:
-            if patience is not None:
-                patience.check()
-            if not condition(usage, attributes, patience):
+            if budget is not None:
+                budget.check()
+            if not condition(usage, attributes, budget):
                 return False
         return True
 
@@ -80,7 +78,7 @@ class CompiledModel:
         usage: Mapping[str, int],
         parameters: str,
         metadata: Sequence[tuple[str, str]],
-        patience: Patience | None = None,
+        budget: CpuBudget | None = None,
     ) -> CompiledTier | None:
         """Return the tier that prices this usage; nothing is priced without usage.
 
@@ -94,7 +92,7 @@ class CompiledModel:
         else:
             tiers, attributes = self._conditional, partial(_attributes, parameters, metadata)
         for tier in tiers:
-            if tier.fits(usage, attributes, patience):
+            if tier.fits(usage, attributes, budget):
                 return tier
         return self._default
 
@@ -151,7 +149,7 @@ def _compile(condition: Mapping[str, Any]) -> _Condition:
         return _usage_condition(condition)
     source, key, values = condition["source"], condition["key"], frozenset(condition["values"])
 
-    def attribute_fits(_usage: Mapping[str, int], attributes: Attributes, _patience: Patience | None) -> bool:
+    def attribute_fits(_usage: Mapping[str, int], attributes: Attributes, _budget: CpuBudget | None) -> bool:
         value = attributes(source).get(key)
         return isinstance(value, str) and value in values
 
@@ -163,7 +161,7 @@ def _usage_condition(condition: Mapping[str, Any]) -> _Condition:
     compare, limit = _OPERATORS[condition["operator"]], condition["value"]
     known: dict[str, bool] = {}
 
-    def usage_fits(usage: Mapping[str, int], _attributes: Attributes, patience: Patience | None) -> bool:
+    def usage_fits(usage: Mapping[str, int], _attributes: Attributes, budget: CpuBudget | None) -> bool:
         # Compiled when it is needed first: a model may have hundreds.
         pattern = _compiled(text, any_case=any_case)
         if pattern is None:
@@ -172,8 +170,8 @@ def _usage_condition(condition: Mapping[str, Any]) -> _Condition:
         for kind, count in usage.items():
             counts = known.get(kind)
             if counts is None:
-                if patience is not None:
-                    patience.check()
+                if budget is not None:
+                    budget.check()
                 if len(known) > 1000:
                     known.clear()
                 counts = known[kind] = _matches(pattern, kind)

@@ -49,8 +49,8 @@ _MAX_CONDITIONS = 100
 _MAX_MODELS = 1_000
 _BODY_LIMIT = 128 * 2**10
 _TOO_MANY = (
-    f"A project may have {_MAX_MODELS} models: each new name is compared with all of them. Delete those that"
-    " are not needed"
+    f"A project may have at most {_MAX_MODELS} models: each new name is compared with all of them. Delete "
+    "those that are not needed"
 )
 
 
@@ -142,7 +142,7 @@ def _tiers_problem(tiers: list[dict[str, Any]]) -> str:
     if problem := _repetition(tiers):
         return problem
     if sum(len(tier["conditions"]) for tier in tiers) > _MAX_CONDITIONS:
-        return f"The pricing tiers of a model may have {_MAX_CONDITIONS} conditions in all"
+        return f"The pricing tiers of a model may have at most {_MAX_CONDITIONS} conditions in all"
     if problem := next(filter(None, map(_patterns_problem, tiers)), ""):
         return problem
     for tier in tiers:

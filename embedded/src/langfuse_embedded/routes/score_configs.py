@@ -45,14 +45,7 @@ class _Name(Schema):
     def parse_at(self, value: Any, path: Path, issues: Issues) -> Any:
         self.text.parse_at(value, path, issues)
         if isinstance(value, str) and not (value and all(map(_is_in_names, value))):
-            issues.add(
-                path,
-                "Name contains invalid characters",
-                origin="string",
-                code="invalid_format",
-                format="regex",
-                pattern=r"/^[\p{L}\p{N}_ .()-]+$/u",
-            )
+            issues.add_mismatch(path, "Name contains invalid characters", r"/^[\p{L}\p{N}_ .()-]+$/u")
         return value
 
 
@@ -73,7 +66,7 @@ _CATEGORY_LIST = Array(Object({"label": String(min=1), "value": Number()}))
 def _duplicate(categories: list[dict[str, Any]]) -> str:
     """Return what to say of the first label or value that is there twice, nothing if none is."""
     if len(categories) > _MAX_CATEGORIES:
-        return f"A score config may have {_MAX_CATEGORIES} categories"
+        return f"A score config may have at most {_MAX_CATEGORIES} categories"
     known: dict[str, set[Any]] = {"label": set(), "value": set()}
     for category in categories:
         for key, before in known.items():

@@ -116,7 +116,7 @@ _LIST = Object(
         "cursor": Cursor(_CURSOR, decode_cursor).optional(),
     },
     strict=True,
-).review(_problems)
+).super_refine(_problems)
 
 
 async def create_scores(call: Call) -> Response:

@@ -42,6 +42,10 @@ class Issues:
         """Add an issue that lets further checks go on."""
         self.found.append({**details, "path": list(path), "message": message})
 
+    def add_mismatch(self, path: Path, message: str, pattern: str) -> None:
+        """Add that a text does not match a pattern, which is written as in JavaScript."""
+        self.add(path, message, origin="string", code="invalid_format", format="regex", pattern=pattern)
+
 
 def type_name(value: Any) -> str:
     """Return the name that zod gives the type of a value."""
@@ -155,9 +159,9 @@ class Schema:
         """Report `message` at `path` below this value when `check` is false and nothing worse was found."""
         return _Refined(self, check, message, tuple(path))
 
-    def review(self, problems: Callable[[Any], Iterable[str]]) -> Schema:
+    def super_refine(self, problems: Callable[[Any], Iterable[str]]) -> Schema:
         """Report all `problems` of this value at once when nothing worse was found (zod: `superRefine`)."""
-        return _Reviewed(self, problems)
+        return _SuperRefined(self, problems)
 
     def transform(self, convert: Callable[[Any], Any]) -> Schema:
         """Convert the value when it is valid. `convert` must not fail."""
@@ -213,7 +217,7 @@ class _Refined(Schema):
         return (self.message(value) if callable(self.message) else self.message,)
 
 
-class _Reviewed(_Refined):
+class _SuperRefined(_Refined):
     def __init__(self, inner: Schema, problems: Callable[[Any], Iterable[str]]) -> None:
         super().__init__(inner, bool, "", ())
         self.find = problems

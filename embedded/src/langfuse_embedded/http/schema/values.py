@@ -54,14 +54,7 @@ class String(Schema):
             return value
         for compiled, pattern, message in self.patterns:
             if not compiled.search(value):
-                issues.add(
-                    path,
-                    message,
-                    origin="string",
-                    code="invalid_format",
-                    format="regex",
-                    pattern=f"/{pattern}/",
-                )
+                issues.add_mismatch(path, message, f"/{pattern}/")
         return value
 
 

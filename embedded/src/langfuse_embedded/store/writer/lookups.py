@@ -7,7 +7,7 @@ from pathlib import Path
 
 from langfuse_embedded.otlp.event import Event
 from langfuse_embedded.pricing.book import PriceBook, Priced
-from langfuse_embedded.pricing.patience import Patience
+from langfuse_embedded.pricing.cpu_budget import CpuBudget
 from langfuse_embedded.store.database import open_database
 from langfuse_embedded.store.models import Models
 
@@ -37,13 +37,13 @@ class StateLookups:
         # Versions of two connections say nothing of each other.
         self._version = _UNKNOWN
 
-    def refresh(self, patience: float | None = None) -> None:
+    def refresh(self, budget: float | None = None) -> None:
         """Forget what may be outdated. Call it once for each batch of events.
 
-        `patience` is how many seconds of a processor pricing the batch may take (``None``: any), before
-        `price` raises `TakesLong`.
+        `budget` is how many seconds of a processor pricing the batch may take (``None``: any), before
+        `price` raises `BudgetSpent`.
         """
-        self._prices.patience = None if patience is None else Patience(patience)
+        self._prices.budget = None if budget is None else CpuBudget(budget)
         version = self._db.execute("pragma data_version").fetchone()[0]
         if version != self._version:
             self._version = version

@@ -24,7 +24,7 @@ from pathlib import Path
 from langfuse_embedded.bounded import Bounded, Limits, Send
 from langfuse_embedded.clock import now_ms
 from langfuse_embedded.otlp.event import Event
-from langfuse_embedded.pricing.patience import TakesLong
+from langfuse_embedded.pricing.cpu_budget import BudgetSpent
 from langfuse_embedded.process_tree import end_with_parent
 
 from .commands import FAIL, REFUSE
@@ -38,7 +38,7 @@ log = logging.getLogger("langfuse_embedded.mapper")
 # 50,000 spans take 10 s; what a client has to wait longer for it sends again anyway.
 _LIMITS = Limits(cpu_seconds=20, seconds=45, memory_bytes=2**30)
 # To price a small export. What takes longer is priced beside, too; the next one begins where it ended.
-_PATIENCE_SECONDS = 0.05
+_PRICING_SECONDS = 0.05
 # While a slice of a large export waits for the writer: a fraction of what writing it takes.
 _LOOK_AGAIN_SECONDS = 0.001
 
@@ -85,8 +85,8 @@ class Mapper:
             events = events_if_small(frame.head, frame.body, moment)
             if events is None:
                 return None
-            return self._prepared(frame, events, moment, patience=_PATIENCE_SECONDS)
-        except TakesLong:
+            return self._prepared(frame, events, moment, budget=_PRICING_SECONDS)
+        except BudgetSpent:
             return None
         except Exception as error:  # noqa: BLE001 - logged; one export must not end the process
             return _failed(frame, error)
@@ -115,12 +115,12 @@ class Mapper:
         moment: int,
         *,
         more: bool = False,
-        patience: float | None = None,
+        budget: float | None = None,
     ) -> bytes:
         if self._lookups is None:
             # Not earlier: the server may still be creating the file.
             self._lookups = StateLookups(self._state_path)
-        traces = prepare(frame.head["project"], events, self._lookups, moment, patience)
+        traces = prepare(frame.head["project"], events, self._lookups, moment, budget)
         body = marshal.dumps([tuple(trace) for trace in traces])
         head = {
             "command": "ingest_otlp",

@@ -7,7 +7,7 @@ import sqlite3
 from typing import Any
 
 from langfuse_embedded.otlp.event import Event
-from langfuse_embedded.pricing.patience import TakesLong
+from langfuse_embedded.pricing.cpu_budget import BudgetSpent
 from langfuse_embedded.store.hexid import pack, unpack
 from langfuse_embedded.store.observation_insert import insert_rows
 
@@ -18,7 +18,7 @@ from .protocol import Payload
 from .scores import delete_scores_of_trace
 
 # To price events in this process itself: below what makes the server believe that it hangs.
-_PATIENCE_SECONDS = 5.0
+_PRICING_SECONDS = 5.0
 _INSERT_BLOCK = "insert into blocks (id, body) values (?, ?)"
 
 
@@ -36,8 +36,8 @@ def store_events(
     """Write events of a project. An observation that is there already is replaced."""
     latest = {(event.trace_id, event.span_id): event for event in events}
     try:
-        traces = prepare(project_id, list(latest.values()), context.lookups, context.now, _PATIENCE_SECONDS)
-    except TakesLong:
+        traces = prepare(project_id, list(latest.values()), context.lookups, context.now, _PRICING_SECONDS)
+    except BudgetSpent:
         raise TooCostly(
             "Matching the models of this project takes too long: delete those that are not needed"
         ) from None

@@ -188,14 +188,14 @@ def prepare(
     events: list[Event],
     lookups: StateLookups,
     created_at: int,
-    patience: float | None = None,
+    budget: float | None = None,
 ) -> list[PreparedTrace]:
     """Return the events by trace, priced and ready to be stored.
 
     Raises:
-        TakesLong: pricing them takes more than `patience`, in seconds of a processor; see `StateLookups`.
+        BudgetSpent: pricing them takes more than `budget`, in seconds of a processor; see `StateLookups`.
     """
-    lookups.refresh(patience)
+    lookups.refresh(budget)
     traces: dict[str, list[Event]] = {}
     for event in events:
         traces.setdefault(event.trace_id, []).append(event)

@@ -1,4 +1,4 @@
-"""How long pricing a batch may take where others wait behind it."""
+"""How much of a processor pricing a batch may take where others wait behind it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ LONGEST_TEXT = 50_000
 """Characters whose tokens are counted at once: 20 ms."""
 
 
-class TakesLong(Exception):
+class BudgetSpent(Exception):
     """Pricing takes longer than others may wait. What was found out until then is remembered."""
 
 
-class Patience:
-    """Processor time for one batch. Whoever has all the time that is needed has none of these."""
+class CpuBudget:
+    """Processor time for pricing one batch. Work with limits of another kind is priced without one."""
 
     __slots__ = ("_cpu_deadline", "_deadline")
 
@@ -22,12 +22,16 @@ class Patience:
         self._cpu_deadline = time.process_time() + seconds
 
     def check(self) -> None:
-        """Raises: TakesLong."""
+        """Return while some is left.
+
+        Raises:
+            BudgetSpent: none is.
+        """
         now = time.perf_counter()
         if now < self._deadline:
             return
         # Time passes as well while others have the processor, and asking for one's own takes longer.
         left = self._cpu_deadline - time.process_time()
         if left <= 0:
-            raise TakesLong
+            raise BudgetSpent
         self._deadline = now + left
