@@ -124,7 +124,7 @@ def test_a_chunked_body_with_an_extension_and_a_trailer_is_taken(engine: Running
 
 
 def upgrading(engine: RunningEngine, framing: str, connection: str = "upgrade") -> bytes:
-    """Return the head of an export as Java's HttpClient sends its first one."""
+    """Return the head of an export as Java's HttpClient sends it over HTTP."""
     head = (
         f"POST {TRACES} HTTP/1.1\r\nhost: a\r\nauthorization: {engine.keys.header}\r\n"
         f"content-type: application/json\r\n{framing}\r\nconnection: {connection}, HTTP2-Settings\r\n"

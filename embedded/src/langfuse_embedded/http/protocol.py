@@ -135,7 +135,7 @@ class ClosableProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def _unsupported_upgrade_warning(self) -> None:
-        """Ignore an upgrade, as RFC 9110 (7.8) allows: Java's HttpClient asks for HTTP/2 with its first body.
+        """Ignore an upgrade, as RFC 9110 (7.8) allows: Java's HttpClient asks so for HTTP/2.
 
         The parser is done with such a connection after the headers. Another goes on with the body, so that
         no body is ever read as a request.
