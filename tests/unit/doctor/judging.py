@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 from scripts.check.doctor.catalog import CHECKS
 from scripts.check.doctor.facts import NotGathered
 from scripts.check.doctor.model import Verdict
+from scripts.check.doctor.sources.backups import Backups
+from scripts.check.doctor.sources.configuration import Configuration
 from scripts.check.doctor.sources.containers import Containers, Docker
 from scripts.check.doctor.sources.inside import Inside, Insides
 from scripts.check.doctor.sources.machine import Disk, Machine
@@ -151,3 +153,36 @@ def server(**changed: Any) -> Server:
         "providers": frozenset({"credentials"}),
     }
     return Server(**{**usual, **changed})
+
+
+def backups(**changed: Any) -> Backups:
+    """Return backups as they are when all is well."""
+    usual: dict[str, Any] = {
+        "location": ".backups",
+        "ages_h": {"backup": 1.0},
+        "repository": "open",
+        "restic": True,
+        "count": 1,
+        "same_disk": False,
+        "unfinished_restore": False,
+        "rest": None,
+        "left": (),
+    }
+    return Backups(**{**usual, **changed})
+
+
+def configuration(**changed: Any) -> Configuration:
+    """Return a configuration without a fault."""
+    usual: dict[str, Any] = {
+        "problems": (),
+        "env_exists": True,
+        "env_fault": "",
+        "unknown": (),
+        "stack_fault": "",
+        "projects": (),
+        "alerts_fault": "",
+        "stale": (),
+        "mute": (),
+        "secrets": {},
+    }
+    return Configuration(**{**usual, **changed})

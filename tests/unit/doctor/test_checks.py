@@ -5,20 +5,17 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from datetime import UTC, date, datetime
-from typing import Any
 
 import pytest
 
 from scripts.check.doctor.catalog import CHECKS
 from scripts.check.doctor.facts import NotGathered
 from scripts.check.doctor.model import Status
-from scripts.check.doctor.sources.backups import Backups
 from scripts.check.doctor.sources.calls import Calls, Twice
 from scripts.check.doctor.sources.certificates import Certificates
 from scripts.check.doctor.sources.clickhouse import ClickHouse
 from scripts.check.doctor.sources.clock import Clock
 from scripts.check.doctor.sources.compose_model import ComposeModel
-from scripts.check.doctor.sources.configuration import Configuration
 from scripts.check.doctor.sources.containers import docker_from
 from scripts.check.doctor.sources.embedded import EmbeddedData
 from scripts.check.doctor.sources.files import Files
@@ -36,13 +33,24 @@ from scripts.docker.pause import Rest
 from scripts.engines.base import GIB, MIB
 from scripts.images.pinned import read_pinned
 
-from .judging import container, containers, disk, docker, insides, judge, machine, server, stack
+from .judging import (
+    Given,
+    backups,
+    configuration,
+    container,
+    containers,
+    disk,
+    docker,
+    insides,
+    judge,
+    machine,
+    server,
+    stack,
+)
 
 OK, WARNING, FAILED, SKIPPED = Status.OK, Status.WARNING, Status.FAILED, Status.SKIPPED
 SHA = "sha256:" + "ab" * 32
 PUBLIC_MEDIA = "https://s3.acme.example/media/x?X-Amz-Signature=1"
-
-
 GATE = "LANGFUSE_BACKGROUND_MIGRATION_V4_ENABLE_HISTORIC_BACKFILL"
 
 
@@ -56,39 +64,6 @@ def postgres(**answers: object) -> Postgres:
 
 def clickhouse(**answers: list[dict[str, object]]) -> ClickHouse:
     return ClickHouse(answers)
-
-
-def backups(**changed: Any) -> Backups:
-    """Return backups as they are when all is well."""
-    usual: dict[str, Any] = {
-        "location": ".backups",
-        "ages_h": {"backup": 1.0},
-        "repository": "open",
-        "restic": True,
-        "count": 1,
-        "same_disk": False,
-        "unfinished_restore": False,
-        "rest": None,
-        "left": (),
-    }
-    return Backups(**{**usual, **changed})
-
-
-def configuration(**changed: Any) -> Configuration:
-    """Return a configuration without a fault."""
-    usual: dict[str, Any] = {
-        "problems": (),
-        "env_exists": True,
-        "env_fault": "",
-        "unknown": (),
-        "stack_fault": "",
-        "projects": (),
-        "alerts_fault": "",
-        "stale": (),
-        "mute": (),
-        "secrets": {},
-    }
-    return Configuration(**{**usual, **changed})
 
 
 def pinned(today: str = "2026-12-01") -> PinnedImages:
@@ -574,8 +549,6 @@ def test_what_a_check_says(check: str, facts: tuple[object, ...], status: Status
 def test_a_check_without_facts_is_never_a_complaint(check: object) -> None:
     """On a broken stack the check of what is broken complains, and no other."""
     from scripts.check.doctor.model import Check
-
-    from .judging import Given
 
     assert isinstance(check, Check)
     try:
