@@ -15,12 +15,13 @@ from .score_rows import SELECT, StoredScore, score_of
 _IDS = frozenset(("trace_id", "observation_id"))
 _TRACES = "(select o.trace_id from observations o where o.project = scores.project and"
 
-_TRACE = "(select {} from observations o where o.project = scores.project and o.trace_id = scores.trace_id{})"
-_LAST = " and o.{0} <> '' order by o.seq desc limit 1"
 
-
-def _of_trace(column: str) -> str:
-    return f"coalesce({_TRACE.format(f'o.{column}', _LAST.format(column))}, '')"
+def _of_trace(column: str, empty: str = "''") -> str:
+    last = (
+        f"(select o.{column} from observations o where o.project = scores.project"
+        f" and o.trace_id = scores.trace_id and o.{column} <> {empty} order by o.seq desc limit 1)"
+    )
+    return f"coalesce({last}, {empty})"
 
 
 _COLUMNS = (
@@ -45,12 +46,7 @@ _COLUMNS = (
     Column("sessionId", "Session ID", Kind.CHOICE, "session_id", "string"),
     Column("traceName", "Trace Name", Kind.CHOICE, _of_trace("trace_name")),
     Column("userId", "User ID", Kind.CHOICE, _of_trace("user_id")),
-    Column(
-        "trace_tags",
-        "Trace Tags",
-        Kind.ARRAY,
-        _of_trace("tags").replace("<> ''", "<> '[]'").replace(", '')", ", '[]')"),
-    ),
+    Column("trace_tags", "Trace Tags", Kind.ARRAY, _of_trace("tags", "'[]'")),
     Column(
         "metadata",
         "Metadata",
